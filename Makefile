@@ -1,0 +1,124 @@
+# envoxyd: everything that is built, run and checked goes through here.
+#
+#   make run    build, then serve examples/cards on http://127.0.0.1:8080/
+#   make test   all tests; installs what they need (Debian packages, Python packages in .venv)
+#   make lint   formatters and analysers; nothing is changed
+#
+# PYTHON is the interpreter that .venv is made from and whose headers the worker is compiled with.
+
+PYTHON ?= python3
+GO ?= go
+PREFIX ?= /usr/local
+DESTDIR ?=
+FUZZTIME ?= 60s
+
+VENV := .venv
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+STATICCHECK_VERSION := v0.8.2
+STATICCHECK := .cache/bin/staticcheck-$(STATICCHECK_VERSION)
+
+# The worker is loaded by a python3 that is not known yet, so its Python symbols stay unresolved here.
+# (-Wno-unused-parameter: Go's own runtime/cgo does not compile under -Wextra without it.)
+PYTHON_INCLUDE = $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')
+export CGO_CFLAGS = -O2 -Wall -Wextra -Wno-unused-parameter -Werror -I$(PYTHON_INCLUDE)
+export CGO_LDFLAGS = -Wl,--unresolved-symbols=ignore-all
+export CGO_LDFLAGS_ALLOW = -Wl,--unresolved-symbols=.*
+
+GO_SOURCES := go.mod go.sum $(shell find cmd master worker modules uwsgiopts protocol transports internal \
+	\( -name '*.go' -o -name '*.c' -o -name '*.h' \) ! -name '*_test.go')
+WORKER_PYTHON := $(shell find worker/python -name __pycache__ -prune -o -print)
+MODULES_PYTHON := $(shell find modules/python -name __pycache__ -prune -o -print)
+
+.DEFAULT_GOAL := build
+.DELETE_ON_ERROR:
+.PHONY: build run test test-go test-python compat lint fuzz bench docs install clean headers tools
+
+# ---- build -----------------------------------------------------------------
+
+build: headers bin/envoxyd lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/python/.copied lib/envoxyd/modules/.copied
+
+# Everything is made under another name and moved into place: a server that runs from here keeps its own files.
+bin/envoxyd: $(GO_SOURCES)
+	@mkdir -p $(@D)
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.build=$(VERSION)' -o $@.new ./cmd/envoxyd
+	@mv $@.new $@
+
+lib/envoxyd/_envoxyd.abi3.so: $(GO_SOURCES)
+	@mkdir -p $(@D)
+	CGO_ENABLED=1 $(GO) build -trimpath -buildmode=c-shared -o $@.new ./worker/so
+	@rm -f $@.h lib/envoxyd/_envoxyd.abi3.h
+	@mv $@.new $@
+
+lib/envoxyd/python/.copied: $(WORKER_PYTHON)
+	@packaging/copy-python worker/python $(@D)
+	@touch $@
+
+lib/envoxyd/modules/.copied: $(MODULES_PYTHON)
+	@packaging/copy-python modules/python $(@D)
+	@touch $@
+
+headers:
+	@test -e $(PYTHON_INCLUDE)/Python.h || packaging/debian-install gcc libc6-dev python3-dev
+	@command -v gcc >/dev/null || packaging/debian-install gcc libc6-dev
+
+# ---- run -------------------------------------------------------------------
+
+run: build $(VENV)/.cards
+	bin/envoxyd --http :8080 --virtualenv $(VENV) --set conf=examples/cards/envoxy.json
+
+$(VENV)/bin/python3:
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || packaging/debian-install python3-venv
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.cards: examples/cards/requirements.txt | $(VENV)/bin/python3
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# ---- tests and checks ------------------------------------------------------
+
+$(VENV)/.tests: compat_test/requirements.txt $(VENV)/.cards
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+tools:
+	@packaging/debian-install nginx-light util-linux procps
+
+test: test-go test-python compat
+
+test-go: build
+	.ci/test-go
+
+test-python: $(VENV)/.tests
+	.ci/test-python $(VENV)/bin/python3
+
+compat: build tools $(VENV)/.tests
+	$(VENV)/bin/python3 -m pytest compat_test $(COMPAT_ARGS)
+
+$(STATICCHECK):
+	@mkdir -p $(@D)
+	GOBIN=$(CURDIR)/.cache/bin $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
+	@mv .cache/bin/staticcheck $@
+
+lint: headers $(STATICCHECK) $(VENV)/.tests
+	.ci/lint $(STATICCHECK) $(VENV)/bin/ruff
+
+fuzz:
+	.ci/fuzz $(FUZZTIME)
+
+bench: build
+	bench/run
+
+docs:
+	$(GO) generate ./...
+
+# ---- install ---------------------------------------------------------------
+
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/envoxyd
+	install -m 755 bin/envoxyd $(DESTDIR)$(PREFIX)/bin/envoxyd
+	install -m 755 lib/envoxyd/_envoxyd.abi3.so $(DESTDIR)$(PREFIX)/lib/envoxyd/
+	packaging/copy-python worker/python $(DESTDIR)$(PREFIX)/lib/envoxyd/python
+	packaging/copy-python modules/python $(DESTDIR)$(PREFIX)/lib/envoxyd/modules
+
+clean:
+	rm -rf bin lib .venv .cache

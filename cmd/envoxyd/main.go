@@ -1,0 +1,83 @@
+// Command envoxyd serves Python applications as uWSGI does.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"envoxyd/uwsgiopts"
+)
+
+// build says what this executable was made from; the linker sets it.
+var build = ""
+
+func main() {
+	cfg, status := start()
+	// uWSGI's meaning of fallback-config: once, and only for status 1.
+	if status == 1 && cfg.FallbackConfig != "" {
+		status = restart(cfg.FallbackConfig)
+	}
+	os.Exit(status)
+}
+
+// start does what the command line says and returns the exit status.
+func start() (*uwsgiopts.Config, int) {
+	cfg, err := parse(false)
+	var refused *uwsgiopts.ExitError
+	switch {
+	case errors.As(err, &refused):
+		printNotices(cfg)
+		fmt.Fprintln(os.Stderr, err)
+		return cfg, refused.Status
+	case err != nil:
+		fmt.Fprintln(os.Stderr, err)
+		return cfg, 1
+	case cfg.Action != nil:
+		return cfg, act(cfg.Action)
+	case cfg.NoServer:
+		return cfg, showOnly(cfg)
+	}
+	return cfg, serve(cfg)
+}
+
+func parse(reload bool) (*uwsgiopts.Config, error) {
+	return uwsgiopts.Parse(os.Args[1:], os.Environ(), uwsgiopts.ParseOptions{
+		Args0: programName(), Stdin: os.Stdin, Stdout: os.Stdout, Build: build, Reload: reload,
+	})
+}
+
+// reread reads the configuration again for a reload of the running server.
+func reread() (*uwsgiopts.Config, error) {
+	cfg, err := parse(true)
+	if err == nil && cfg.Action != nil {
+		err = errors.New("the configuration asks for something else than serving")
+	}
+	return cfg, err
+}
+
+// programName is what this process was called first; the variable survives a restart.
+func programName() string {
+	if name := os.Getenv("UWSGI_ORIGINAL_PROC_NAME"); name != "" {
+		return name
+	}
+	return os.Args[0]
+}
+
+func printNotices(cfg *uwsgiopts.Config) {
+	for _, notice := range cfg.Notices {
+		fmt.Fprintln(os.Stderr, notice)
+	}
+}
+
+// restart replaces this process by one that has only the configuration file. It returns
+// the exit status if that fails.
+func restart(config string) int {
+	path, err := os.Executable()
+	if err == nil {
+		err = syscall.Exec(path, []string{programName(), config}, os.Environ())
+	}
+	fmt.Fprintf(os.Stderr, "cannot start again with %s: %v\n", config, err)
+	return 1
+}

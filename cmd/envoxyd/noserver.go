@@ -1,0 +1,34 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"envoxyd/uwsgiopts"
+)
+
+// showOnly is a start with --no-server: it logs what the configuration says, and ends.
+func showOnly(cfg *uwsgiopts.Config) int {
+	log := io.Writer(os.Stderr)
+	if cfg.Logto != "" {
+		f, err := os.OpenFile(cfg.Logto, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "cannot open the log file: %v\n", err)
+			return 1
+		}
+		defer f.Close()
+		log = f
+	}
+	for _, notice := range cfg.Notices {
+		fmt.Fprintln(log, notice)
+	}
+	if cfg.ShowConfig {
+		if err := cfg.WriteShowConfig(log); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	fmt.Fprintln(log, "no-server mode requested. Goodbye.")
+	return 0
+}

@@ -1,0 +1,41 @@
+"""Fixtures: `transport` (one of the ways in) and `server` (a factory whose servers end with the test)."""
+import pytest
+from server import Server
+from transports import TRANSPORTS
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    setattr(item, "report_" + call.when, outcome.get_result())
+
+
+@pytest.fixture(params=TRANSPORTS)
+def transport(request):
+    made = TRANSPORTS[request.param]()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def server(request):
+    """server(transport, args, app=TEXT, ...) starts a server that listens; see server.Server for the rest."""
+    started = []
+
+    def start(transport=None, args=(), app=None, files=None, ready=True, **rest):
+        given = dict(files or {})
+        if app is not None:
+            given["app.py"] = app
+            args = [*args, "--wsgi-file", "app.py"]
+        one = Server([*(transport.args if transport else ()), *args], files=given, **rest).start()
+        started.append(one)
+        if transport and ready:
+            one.wait_port(transport.listens)
+        return one
+
+    yield start
+    report = getattr(request.node, "report_call", None)
+    for one in started:
+        if report is not None and report.failed:
+            print(f"--- {' '.join(one.argv)}\n{one.log()[-20000:]}")
+        one.close()

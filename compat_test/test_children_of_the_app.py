@@ -1,0 +1,104 @@
+"""Applications start threads and processes of their own: that works in a worker as it does in any Python program."""
+import signal
+import socket
+
+import pytest
+from http_client import Connection, eventually, get
+from server import free_port
+from transports import http
+
+APP = """
+import concurrent.futures, multiprocessing, os, signal, subprocess, sys, threading
+
+def by_subprocess():
+    return subprocess.run(["echo", "done"], capture_output=True, text=True).stdout.strip()
+
+def by_python_subprocess():
+    return subprocess.run([sys.executable, "-c", "print('done')"], capture_output=True, text=True).stdout.strip()
+
+def by_system():
+    return "done" if os.system("exit 3") >> 8 == 3 else "wrong status"
+
+def by_fork():
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(writer, b"done")
+        os._exit(0)
+    status = os.waitpid(pid, 0)[1]
+    return os.read(reader, 10).decode() if status == 0 else f"status {status}"
+
+def by_fork_and_exit():
+    pid = os.fork()
+    if pid == 0:
+        sys.stdout.flush()
+        threading.Thread(target=int).start()
+        os._exit(4)
+    return "done" if os.waitpid(pid, 0)[1] >> 8 == 4 else "wrong status"
+
+def by_multiprocessing():
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        return "done" if pool.map(abs, [-1, -2, -3]) == [1, 2, 3] else "wrong result"
+
+def by_thread():
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        return "done" if sum(pool.map(abs, range(-10, 0))) == 55 else "wrong result"
+
+def by_signal():
+    told = []
+    before = signal.signal(signal.SIGUSR1, lambda *_: told.append("done"))
+    os.kill(os.getpid(), signal.SIGUSR1)
+    for _ in range(1000):
+        if told:
+            break
+    signal.signal(signal.SIGUSR1, before)
+    return "".join(told)
+
+def by_lingering_child():
+    subprocess.Popen(["sleep", "600"], close_fds=False, stdin=subprocess.DEVNULL)
+    return "done"
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [globals()["by_" + environ["PATH_INFO"][1:]]().encode()]
+"""
+
+WAYS = ["subprocess", "python_subprocess", "system", "fork", "fork_and_exit", "multiprocessing", "thread", "signal"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_way(server, way):
+    """Ten times in a row, in a worker that has answered requests before."""
+    transport = http()
+    server(transport, ["--master", "--processes", "1"], app=APP)
+    assert [get(transport.port, f"/{way}").text for _ in range(10)] == ["done"] * 10
+
+
+def test_a_child_that_lives_on_holds_no_port(server):
+    """The listening socket is not inherited by programs that the application starts."""
+    port = free_port()
+    transport = http()
+    running = server(transport, ["--master", "--http-socket", f"127.0.0.1:{port}"], app=APP)
+    assert get(transport.port, "/lingering_child").text == "done"
+    running.signal(signal.SIGTERM)
+    assert running.wait_exit() == 0
+    for number in (port, transport.port):
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind(("127.0.0.1", number))
+
+
+def test_a_child_that_lives_on_holds_no_connection(server):
+    """Nor is the connection whose request started it: its client sees the end of the answer."""
+    transport = http()
+    server(transport, ["--master"], app=APP)
+    client = Connection(transport.port, timeout=5)
+    assert client.get("/lingering_child").text == "done"
+
+
+def test_sys_exit_in_a_request(server, transport):
+    """The client gets an answer, and the service goes on."""
+    app = APP + "\n\ndef by_exit():\n    sys.exit(5)\n"
+    server(transport, ["--master", "--processes", "1"], app=app)
+    assert get(transport.port, "/exit").status in (500, 502)
+    eventually(lambda: get(transport.port, "/system").text == "done")

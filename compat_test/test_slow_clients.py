@@ -1,0 +1,94 @@
+"""Clients that send or read slowly cost nobody else anything: one worker, one thread."""
+import socket
+import struct
+import time
+
+import pytest
+from apps import BIG
+from http_client import Connection, get
+from server import free_port
+
+ONE = ["--master", "--processes", "1", "--disable-logging", "--socket-timeout", "30"]
+HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+
+
+def quick_answers(port):
+    """Seconds that the slowest of 20 quick requests took."""
+    slowest = 0.0
+    for _ in range(20):
+        started = time.monotonic()
+        assert get(port).text == "small"
+        slowest = max(slowest, time.monotonic() - started)
+    return slowest
+
+
+@pytest.fixture
+def connections():
+    """connections(port): 50 open ones, closed at the end."""
+    made = []
+
+    def connect(port, **more):
+        made.extend(Connection(port, **more) for _ in range(50))
+        for one in made:
+            one.open()
+        return made
+
+    yield connect
+    for one in made:
+        one.close()
+
+
+def test_fifty_requests_that_trickle_in(server, transport, connections):
+    server(transport, ONE, app=BIG)
+    slow = connections(transport.port)
+    for byte in (HEAD[i:i + 1] for i in range(len(HEAD))):
+        for one in slow:
+            one.socket.sendall(byte)
+    assert quick_answers(transport.port) < 1.0
+    for one in slow:
+        one.socket.sendall(b"\r\n")
+    assert [one.receive().text for one in slow] == ["small"] * 50
+
+
+def test_fifty_bodies_that_trickle_in(server, transport, connections):
+    server(transport, ONE, app=BIG)
+    slow = connections(transport.port)
+    for one in slow:
+        one.socket.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12345")
+    assert quick_answers(transport.port) < 1.0
+    for one in slow:
+        one.socket.sendall(b"67890")
+    assert [one.receive().text for one in slow] == ["small"] * 50
+
+
+def test_fifty_responses_that_are_read_slowly(server, transport, connections):
+    server(transport, ONE, app=BIG)
+    slow = connections(transport.port, receive_buffer=4096, timeout=60)
+    for one in slow:
+        one.send("/big")
+    assert quick_answers(transport.port) < 2.0
+    for one in slow[:5]:
+        assert len(one.receive().body) == 8 << 20
+
+
+def test_fifty_uwsgi_packets_that_trickle_in(server):
+    """The same on the uwsgi port itself, without a proxy in front of it."""
+    uwsgi, http = free_port(), free_port()
+    running = server(None, [*ONE, "--socket", f"127.0.0.1:{uwsgi}", "--http-socket", f"127.0.0.1:{http}"], app=BIG)
+    running.wait_port(uwsgi)
+    pairs = (b"REQUEST_METHOD", b"GET"), (b"PATH_INFO", b"/"), (b"QUERY_STRING", b""), (b"SERVER_PROTOCOL", b"HTTP/1.1"), \
+        (b"SERVER_NAME", b"localhost"), (b"SERVER_PORT", b"80"), (b"REQUEST_URI", b"/")
+    block = b"".join(struct.pack("<H", len(part)) + part for pair in pairs for part in pair)
+    packet = struct.pack("<BHB", 0, len(block), 0) + block
+    slow = [socket.create_connection(("127.0.0.1", uwsgi), 30) for _ in range(50)]
+    try:
+        for one in slow:
+            one.sendall(packet[:-1])
+        assert quick_answers(http) < 1.0
+        for one in slow:
+            one.sendall(packet[-1:])
+        for one in slow:
+            assert one.recv(12) == b"HTTP/1.1 200"
+    finally:
+        for one in slow:
+            one.close()

@@ -1,0 +1,66 @@
+"""SIGTERM: what was taken in is answered, nothing more is taken in, and the exit status is 0."""
+import signal
+import socket
+
+import pytest
+from apps import versioned
+from http_client import Broken, Connection, eventually
+
+
+def stops(server):
+    """Stop the server and return once its log shows that it has begun to."""
+    length = len(server.log())
+    server.signal(signal.SIGTERM)
+    eventually(lambda: len(server.log()) > length)
+
+
+@pytest.mark.parametrize("more", [[], ["--threads", "2"], ["--lazy-apps"]], ids=["plain", "threads", "lazy-apps"])
+def test_requests_in_flight_are_answered(server, transport, more):
+    running = server(transport, ["--master", "--processes", "2", *more], app=versioned(1))
+    held = [Connection(transport.port, timeout=30) for _ in range(2)]
+    for index, connection in enumerate(held):
+        connection.send(f"/hold/{index}")
+        eventually((running.dir / f"held-{index}").exists)
+    stops(running)
+
+    late = Connection(transport.port, timeout=1)
+    with pytest.raises((OSError, Broken)):
+        late.send("/hold/late")
+        if late.receive().status in (502, 504):
+            raise Broken("nginx found nobody")
+    running.write("release", "")
+    assert [connection.receive().status for connection in held] == [200, 200]
+    assert running.wait_exit() == 0
+    assert not (running.dir / "held-late").exists()
+    assert running.processes() == []
+
+
+def test_half_a_request_delays_nothing(server, transport):
+    """Clients that say nothing, or half of what they have to say, are not waited for."""
+    running = server(transport, ["--master"], app=versioned(1))
+    with socket.create_connection(("127.0.0.1", transport.port)), socket.create_connection(("127.0.0.1", transport.port)) as half:
+        half.sendall(b"GET / HTTP/1.1\r\nHo")
+        running.signal(signal.SIGTERM)
+        assert running.wait_exit(3) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT], ids=["TERM", "INT", "QUIT"])
+@pytest.mark.parametrize("more", [[], ["--lazy-apps"]], ids=["plain", "lazy-apps"])
+def test_stop_while_the_app_is_imported(server, number, more):
+    """An import that takes minutes does not hold up the stop."""
+    app = "import time\nopen('importing', 'w').close()\ntime.sleep(600)\n"
+    running = server(None, ["--master", "--http-socket", "127.0.0.1:0", *more], app=app)
+    eventually((running.dir / "importing").exists)
+    running.signal(number)
+    assert running.wait_exit(3) == 0
+    assert running.processes() == []
+
+
+def test_a_request_that_never_ends_is_cut_after_the_mercy(server, transport):
+    running = server(transport, ["--master", "--worker-reload-mercy", "1"], app=versioned(1))
+    held = Connection(transport.port, timeout=30)
+    held.send("/hold/ever")
+    eventually((running.dir / "held-ever").exists)
+    running.signal(signal.SIGTERM)
+    assert running.wait_exit(6) == 0
+    assert running.processes() == []

@@ -1,0 +1,192 @@
+"""The executable is replaced under load: the new master takes over, or the old one goes on as if nothing had been tried."""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from apps import versioned
+from http_client import eventually, get
+from load import Load
+from server import BINARY, alive
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """A copy of bin/ and lib/ that a test may replace."""
+    shutil.copytree(BINARY.parent, tmp_path / "bin")
+    shutil.copytree(BINARY.parent.parent / "lib", tmp_path / "lib")
+    return tmp_path / "bin" / BINARY.name
+
+
+def put(path, content=None):
+    """Another file at the executable's path, as a package manager puts it: a new inode, in one step."""
+    new = path.with_name("new")
+    if content is None:
+        shutil.copy2(path, new)
+    else:
+        new.write_text(content)
+        new.chmod(0o755)
+    os.replace(new, path)
+
+
+class Upgraded:
+    """A server whose master changes: its pid is what the pidfile says."""
+
+    def __init__(self, running):
+        self.running, self.pidfile = running, running.dir / "server.pid"
+        eventually(lambda: self.pidfile.exists() and self.pidfile.read_text().strip())
+
+    def pid(self):
+        text = self.pidfile.read_text().strip()
+        return int(text) if text else 0
+
+    def wait_other_than(self, old, timeout=30):
+        """The new master's pid, once the old one has gone."""
+        pid = eventually(lambda: self.pid() if self.pid() not in (0, old) else 0, timeout)
+        eventually(lambda: not alive(old), timeout)
+        assert alive(pid)
+        return pid
+
+
+def by_signal(upgraded, binary):
+    os.kill(upgraded.pid(), signal.SIGUSR2)
+
+
+def by_command(upgraded, binary):
+    done = subprocess.run([binary, "--upgrade", upgraded.pidfile], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def by_replacement(upgraded, binary):
+    put(binary)
+    os.kill(upgraded.pid(), signal.SIGHUP)
+
+
+def start(server, transport, binary, **more):
+    args = ["--master", "--processes", "2", "--disable-logging", "--pidfile", "server.pid"]
+    return Upgraded(server(transport, args, app=versioned(1), binary=binary, **more))
+
+
+@pytest.mark.parametrize("ask", [by_signal, by_command, by_replacement])
+def test_five_upgrades_under_load(server, transport, installed, ask):
+    upgraded = start(server, transport, installed)
+    with Load(transport) as load:
+        for version in range(2, 7):
+            old = upgraded.pid()
+            upgraded.running.write("app.py", versioned(version))
+            load.wait_for(20)
+            ask(upgraded, installed)
+            upgraded.wait_other_than(old)
+            eventually(lambda wanted=f"{version} ": any(text.startswith(wanted) for text in list(load.texts)))
+    assert load.failures() == []
+    assert list(dict.fromkeys(text.split()[0] for text in load.texts)) == list("123456")
+    os.kill(upgraded.pid(), signal.SIGTERM)
+    eventually(lambda: upgraded.running.processes() == [])
+
+
+def test_reload_after_an_upgrade_keeps_the_new_pid(server, transport, installed):
+    upgraded = start(server, transport, installed)
+    old = upgraded.pid()
+    by_signal(upgraded, installed)
+    new = upgraded.wait_other_than(old)
+    upgraded.running.write("app.py", versioned(2))
+    os.kill(new, signal.SIGHUP)
+    eventually(lambda: get(transport.port).text.startswith("2 "))
+    assert upgraded.pid() == new and alive(new)
+
+
+def test_systemd_is_told_of_the_new_master(server, transport, installed, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(tmp_path / "notify"))
+        notify.settimeout(20)
+        upgraded = start(server, transport, installed, env={"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        heard_ready(notify)
+        old = upgraded.pid()
+        by_signal(upgraded, installed)
+        new = upgraded.wait_other_than(old)
+        lines = heard_ready(notify)
+        assert f"MAINPID={new}" in lines
+
+
+def heard_ready(notify):
+    """All lines up to and with READY=1, in the order of their arrival."""
+    lines = []
+    while "READY=1" not in lines:
+        lines += notify.recv(4096).decode().split("\n")
+    return lines
+
+
+@pytest.mark.parametrize("script", ["#!/bin/sh\nexit 3\n", "not an executable at all"], ids=["exits", "no executable"])
+def test_a_new_executable_that_ends_at_once(server, transport, installed, script):
+    upgraded = start(server, transport, installed)
+    old = upgraded.pid()
+    with Load(transport) as load:
+        load.wait_for(20)
+        put(installed, script)
+        length = len(upgraded.running.log())
+        os.kill(old, signal.SIGUSR2)
+        eventually(lambda: "upgrade" in upgraded.running.log()[length:].lower())
+        load.wait_for(100)
+    assert load.failures() == []
+    assert upgraded.pid() == old and alive(old)
+
+
+def test_a_new_executable_that_is_never_ready(server, transport, installed):
+    """The old master serves on meanwhile, and a stop ends both."""
+    upgraded = start(server, transport, installed)
+    old = upgraded.pid()
+    put(installed, f"#!/bin/sh\ntouch {upgraded.running.dir}/tried\nexec sleep 600\n")
+    with Load(transport) as load:
+        load.wait_for(20)
+        os.kill(old, signal.SIGUSR2)
+        eventually((upgraded.running.dir / "tried").exists)
+        load.wait_for(100)
+    assert load.failures() == []
+    assert upgraded.pid() == old and alive(old)
+    os.kill(old, signal.SIGTERM)
+    assert upgraded.running.wait_exit() == 0
+    eventually(lambda: upgraded.running.processes() == [])
+
+
+def test_new_code_that_does_not_import(server, transport, installed):
+    upgraded = start(server, transport, installed)
+    old = upgraded.pid()
+    with Load(transport) as load:
+        load.wait_for(20)
+        upgraded.running.write("app.py", "raise RuntimeError('no such luck')\n")
+        os.kill(old, signal.SIGUSR2)
+        upgraded.running.wait_log("RuntimeError: no such luck")
+        load.wait_for(100)
+        upgraded.running.write("app.py", versioned(2))
+        eventually(lambda: tries(upgraded, old), 20, every=0.5)
+    assert load.failures() == []
+    assert {text.split()[0] for text in load.texts} <= {"1", "2"}
+
+
+def tries(upgraded, old):
+    """Ask again (an attempt that is being given up may still be in the way) until another master has taken over."""
+    if upgraded.pid() == old and alive(old):
+        os.kill(old, signal.SIGUSR2)
+    return upgraded.pid() != old and not alive(old)
+
+
+def test_pid_1_refuses(server, transport):
+    """A container is upgraded by replacing it: the master says so and serves on; SIGHUP stays a reload."""
+    own_namespace = ["unshare", "--fork", "--pid", "--mount-proc", "--kill-child"]
+    if subprocess.run([*own_namespace, "true"], capture_output=True).returncode:
+        pytest.skip("this machine does not let us make a pid namespace")
+    running = server(transport, ["--master", "--disable-logging"], app=versioned(1), wrapper=own_namespace)
+    master = int(Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()[0])
+    length = len(running.log())
+    os.kill(master, signal.SIGUSR2)
+    eventually(lambda: "upgrade" in running.log()[length:].lower())
+    assert get(transport.port).text.startswith("1 ")
+    running.write("app.py", versioned(2))
+    os.kill(master, signal.SIGHUP)
+    eventually(lambda: get(transport.port).text.startswith("2 "))
+    assert alive(master)
+    os.kill(master, signal.SIGTERM)
+    assert running.wait_exit() == 0

@@ -1,0 +1,132 @@
+// Package workerspec is the one document that the master hands to a zygote and
+// its workers: everything that they need to know, already decided. The zygote's
+// Python and the worker's Go both read it as JSON.
+package workerspec
+
+import "encoding/json"
+
+// Spec is the whole document. File descriptors in it are inherited by the zygote
+// and by every worker that it forks.
+type Spec struct {
+	Version    string `json:"version"`
+	Program    string `json:"program"`
+	MasterPID  int    `json:"master_pid"` // 0 without a master
+	Generation int    `json:"generation"` // 0 for the first, one more with each reload
+	StartedOn  int64  `json:"started_on"` // unix seconds
+	Processes  int    `json:"processes"`
+	Threads    int    `json:"threads"`
+
+	ControlFD    int    `json:"control_fd"` // zygote ↔ master: commands and reports
+	EventFD      int    `json:"event_fd"`   // workers → master: reports
+	AliveFD      int    `json:"alive_fd"`   // reads end of file when the master is gone
+	ScoreboardFD int    `json:"scoreboard_fd"`
+	HandoverFD   [2]int `json:"handover_fd"` // a socket pair for connections that change cores; -1 where there is one core
+	Lib          string `json:"lib"`         // the folder lib/envoxyd
+
+	Sockets []Socket `json:"sockets"`
+	HTTP    HTTP     `json:"http"`
+	Limits  Limits   `json:"limits"`
+	Log     Log      `json:"log"`
+	Python  Python   `json:"python"`
+
+	Opt     [][3]any        `json:"opt"` // uwsgi.opt in order: name, value, is a flag
+	Service json.RawMessage `json:"service,omitempty"`
+}
+
+// Socket is one listening socket.
+type Socket struct {
+	FD       int    `json:"fd"`
+	Protocol string `json:"protocol"` // as uwsgiopts.Socket
+	Name     string `json:"name"`     // as in the log
+	Port     string `json:"port"`     // SERVER_PORT
+	Unix     bool   `json:"unix"`
+}
+
+// HTTP is what the HTTP transports need.
+type HTTP struct {
+	KeepaliveMillis int      `json:"keepalive_ms"` // --http; 0: close after each response
+	AutoChunked     bool     `json:"auto_chunked"`
+	TimeoutMillis   int      `json:"timeout_ms"`
+	Vars            []string `json:"vars"`
+	ProxyProtocol   bool     `json:"proxy_protocol"`
+	ManageScript    bool     `json:"manage_script_name"`
+	NoDelay         bool     `json:"tcp_nodelay"`
+	ExpectLimit     int64    `json:"expect_limit"` // --http-manage-expect=N: larger bodies get 413; 0: none
+}
+
+// Limits bound what a request or a worker may take.
+type Limits struct {
+	BufferSize          int   `json:"buffer_size"`
+	MaxVars             int   `json:"max_vars"`
+	SocketTimeoutMillis int   `json:"socket_timeout_ms"`
+	LimitPost           int64 `json:"limit_post"`
+	PostBuffering       int64 `json:"post_buffering"`
+	ChunkedInput        int64 `json:"chunked_input"`
+	HarakiriSeconds     int   `json:"harakiri"`
+	MaxRequests         int64 `json:"max_requests"`
+	MaxRequestsDelta    int64 `json:"max_requests_delta"`
+	MinLifetimeSeconds  int   `json:"min_worker_lifetime"`
+	ReloadOnRSS         int64 `json:"reload_on_rss"`
+	ReloadOnAS          int64 `json:"reload_on_as"`
+}
+
+// Log is what is written about requests.
+type Log struct {
+	Requests      bool  `json:"requests"` // false: --disable-logging
+	Micros        bool  `json:"micros"`
+	ForwardedFor  bool  `json:"x_forwarded_for"`
+	On4xx         bool  `json:"on_4xx"`
+	On5xx         bool  `json:"on_5xx"`
+	Zero          bool  `json:"zero"`
+	SlowMillis    int64 `json:"slow_ms"`
+	Big           int64 `json:"big"`
+	QuietSigpipe  bool  `json:"quiet_sigpipe"`
+	QuietWrites   bool  `json:"quiet_writes"`
+	WritesAllowed bool  `json:"write_exceptions"` // false: --disable-write-exception
+}
+
+// Python says what to import and how to call it.
+type Python struct {
+	Modules           []string `json:"modules"`
+	WSGIFile          string   `json:"wsgi_file"`
+	Callable          string   `json:"callable"`
+	Eval              string   `json:"eval"`
+	Mounts            []string `json:"mounts"`
+	ManageScriptName  bool     `json:"manage_script_name"`
+	NoDefaultApp      bool     `json:"no_default_app"`
+	NeedApp           bool     `json:"need_app"`
+	LazyApps          bool     `json:"lazy_apps"`
+	Pythonpath        []string `json:"pythonpath"`
+	Argv              string   `json:"argv"`
+	Imports           []string `json:"imports"`
+	SharedImports     []string `json:"shared_imports"`
+	EarlyImports      []string `json:"early_imports"`
+	CatchExceptions   bool     `json:"catch_exceptions"`
+	Strict            bool     `json:"strict"`
+	AcceptBuffer      bool     `json:"accept_buffer"`
+	ManageChunked     bool     `json:"manage_chunked"`
+	NoFileWrapper     bool     `json:"no_file_wrapper"`
+	SkipAtexit        bool     `json:"skip_atexit"`
+	AddHeaders        []string `json:"add_headers"`
+	DelHeaders        []string `json:"del_headers"`
+	ReloadOnException bool     `json:"reload_on_exception"`
+	Procname          string   `json:"procname"` // with %s for "worker N"; empty: leave alone
+	Hostname          string   `json:"hostname"`
+	Pidfile           string   `json:"pidfile"`
+	AutoreloadMillis  int      `json:"autoreload_ms"`
+}
+
+// Command is what the master writes to the zygote's control socket, one JSON
+// object a datagram: fork worker Worker.
+type Command struct {
+	Fork int `json:"fork"`
+}
+
+// Event is what zygote and workers report, one JSON object a datagram.
+type Event struct {
+	Kind   string `json:"kind"`   // zygote: step, loaded, forked, failed; worker: ready, failed, stopping
+	Worker int    `json:"worker"` // 0: the zygote
+	PID    int    `json:"pid"`
+	Status int    `json:"status"` // of failed: the exit status to pass on
+	Text   string `json:"text"`   // of step and failed: what it was about
+}

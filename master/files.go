@@ -1,0 +1,121 @@
+package master
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"envoxyd/uwsgiopts"
+)
+
+// workDir is where --chdir leads: what the application and relative socket paths relate to.
+func workDir(cfg *uwsgiopts.Config) string {
+	dir := cfg.StartDir
+	for _, change := range []string{cfg.Chdir, cfg.Chdir2} {
+		if change != "" {
+			dir = absolute(dir, change)
+		}
+	}
+	return dir
+}
+
+func checkDirectories(cfg *uwsgiopts.Config) error {
+	info, err := os.Stat(workDir(cfg))
+	if err == nil && !info.IsDir() {
+		err = unix.ENOTDIR
+	}
+	if err != nil {
+		return fmt.Errorf("chdir(): %w", err)
+	}
+	return nil
+}
+
+// writePidfile writes this process's number, to be found by --stop and --reload.
+func (m *master) writePidfile(name, base string) error {
+	if name == "" {
+		return nil
+	}
+	path := absolute(base, name)
+	temporary := path + ".new" // a reader never sees half a number
+	if err := os.WriteFile(temporary, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+		return fmt.Errorf("pidfile: %w", err)
+	}
+	if err := os.Rename(temporary, path); err != nil {
+		return fmt.Errorf("pidfile: %w", err)
+	}
+	m.pidfiles = append(m.pidfiles, path)
+	return nil
+}
+
+// writeSafePidfiles writes the pidfiles that only a start that succeeds touches;
+// after an upgrade, all of them.
+func (m *master) writeSafePidfiles() {
+	cfg := m.cfg
+	names := [][2]string{{cfg.SafePidfile, workDir(cfg)}, {cfg.SafePidfile2, workDir(cfg)}}
+	if m.upgrader.HasParent() {
+		names = append(names, [2]string{cfg.Pidfile, cfg.StartDir}, [2]string{cfg.Pidfile2, workDir(cfg)})
+	}
+	for _, n := range names {
+		if err := m.writePidfile(n[0], n[1]); err != nil {
+			logf("%v", err)
+		}
+	}
+}
+
+// vacuum removes what --vacuum names: unix sockets that are still ours, and pidfiles.
+func (m *master) vacuum() {
+	for _, s := range m.sockets {
+		if s.path == "" || !s.stillOurs() {
+			continue
+		}
+		if err := os.Remove(s.path); err == nil {
+			logf("VACUUM: unix socket %s removed.", s.path)
+		}
+	}
+	own := strconv.Itoa(os.Getpid()) + "\n"
+	for _, path := range m.pidfiles {
+		if text, err := os.ReadFile(path); err == nil && string(text) == own && os.Remove(path) == nil {
+			logf("VACUUM: pidfile %s removed.", path)
+		}
+	}
+}
+
+// touched watches the files of --touch-reload by their times of change, as uWSGI does:
+// notifications miss what is behind a network or an overlay.
+type touched struct {
+	times map[string]time.Time
+}
+
+func (t *touched) follow(cfg *uwsgiopts.Config) {
+	times := make(map[string]time.Time)
+	for _, name := range cfg.TouchReload {
+		path := absolute(workDir(cfg), name)
+		times[path] = changeTime(path)
+		if times[path].IsZero() && t.times == nil {
+			logf("unable to stat() %s, events will be triggered as soon as the file is created", filepath.Base(path))
+		}
+	}
+	t.times = times
+}
+
+// changed returns a file that has changed since the last look, "" if none has.
+func (t *touched) changed() (name string) {
+	for path, before := range t.times {
+		if now := changeTime(path); !now.IsZero() && !now.Equal(before) {
+			t.times[path], name = now, path
+		}
+	}
+	return name
+}
+
+func changeTime(path string) time.Time {
+	info, err := os.Stat(path)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
+}

@@ -1,0 +1,324 @@
+package master
+
+import (
+	"os"
+	"syscall"
+	"time"
+
+	"envoxyd/internal/shm"
+	"envoxyd/internal/workerspec"
+	"envoxyd/uwsgiopts"
+)
+
+// mercyOnStop bounds what a stop waits for requests when no mercy is configured:
+// shorter than what systemd (90 s) waits before it kills everything.
+const mercyOnStop = 60 * time.Second
+
+// generation is one zygote and the workers that it forked: one version of the
+// configuration and the code.
+type generation struct {
+	m       *master
+	number  int
+	cfg     *uwsgiopts.Config
+	sockets []*socket
+	board   *shm.Board
+	zygote  *zygote
+
+	loaded   bool
+	ready    int // workers that have been ready
+	workers  []*worker
+	draining bool
+	mercy    time.Time // when draining workers are killed
+	killed   bool
+	began    time.Time
+}
+
+// worker is one worker's place in a generation; processes come and go in it.
+type worker struct {
+	id       int
+	pid      int // 0: there is none at the moment
+	process  *os.Process
+	started  time.Time
+	ready    bool
+	ever     bool // a process in this place has been ready
+	leaving  bool // it said that it ends
+	failed   int  // the status that it reported before ending, 0 otherwise
+	quick    int  // deaths in a row soon after the start
+	respawns int
+	harakiri int // how often it was killed for one
+}
+
+// startNext starts a generation on sockets, which takes over when all of its workers are ready.
+func (m *master) startNext(cfg *uwsgiopts.Config, sockets []*socket) (err error) {
+	defer func() {
+		if err != nil {
+			m.closeUnused(sockets, m.sockets)
+		}
+	}()
+	g := &generation{m: m, number: m.number, cfg: cfg, sockets: sockets, began: time.Now()}
+	for id := 1; id <= cfg.Processes; id++ {
+		g.workers = append(g.workers, &worker{id: id})
+	}
+	if g.board, err = shm.NewBoard(cfg.Processes, cfg.Threads); err != nil {
+		return err
+	}
+	if g.zygote, err = g.startZygote(); err != nil {
+		return err
+	}
+	m.number++
+	m.next = g
+	return nil
+}
+
+// report is what zygote and workers have to say.
+func (g *generation) report(e workerspec.Event) {
+	switch e.Kind {
+	case "loaded":
+		g.loaded = true
+		if g.draining {
+			return
+		}
+		for _, w := range g.workers {
+			g.zygote.fork(w.id)
+		}
+	case "forked":
+		g.adopt(g.workers[e.Worker-1], e.PID)
+	case "ready":
+		g.becameReady(e)
+	case "stopping":
+		if w := g.workers[e.Worker-1]; w.pid == e.PID {
+			w.leaving = true
+		}
+	case "failed":
+		if e.Worker > 0 {
+			g.workers[e.Worker-1].failed = e.Status
+		}
+	}
+}
+
+// adopt makes a fresh process the worker: it is our child by now.
+func (g *generation) adopt(w *worker, pid int) {
+	m := g.m
+	if pid <= 0 {
+		logf("the zygote could not fork worker %d", w.id)
+		m.after(time.Second, func(*master) { g.respawn(w) })
+		return
+	}
+	process, err := os.FindProcess(pid)
+	if err != nil {
+		logf("worker %d (pid: %d): %v", w.id, pid, err)
+		return
+	}
+	w.pid, w.process, w.started, w.leaving, w.ready = pid, process, time.Now(), false, false
+	if w.respawns > 0 {
+		logf("Respawned uWSGI worker %d (new pid: %d)", w.id, pid)
+	} else {
+		logf("spawned uWSGI worker %d (pid: %d, cores: %d)", w.id, pid, g.cfg.Threads)
+	}
+	go func() { // ends with the process; a master that has finished does not wait for it
+		state, err := process.Wait()
+		m.post(func(*master) { g.exited(w, pid, state, err) })
+	}()
+	switch {
+	case g.killed:
+		_ = process.Kill()
+	case g.draining:
+		_ = process.Signal(syscall.SIGTERM)
+	}
+}
+
+func (g *generation) becameReady(e workerspec.Event) {
+	w := g.workers[e.Worker-1]
+	w.ready = true
+	if !w.ever {
+		w.ever = true
+		g.ready++
+	}
+	if g.m.next == g && g.ready == len(g.workers) {
+		g.m.promote()
+	}
+}
+
+// exited notes the end of a worker's process and decides what follows.
+func (g *generation) exited(w *worker, pid int, state *os.ProcessState, err error) {
+	if w.pid != pid {
+		return
+	}
+	age := time.Since(w.started)
+	w.pid, w.process, w.ready = 0, nil, false
+	for c := range g.board.Cores() {
+		core := g.board.Core(w.id, c)
+		core.State.Store(shm.Absent)
+		core.Deadline.Store(0)
+		core.UserDeadline.Store(0)
+	}
+	if g.draining {
+		logf("worker %d buried after %d seconds", w.id, int(age.Seconds()))
+		g.m.forgetGone()
+		return
+	}
+	if err != nil {
+		logf("worker %d (pid: %d): %v", w.id, pid, err)
+	}
+	if g.m.next == g && !w.ever || w.failed != 0 && !w.ever {
+		g.failedToStart(w, pid, state)
+		return
+	}
+	g.mourn(w, pid, state)
+	w.failed = 0
+	w.respawns++
+	g.m.after(w.backoff(age), func(*master) { g.respawn(w) })
+}
+
+// failedToStart: a worker that never served takes its generation with it.
+func (g *generation) failedToStart(w *worker, pid int, state *os.ProcessState) {
+	status := w.failed
+	if status == 0 && state != nil {
+		status = max(state.ExitCode(), statusFailed)
+	}
+	logf("OOPS ! failed loading app in worker %d (pid %d)", w.id, pid)
+	g.m.generationFailed(g, status)
+}
+
+// mourn says how the process ended, unless it said so itself.
+func (g *generation) mourn(w *worker, pid int, state *os.ProcessState) {
+	if w.leaving || state == nil {
+		return
+	}
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		logf("DAMN ! worker %d (pid: %d) died, killed by signal %d :( trying respawn ...", w.id, pid, status.Signal())
+		return
+	}
+	logf("DAMN ! worker %d (pid: %d) died :( trying respawn ...", w.id, pid)
+}
+
+// backoff is how long a place stays empty after a process that lived for age:
+// nothing at first, more with each death in a row, of this worker alone.
+func (w *worker) backoff(age time.Duration) time.Duration {
+	if age > 2*time.Second || w.leaving {
+		w.quick = 0
+		return 0
+	}
+	w.quick++
+	if w.quick < 3 {
+		return 0
+	}
+	wait := min(100*time.Millisecond<<min(w.quick-3, 6), 5*time.Second)
+	logf("worker %d respawning too fast !!! it has to sleep a bit (%v)...", w.id, wait)
+	return wait
+}
+
+func (g *generation) respawn(w *worker) {
+	if !g.draining && w.pid == 0 {
+		g.zygote.fork(w.id)
+	}
+}
+
+// drain ends the generation: its zygote forks no more, its workers finish what
+// they have and leave. HUP waits for idle connections' next requests, TERM does not.
+func (g *generation) drain(sig syscall.Signal) {
+	g.draining = true
+	mercy := g.cfg.WorkerReloadMercy
+	if mercy <= 0 {
+		mercy = mercyOnStop
+	}
+	g.mercy = time.Now().Add(mercy)
+	g.zygote.dismiss()
+	for _, w := range g.workers {
+		if w.process == nil {
+			continue
+		}
+		if sig == syscall.SIGHUP {
+			logf("Gracefully killing worker %d (pid: %d)...", w.id, w.pid)
+		}
+		_ = w.process.Signal(sig) // it may have ended: exited will hear of it
+	}
+}
+
+// kill ends the generation without waiting for anything.
+func (g *generation) kill() {
+	g.draining, g.killed = true, true
+	g.mercy = time.Now()
+	g.zygote.kill()
+	for _, w := range g.workers {
+		if w.process != nil {
+			_ = w.process.Kill() // it may have ended: exited will hear of it
+		}
+	}
+}
+
+// gone: no process of this generation is left.
+func (g *generation) gone() bool {
+	if !g.zygote.ended {
+		return false
+	}
+	for _, w := range g.workers {
+		if w.pid != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (g *generation) has(pid int) bool {
+	if g.zygote.pid == pid {
+		return true
+	}
+	for _, w := range g.workers {
+		if w.pid == pid {
+			return true
+		}
+	}
+	return false
+}
+
+// enforce kills what has outstayed its time: mercy, harakiri.
+func (g *generation) enforce(now time.Time) {
+	if g.draining && now.After(g.mercy) && !g.killed {
+		for _, w := range g.workers {
+			if w.pid != 0 {
+				logf("worker %d (pid: %d) is taking too much time to die...NO MERCY !!!", w.id, w.pid)
+			}
+		}
+		g.kill()
+	}
+	for _, w := range g.workers {
+		if w.process != nil {
+			g.harakiri(w, now)
+		}
+	}
+}
+
+// retireOld ends workers that have lived for --max-worker-lifetime, one at a time.
+func (g *generation) retireOld(now time.Time) {
+	limit := g.cfg.MaxWorkerLifetime
+	if limit <= 0 || g.draining {
+		return
+	}
+	for _, w := range g.workers {
+		age := now.Sub(w.started)
+		if w.process == nil || w.leaving || !w.ready || age <= limit+time.Duration(w.id-1)*g.cfg.MaxWorkerLifetimeDelta {
+			continue
+		}
+		logf("worker %d lifetime reached, it was running for %d second(s)", w.id, int(age.Seconds()))
+		w.leaving = true
+		_ = w.process.Signal(syscall.SIGHUP) // it may have ended: exited will hear of it
+		return
+	}
+}
+
+func (g *generation) close() {
+	g.zygote.close()
+	if err := g.board.Close(); err != nil {
+		logf("%v", err)
+	}
+}
+
+// after has an event happen later.
+func (m *master) after(wait time.Duration, e event) {
+	if wait <= 0 {
+		e(m)
+		return
+	}
+	time.AfterFunc(wait, func() { m.post(e) })
+}

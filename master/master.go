@@ -1,0 +1,251 @@
+// Package master supervises: it opens sockets, starts a zygote and its workers,
+// replaces the dead, and carries out reload, upgrade and stop.
+//
+// One goroutine owns all state. Signals, exits and reports reach it as events,
+// so nothing here needs a lock.
+package master
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"envoxyd/modules"
+	"envoxyd/uwsgiopts"
+)
+
+// Exit statuses of the whole; uWSGI's own.
+const (
+	statusOK       = 0
+	statusFailed   = 1
+	statusNoApp    = 22
+	statusNoEnvoxy = 246 // upstream envoxyd's, for a conf that cannot be used
+)
+
+// tick is how often deadlines and watched files are looked at.
+const tick = 250 * time.Millisecond
+
+// Reread reads the configuration again, as it was read at the start.
+type Reread func() (*uwsgiopts.Config, error)
+
+// master is the state of one run.
+type master struct {
+	cfg     *uwsgiopts.Config
+	reread  Reread
+	started time.Time
+
+	events  chan event
+	sockets []*socket
+	alive   *os.File // its writer is ours alone: workers see when we are gone
+	keep    *os.File
+
+	current *generation   // serving
+	next    *generation   // loading, to take over
+	old     []*generation // on their way out
+	number  int           // of the newest generation
+
+	upgrader *upgrader
+	watchdog *watchdog
+	touched  touched
+	brutal   bool // the reload in hand does not wait for requests
+
+	stopping  bool
+	upgraded  bool // another master has taken over
+	status    int
+	pidfiles  []string
+	lastSweep time.Time
+}
+
+// event is something that has happened; it runs on the goroutine that owns the state.
+type event func(m *master)
+
+// Run serves what cfg says until it is told to stop, and returns the exit status.
+func Run(cfg *uwsgiopts.Config, reread Reread) int {
+	if status, done := daemonize(cfg); done {
+		return status
+	}
+	m := &master{cfg: cfg, reread: reread, started: time.Now(), events: make(chan event, 64)}
+	status, err := m.run()
+	if err != nil {
+		logf("%v", err)
+	}
+	return status
+}
+
+func (m *master) run() (int, error) {
+	if err := openLog(m.cfg); err != nil {
+		return statusFailed, err
+	}
+	for _, notice := range m.cfg.Notices {
+		logf("%s", notice)
+	}
+	if m.cfg.ShowConfig {
+		if err := m.cfg.WriteShowConfig(os.Stderr); err != nil {
+			return statusFailed, fmt.Errorf("show-config: %w", err)
+		}
+	}
+	m.banner()
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return statusFailed, fmt.Errorf("prctl(PR_SET_CHILD_SUBREAPER): %w", err)
+	}
+	var err error
+	if m.upgrader, err = newUpgrader(); err != nil {
+		return statusFailed, err
+	}
+	if m.alive, m.keep, err = os.Pipe(); err != nil {
+		return statusFailed, fmt.Errorf("pipe: %w", err)
+	}
+	stopSignals := m.followSignals()
+	defer stopSignals()
+	if status, err := m.prepare(); err != nil {
+		return status, err
+	}
+	m.begin()
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for !m.finished() {
+		select {
+		case e := <-m.events:
+			e(m)
+		case now := <-ticker.C:
+			m.sweep(now)
+		}
+	}
+	return m.end(), nil
+}
+
+// prepare does what has to be right before anything runs.
+func (m *master) prepare() (int, error) {
+	if m.cfg.Umask >= 0 {
+		unix.Umask(m.cfg.Umask)
+	}
+	if err := checkDirectories(m.cfg); err != nil {
+		return statusFailed, err
+	}
+	if err := m.writePidfile(m.cfg.Pidfile, m.cfg.StartDir); err != nil && !m.upgrader.HasParent() {
+		return statusFailed, err
+	}
+	var err error
+	if m.sockets, err = m.openSockets(m.cfg); err != nil {
+		return statusFailed, err
+	}
+	if len(m.sockets) == 0 {
+		return statusFailed, errors.New("The -s/--socket option is missing and stdin is not a socket.") //nolint:staticcheck // uWSGI's line, which people grep
+	}
+	if err := dropPrivileges(m.cfg); err != nil {
+		return statusFailed, err
+	}
+	if err := m.writePidfile(m.cfg.Pidfile2, workDir(m.cfg)); err != nil && !m.upgrader.HasParent() {
+		return statusFailed, err
+	}
+	return statusOK, nil
+}
+
+// begin starts the first generation.
+func (m *master) begin() {
+	logMode(m.cfg)
+	if err := m.startNext(m.cfg, m.sockets); err != nil {
+		m.failStart(err)
+	}
+}
+
+// failStart ends a first start that cannot succeed.
+func (m *master) failStart(err error) {
+	logf("%v", err)
+	m.status = statusFailed
+	var unusable *modules.Error
+	if errors.As(err, &unusable) {
+		m.status = statusNoEnvoxy
+	}
+	m.stopping = true
+}
+
+// finished: nothing runs any more, and nothing is to be started.
+func (m *master) finished() bool {
+	return (m.stopping || m.upgraded) && m.current == nil && m.next == nil && len(m.old) == 0
+}
+
+func (m *master) end() int {
+	m.upgrader.Stop()
+	if m.upgraded {
+		return statusOK
+	}
+	if m.cfg.Vacuum {
+		m.vacuum()
+	}
+	if m.status == statusOK {
+		logf("goodbye to uWSGI.")
+	}
+	return m.status
+}
+
+// post hands an event to the owner of the state.
+func (m *master) post(e event) { m.events <- e }
+
+// sweep looks at what only the clock tells.
+func (m *master) sweep(now time.Time) {
+	for _, g := range m.generations() {
+		g.enforce(now)
+	}
+	if now.Sub(m.lastSweep) < time.Second {
+		return
+	}
+	m.lastSweep = now
+	if name := m.touched.changed(); name != "" && m.current != nil {
+		logf("*** %s has been touched... grace them all !!! ***", name)
+		m.reload(false)
+	}
+	if m.current != nil {
+		m.current.retireOld(now)
+	}
+	reapStrangers(m.knows)
+}
+
+func (m *master) generations() []*generation {
+	all := append([]*generation(nil), m.old...)
+	for _, g := range []*generation{m.current, m.next} {
+		if g != nil {
+			all = append(all, g)
+		}
+	}
+	return all
+}
+
+// knows tells whether somebody waits for the process already.
+func (m *master) knows(pid int) bool {
+	for _, g := range m.generations() {
+		if g.has(pid) {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *master) banner() {
+	cfg := m.cfg
+	logf("*** Starting uWSGI %s (%dbit) on [%s] ***", uwsgiopts.Version, 32<<(^uint(0)>>63), m.started.Format(time.ANSIC))
+	logf("envoxyd with %s on %s", runtime.Version(), uname())
+	logf("current working directory: %s", cfg.StartDir)
+	if path, err := os.Executable(); err == nil {
+		logf("detected binary path: %s", path)
+	}
+	logf("detected number of CPU cores: %d", runtime.NumCPU())
+	if os.Geteuid() == 0 && cfg.UID == "" {
+		logf("*** WARNING: you are running uWSGI as root !!! (use the --uid flag) ***")
+	}
+	if !cfg.Master {
+		logf("*** WARNING: you are running uWSGI without its master process manager ***")
+	}
+}
+
+func uname() string {
+	var name unix.Utsname
+	if unix.Uname(&name) != nil {
+		return "Linux"
+	}
+	return unix.ByteSliceToString(name.Sysname[:]) + " " + unix.ByteSliceToString(name.Release[:])
+}

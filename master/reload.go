@@ -1,0 +1,150 @@
+package master
+
+import (
+	"os"
+	"syscall"
+)
+
+// reload reads the configuration again and starts a generation beside the serving
+// one. Brutal: when the new one serves, the old one's requests are not waited for.
+func (m *master) reload(brutal bool) {
+	if m.stopping || m.upgraded {
+		return
+	}
+	if m.upgrader.busy {
+		logf("reload: an upgrade is going on, which brings the new configuration with it")
+		return
+	}
+	if m.cfg.ExitOnReload {
+		logf("uWSGI: GAME OVER (insert coin)")
+		m.stop()
+		return
+	}
+	if m.next != nil { // what it loads may be older than what is asked for now
+		logf("reload: starting over, the previous one had not come up yet")
+		abandoned := m.next
+		m.next = nil
+		abandoned.kill()
+		m.retire(abandoned)
+	}
+	m.brutal = brutal
+	logf("...gracefully killing workers...")
+	m.notify("RELOADING=1\n" + monotonic())
+	if err := m.startAgain(); err != nil {
+		logf("%v", err)
+		m.reloadFailed()
+	}
+}
+
+func (m *master) startAgain() error {
+	cfg, err := m.reread()
+	if err != nil {
+		return err
+	}
+	for _, notice := range cfg.Notices {
+		logf("%s", notice)
+	}
+	if err := checkDirectories(cfg); err != nil {
+		return err
+	}
+	sockets, err := m.openSockets(cfg)
+	if err != nil {
+		return err
+	}
+	return m.startNext(cfg, sockets)
+}
+
+// reloadFailed: the old generation goes on; if there is none, nothing is left to do.
+func (m *master) reloadFailed() {
+	if m.current == nil {
+		m.status = max(m.status, statusFailed)
+		m.stopping = true
+		return
+	}
+	logf("*** reload failed: the previous configuration and code go on serving ***")
+	m.notify("READY=1")
+}
+
+// generationFailed: the generation could not start; status is what it ended with.
+func (m *master) generationFailed(g *generation, status int) {
+	if g.draining {
+		m.forgetGone()
+		return
+	}
+	g.kill()
+	m.retire(g)
+	first := m.current == nil
+	switch {
+	case m.next == g:
+		m.next = nil
+		m.closeUnused(g.sockets, m.sockets)
+		if first {
+			m.status = status
+			m.stopping = true
+		} else {
+			m.reloadFailed()
+		}
+	case m.current == g: // lazy applications that no longer load
+		m.current = nil
+		m.status = status
+		m.stopping = true
+	}
+	m.forgetGone()
+}
+
+// promote makes the generation that has come up the serving one.
+func (m *master) promote() {
+	g, old := m.next, m.current
+	m.next, m.current = nil, g
+	before := m.sockets
+	m.sockets, m.cfg = g.sockets, g.cfg
+	m.touched.follow(g.cfg)
+	if old == nil {
+		m.firstReady()
+	} else {
+		logf("gracefully (RE)spawned uWSGI master process (pid: %d)", os.Getpid())
+		if m.brutal {
+			logf("...brutally killing workers...")
+			old.kill()
+		} else {
+			old.drain(syscall.SIGHUP)
+		}
+		m.retire(old)
+		m.closeUnused(before, m.sockets)
+	}
+	m.notify("READY=1\nMAINPID=" + pidText())
+	m.forgetGone()
+}
+
+// firstReady: the service is up for the first time.
+func (m *master) firstReady() {
+	cfg := m.cfg
+	logf("spawned uWSGI master process (pid: %d)", os.Getpid())
+	for i, s := range m.sockets {
+		if s.protocol == "http-router" {
+			logf("spawned uWSGI http %d (pid: %d)", i+1, os.Getpid())
+		}
+	}
+	setName(masterName(cfg))
+	if err := m.upgrader.Ready(); err != nil {
+		logf("%v", err)
+	}
+	m.writeSafePidfiles()
+	tellParent()
+}
+
+// retire puts a generation among those that are on their way out.
+func (m *master) retire(g *generation) { m.old = append(m.old, g) }
+
+// forgetGone lets go of generations without processes.
+func (m *master) forgetGone() {
+	kept := m.old[:0]
+	for _, g := range m.old {
+		if g.gone() {
+			g.close()
+		} else {
+			kept = append(kept, g)
+		}
+	}
+	m.old = kept
+}

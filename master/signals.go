@@ -1,0 +1,113 @@
+package master
+
+import (
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+)
+
+// followSignals turns signals into events until the returned function is called.
+//
+// HUP reloads, or upgrades when the executable on disk is another one; USR2
+// upgrades; TERM, INT and QUIT stop, except that QUIT is a brutal reload with
+// --die-on-term. Twice the same order to stop does not wait for requests.
+func (m *master) followSignals() (stop func()) {
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT,
+		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGWINCH, syscall.SIGTSTP, syscall.SIGPIPE)
+	done := make(chan struct{})
+	var forward sync.WaitGroup
+	forward.Go(func() {
+		for {
+			select {
+			case s := <-signals:
+				select {
+				case m.events <- func(m *master) { m.handle(s) }:
+				case <-done:
+					return
+				}
+			case <-done:
+				return
+			}
+		}
+	})
+	return func() {
+		signal.Stop(signals)
+		close(done)
+		forward.Wait()
+	}
+}
+
+func (m *master) handle(s os.Signal) {
+	switch s {
+	case syscall.SIGHUP:
+		if m.upgrader.replaced() {
+			logf("the executable has been replaced: upgrading")
+			m.upgrade()
+			return
+		}
+		m.reload(false)
+	case syscall.SIGUSR2:
+		m.upgrade()
+	case syscall.SIGTERM, syscall.SIGINT:
+		m.stop()
+	case syscall.SIGQUIT:
+		if m.cfg.DieOnTerm {
+			m.reload(true)
+		} else {
+			m.stop()
+		}
+	case syscall.SIGUSR1:
+		m.logTotals()
+	}
+}
+
+// stop ends everything: idle workers at once, busy ones after their requests.
+func (m *master) stop() {
+	if m.stopping {
+		logf("...stopping without waiting any longer")
+		for _, g := range m.generations() {
+			g.kill()
+		}
+		return
+	}
+	m.stopping = true
+	m.notify("STOPPING=1")
+	m.watchdog.stop()
+	logf("SIGINT/SIGTERM received...killing workers...")
+	if m.next != nil {
+		m.next.kill()
+		m.retire(m.next)
+		m.next = nil
+	}
+	if m.current != nil {
+		m.current.drain(syscall.SIGTERM)
+		m.retire(m.current)
+		m.current = nil
+	}
+	m.forgetGone()
+}
+
+// logTotals answers USR1.
+func (m *master) logTotals() {
+	if err := m.cfg.WriteShowConfig(os.Stderr); err != nil {
+		logf("%v", err)
+	}
+	if m.current == nil {
+		return
+	}
+	board := m.current.board
+	var total uint64
+	lines := make([]uint64, board.Workers())
+	for w := range lines {
+		for c := range board.Cores() {
+			lines[w] += board.Core(w+1, c).Requests.Load()
+		}
+		total += lines[w]
+	}
+	logf("\tworkers total requests: %d\n-----------------", total)
+	for w, n := range lines {
+		logf("\tworker %d app 0 [] requests: %d exceptions: %d", w+1, n, board.Core(w+1, 0).Exceptions.Load())
+	}
+}

@@ -1,0 +1,158 @@
+package master
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"envoxyd/internal/workerspec"
+	"envoxyd/modules"
+	"envoxyd/uwsgiopts"
+)
+
+// makeSpec writes down what zygote and workers need, and collects the descriptors for it.
+func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, error) {
+	cfg := g.cfg
+	spec := &workerspec.Spec{
+		Version: uwsgiopts.Version, Program: cfg.Program, Generation: g.number, StartedOn: g.m.started.Unix(),
+		Processes: cfg.Processes, Threads: cfg.Threads, Lib: lib,
+		HTTP: httpSpec(cfg), Limits: limitsSpec(cfg), Log: logSpec(cfg), Python: pythonSpec(cfg),
+	}
+	if cfg.Master {
+		spec.MasterPID = os.Getpid()
+	}
+	var err error
+	if i.control, spec.ControlFD, err = i.pair(); err != nil {
+		return nil, err
+	}
+	if i.workers, spec.EventFD, err = i.pair(); err != nil {
+		return nil, err
+	}
+	if spec.HandoverFD, err = i.handover(cfg.Processes * cfg.Threads); err != nil {
+		return nil, err
+	}
+	spec.AliveFD = i.add(g.m.alive.Fd())
+	spec.ScoreboardFD = i.add(g.board.File().Fd())
+	for _, s := range g.sockets {
+		spec.Sockets = append(spec.Sockets, workerspec.Socket{
+			FD: i.add(uintptr(s.fd)), Protocol: s.protocol, Name: s.name, Port: s.port, Unix: s.path != "" || strings.HasPrefix(s.name, "@"),
+		})
+	}
+	for _, p := range cfg.Pairs {
+		spec.Opt = append(spec.Opt, [3]any{p.Name, p.Value, p.Flag})
+	}
+	spec.Service, err = g.m.loadService(cfg)
+	return spec, err
+}
+
+// loadService reads envoxy.json where there is one.
+func (m *master) loadService(cfg *uwsgiopts.Config) (json.RawMessage, error) {
+	if cfg.Conf == "" {
+		return nil, nil
+	}
+	service, err := modules.Load(absolute(workDir(cfg), cfg.Conf), os.Environ(), confOverrides(cfg)...)
+	if err != nil {
+		return nil, err
+	}
+	for _, notice := range service.Notices {
+		logf("%s", notice)
+	}
+	m.watchdog.stop()
+	m.watchdog = newWatchdog(service)
+	return service.Document, nil
+}
+
+// confOverrides are the --set conf.KEY=VALUE of the command line.
+func confOverrides(cfg *uwsgiopts.Config) (overrides []string) {
+	for _, p := range cfg.Pairs {
+		if strings.HasPrefix(p.Name, "conf.") {
+			overrides = append(overrides, p.Name+"="+p.Value)
+		}
+	}
+	return overrides
+}
+
+func httpSpec(cfg *uwsgiopts.Config) workerspec.HTTP {
+	return workerspec.HTTP{
+		KeepaliveMillis: int(cfg.HTTPKeepalive / time.Millisecond), AutoChunked: cfg.HTTPAutoChunked,
+		TimeoutMillis: int(cfg.HTTPTimeout / time.Millisecond), Vars: cfg.HTTPVars, ProxyProtocol: cfg.ProxyProtocol,
+		ManageScript: cfg.ManageScriptName, NoDelay: true, ExpectLimit: max(cfg.HTTPManageExpect, 0),
+	}
+}
+
+func limitsSpec(cfg *uwsgiopts.Config) workerspec.Limits {
+	return workerspec.Limits{
+		BufferSize: cfg.BufferSize, MaxVars: cfg.MaxVars, SocketTimeoutMillis: int(cfg.SocketTimeout / time.Millisecond),
+		LimitPost: cfg.LimitPost, PostBuffering: cfg.PostBuffering, HarakiriSeconds: int(cfg.Harakiri / time.Second),
+		MaxRequests: cfg.MaxRequests, MaxRequestsDelta: cfg.MaxRequestsDelta,
+		MinLifetimeSeconds: int(cfg.MinWorkerLifetime / time.Second), ReloadOnRSS: cfg.ReloadOnRSS, ReloadOnAS: cfg.ReloadOnAS,
+	}
+}
+
+func logSpec(cfg *uwsgiopts.Config) workerspec.Log {
+	return workerspec.Log{
+		Requests: !cfg.DisableLogging, Micros: cfg.LogMicros, ForwardedFor: cfg.LogXForwardedFor,
+		On4xx: cfg.Log4xx, On5xx: cfg.Log5xx, Zero: cfg.LogZero, SlowMillis: int64(cfg.LogSlow / time.Millisecond), Big: cfg.LogBig,
+		QuietSigpipe: cfg.IgnoreSigpipe, QuietWrites: cfg.IgnoreWriteErrors, WritesAllowed: !cfg.DisableWriteException,
+	}
+}
+
+func pythonSpec(cfg *uwsgiopts.Config) workerspec.Python {
+	hostname, err := os.Hostname()
+	if err != nil {
+		hostname = "localhost"
+	}
+	return workerspec.Python{
+		Modules: cfg.Modules, WSGIFile: cfg.WSGIFile, Callable: cfg.Callable, Eval: cfg.Eval, Mounts: cfg.Mounts,
+		ManageScriptName: cfg.ManageScriptName, NoDefaultApp: cfg.NoDefaultApp, NeedApp: cfg.NeedApp,
+		LazyApps: cfg.LazyApps || cfg.Lazy, Pythonpath: cfg.Pythonpath, Argv: cfg.PyArgv, Imports: cfg.Imports,
+		SharedImports: cfg.SharedImports, EarlyImports: cfg.EarlyImports, CatchExceptions: cfg.CatchExceptions,
+		Strict: cfg.WSGIStrict, AcceptBuffer: cfg.AcceptBuffer, ManageChunked: cfg.ManageChunked,
+		NoFileWrapper: cfg.DisableFileWrap, SkipAtexit: cfg.SkipAtexit, AddHeaders: cfg.AddHeaders, DelHeaders: cfg.DelHeaders,
+		ReloadOnException: cfg.ReloadOnException, Procname: workerName(cfg), Hostname: hostname, Pidfile: cfg.Pidfile,
+	}
+}
+
+// workerName is what ps is to show for workers, with %d for the number; "" leaves it alone.
+func workerName(cfg *uwsgiopts.Config) string {
+	escape := strings.NewReplacer("%", "%%").Replace
+	switch {
+	case cfg.Procname != "":
+		return escape(cfg.ProcnamePrefix + cfg.Procname + cfg.ProcnameAppend)
+	case cfg.AutoProcname || cfg.ProcnamePrefix != "" || cfg.ProcnameAppend != "":
+		return escape(cfg.ProcnamePrefix) + "uWSGI worker %d" + escape(cfg.ProcnameAppend)
+	}
+	return ""
+}
+
+func masterName(cfg *uwsgiopts.Config) string {
+	switch {
+	case cfg.ProcnameMaster != "":
+		return cfg.ProcnameMaster
+	case cfg.Procname != "":
+		return cfg.ProcnamePrefix + cfg.Procname + cfg.ProcnameAppend
+	case workerName(cfg) != "":
+		return cfg.ProcnamePrefix + "uWSGI master" + cfg.ProcnameAppend
+	}
+	return ""
+}
+
+// logMode says how the cores are spread.
+func logMode(cfg *uwsgiopts.Config) {
+	mode := "single process"
+	switch {
+	case cfg.Processes > 1 && cfg.Threads > 1:
+		mode = "preforking+threaded"
+	case cfg.Processes > 1:
+		mode = "preforking"
+	case cfg.Threads > 1:
+		mode = "threaded"
+	}
+	logf("*** Operational MODE: %s ***", mode)
+	logf("your server socket listen backlog is limited to %d connections", cfg.Listen)
+	logf("your mercy for graceful operations on workers is %d seconds", cfg.WorkerReloadMercy/time.Second)
+	logf("your request buffer size is %d bytes", cfg.BufferSize)
+	logf("mapped %s for %d cores", fmt.Sprint(cfg.Processes*cfg.Threads*256, " bytes"), cfg.Processes*cfg.Threads)
+}

@@ -1,0 +1,170 @@
+package master
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/cloudflare/tableflip"
+	"golang.org/x/sys/unix"
+)
+
+// upgradeTimeout is how long a new executable may take to serve.
+const upgradeTimeout = time.Minute
+
+// socketsFile is the name under which one descriptor is passed to the new
+// executable: a socket that holds the listening sockets as messages.
+const socketsFile = "sockets"
+
+// upgrader replaces the executable without closing a socket.
+type upgrader struct {
+	*tableflip.Upgrader
+	inherit map[string]int // listening sockets of the previous master, by key
+	busy    bool
+	self    os.FileInfo // the file that runs
+	path    string
+}
+
+func newUpgrader() (*upgrader, error) {
+	flip, err := tableflip.New(tableflip.Options{UpgradeTimeout: upgradeTimeout})
+	if err != nil {
+		return nil, fmt.Errorf("upgrade: %w", err)
+	}
+	os.Unsetenv("TABLEFLIP_HAS_PARENT_7DIU3") // between masters only
+	u := &upgrader{Upgrader: flip, inherit: map[string]int{}}
+	if u.path, err = os.Executable(); err == nil {
+		u.self, err = os.Stat("/proc/self/exe")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("upgrade: %w", err)
+	}
+	if !flip.HasParent() {
+		return u, nil
+	}
+	file, err := flip.File(socketsFile)
+	if err != nil {
+		return nil, fmt.Errorf("upgrade: %w", err)
+	}
+	if file != nil {
+		defer file.Close()
+		err = u.receive(int(file.Fd()))
+	}
+	return u, err
+}
+
+// replaced: the file at the executable's path is no longer the one that runs.
+func (u *upgrader) replaced() bool {
+	now, err := os.Stat(u.path)
+	return err == nil && !os.SameFile(now, u.self)
+}
+
+// inherited takes the listening socket that the previous master had under key; -1: none.
+func (u *upgrader) inherited(key string) int {
+	fd, there := u.inherit[key]
+	if !there {
+		return -1
+	}
+	delete(u.inherit, key)
+	return fd
+}
+
+// send puts the sockets into a socket pair and returns the end to be passed on.
+// The messages wait in the kernel for whoever receives from it.
+func send(sockets []*socket) (*os.File, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("socketpair: %w", err)
+	}
+	defer unix.Close(fds[0])
+	file := os.NewFile(uintptr(fds[1]), socketsFile)
+	for _, s := range sockets {
+		if err := unix.Sendmsg(fds[0], []byte(s.key), unix.UnixRights(s.fd), nil, unix.MSG_DONTWAIT); err != nil {
+			file.Close()
+			return nil, fmt.Errorf("passing socket %s on: %w", s.name, err)
+		}
+	}
+	return file, nil
+}
+
+func (u *upgrader) receive(from int) error {
+	for {
+		key, rights := make([]byte, 4096), make([]byte, 64)
+		n, size, _, _, err := unix.Recvmsg(from, key, rights, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+		if n == 0 || errors.Is(err, unix.EAGAIN) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("taking sockets over: %w", err)
+		}
+		messages, err := unix.ParseSocketControlMessage(rights[:size])
+		if err != nil || len(messages) != 1 {
+			return fmt.Errorf("taking socket %s over: %w", key[:n], err)
+		}
+		fds, err := unix.ParseUnixRights(&messages[0])
+		if err != nil || len(fds) != 1 {
+			return fmt.Errorf("taking socket %s over: %w", key[:n], err)
+		}
+		u.inherit[string(key[:n])] = fds[0]
+	}
+}
+
+// Ready tells the previous master, if there is one, that it may go.
+func (u *upgrader) Ready() error {
+	for key, fd := range u.inherit { // the new configuration does not name them
+		_ = unix.Close(fd)
+		delete(u.inherit, key)
+	}
+	if err := u.Upgrader.Ready(); err != nil {
+		return fmt.Errorf("upgrade: %w", err)
+	}
+	return nil
+}
+
+// upgrade starts the executable at our path beside us. When it serves, we go.
+func (m *master) upgrade() {
+	switch {
+	case m.stopping || m.upgraded:
+		return
+	case os.Getpid() == 1:
+		logf("upgrade: refused, this is process 1: its end would be the container's. Replace the container, or send SIGHUP to reload the application.")
+		return
+	case m.upgrader.busy || m.next != nil || m.current == nil:
+		logf("upgrade: refused, a start, reload or upgrade is going on")
+		return
+	}
+	file, err := send(m.sockets)
+	if err == nil {
+		defer file.Close()
+		err = m.upgrader.AddFile(socketsFile, file)
+	}
+	if err != nil {
+		logf("upgrade: %v", err)
+		return
+	}
+	logf("upgrade: starting %s", m.upgrader.path)
+	m.upgrader.busy = true
+	go func() { // ends by tableflip's timeout
+		err := m.upgrader.Upgrade()
+		m.post(func(m *master) { m.upgradeDone(err) })
+	}()
+}
+
+func (m *master) upgradeDone(err error) {
+	m.upgrader.busy = false
+	if err != nil {
+		logf("upgrade: failed, this executable goes on serving: %v", err)
+		m.notify("READY=1\nMAINPID=" + pidText())
+		return
+	}
+	logf("upgrade: the new master serves, this one finishes what it has")
+	m.upgraded = true
+	m.watchdog.stop()
+	if m.current != nil {
+		m.current.drain(syscall.SIGHUP)
+		m.retire(m.current)
+		m.current = nil
+	}
+	m.forgetGone()
+}

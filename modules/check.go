@@ -1,0 +1,137 @@
+package modules
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// rule says what one place of the document may hold. "*" in a path is every member or item.
+type rule struct {
+	path  string
+	kinds []kind
+	also  func(*node) error
+}
+
+var (
+	texts    = []kind{text}
+	numbers  = []kind{number, text}
+	objects  = []kind{object}
+	lists    = []kind{list}
+	anything = []kind(nil)
+)
+
+// rules names the keys whose wrong type would surface as something unreadable later.
+// Keys that are not here are the service's own.
+var rules = []rule{
+	{"modules", lists, nil},
+	{"modules.*", texts, nil},
+	{"packages", lists, nil},
+	{"packages.*", texts, nil},
+	{"plugins", objects, nil},
+	{"plugins.auth", texts, nil},
+	{"credentials", objects, nil},
+	{"credentials.server", texts, nil},
+	{"boot", lists, nil},
+	{"boot.*", objects, nil},
+	{"boot.*.name", texts, nil},
+	{"boot.*.keep_alive", numbers, wholeNumber},
+	{"boot.*.http", objects, nil},
+	{"boot.*.http.bind", texts, nil},
+	{"keep_alive", numbers, wholeNumber},
+	{"log", objects, nil},
+	{"log.format", texts, nil},
+	{"zmq_servers", objects, nil},
+	{"zmq_servers.*", objects, nil},
+	{"zmq_servers.*.host", texts, nil},
+	{"zmq_servers.*.port", numbers, wholeNumber},
+	{"default_zmq_backend", objects, nil},
+	{"default_zmq_backend.path_prefix", texts, nil},
+	{"mqtt_servers", objects, nil},
+	{"mqtt_servers.*", objects, nil},
+	{"mqtt_servers.*.bind", texts, brokerURL},
+	{"psql_servers", objects, nil},
+	{"psql_servers.*", []kind{object, text}, nil}, // "default" names a server
+	{"psql_servers.*.host", texts, nil},
+	{"psql_servers.*.port", numbers, wholeNumber},
+	{"psql_servers.*.dsn", texts, nil},
+	{"psql_servers.*.url", texts, nil},
+	{"redis_servers", objects, nil},
+	{"redis_servers.*", objects, nil},
+	{"redis_servers.*.bind", texts, nil},
+	{"couchdb_servers", objects, nil},
+	{"couchdb_servers.*", objects, nil},
+	{"couchdb_servers.*.bind", texts, nil},
+	{"cache", objects, nil},
+	{"cache.backend", texts, nil},
+	{"amqp_servers", objects, nil},
+	{"amqp_servers.*", objects, nil},
+	{"enable_cors", anything, nil},
+	{"debug", anything, nil},
+}
+
+// check reports the first key, in the order above, that cannot be used.
+func (n *normaliser) check() error {
+	for _, r := range rules {
+		if err := n.checkRule(r, n.document, strings.Split(r.path, "."), nil); err != nil {
+			return err
+		}
+	}
+	packages := n.document.get("packages")
+	if !n.document.get("modules").isEmpty() && !packages.isEmpty() {
+		return n.fault(packages, "packages", ErrModulesAndPackages)
+	}
+	return nil
+}
+
+func (n *normaliser) checkRule(r rule, at *node, steps, taken []string) error {
+	if at == nil || at.kind == null { // null is as good as absent
+		return nil
+	}
+	if len(steps) == 0 {
+		return n.checkValue(r, at, strings.Join(taken, "."))
+	}
+	if steps[0] != "*" {
+		return n.checkRule(r, at.at(steps[0]), steps[1:], append(taken, steps[0]))
+	}
+	for _, m := range at.members {
+		if err := n.checkRule(r, m.value, steps[1:], append(slices.Clip(taken), m.key)); err != nil {
+			return err
+		}
+	}
+	for i, item := range at.items {
+		if err := n.checkRule(r, item, steps[1:], append(slices.Clip(taken), fmt.Sprint(i))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *normaliser) checkValue(r rule, at *node, key string) error {
+	if r.kinds != nil && !slices.Contains(r.kinds, at.kind) {
+		return n.wrongType(at, key, r.kinds[0].String())
+	}
+	if r.also != nil {
+		if err := r.also(at); err != nil {
+			return n.fault(at, key, err)
+		}
+	}
+	return nil
+}
+
+func wholeNumber(n *node) error {
+	if _, ok := whole(n); !ok && n.text != "" {
+		return fmt.Errorf("%w: a whole number is wanted", ErrValue)
+	}
+	return nil
+}
+
+// brokerURL wants mqtt://host:port or mqtts://host:port, login optional.
+func brokerURL(n *node) error {
+	parsed, err := url.Parse(n.text)
+	if err != nil || parsed.Scheme != "mqtt" && parsed.Scheme != "mqtts" || parsed.Hostname() == "" || parsed.Port() == "" {
+		return fmt.Errorf("%w: mqtt://host:port or mqtts://host:port is wanted", ErrValue)
+	}
+	return nil
+}

@@ -1,0 +1,1 @@
+"""Stores of a service by server key."""

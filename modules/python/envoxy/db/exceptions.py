@@ -1,0 +1,5 @@
+"""Errors of the stores."""
+
+
+class DatabaseException(Exception):
+    """A store refused or failed."""

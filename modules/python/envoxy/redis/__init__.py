@@ -1,0 +1,1 @@
+"""Redis servers of the `redis_servers` section."""

@@ -1,0 +1,4 @@
+"""The check of models: a name that imports until the ORM is there."""
+from ..unavailable import Unavailable
+
+main = Unavailable(f"{__name__}.main", "the ORM")

@@ -1,0 +1,1 @@
+"""Configuration, logs, encoders and clocks of services."""

@@ -1,0 +1,4 @@
+"""Endpoint classes and their replies."""
+from .views import View
+
+__all__ = ["View"]

@@ -1,0 +1,106 @@
+"""Endpoint classes: one object of each serves its HTTP methods and its events."""
+import re
+import traceback
+import uuid
+from typing import List
+
+from flask import Response as FlaskResponse
+from flask import jsonify, make_response, request
+
+from ..exceptions import ValidationException
+from ..mqtt.dispatcher import Dispatcher as mqttc
+from ..unavailable import NotAvailable
+from ..utils.logs import Log
+from .containers import Response
+
+_PARAMETER = re.compile(r"{([^:{}]+)(?::([^{}]+))?}")
+_HTTP_METHODS = ("delete", "get", "patch", "post", "put")
+
+
+class View:
+    """Base of endpoint classes; define get, post, put, patch, delete or on_event."""
+
+    __metaclass__ = None  # what @on declares
+
+    def __init__(self) -> None:
+        self.protocols = []
+
+    def get_methods(self) -> List[str]:
+        """Names of the verbs that the class defines, sorted."""
+        return [name for name in sorted((*_HTTP_METHODS, "on_event")) if hasattr(self, name)]
+
+    def set_flask(self, app) -> None:
+        """Register the HTTP methods as rules of app, and the event handler with the broker's connector."""
+        endpoint = getattr(self.__metaclass__, "endpoint", "")
+        protocols = getattr(self.__metaclass__, "protocols", [])
+        methods = self.get_methods()
+        if "http" in protocols:
+            app.url_map.converters.setdefault("str", app.url_map.converters["string"])
+            for method in methods:
+                if method != "on_event":
+                    self._add_rule(app, endpoint, method)
+        if "mqtt" in protocols and "on_event" in methods:
+            self._subscribe(getattr(self.__metaclass__, "server", ""), endpoint)
+
+    def _add_rule(self, app, endpoint, method):
+        if "http" not in self.protocols:
+            self.protocols.append("http")
+        app.add_url_rule(
+            _PARAMETER.sub(lambda m: f"<{m[2]}:{m[1]}>" if m[2] else f"<{m[1]}>", endpoint),
+            endpoint=f"{type(self).__name__}:{method}",
+            view_func=lambda **kwargs: self.dispatch(request, method, endpoint, **kwargs),
+            methods=[method],
+        )
+        Log.system(f'>>> [HTTP] Added the endpoint "{endpoint}" using the method "{method}" '
+                   f'calling the function "{getattr(self, method)}"')
+
+    def _subscribe(self, server, topic):
+        if "mqtt" not in self.protocols:
+            self.protocols.append("mqtt")
+        try:
+            mqttc.subscribe(server, topic, self.on_event)
+        except NotAvailable as error:
+            Log.error(f'[MQTT] The topic "{topic}" is not subscribed to: {error}')
+        else:
+            Log.system(f'>>> [MQTT] Subscribing to topic "{topic}" calling the function "on_event"')
+
+    def dispatch(self, request, _method, _endpoint, *args, **kwargs):
+        """Call a method of the view; an exception becomes an error reply with a reference into the log."""
+        kwargs["endpoint"] = _endpoint
+        try:
+            return getattr(self, _method)(request, *args, **kwargs)
+        except Exception as error:
+            return _error_reply(request, error)
+
+    def cached_response(self, result):
+        """The reply for a value that the cache had."""
+        return Response(result)
+
+
+def _status(given):
+    """A status that may be written as text; 500 for what is none."""
+    try:
+        status = int(given)
+    except (TypeError, ValueError):
+        return 500
+    return status if 100 <= status <= 999 else 500
+
+
+def _error_reply(request, error):
+    code, status = 0, 500
+    if isinstance(error, ValidationException):
+        code = error.kwargs.get("code", code)
+        status = _status(error.kwargs.get("status", status))
+    reference = str(uuid.uuid4())
+    text = f"{error} :: ELRC({reference})"
+    if request.is_json:
+        response = make_response(jsonify({"error": text, "code": code}), status)
+    else:
+        response = FlaskResponse(f"error: {text}", status, mimetype="text/html")
+    response.headers["X-Error"] = str(code)
+    if status == 204:
+        response.headers["X-Error-Msg"] = " ".join(str(error).splitlines())
+        response.set_data(b"")
+    else:
+        Log.error(f"ELRC({reference}) - Traceback: {traceback.format_exc()}")
+    return response

@@ -1,0 +1,1 @@
+"""The name under which services may ask for the built-in application: `module = envoxyd.run:app`."""

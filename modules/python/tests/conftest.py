@@ -1,0 +1,70 @@
+"""A stand-in for the server's `uwsgi` module, and services built on it."""
+
+import importlib
+import json
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+sys.modules["uwsgi"] = types.ModuleType("uwsgi")
+sys.modules["uwsgi"].opt = {"mode": b"test"}
+
+
+@pytest.fixture
+def opt():
+    """uwsgi.opt, empty."""
+    options = sys.modules["uwsgi"].opt
+    options.clear()
+    yield options
+    options.clear()
+
+
+@pytest.fixture
+def build(opt, tmp_path, monkeypatch):
+    """A factory: build(conf, files={name: text}, opt=…) makes the application in a directory of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    opt["mode"] = b"test"
+    application = importlib.import_module("envoxyd_service.application")
+    before = set(sys.modules)
+
+    def start(conf=None, files=None, options=None):
+        for name, text in (files or {}).items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        opt.clear()
+        opt.update(options or {})
+        if conf is not None:
+            opt.update(conf=b"envoxy.json", conf_content=conf)
+        return application.build()
+
+    yield start
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def serve(build):
+    """As build, with one module of views; gives werkzeug's test client."""
+
+    def start(source, **conf):
+        text = "from envoxy import *\nfrom envoxy import View, Response, on, log\n" + source
+        return build({"log": {"level": 6}, "modules": ["service.py"], **conf}, {"service.py": text}).test_client()
+
+    return start
+
+
+@pytest.fixture
+def records(capfd):
+    """Reads what has been logged since the last call: decoded records, other lines as text."""
+
+    def read():
+        lines = capfd.readouterr().err.splitlines()
+        return [json.loads(line) if line.startswith("{") else line for line in lines]
+
+    return read

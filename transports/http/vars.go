@@ -1,0 +1,230 @@
+package http
+
+import (
+	"bytes"
+
+	"envoxyd/protocol/uwsgi"
+)
+
+// Peer is what the connection, not the request, says. It is made once a connection.
+type Peer struct {
+	ServerName string // this host's name
+	ServerPort string
+	RemoteAddr string
+	RemotePort string
+	Router     bool   // the connection came in by --http
+	Extra      []byte // variables in packet form, appended as they are (--http-var)
+	NoScript   bool   // leave SCRIPT_NAME to the application dispatcher (--manage-script-name)
+	HTTPS      bool
+}
+
+// AppendVars appends the request as a uwsgi variable block to dst: the CGI
+// variables of RFC 3875 that uWSGI sets, then each header field as HTTP_NAME,
+// in order of first appearance. Repeated fields are joined.
+func (h *Head) AppendVars(dst []byte, peer *Peer) ([]byte, error) {
+	path, query, err := h.split()
+	if err != nil {
+		return dst, err
+	}
+	dst = uwsgi.AppendVar(dst, "REQUEST_METHOD", h.Method)
+	dst = uwsgi.AppendVar(dst, "REQUEST_URI", h.Target)
+	if dst, err = appendPath(dst, path); err != nil {
+		return dst, err
+	}
+	dst = uwsgi.AppendVar(dst, "QUERY_STRING", query)
+	if h.Minor == 1 {
+		dst = uwsgi.AppendVar(dst, "SERVER_PROTOCOL", "HTTP/1.1")
+	} else {
+		dst = uwsgi.AppendVar(dst, "SERVER_PROTOCOL", "HTTP/1.0")
+	}
+	if !peer.NoScript {
+		dst = uwsgi.AppendVar(dst, "SCRIPT_NAME", "")
+	}
+	dst = uwsgi.AppendVar(dst, "SERVER_NAME", peer.ServerName)
+	dst = uwsgi.AppendVar(dst, "SERVER_PORT", peer.ServerPort)
+	if peer.Router {
+		dst = uwsgi.AppendVar(dst, "UWSGI_ROUTER", "http")
+		dst = uwsgi.AppendVar(dst, "REMOTE_PORT", peer.RemotePort)
+	}
+	dst = uwsgi.AppendVar(dst, "REMOTE_ADDR", peer.RemoteAddr)
+	if peer.HTTPS {
+		dst = uwsgi.AppendVar(dst, "HTTPS", "on")
+	}
+	for i := range h.fields[:h.nfields] {
+		dst = h.appendField(dst, i)
+	}
+	return append(dst, peer.Extra...), nil
+}
+
+// split takes the target apart; the fragment that no client may send is cut off the path.
+func (h *Head) split() (path, query []byte, err error) {
+	target := h.Target
+	if isAbsolute(target) { // RFC 9112, 3.2.2: the authority takes the place of Host
+		rest := target[bytes.Index(target, []byte("://"))+3:]
+		slash := bytes.IndexAny(rest, "/?")
+		if slash < 0 {
+			slash = len(rest)
+		}
+		if slash == 0 {
+			return nil, nil, errTarget
+		}
+		h.setHost(rest[:slash])
+		target = rest[slash:]
+	}
+	path = target
+	if mark := bytes.IndexByte(target, '?'); mark >= 0 {
+		path, query = target[:mark], target[mark+1:]
+	}
+	if hash := bytes.IndexByte(path, '#'); hash >= 0 {
+		path = path[:hash]
+	}
+	if len(path) == 0 {
+		path = []byte("/")
+	}
+	return path, query, nil
+}
+
+func (h *Head) setHost(authority []byte) {
+	for i := range h.fields[:h.nfields] {
+		if equalFold(h.fields[i].name, "host") {
+			h.fields[i].value = authority
+			return
+		}
+	}
+	if h.nfields < MaxFields {
+		h.fields[h.nfields] = field{[]byte("Host"), authority}
+		h.nfields++
+	}
+}
+
+// appendPath appends PATH_INFO: percent-decoded, then without dot segments.
+func appendPath(dst, path []byte) ([]byte, error) {
+	dst = append(dst, byte(len("PATH_INFO")), 0)
+	dst = append(dst, "PATH_INFO"...)
+	size := len(dst)
+	dst = append(dst, 0, 0)
+	start := len(dst)
+	for i := 0; i < len(path); i++ {
+		c := path[i]
+		if c == '%' {
+			if i+2 >= len(path) || !isHex(path[i+1]) || !isHex(path[i+2]) {
+				return dst, errTarget
+			}
+			c = unhex(path[i+1])<<4 | unhex(path[i+2])
+			if c == 0 {
+				return dst, errTarget
+			}
+			i += 2
+		}
+		dst = append(dst, c)
+	}
+	if bytes.Contains(dst[start:], []byte("/.")) {
+		dst = dst[:start+removeDots(dst[start:])]
+	}
+	n := len(dst) - start
+	if n > uwsgi.MaxBlock {
+		return dst, errTarget
+	}
+	dst[size], dst[size+1] = byte(n), byte(n>>8)
+	return dst, nil
+}
+
+// removeDots resolves "." and ".." segments in place (RFC 3986, 5.2.4) and
+// returns the new length. Empty segments stay.
+func removeDots(path []byte) int {
+	out := 0
+	for i := 0; i < len(path); {
+		end := i + 1
+		for end < len(path) && path[end] != '/' {
+			end++
+		}
+		segment := path[i:end]
+		switch {
+		case string(segment) == "/.":
+			if end == len(path) {
+				path[out] = '/'
+				out++
+			}
+		case string(segment) == "/..":
+			for out > 0 {
+				out--
+				if path[out] == '/' {
+					break
+				}
+			}
+			if end == len(path) {
+				path[out] = '/'
+				out++
+			}
+		default:
+			out += copy(path[out:], segment)
+		}
+		i = end
+	}
+	return out
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
+func unhex(c byte) byte {
+	switch {
+	case c <= '9':
+		return c - '0'
+	case c <= 'F':
+		return c - 'A' + 10
+	}
+	return c - 'a' + 10
+}
+
+// appendField appends field i and all later ones of its name as one variable.
+func (h *Head) appendField(dst []byte, i int) []byte {
+	f := &h.fields[i]
+	if equalFold(f.name, "proxy") { // would set HTTP_PROXY, which HTTP clients obey
+		return dst
+	}
+	for j := range i {
+		if len(h.fields[j].name) == len(f.name) && bytes.EqualFold(h.fields[j].name, f.name) {
+			return dst
+		}
+	}
+	dst = appendName(dst, f.name)
+	size := len(dst)
+	dst = append(dst, 0, 0)
+	start := len(dst)
+	dst = append(dst, f.value...)
+	separator := ", "
+	if equalFold(f.name, "cookie") {
+		separator = "; " // RFC 6265, 5.4
+	}
+	for j := i + 1; j < h.nfields; j++ {
+		if other := &h.fields[j]; len(other.name) == len(f.name) && bytes.EqualFold(other.name, f.name) {
+			dst = append(dst, separator...)
+			dst = append(dst, other.value...)
+		}
+	}
+	n := min(len(dst)-start, uwsgi.MaxBlock)
+	dst[size], dst[size+1] = byte(n), byte(n>>8)
+	return dst[:start+n]
+}
+
+func appendName(dst, name []byte) []byte {
+	prefix := "HTTP_"
+	if equalFold(name, "content-type") || equalFold(name, "content-length") {
+		prefix = ""
+	}
+	n := len(prefix) + len(name)
+	dst = append(dst, byte(n), byte(n>>8))
+	dst = append(dst, prefix...)
+	for _, c := range name {
+		switch {
+		case c == '-':
+			c = '_'
+		case 'a' <= c && c <= 'z':
+			c -= 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}

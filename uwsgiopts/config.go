@@ -1,0 +1,186 @@
+package uwsgiopts
+
+import "time"
+
+// Config is what the option table fills: one typed value per setting, after the
+// command line, the environment and every configuration file have been read.
+// Nothing in it is resolved against the file system; relative paths are as they
+// were written (see Config.StartDir and Config.Chdir for what they relate to).
+type Config struct {
+	// Program is argv[0]'s base name; "uwsgi" switches the embedded profile off.
+	Program string
+	// StartDir is the absolute directory that the process was started in.
+	StartDir string
+	// Action is set when the process is to do something else than serve; nil: serve.
+	Action *Action
+	// FallbackConfig is the configuration file to start with when the status would be 1.
+	FallbackConfig string
+	// Profile tells that the built-in profile of Envoxy services is at the front of Pairs.
+	Profile bool
+	// Pairs is the ordered list that everything else was derived from (uwsgi.opt, --show-config).
+	Pairs []Pair
+	// Notices are lines to be logged once at the start: options that are not there yet,
+	// unknown names with the nearest known one, values that were read in part.
+	Notices []string
+
+	// Sockets in the order given; the first is uwsgi socket 0.
+	Sockets []Socket
+	// SharedSockets are bound first and may be named by Sockets as "=N".
+	SharedSockets []string
+
+	Listen        int           // backlog of each listening socket
+	BufferSize    int           // largest request header block, bytes
+	MaxVars       int           // largest number of request variables, keys plus values
+	SocketTimeout time.Duration // per read or write of a client socket
+	LimitPost     int64         // largest request body, bytes; 0: no limit
+	PostBuffering int64         // bodies from this size on are kept on disk; 0: off
+	ChmodSocket   int           // -1: not given
+	ChownSocket   string
+	Umask         int // -1: not given
+	ReusePort     bool
+	Freebind      bool
+	TCPNoDelay    bool
+	SoKeepalive   bool
+	SoSndbuf      int
+	SoRcvbuf      int
+
+	HTTPKeepalive     time.Duration // idle time on --http connections; 0: close after each response
+	HTTPAutoChunked   bool
+	HTTPTimeout       time.Duration
+	HTTPVars          []string // KEY=VALUE added to each request of --http
+	HTTPManageExpect  int64    // -1: off, 0: on, >0: largest body that is let in
+	HTTPChunkedInput  bool
+	HTTPRawBody       bool
+	HTTPModifier1     int
+	ChunkedInputLimit int64
+	ProxyProtocol     bool // --enable-proxy-protocol
+
+	Master         bool
+	Processes      int
+	Threads        int
+	LazyApps       bool
+	Lazy           bool
+	NeedApp        bool
+	Cheap          bool
+	DieOnTerm      bool
+	Vacuum         bool
+	NoOrphans      bool
+	ExitOnReload   bool
+	Reaper         bool
+	Procname       string
+	ProcnameMaster string
+	ProcnamePrefix string // already with its blank for --procname-prefix-spaced
+	ProcnameAppend string
+	AutoProcname   bool
+
+	Harakiri                time.Duration
+	HarakiriVerbose         bool
+	HarakiriGracefulTimeout time.Duration
+	HarakiriGracefulSignal  int
+	WorkerReloadMercy       time.Duration // default 60s
+	ReloadMercy             time.Duration // 0: not given
+	MaxRequests             int64
+	MaxRequestsDelta        int64
+	MinWorkerLifetime       time.Duration // default 10s
+	MaxWorkerLifetime       time.Duration
+	MaxWorkerLifetimeDelta  time.Duration
+	ReloadOnRSS             int64 // bytes
+	ReloadOnAS              int64 // bytes
+	ReloadOnException       bool
+	ForkbombDelay           time.Duration
+	TouchReload             []string
+	PyAutoreload            time.Duration
+
+	// Python and the application.
+	Modules          []string // --module/-w/--wsgi, the last one counts
+	WSGIFile         string
+	Callable         string
+	Eval             string
+	Mounts           []string // "/path=app" as written
+	ManageScriptName bool
+	NoDefaultApp     bool
+	SingleInterp     bool
+	Home             string // --virtualenv, --home
+	Pythonpath       []string
+	PyArgv           string
+	Env              []string // KEY=VALUE, or KEY to remove it, applied in order (with ienv, unenv, envdir)
+	Unenv            []string // variables that Env leaves removed
+	Chdir            string
+	Chdir2           string
+	Imports          []string // --import: after the app, in each worker
+	SharedImports    []string // --shared-import: once, before the fork
+	EarlyImports     []string
+	PyRun            []string
+	PyTracebacker    string
+	Optimize         int
+	CatchExceptions  bool
+	WSGIEnvBehaviour string
+	WSGIStrict       bool
+	AcceptBuffer     bool // --wsgi-accept-buffer(s)
+	ManageChunked    bool // --wsgi-manage-chunked-input
+	DisableFileWrap  bool
+	SkipAtexit       bool
+	SkipAtexitTear   bool
+	AddHeaders       []string
+	DelHeaders       []string
+
+	IgnoreSigpipe         bool
+	IgnoreWriteErrors     bool
+	DisableWriteException bool
+	WriteErrorsExceptOnly bool
+	WriteErrorsTolerance  int64
+
+	UID, GID      string
+	AddGIDs       []string
+	DropAfterInit bool
+	DropAfterApps bool
+	MasterAsRoot  bool
+
+	Pidfile, Pidfile2, SafePidfile, SafePidfile2 string
+	Daemonize, Daemonize2                        string
+	Logto, Logto2                                string
+	LogMaster                                    bool
+	LogDate                                      string // "": off, "true": ctime, else a strftime format
+	DisableLogging                               bool
+	LogFormat                                    string
+	LogFormatStrftime                            bool
+	LogMicros                                    bool
+	LogXForwardedFor                             bool
+	Log4xx, Log5xx                               bool
+	LogSlow                                      time.Duration
+	LogBig                                       int64
+	LogZero, LogSendfile, LogIOError             bool
+	MemoryReport                                 int
+	Stats                                        []string
+	MasterFifo                                   []string
+	ShowConfig                                   bool
+	NoServer                                     bool
+
+	// Envoxy: conf=PATH and mode=NAME given through --set (or an ini's set =, or as plain keys).
+	Conf, Mode string
+
+	protocol       string // --protocol, for each --socket
+	abstractSocket bool   // --abstract-socket: unix sockets outside of the file system
+}
+
+// Socket is one address to listen on and the protocol that its clients speak.
+type Socket struct {
+	Protocol string // uwsgi, http, http11, http-router (--http), fastcgi, fastcgi-nph, scgi, scgi-nph, puwsgi, raw
+	Address  string // host:port, :port, path, @abstract, fd://N, =N (shared socket N)
+	Origin   Origin
+}
+
+// Pair is one setting as it was given.
+type Pair struct {
+	Name   string
+	Value  string
+	Flag   bool // given on the command line without a value
+	Origin Origin
+}
+
+// Origin says where a setting was written.
+type Origin struct {
+	Source string // "command line", "environment", or a file name
+	Line   int    // 1-based; 0 where lines mean nothing
+	Chain  []string
+}

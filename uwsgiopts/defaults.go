@@ -1,0 +1,26 @@
+package uwsgiopts
+
+import "time"
+
+// defaults returns the Config of an empty command line, with uWSGI 2.1's values.
+func defaults() *Config {
+	return &Config{
+		Listen:            100,
+		BufferSize:        4096,
+		MaxVars:           2 * 64,
+		SocketTimeout:     4 * time.Second,
+		HTTPTimeout:       60 * time.Second,
+		HTTPManageExpect:  -1,
+		ChunkedInputLimit: 1 << 20,
+		ChmodSocket:       -1,
+		Umask:             -1,
+		Processes:         1,
+		Threads:           1,
+		NeedApp:           true,
+		WorkerReloadMercy: 60 * time.Second,
+		MinWorkerLifetime: 10 * time.Second,
+		ForkbombDelay:     2 * time.Second,
+
+		HarakiriGracefulSignal: 15,
+	}
+}

@@ -1,0 +1,175 @@
+package uwsgiopts
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// finish turns what was collected into the Config's last fields and refuses what cannot be served.
+func (p *parser) finish() error {
+	for _, e := range p.pairs {
+		p.cfg.Pairs = append(p.cfg.Pairs, e.Pair)
+	}
+	p.services()
+	if err := p.environmentChanges(); err != nil {
+		return err
+	}
+	if err := p.sockets(); err != nil {
+		return err
+	}
+	p.unknownNames()
+	return p.validate()
+}
+
+// services reads the two keys of an Envoxy service; the last of each counts.
+func (p *parser) services() {
+	for _, e := range p.pairs {
+		switch e.Name {
+		case "conf":
+			p.cfg.Conf = e.Value
+		case "mode":
+			p.cfg.Mode = e.Value
+		}
+	}
+}
+
+// environmentChanges puts ienv and early-envdir before env, and envdir after it.
+func (p *parser) environmentChanges() error {
+	p.cfg.Env = slices.Concat(p.env.changes, p.cfg.Env)
+	for _, e := range p.envdirs {
+		changes, err := p.envdir(e.Value)
+		if err != nil {
+			return refuseBecause(e.Origin, err)
+		}
+		p.cfg.Env = append(p.cfg.Env, changes...)
+	}
+	removed := map[string]bool{}
+	for _, kv := range p.cfg.Env {
+		name, _, set := strings.Cut(kv, "=")
+		removed[name] = !set
+	}
+	for name, is := range removed {
+		if is {
+			p.cfg.Unenv = append(p.cfg.Unenv, name)
+		}
+	}
+	slices.Sort(p.cfg.Unenv)
+	return nil
+}
+
+// protocols are what --protocol may name.
+var protocols = []string{"uwsgi", "http", "http11", "fastcgi", "fastcgi-nph", "scgi", "scgi-nph", "puwsgi", "raw"}
+
+// sockets gives --socket its protocol and --abstract-socket its effect.
+func (p *parser) sockets() error {
+	protocol := "uwsgi"
+	if p.cfg.protocol != "" {
+		protocol = p.cfg.protocol
+	}
+	if !slices.Contains(protocols, protocol) {
+		return refuse(Origin{}, "option \"protocol\": %q is none of %s", protocol, strings.Join(protocols, ", "))
+	}
+	for i := range p.cfg.Sockets {
+		s := &p.cfg.Sockets[i]
+		if s.Protocol == "" {
+			s.Protocol = protocol
+		}
+		if p.cfg.abstractSocket && isPath(s.Address) {
+			s.Address = "@" + s.Address
+		}
+	}
+	return nil
+}
+
+// isPath: an address without a port is a unix socket's.
+func isPath(address string) bool {
+	return !strings.ContainsRune(address, ':') && !strings.HasPrefix(address, "=") && !strings.HasPrefix(address, "@")
+}
+
+// validate refuses numbers that cannot be served.
+func (p *parser) validate() error {
+	const most = 10_000
+	c := p.cfg
+	switch {
+	case c.Processes > most:
+		return p.refuseValue("processes", "%d processes are more than %d", c.Processes, most)
+	case c.Threads > most:
+		return p.refuseValue("threads", "%d threads are more than %d", c.Threads, most)
+	case c.BufferSize > 1<<30:
+		return p.refuseValue("buffer-size", "%d bytes for each request are too many", c.BufferSize)
+	}
+	if c.Processes == 0 {
+		return p.refuseValue("processes", "no process to serve with")
+	}
+	if c.Threads == 0 {
+		c.Threads = 1
+	}
+	if err := p.validateCheaper(); err != nil {
+		return err
+	}
+	if limit, ok := somaxconn(); ok && c.Listen > limit {
+		return p.refuseValue("listen", "a queue of %d is longer than the kernel allows: net.core.somaxconn is %d", c.Listen, limit)
+	}
+	return p.refuseAimless()
+}
+
+// validateCheaper: fewer idle workers than workers.
+func (p *parser) validateCheaper() error {
+	e := p.lastOf("cheaper")
+	if e == nil {
+		return nil
+	}
+	if n, _, err := leadingInt(e.Value); err == nil && !e.Flag && n >= int64(p.cfg.Processes) {
+		return refuse(e.Origin, "option \"cheaper\": %d is not less than the number of processes, %d", n, p.cfg.Processes)
+	}
+	return nil
+}
+
+// refuseAimless tells the users of envoxyd what uWSGI's need-app would say too late.
+func (p *parser) refuseAimless() error {
+	const upstreamStatus = 246
+	c := p.cfg
+	if c.Program == "uwsgi" || c.Profile || c.NoServer || p.namesApp() || p.fileRead || len(c.Sockets) == 0 {
+		return nil
+	}
+	for _, s := range c.Sockets {
+		if s.Protocol != "http-router" {
+			return nil
+		}
+	}
+	return &ExitError{Status: upstreamStatus, Err: fmt.Errorf(
+		"nothing to serve: say --set conf=/path/envoxy.json, or name an application (--module, --wsgi-file)")}
+}
+
+// refuseValue blames the last pair that gave an option.
+func (p *parser) refuseValue(option, format string, args ...any) error {
+	o := Origin{}
+	if e := p.lastOf(option); e != nil {
+		o = e.Origin
+	}
+	return refuse(o, "option %q: %s", option, fmt.Sprintf(format, args...))
+}
+
+// lastOf returns the last pair that gave an option under any of its names; nil: none did.
+func (p *parser) lastOf(option string) *entry {
+	names := p.options.byName[option].Names
+	for _, e := range slices.Backward(p.pairs) {
+		if slices.Contains(names, e.Name) {
+			return e
+		}
+	}
+	return nil
+}
+
+// somaxconn is the kernel's limit for listening queues.
+func somaxconn() (limit int, ok bool) {
+	text, err := os.ReadFile("/proc/sys/net/core/somaxconn")
+	if err != nil {
+		return 0, false
+	}
+	limit, err = strconv.Atoi(strings.TrimSpace(string(text)))
+	return limit, err == nil
+}

@@ -1,0 +1,154 @@
+package uwsgiopts
+
+import "fmt"
+
+// Option declares one setting under all of its names. The parser, --help,
+// --dump-options, docs/options.md and shell completion all derive from it.
+type Option struct {
+	Names       []string // the first one is the name that is documented
+	Short       byte     // letter on the command line, which is recorded as Names[0]; 0: none
+	Arg         ArgKind
+	Kind        Kind
+	Flags       Flags
+	Doc         string // one line
+	NoOp        string // why it needs no effect here; "": it has one
+	Unsupported string // why the start is refused and what to do instead; "": it is not refused
+
+	set setter // fills the Config; nil: nothing to fill
+	run runner // acts on the parser (configuration language, printing, leaving)
+}
+
+// setter puts one given value into the Config.
+type setter func(c *Config, g given) error
+
+// runner carries out an option that is part of the configuration language.
+type runner func(p *parser, e *entry) error
+
+// ArgKind says whether an option takes a value on the command line, in getopt's terms.
+type ArgKind uint8
+
+// Argument kinds. In files, in the environment and through --set every option takes a value.
+const (
+	NoArg       ArgKind = iota
+	OptionalArg         // a value only when attached: --name=value, -Xvalue
+	RequiredArg         // also the next word
+)
+
+// String returns getopt's name of the kind: no, optional or required.
+func (k ArgKind) String() string {
+	return [...]string{"no", "optional", "required"}[k]
+}
+
+// Kind says how the text of a value is read.
+type Kind uint8
+
+// Value kinds.
+const (
+	Text           Kind = iota // as it stands; the last one given counts
+	List                       // as it stands; all that are given count, in order
+	Flag                       // on, unless false, off, no or 0
+	InverseFlag                // the contrary of Flag
+	Int                        // leading digits, 0 to 2147483647
+	SignedInt                  // as Int, may be negative
+	Int16                      // as Int, capped at 65535
+	Wide                       // leading digits, 64 bits
+	Bytes                      // as Wide; a unit of k, m or g is understood
+	Megabytes                  // leading digits, decimals allowed
+	Octal                      // file mode
+	Mapping                    // KEY=VALUE, may be repeated
+	PatternMapping             // PATTERN VALUE, may be repeated
+)
+
+// String returns the word that documentation uses for the kind.
+func (k Kind) String() string {
+	return [...]string{"text", "list", "flag", "inverse flag", "number", "signed number", "number up to 65535", "64-bit number",
+		"bytes", "megabytes", "octal mode", "KEY=VALUE", "PATTERN VALUE"}[k]
+}
+
+// Flags say what else an option does as soon as it is recorded, whatever its value.
+type Flags uint8
+
+// Option flags.
+const (
+	Immediate Flags = 1 << iota // runs when it is read: placeholders are not replaced in its value
+	StartsMaster
+	StartsLogMaster
+	SetsProcname
+	Own // envoxyd's own option, not uWSGI's; never a completion of an abbreviation
+)
+
+// Status tells what becomes of an option.
+type Status uint8
+
+// Statuses of options.
+const (
+	NotYet      Status = iota // accepted and ignored, with a notice
+	Implemented               // has its effect
+	NoOp                      // accepted, and needless here
+	Unsupported               // refused
+)
+
+// String returns the word that documentation uses for the status.
+func (s Status) String() string {
+	return [...]string{"not yet", "implemented", "no-op", "unsupported"}[s]
+}
+
+// Status returns what becomes of the option.
+func (o *Option) Status() Status {
+	switch {
+	case o.Unsupported != "":
+		return Unsupported
+	case o.NoOp != "":
+		return NoOp
+	case o.set != nil || o.run != nil:
+		return Implemented
+	}
+	return NotYet
+}
+
+// Name returns the documented name.
+func (o *Option) Name() string { return o.Names[0] }
+
+// Section is a part of the option table with a heading.
+type Section struct {
+	Title   string
+	Options []Option
+}
+
+// index finds options by name and by letter.
+type index struct {
+	sections []Section
+	byName   map[string]*Option
+	byShort  map[byte]*Option
+	ordered  []listed // table order
+}
+
+// listed is one name of one option.
+type listed struct {
+	name   string
+	option *Option
+}
+
+func newIndex(sections []Section) *index {
+	ix := &index{sections: sections, byName: map[string]*Option{}, byShort: map[byte]*Option{}}
+	for s := range sections {
+		for i := range sections[s].Options {
+			ix.add(&sections[s].Options[i])
+		}
+	}
+	return ix
+}
+
+// add panics on a name or letter that is declared twice: that is a mistake in the table.
+func (ix *index) add(o *Option) {
+	for _, name := range o.Names {
+		if ix.byName[name] != nil {
+			panic(fmt.Sprintf("uwsgiopts: option %q is declared twice", name))
+		}
+		ix.byName[name] = o
+		ix.ordered = append(ix.ordered, listed{name, o})
+	}
+	if o.Short != 0 && ix.byShort[o.Short] == nil {
+		ix.byShort[o.Short] = o
+	}
+}

@@ -1,0 +1,188 @@
+package uwsgiopts
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func flagOn(field func(c *Config) *bool) setter {
+	return func(c *Config, g given) error { *field(c) = g.on(); return nil }
+}
+
+func number(field func(c *Config) *int) setter {
+	return func(c *Config, g given) error {
+		n, err := g.integer(math.MaxInt32)
+		*field(c) = int(n)
+		return err
+	}
+}
+
+func wide(field func(c *Config) *int64) setter {
+	return func(c *Config, g given) (err error) { *field(c), err = g.integer(math.MaxInt64); return }
+}
+
+func size(field func(c *Config) *int64) setter {
+	return func(c *Config, g given) (err error) { *field(c), err = g.bytes(); return }
+}
+
+// smallSize is size for fields that are held as int.
+func smallSize(field func(c *Config) *int) setter {
+	return func(c *Config, g given) error {
+		n, err := g.bytes()
+		if err == nil && n > math.MaxInt32 {
+			err = fmt.Errorf("option %q: %q is too large", g.name, g.text)
+		}
+		*field(c) = int(n)
+		return err
+	}
+}
+
+func megabytes(field func(c *Config) *int64) setter {
+	return func(c *Config, g given) (err error) { *field(c), err = g.megabytes(); return }
+}
+
+// seconds caps at 100 years, so that no sum of durations overflows.
+func seconds(field func(c *Config) *time.Duration) setter {
+	return func(c *Config, g given) error {
+		n, err := g.integer(math.MaxInt32)
+		*field(c) = time.Duration(n) * time.Second
+		return err
+	}
+}
+
+func text(field func(c *Config) *string) setter {
+	return func(c *Config, g given) error { *field(c) = g.text; return nil }
+}
+
+func list(field func(c *Config) *[]string) setter {
+	return func(c *Config, g given) error { *field(c) = append(*field(c), g.text); return nil }
+}
+
+// socket adds a socket; protocol "" stands for what --protocol names.
+func socket(protocol string) setter {
+	return func(c *Config, g given) error {
+		if g.text == "" {
+			return fmt.Errorf("option %q needs an address", g.name)
+		}
+		c.Sockets = append(c.Sockets, Socket{Protocol: protocol, Address: g.text})
+		return nil
+	}
+}
+
+func setChmodSocket(c *Config, g given) error {
+	if g.flag || g.text == "" || g.text == "1" {
+		c.ChmodSocket = 0o666
+		return nil
+	}
+	mode, err := strconv.ParseUint(g.text, 8, 32)
+	if err != nil || len(g.text) != 3 {
+		return fmt.Errorf("invalid value %q for option %q: three octal digits are needed", g.text, g.name)
+	}
+	c.ChmodSocket = int(mode)
+	return nil
+}
+
+func setUmask(c *Config, g given) error {
+	mode, err := strconv.ParseUint(g.text, 8, 32)
+	if err != nil || mode > 0o777 {
+		return fmt.Errorf("invalid value %q for option %q: an octal mode is needed", g.text, g.name)
+	}
+	c.Umask = int(mode)
+	return nil
+}
+
+// setMemoryReport takes the words for yes, which many files use although a level is wanted.
+func setMemoryReport(c *Config, g given) error {
+	switch g.text {
+	case "true", "True", "yes", "on", "false", "False", "no", "off":
+		c.MemoryReport = 0
+		if g.on() {
+			c.MemoryReport = 1
+		}
+		return nil
+	}
+	return number(func(c *Config) *int { return &c.MemoryReport })(c, g)
+}
+
+// setMaxVars counts keys and values separately, as the request block does.
+func setMaxVars(c *Config, g given) error {
+	n, err := g.integer(math.MaxInt32 / 2)
+	c.MaxVars = 2 * int(n)
+	return err
+}
+
+// setManageExpect: 0 is off, 1 lets every body in, a larger number is the largest body.
+func setManageExpect(c *Config, g given) error {
+	n, err := g.integer(math.MaxInt64)
+	switch n {
+	case 0:
+		c.HTTPManageExpect = -1
+	case 1:
+		c.HTTPManageExpect = 0
+	default:
+		c.HTTPManageExpect = n
+	}
+	return err
+}
+
+func setLogDate(c *Config, g given) error {
+	switch {
+	case g.flag || g.text == "" || g.text == "true":
+		c.LogDate = "true"
+	case !g.on():
+		c.LogDate = ""
+	default:
+		c.LogDate = g.text
+	}
+	return nil
+}
+
+// setEnv keeps KEY=VALUE; KEY alone removes the variable, as putenv does.
+func setEnv(c *Config, g given) error {
+	c.Env = append(c.Env, g.text)
+	return nil
+}
+
+func setStats(c *Config, g given) error {
+	c.Stats = []string{g.text}
+	return nil
+}
+
+func setProcnamePrefixSpaced(c *Config, g given) error {
+	c.ProcnamePrefix = g.text + " "
+	return nil
+}
+
+// setUnenv removes a variable at its place among the env options.
+func setUnenv(c *Config, g given) error {
+	name, _, _ := strings.Cut(g.text, "=")
+	c.Env = append(c.Env, name)
+	return nil
+}
+
+func milliseconds(field func(c *Config) *time.Duration) setter {
+	return func(c *Config, g given) error {
+		n, err := g.integer(math.MaxInt32)
+		*field(c) = time.Duration(n) * time.Millisecond
+		return err
+	}
+}
+
+func setUID(c *Config, g given) error {
+	if _, err := LookupUID(g.text); err != nil {
+		return fmt.Errorf("option %q: %w", g.name, err)
+	}
+	c.UID = g.text
+	return nil
+}
+
+func setGID(c *Config, g given) error {
+	if _, err := LookupGID(g.text); err != nil {
+		return fmt.Errorf("option %q: %w", g.name, err)
+	}
+	c.GID = g.text
+	return nil
+}

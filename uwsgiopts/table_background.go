@@ -1,0 +1,40 @@
+package uwsgiopts
+
+// backgroundOptions declares: Mules, spoolers, timers and daemons.
+func backgroundOptions() []Option {
+	return []Option{
+		{Names: []string{"mule-reload-mercy"}, Arg: RequiredArg, Kind: Int, Doc: "seconds that mules have to end in at a reload or stop"},
+		{Names: []string{"spooler"}, Short: 'Q', Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "run tasks from this directory"},
+		{Names: []string{"spooler-external"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "send tasks to this directory, which another instance works on"},
+		{Names: []string{"spooler-ordered"}, Kind: Flag, Doc: "run tasks in the order of their names"},
+		{Names: []string{"spooler-chdir"}, Arg: RequiredArg, Doc: "change to this directory before running tasks"},
+		{Names: []string{"spooler-processes"}, Arg: RequiredArg, Kind: Int, Doc: "number of processes for each spooler"},
+		{Names: []string{"spooler-quiet"}, Kind: Flag, Doc: "do not log tasks"},
+		{Names: []string{"spooler-max-tasks"}, Arg: RequiredArg, Kind: Int, Doc: "replace a spooler after this many tasks"},
+		{Names: []string{"spooler-signal-as-task"}, Kind: Flag, Doc: "count signals as tasks"},
+		{Names: []string{"spooler-harakiri"}, Arg: RequiredArg, Kind: Int, Doc: "end a spooler whose task takes longer than this many seconds"},
+		{Names: []string{"spooler-frequency", "spooler-freq"}, Arg: RequiredArg, Kind: Int, Doc: "seconds between looks into the directories"},
+		{Names: []string{"spooler-cheap"}, Kind: Flag, Doc: "run spoolers only while there are tasks"},
+		{Names: []string{"mule"}, Arg: OptionalArg, Kind: List, Flags: StartsMaster, Doc: "start a mule, a process for work in the background; with a value it runs this file or function"},
+		{Names: []string{"mules"}, Arg: RequiredArg, Kind: Int, Flags: StartsMaster, Doc: "start this many mules"},
+		{Names: []string{"farm"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "group mules: NAME:MULE[,MULE]"},
+		{Names: []string{"mule-msg-size"}, Arg: RequiredArg, Kind: Int, Flags: StartsMaster, Doc: "size of the buffers of messages to mules, in bytes"},
+		{Names: []string{"mule-msg-recv-size"}, Arg: RequiredArg, Kind: Int, Flags: StartsMaster, Doc: "largest message that a mule takes, in bytes"},
+		{Names: []string{"signal"}, Arg: RequiredArg, Flags: Immediate, Doc: "send a uwsgi signal to an instance and exit: ADDRESS,NUMBER"},
+		{Names: []string{"signal-bufsize", "signals-bufsize"}, Arg: RequiredArg, Kind: Int, Doc: "size of the signals' buffers, in bytes"},
+		{Names: []string{"timer", "signal-timer"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "raise a uwsgi signal every so many seconds: SIGNAL SECONDS"},
+		{Names: []string{"signal-rbtimer", "rbtimer"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "raise a uwsgi signal by the red-black timer: SIGNAL SECONDS"},
+		{Names: []string{"cron"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "run a command by the clock: MINUTE HOUR DAY MONTH WEEKDAY COMMAND"},
+		{Names: []string{"cron2"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "run a command by the clock: minute=…,hour=…,unique=1 COMMAND"},
+		{Names: []string{"unique-cron"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "as cron, unless the last run still lasts"},
+		{Names: []string{"cron-harakiri"}, Arg: RequiredArg, Kind: Int, Doc: "end cron commands that take longer than this many seconds"},
+		{Names: []string{"attach-daemon"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "run a command beside the workers and start it again when it ends"},
+		{Names: []string{"attach-control-daemon"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "as attach-daemon, and stop the instance when it ends"},
+		{Names: []string{"smart-attach-daemon"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "run a command that goes to the background: PIDFILE COMMAND"},
+		{Names: []string{"smart-attach-daemon2"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "the same, and ask it to reload with the instance: PIDFILE COMMAND"},
+		{Names: []string{"daemons-honour-stdin"}, Kind: Flag, Flags: StartsMaster, Doc: "leave standard input open for daemons"},
+		{Names: []string{"attach-daemon2"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "run a command beside the workers: cmd=COMMAND,freq=…,stopsignal=…"},
+		{Names: []string{"curl-cron", "cron-curl"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "fetch a URL by the clock: MINUTE HOUR DAY MONTH WEEKDAY URL"},
+		{Names: []string{"legion-curl-cron", "legion-cron-curl", "curl-cron-legion", "cron-curl-legion"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "the same, on the lord of a legion"},
+	}
+}

@@ -1,0 +1,25 @@
+package uwsgiopts
+
+// limitsOptions declares: Limits.
+func limitsOptions() []Option {
+	return []Option{
+		{Names: []string{"max-vars"}, Short: 'v', Arg: RequiredArg, Kind: Int, Doc: "largest number of request variables", set: setMaxVars},
+		{Names: []string{"max-apps"}, Arg: RequiredArg, Kind: Int, Doc: "largest number of applications in a worker"},
+		{Names: []string{"buffer-size"}, Short: 'b', Arg: RequiredArg, Kind: Bytes, Doc: "largest size of a request's headers, in bytes", set: smallSize(func(c *Config) *int { return &c.BufferSize })},
+		{Names: []string{"limit-as"}, Arg: RequiredArg, Kind: Megabytes, Doc: "limit of each process's address space, in megabytes"},
+		{Names: []string{"limit-nproc"}, Arg: RequiredArg, Kind: Int, Doc: "limit of the number of processes"},
+		{Names: []string{"ksm"}, Arg: OptionalArg, Kind: Int, Doc: "let the kernel merge equal memory pages, every so many requests"},
+		{Names: []string{"never-swap"}, Kind: Flag, Doc: "keep all memory from being swapped"},
+		{Names: []string{"limit-post"}, Arg: RequiredArg, Kind: Bytes, Doc: "largest request body, in bytes", set: size(func(c *Config) *int64 { return &c.LimitPost })},
+		{Names: []string{"prio"}, Arg: RequiredArg, Kind: SignedInt, Doc: "priority of the processes, may be negative"},
+		{Names: []string{"cpu-affinity"}, Arg: RequiredArg, Kind: Int, Doc: "bind each worker to this many processors"},
+		{Names: []string{"post-buffering"}, Arg: RequiredArg, Kind: Bytes, Doc: "keep request bodies of this size and more on disk, in bytes", set: size(func(c *Config) *int64 { return &c.PostBuffering })},
+		{Names: []string{"post-buffering-bufsize"}, Arg: RequiredArg, Kind: Bytes, Doc: "size of the buffer that such bodies are read with, in bytes"},
+		{Names: []string{"body-read-warning"}, Arg: RequiredArg, Kind: Wide, Doc: "warn when more than this many reads wait for a body"},
+		{Names: []string{"upload-progress"}, Arg: RequiredArg, Doc: "write the progress of uploads to this directory"},
+		{Names: []string{"max-fd"}, Arg: RequiredArg, Kind: Int, Doc: "largest number of open descriptors", NoOp: "no table is sized by the descriptor limit, which is raised as far as it may be"},
+		{Names: []string{"chunked-input-limit"}, Arg: RequiredArg, Kind: Bytes, Doc: "largest chunk of a request body, in bytes", set: size(func(c *Config) *int64 { return &c.ChunkedInputLimit })},
+		{Names: []string{"chunked-input-timeout"}, Arg: RequiredArg, Kind: Int, Doc: "seconds to wait for a chunk"},
+		{Names: []string{"response-headers-limit"}, Arg: RequiredArg, Kind: Int, Doc: "largest size of the response headers, in bytes"},
+	}
+}

@@ -1,0 +1,52 @@
+package uwsgiopts
+
+import "time"
+
+// reloadOptions declares: Reloading.
+func reloadOptions() []Option {
+	return []Option{
+		{Names: []string{"reload"}, Arg: RequiredArg, Flags: Immediate, Doc: "reload the instance whose pid is in this file", run: signals},
+		{Names: []string{"reload-mercy"}, Arg: RequiredArg, Kind: Int, Doc: "seconds that everything has to end in at a reload or stop", set: seconds(func(c *Config) *time.Duration { return &c.ReloadMercy })},
+		{Names: []string{"worker-reload-mercy"}, Arg: RequiredArg, Kind: Int, Doc: "seconds that workers have to end in at a reload or stop", set: seconds(func(c *Config) *time.Duration { return &c.WorkerReloadMercy })},
+		{Names: []string{"exit-on-reload"}, Kind: Flag, Doc: "stop when asked to reload", set: flagOn(func(c *Config) *bool { return &c.ExitOnReload })},
+		{Names: []string{"die-on-term"}, Doc: "let SIGTERM stop, which it does anyway, and SIGQUIT reload brutally", set: flagOn(func(c *Config) *bool { return &c.DieOnTerm })},
+		{Names: []string{"max-requests"}, Short: 'R', Arg: RequiredArg, Kind: Wide, Doc: "replace a worker after this many requests", set: wide(func(c *Config) *int64 { return &c.MaxRequests })},
+		{Names: []string{"max-requests-delta"}, Arg: RequiredArg, Kind: Wide, Doc: "spread max-requests: each worker adds its number times this", set: wide(func(c *Config) *int64 { return &c.MaxRequestsDelta })},
+		{Names: []string{"min-worker-lifetime"}, Arg: RequiredArg, Kind: Wide, Doc: "do not replace workers younger than this many seconds", set: seconds(func(c *Config) *time.Duration { return &c.MinWorkerLifetime })},
+		{Names: []string{"max-worker-lifetime"}, Arg: RequiredArg, Kind: Wide, Doc: "replace workers that are older than this many seconds", set: seconds(func(c *Config) *time.Duration { return &c.MaxWorkerLifetime })},
+		{Names: []string{"max-worker-lifetime-delta"}, Arg: RequiredArg, Kind: Int, Doc: "spread max-worker-lifetime: each worker adds its number times this many seconds", set: seconds(func(c *Config) *time.Duration { return &c.MaxWorkerLifetimeDelta })},
+		{Names: []string{"reload-on-as"}, Arg: RequiredArg, Kind: Megabytes, Doc: "replace a worker whose address space is larger than this, in megabytes", set: megabytes(func(c *Config) *int64 { return &c.ReloadOnAS })},
+		{Names: []string{"reload-on-rss"}, Arg: RequiredArg, Kind: Megabytes, Doc: "replace a worker whose resident memory is larger than this, in megabytes", set: megabytes(func(c *Config) *int64 { return &c.ReloadOnRSS })},
+		{Names: []string{"reload-on-uss"}, Arg: RequiredArg, Kind: Megabytes, Doc: "replace a worker whose unshared memory is larger than this, in megabytes"},
+		{Names: []string{"reload-on-pss"}, Arg: RequiredArg, Kind: Megabytes, Doc: "replace a worker whose proportional memory is larger than this, in megabytes"},
+		{Names: []string{"evil-reload-on-as"}, Arg: RequiredArg, Kind: Megabytes, Flags: StartsMaster, Doc: "kill a worker whose address space is larger than this, in megabytes"},
+		{Names: []string{"evil-reload-on-rss"}, Arg: RequiredArg, Kind: Megabytes, Flags: StartsMaster, Doc: "kill a worker whose resident memory is larger than this, in megabytes"},
+		{Names: []string{"mem-collector-freq"}, Arg: RequiredArg, Kind: Int, Doc: "seconds between measurements of memory"},
+		{Names: []string{"reload-on-fd"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "reload when this descriptor becomes readable"},
+		{Names: []string{"brutal-reload-on-fd"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "reload brutally when this descriptor becomes readable"},
+		{Names: []string{"touch-reload"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "reload when this file is touched", set: list(func(c *Config) *[]string { return &c.TouchReload })},
+		{Names: []string{"touch-workers-reload"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "reload the workers alone when this file is touched"},
+		{Names: []string{"touch-mules-reload"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "reload the mules when this file is touched"},
+		{Names: []string{"touch-spoolers-reload"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "reload the spoolers when this file is touched"},
+		{Names: []string{"touch-chain-reload"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "reload worker after worker when this file is touched"},
+		{Names: []string{"touch-logrotate"}, Arg: RequiredArg, Kind: List, Flags: StartsLogMaster, Doc: "rotate the log when this file is touched"},
+		{Names: []string{"touch-logreopen"}, Arg: RequiredArg, Kind: List, Flags: StartsLogMaster, Doc: "open the log again when this file is touched"},
+		{Names: []string{"touch-exec"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "run a command when a file is touched: FILE COMMAND"},
+		{Names: []string{"touch-signal"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "raise a uwsgi signal when a file is touched: FILE SIGNAL"},
+		{Names: []string{"fs-reload"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "reload when this file or directory changes"},
+		{Names: []string{"fs-brutal-reload"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "reload brutally when this file or directory changes"},
+		{Names: []string{"fs-signal"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "raise a uwsgi signal when a file or directory changes: FILE SIGNAL"},
+		{Names: []string{"mountpoint-check", "check-mountpoint", "check-mount", "mount-check"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "exit when this is no longer mounted"},
+		{Names: []string{"propagate-touch"}, Kind: Flag, Doc: "pass touches of configurations on to reloads of all workers"},
+		{Names: []string{"catch-exceptions"}, Kind: Flag, Doc: "show the traceback of an exception to the client; for development only", set: flagOn(func(c *Config) *bool { return &c.CatchExceptions })},
+		{Names: []string{"reload-on-exception"}, Kind: Flag, Doc: "replace a worker whose application raised an exception", set: flagOn(func(c *Config) *bool { return &c.ReloadOnException })},
+		{Names: []string{"reload-on-exception-type"}, Arg: RequiredArg, Kind: List, Doc: "replace a worker on exceptions of this type"},
+		{Names: []string{"reload-on-exception-value"}, Arg: RequiredArg, Kind: List, Doc: "replace a worker on exceptions with this text"},
+		{Names: []string{"reload-on-exception-repr"}, Arg: RequiredArg, Kind: List, Doc: "replace a worker on exceptions of this type and text"},
+		{Names: []string{"exception-handler"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "hand exceptions to this handler"},
+		{Names: []string{"master-fifo"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "take commands from this named pipe", set: list(func(c *Config) *[]string { return &c.MasterFifo })},
+		{Names: []string{"notify-socket"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "take commands from this datagram socket"},
+		{Names: []string{"lazy"}, Kind: Flag, Doc: "load the application in each worker, and reload workers alone", set: flagOn(func(c *Config) *bool { return &c.Lazy })},
+		{Names: []string{"lazy-apps"}, Kind: Flag, Doc: "load the application in each worker instead of once", set: flagOn(func(c *Config) *bool { return &c.LazyApps })},
+	}
+}

@@ -1,0 +1,45 @@
+package uwsgiopts
+
+// noIsolation is the reason for options that shut a service in. Going on without them would be unsafe.
+const noIsolation = "a service must not start without the isolation that was asked for; use systemd or a container for it"
+
+// securityOptions declares: Users, privileges and isolation.
+func securityOptions() []Option {
+	return []Option{
+		{Names: []string{"umask"}, Arg: RequiredArg, Kind: Octal, Doc: "file mode creation mask, octal", set: setUmask},
+		{Names: []string{"chroot"}, Arg: RequiredArg, Doc: "change the root directory", Unsupported: noIsolation},
+		{Names: []string{"pivot-root", "pivot_root"}, Arg: RequiredArg, Doc: "swap the root directory: NEW OLD", Unsupported: noIsolation},
+		{Names: []string{"uid"}, Arg: RequiredArg, Doc: "run as this user, name or number", set: setUID},
+		{Names: []string{"gid"}, Arg: RequiredArg, Doc: "run as this group, name or number", set: setGID},
+		{Names: []string{"add-gid"}, Arg: RequiredArg, Kind: List, Doc: "add this group, name or number", set: list(func(c *Config) *[]string { return &c.AddGIDs })},
+		{Names: []string{"immediate-uid"}, Arg: RequiredArg, Doc: "run as this user, as early as possible", set: setUID},
+		{Names: []string{"immediate-gid"}, Arg: RequiredArg, Doc: "run as this group, as early as possible", set: setGID},
+		{Names: []string{"no-initgroups"}, Kind: Flag, Doc: "do not take on the other groups of the user"},
+		{Names: []string{"cap"}, Arg: RequiredArg, Doc: "capabilities to keep when privileges are dropped"},
+		{Names: []string{"unshare"}, Arg: RequiredArg, Doc: "go into new namespaces", Unsupported: noIsolation},
+		{Names: []string{"unshare2"}, Arg: RequiredArg, Doc: "go into new namespaces after the hooks of the old", Unsupported: noIsolation},
+		{Names: []string{"setns-socket"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "pass namespaces to others by this socket", Unsupported: noIsolation},
+		{Names: []string{"setns-socket-skip", "setns-skip"}, Arg: RequiredArg, Kind: List, Doc: "namespaces not to pass", Unsupported: noIsolation},
+		{Names: []string{"setns"}, Arg: RequiredArg, Doc: "join the namespaces of this socket or directory", Unsupported: noIsolation},
+		{Names: []string{"setns-preopen"}, Kind: Flag, Doc: "open the namespaces before joining", Unsupported: noIsolation},
+		{Names: []string{"jailed"}, Kind: Flag, Doc: "do as if already in a jail", Unsupported: noIsolation},
+		{Names: []string{"jail"}, Arg: RequiredArg, Doc: "go into a FreeBSD jail", Unsupported: noIsolation},
+		{Names: []string{"jail-ip4"}, Arg: RequiredArg, Kind: List, Doc: "IPv4 address of the FreeBSD jail", Unsupported: noIsolation},
+		{Names: []string{"jail-ip6"}, Arg: RequiredArg, Kind: List, Doc: "IPv6 address of the FreeBSD jail", Unsupported: noIsolation},
+		{Names: []string{"jidfile", "jid-file"}, Arg: RequiredArg, Doc: "write the number of the FreeBSD jail to this file", Unsupported: noIsolation},
+		{Names: []string{"jail2", "libjail"}, Arg: RequiredArg, Kind: List, Doc: "parameters of the FreeBSD jail", Unsupported: noIsolation},
+		{Names: []string{"jail-attach"}, Arg: RequiredArg, Doc: "join this FreeBSD jail", Unsupported: noIsolation},
+		{Names: []string{"refork", "re-fork"}, Kind: Flag, Doc: "fork again after the application is loaded"},
+		{Names: []string{"refork-as-root", "re-fork-as-root"}, Kind: Flag, Doc: "fork again while still privileged"},
+		{Names: []string{"refork-post-jail", "re-fork-post-jail"}, Kind: Flag, Doc: "fork again after the jail"},
+		{Names: []string{"master-as-root"}, Kind: Flag, Doc: "let the master keep its privileges", set: flagOn(func(c *Config) *bool { return &c.MasterAsRoot })},
+		{Names: []string{"drop-after-init"}, Kind: Flag, Doc: "drop privileges after the interpreter is up", set: flagOn(func(c *Config) *bool { return &c.DropAfterInit })},
+		{Names: []string{"drop-after-apps"}, Kind: Flag, Doc: "drop privileges after the applications are loaded", set: flagOn(func(c *Config) *bool { return &c.DropAfterApps })},
+		{Names: []string{"cgroup"}, Arg: RequiredArg, Kind: List, Doc: "run in this control group"},
+		{Names: []string{"cgroup-opt"}, Arg: RequiredArg, Kind: List, Doc: "set a value in the control group: KEY=VALUE"},
+		{Names: []string{"cgroup-dir-mode"}, Arg: RequiredArg, Doc: "mode of the control group's directory, octal"},
+		{Names: []string{"namespace", "ns"}, Arg: RequiredArg, Doc: "run in a new namespace with this root: HOST:DIRECTORY", Unsupported: noIsolation},
+		{Names: []string{"namespace-keep-mount"}, Arg: RequiredArg, Kind: List, Doc: "keep this mounted in the namespace", Unsupported: noIsolation},
+		{Names: []string{"namespace-net", "ns-net"}, Arg: RequiredArg, Doc: "network namespace to run in", Unsupported: noIsolation},
+	}
+}

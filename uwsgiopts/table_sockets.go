@@ -1,0 +1,51 @@
+package uwsgiopts
+
+import "time"
+
+// socketsOptions declares: Sockets.
+func socketsOptions() []Option {
+	return []Option{
+		{Names: []string{"socket"}, Short: 's', Arg: RequiredArg, Kind: List, Doc: "listen on this address (host:port, :port, path, @abstract) and speak the protocol that --protocol names, uwsgi by default", set: socket("")},
+		{Names: []string{"uwsgi-socket"}, Short: 's', Arg: RequiredArg, Kind: List, Doc: "listen on this address and speak uwsgi, as nginx's uwsgi_pass does", set: socket("uwsgi")},
+		{Names: []string{"http-socket"}, Arg: RequiredArg, Kind: List, Doc: "listen on this address and speak HTTP, answered by the workers themselves", set: socket("http")},
+		{Names: []string{"http-socket-modifier1"}, Arg: RequiredArg, Kind: Wide, Doc: "modifier1 of requests that come in over http-socket"},
+		{Names: []string{"http-socket-modifier2"}, Arg: RequiredArg, Kind: Wide, Doc: "modifier2 of requests that come in over http-socket"},
+		{Names: []string{"http11-socket"}, Arg: RequiredArg, Kind: List, Doc: "listen on this address and speak HTTP/1.1 with keep-alive", set: socket("http11")},
+		{Names: []string{"http-path-info-no-decode-slashes"}, Arg: RequiredArg, Kind: Flag, Doc: "keep %2F undecoded in PATH_INFO"},
+		{Names: []string{"fastcgi-socket"}, Arg: RequiredArg, Kind: List, Doc: "listen on this address and speak FastCGI", set: socket("fastcgi")},
+		{Names: []string{"fastcgi-nph-socket"}, Arg: RequiredArg, Kind: List, Doc: "listen on this address and speak FastCGI, answering with an HTTP status line", set: socket("fastcgi-nph")},
+		{Names: []string{"fastcgi-modifier1"}, Arg: RequiredArg, Kind: Wide, Doc: "modifier1 of FastCGI requests"},
+		{Names: []string{"fastcgi-modifier2"}, Arg: RequiredArg, Kind: Wide, Doc: "modifier2 of FastCGI requests"},
+		{Names: []string{"scgi-socket"}, Arg: RequiredArg, Kind: List, Doc: "listen on this address and speak SCGI", set: socket("scgi")},
+		{Names: []string{"scgi-nph-socket"}, Arg: RequiredArg, Kind: List, Doc: "listen on this address and speak SCGI, answering with an HTTP status line", set: socket("scgi-nph")},
+		{Names: []string{"scgi-modifier1"}, Arg: RequiredArg, Kind: Wide, Doc: "modifier1 of SCGI requests"},
+		{Names: []string{"scgi-modifier2"}, Arg: RequiredArg, Kind: Wide, Doc: "modifier2 of SCGI requests"},
+		{Names: []string{"raw-socket"}, Arg: RequiredArg, Kind: List, Doc: "listen on this address and hand connections to the application unparsed", set: socket("raw")},
+		{Names: []string{"raw-modifier1"}, Arg: RequiredArg, Kind: Wide, Doc: "modifier1 of raw connections"},
+		{Names: []string{"raw-modifier2"}, Arg: RequiredArg, Kind: Wide, Doc: "modifier2 of raw connections"},
+		{Names: []string{"puwsgi-socket"}, Arg: RequiredArg, Kind: List, Doc: "listen on this address and speak uwsgi with several requests per connection", set: socket("puwsgi")},
+		{Names: []string{"protocol", "socket-protocol"}, Arg: RequiredArg, Doc: "protocol of --socket: uwsgi, http, http11, fastcgi, fastcgi-nph, scgi, scgi-nph, puwsgi or raw", set: text(func(c *Config) *string { return &c.protocol })},
+		{Names: []string{"shared-socket"}, Arg: RequiredArg, Kind: List, Doc: "open a socket early, while still privileged; other socket options name it as =N", set: list(func(c *Config) *[]string { return &c.SharedSockets })},
+		{Names: []string{"undeferred-shared-socket"}, Arg: RequiredArg, Kind: List, Doc: "as shared-socket, and accept as soon as a client connects", set: list(func(c *Config) *[]string { return &c.SharedSockets })},
+		{Names: []string{"listen"}, Short: 'l', Arg: RequiredArg, Kind: Int, Doc: "length of the sockets' queues of connections", set: number(func(c *Config) *int { return &c.Listen })},
+		{Names: []string{"abstract-socket"}, Short: 'a', Kind: Flag, Doc: "put unix sockets outside of the file system", set: flagOn(func(c *Config) *bool { return &c.abstractSocket })},
+		{Names: []string{"chmod-socket", "chmod"}, Short: 'C', Arg: OptionalArg, Kind: Octal, Doc: "mode of unix sockets: three octal digits, 666 without a value", set: setChmodSocket},
+		{Names: []string{"chown-socket"}, Arg: RequiredArg, Doc: "owner of unix sockets: USER[:GROUP]", set: text(func(c *Config) *string { return &c.ChownSocket })},
+		{Names: []string{"freebind"}, Kind: Flag, Doc: "let sockets be bound to addresses that the host does not have yet", set: flagOn(func(c *Config) *bool { return &c.Freebind })},
+		{Names: []string{"map-socket"}, Arg: RequiredArg, Kind: List, Doc: "let only some workers use a socket: SOCKET:WORKER[,WORKER]"},
+		{Names: []string{"socket-timeout"}, Short: 'z', Arg: RequiredArg, Kind: Int, Doc: "seconds that a client may keep a read or a write waiting", set: seconds(func(c *Config) *time.Duration { return &c.SocketTimeout })},
+		{Names: []string{"no-fd-passing"}, Kind: Flag, Doc: "do not take descriptors that clients pass", NoOp: "descriptors are not taken from clients"},
+		{Names: []string{"no-defer-accept"}, Kind: Flag, Doc: "accept as soon as a client connects, not when it has sent something", NoOp: "accepting is never deferred"},
+		{Names: []string{"tcp-nodelay"}, Kind: Flag, Doc: "send small pieces at once on TCP connections", set: flagOn(func(c *Config) *bool { return &c.TCPNoDelay })},
+		{Names: []string{"so-keepalive"}, Kind: Flag, Doc: "probe idle TCP connections", set: flagOn(func(c *Config) *bool { return &c.SoKeepalive })},
+		{Names: []string{"so-send-timeout", "socket-send-timeout", "so-write-timeout", "socket-write-timeout"}, Kind: Int, Doc: "seconds that a write may take, when other than the socket-timeout"},
+		{Names: []string{"socket-sndbuf"}, Arg: RequiredArg, Kind: Bytes, Doc: "size of the sockets' send buffers, in bytes", set: smallSize(func(c *Config) *int { return &c.SoSndbuf })},
+		{Names: []string{"socket-rcvbuf"}, Arg: RequiredArg, Kind: Bytes, Doc: "size of the sockets' receive buffers, in bytes", set: smallSize(func(c *Config) *int { return &c.SoRcvbuf })},
+		{Names: []string{"close-on-exec"}, Kind: Flag, Doc: "do not pass sockets on to executed programs", NoOp: "sockets are always closed on exec"},
+		{Names: []string{"close-on-exec2"}, Kind: Flag, Doc: "the same, for every socket", NoOp: "sockets are always closed on exec"},
+		{Names: []string{"enable-proxy-protocol"}, Kind: Flag, Doc: "take the client's address from a PROXY line on HTTP sockets", set: flagOn(func(c *Config) *bool { return &c.ProxyProtocol })},
+		{Names: []string{"reuse-port"}, Kind: Flag, Doc: "let several instances listen on one address", set: flagOn(func(c *Config) *bool { return &c.ReusePort })},
+		{Names: []string{"tcp-fast-open", "tcp-fastopen"}, Arg: RequiredArg, Kind: Int, Doc: "length of the queue of TCP fast open"},
+		{Names: []string{"tcp-fast-open-client", "tcp-fastopen-client"}, Kind: Flag, Doc: "use TCP fast open for connections to others"},
+	}
+}

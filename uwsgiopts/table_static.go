@@ -1,0 +1,40 @@
+package uwsgiopts
+
+// staticOptions declares: Static files and headers.
+func staticOptions() []Option {
+	return []Option{
+		{Names: []string{"websockets-ping-freq", "websocket-ping-freq"}, Arg: RequiredArg, Kind: Int, Doc: "seconds between pings on websockets"},
+		{Names: []string{"websockets-pong-tolerance", "websocket-pong-tolerance"}, Arg: RequiredArg, Kind: Int, Doc: "seconds to wait for a pong"},
+		{Names: []string{"websockets-max-size", "websocket-max-size"}, Arg: RequiredArg, Kind: Bytes, Doc: "largest message on a websocket, in kilobytes"},
+		{Names: []string{"add-header"}, Arg: RequiredArg, Kind: List, Doc: "add a header to all answers: NAME: VALUE", set: list(func(c *Config) *[]string { return &c.AddHeaders })},
+		{Names: []string{"rem-header", "del-header"}, Arg: RequiredArg, Kind: List, Doc: "remove a header from all answers", set: list(func(c *Config) *[]string { return &c.DelHeaders })},
+		{Names: []string{"collect-header", "response-header-collect"}, Arg: RequiredArg, Kind: List, Doc: "keep a response header in a request variable: HEADER VARIABLE"},
+		{Names: []string{"pull-header"}, Arg: RequiredArg, Kind: List, Doc: "as collect-header, and remove the header"},
+		{Names: []string{"check-static", "static-check"}, Arg: RequiredArg, Kind: List, Doc: "serve a file from this directory if there is one for the path"},
+		{Names: []string{"check-static-docroot"}, Kind: Flag, Doc: "the same for the request's DOCUMENT_ROOT"},
+		{Names: []string{"static-map"}, Arg: RequiredArg, Kind: Mapping, Doc: "serve files below a path from a directory: /PATH=DIRECTORY"},
+		{Names: []string{"static-map2"}, Arg: RequiredArg, Kind: Mapping, Doc: "as static-map, with the whole path appended to the directory"},
+		{Names: []string{"static-skip-ext"}, Arg: RequiredArg, Kind: List, Doc: "do not serve files with this suffix"},
+		{Names: []string{"static-index"}, Arg: RequiredArg, Kind: List, Doc: "file to serve for a directory"},
+		{Names: []string{"static-safe"}, Arg: RequiredArg, Kind: List, Doc: "directory outside of the mapped one that links may lead to"},
+		{Names: []string{"static-cache-paths"}, Arg: RequiredArg, Kind: Int, Flags: StartsMaster, Doc: "seconds to remember where files are"},
+		{Names: []string{"static-cache-paths-name"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "cache to remember that in"},
+		{Names: []string{"mime-file", "mimefile"}, Arg: RequiredArg, Kind: List, Doc: "read MIME types from this file"},
+		{Names: []string{"static-expires-type"}, Arg: RequiredArg, Kind: Mapping, Doc: "Expires header by MIME type: TYPE=SECONDS"},
+		{Names: []string{"static-expires-type-mtime"}, Arg: RequiredArg, Kind: Mapping, Doc: "the same, counted from the file's change"},
+		{Names: []string{"static-expires"}, Arg: RequiredArg, Kind: PatternMapping, Doc: "Expires header by file name: REGEXP SECONDS"},
+		{Names: []string{"static-expires-mtime"}, Arg: RequiredArg, Kind: PatternMapping, Doc: "the same, counted from the file's change"},
+		{Names: []string{"static-expires-uri"}, Arg: RequiredArg, Kind: PatternMapping, Doc: "Expires header by request URI: REGEXP SECONDS"},
+		{Names: []string{"static-expires-uri-mtime"}, Arg: RequiredArg, Kind: PatternMapping, Doc: "the same, counted from the file's change"},
+		{Names: []string{"static-expires-path-info"}, Arg: RequiredArg, Kind: PatternMapping, Doc: "Expires header by PATH_INFO: REGEXP SECONDS"},
+		{Names: []string{"static-expires-path-info-mtime"}, Arg: RequiredArg, Kind: PatternMapping, Doc: "the same, counted from the file's change"},
+		{Names: []string{"static-gzip"}, Arg: RequiredArg, Kind: List, Doc: "serve the .gz file for names that match"},
+		{Names: []string{"static-gzip-all"}, Kind: Flag, Doc: "serve the .gz file whenever there is one"},
+		{Names: []string{"static-gzip-dir", "static-gzip-prefix"}, Arg: RequiredArg, Kind: List, Doc: "directory of the .gz files"},
+		{Names: []string{"static-gzip-ext", "static-gzip-suffix"}, Arg: RequiredArg, Kind: List, Doc: "suffix of the .gz files"},
+		{Names: []string{"honour-range"}, Kind: Flag, Doc: "answer requests for a part of a file"},
+		{Names: []string{"offload-threads", "offload-thread"}, Arg: RequiredArg, Kind: Int, Doc: "threads in each worker that send files and the like"},
+		{Names: []string{"file-serve-mode", "fileserve-mode"}, Arg: RequiredArg, Doc: "leave sending files to the front end: nginx, x-sendfile or x-accel-redirect"},
+		{Names: []string{"disable-sendfile"}, Kind: Flag, Doc: "do not use sendfile"},
+	}
+}

@@ -1,0 +1,156 @@
+package worker
+
+import (
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"envoxyd/internal/shm"
+)
+
+// mark notes in the scoreboard that the core is busy, with what, and until when
+// it may be.
+func (c *core) mark() {
+	c.line.Since.Store(c.now)
+	if limit := c.w.spec.Limits.HarakiriSeconds; limit > 0 {
+		addr := c.request.addr
+		if len(addr) == 0 && c.current.listener.http {
+			addr = append(addr, c.current.peer.RemoteAddr...)
+		}
+		c.line.SetRequest(addr, c.request.method, c.request.uri)
+		c.line.Deadline.Store(c.now + int64(limit)*int64(time.Second))
+	}
+	c.line.State.Store(shm.Busy)
+}
+
+// account closes the request's entry: scoreboard and log.
+func (c *core) account() {
+	io, line := c.io, c.line
+	now := time.Now().UnixNano()
+	c.now = now
+	spent := now - c.request.start
+	line.State.Store(shm.Idle)
+	line.Deadline.Store(0)
+	if line.UserDeadline.Load() != 0 {
+		line.UserDeadline.Store(0)
+	}
+	line.Requests.Store(line.Requests.Load() + 1) // one writer: no need of a locked add
+	line.Sent.Store(line.Sent.Load() + io.sent + uint64(io.headLen))
+	line.Micros.Store(line.Micros.Load() + uint64(spent/1000))
+	if io.result&resException != 0 {
+		line.Exceptions.Store(line.Exceptions.Load() + 1)
+	}
+	if c.response.errno != 0 {
+		line.WriteErrors.Store(line.WriteErrors.Load() + 1)
+	}
+	if c.toLog(spent) {
+		c.logRequest(spent)
+	}
+}
+
+func (c *core) toLog(spent int64) bool {
+	log := &c.w.spec.Log
+	if log.Requests || c.response.forceLog {
+		return true
+	}
+	io := c.io
+	return log.On4xx && io.status/100 == 4 || log.On5xx && io.status/100 == 5 ||
+		log.SlowMillis > 0 && spent/1e6 >= log.SlowMillis ||
+		log.Big > 0 && int64(io.sent) >= log.Big ||
+		log.Zero && io.sent == 0
+}
+
+// logRequest writes uWSGI's line about a request, in one write.
+func (c *core) logRequest(spent int64) {
+	io, r := c.io, &c.request
+	b := c.logline[:0]
+	b = append(b, "[pid: "...)
+	b = strconv.AppendInt(b, int64(os.Getpid()), 10)
+	b = append(b, "|app: "...)
+	b = strconv.AppendInt(b, int64(io.app), 10)
+	b = append(b, "|req: "...)
+	if io.app < 0 {
+		b = append(b, "-1"...)
+	} else {
+		b = strconv.AppendUint(b, c.w.served.Load()+1, 10)
+	}
+	b = append(b, '/')
+	b = strconv.AppendUint(b, c.w.total(), 10)
+	b = append(b, "] "...)
+	b = append(b, r.addr...)
+	b = append(b, " ("...)
+	b = append(b, r.user...)
+	b = append(b, ") {"...)
+	b = strconv.AppendInt(b, int64(2*r.nvars), 10)
+	b = append(b, " vars in "...)
+	b = strconv.AppendInt(b, int64(r.block), 10)
+	b = append(b, " bytes} ["...)
+	b = time.Unix(0, r.start).AppendFormat(b, time.ANSIC)
+	b = append(b, "] "...)
+	b = append(b, r.method...)
+	b = append(b, ' ')
+	b = append(b, r.uri...)
+	b = append(b, " => generated "...)
+	b = strconv.AppendUint(b, io.sent, 10)
+	b = append(b, " bytes in "...)
+	if c.w.spec.Log.Micros {
+		b = strconv.AppendInt(b, spent/1e3, 10)
+		b = append(b, " micros ("...)
+	} else {
+		b = strconv.AppendInt(b, spent/1e6, 10)
+		b = append(b, " msecs ("...)
+	}
+	b = append(b, r.proto...)
+	b = append(b, ' ')
+	b = strconv.AppendUint(b, uint64(io.status), 10)
+	b = append(b, ") "...)
+	b = strconv.AppendUint(b, uint64(io.headers), 10)
+	b = append(b, " headers in "...)
+	b = strconv.AppendUint(b, uint64(io.headLen), 10)
+	b = append(b, " bytes ("...)
+	b = strconv.AppendUint(b, uint64(1+io.switches), 10)
+	b = append(b, " switches on core "...)
+	b = strconv.AppendInt(b, int64(c.index), 10)
+	b = append(b, ")\n"...)
+	c.logline = b
+	_, _ = syscall.Write(2, b) // there is no better place to say that the log is gone
+}
+
+// total is the number of requests that all workers have served, with this one.
+func (w *Worker) total() (n uint64) {
+	for worker := 1; worker <= w.board.Workers(); worker++ {
+		for core := range w.board.Cores() {
+			n += w.board.Core(worker, core).Requests.Load()
+		}
+	}
+	return n
+}
+
+// logWriteError says that a client did not take its response.
+func (c *core) logWriteError(errno syscall.Errno) {
+	log, r := &c.w.spec.Log, &c.request
+	if errno == syscall.EPIPE && !log.QuietSigpipe {
+		c.w.logf("%s - SIGPIPE: writing to a closed pipe/socket/fd (probably the client disconnected) on request %s (ip %s) !!!",
+			time.Now().Format(time.ANSIC), r.uri, r.addr)
+	}
+	if log.QuietWrites {
+		return
+	}
+	if errno == syscall.ETIMEDOUT {
+		c.w.logf("uwsgi_response_write_body_do() TIMEOUT !!!")
+		return
+	}
+	c.w.logf("uwsgi_response_write_body_do(): %v during %s %s (%s)", errno, r.method, r.uri, r.addr)
+}
+
+// userHarakiri has the master kill this worker if the request lasts that many
+// seconds longer; 0 disarms.
+func (c *core) userHarakiri(seconds int) {
+	deadline := int64(0)
+	if seconds > 0 {
+		deadline = time.Now().Add(time.Duration(seconds) * time.Second).UnixNano()
+		c.line.SetRequest(c.request.addr, c.request.method, c.request.uri)
+	}
+	c.line.UserDeadline.Store(deadline)
+}

@@ -1,0 +1,164 @@
+package worker
+
+import (
+	"net/netip"
+	"strconv"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"envoxyd/transports/http"
+)
+
+// conn is one client connection. It belongs to a core, to the goroutine that
+// receives or sends for it, or to the queue between them; never to two.
+type conn struct {
+	fd         int
+	listener   *listener
+	peer       http.Peer
+	index      int   // in core.conns; -1: in no table
+	registered bool  // in the core's epoll set
+	lastUse    int64 // unix nanoseconds
+	requests   int
+}
+
+// accept takes one connection off the listener; nil when there is none.
+func (c *core) accept(l *listener) *conn {
+	var address unix.RawSockaddrAny
+	size := uint32(unix.SizeofSockaddrAny)
+	fd, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(l.fd), uintptr(unsafe.Pointer(&address)),
+		uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+	if errno != 0 {
+		if errno == syscall.EMFILE || errno == syscall.ENFILE {
+			c.w.logf("uwsgi socket %d: accept(): %v (raise the limit of open files)", l.index, errno)
+			c.pauseAccepting()
+		}
+		return nil
+	}
+	if l.inet {
+		one := int32(1)
+		_, _, _ = syscall.RawSyscall6(syscall.SYS_SETSOCKOPT, fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, uintptr(unsafe.Pointer(&one)), 4, 0)
+	}
+	cn := c.newConn()
+	cn.fd, cn.listener, cn.index, cn.registered, cn.requests = int(fd), l, -1, false, 0
+	cn.lastUse = c.now
+	if l.http {
+		c.setPeer(cn, &address)
+	}
+	return cn
+}
+
+// setPeer fills in what the connection says about itself. Clients come again
+// from the same address: its text is kept.
+func (c *core) setPeer(cn *conn, address *unix.RawSockaddrAny) {
+	l := cn.listener
+	cn.peer = http.Peer{ServerName: c.w.hostname, ServerPort: l.port, Router: l.router, Extra: l.extra, NoScript: c.w.spec.HTTP.ManageScript}
+	var addr netip.Addr
+	var port uint16
+	switch address.Addr.Family {
+	case unix.AF_INET:
+		raw := (*unix.RawSockaddrInet4)(unsafe.Pointer(address))
+		addr, port = netip.AddrFrom4(raw.Addr), raw.Port
+	case unix.AF_INET6:
+		raw := (*unix.RawSockaddrInet6)(unsafe.Pointer(address))
+		addr, port = netip.AddrFrom16(raw.Addr).Unmap(), raw.Port
+	default:
+		return
+	}
+	if addr != c.lastAddr {
+		c.lastAddr, c.lastAddrText = addr, addr.String()
+	}
+	cn.peer.RemoteAddr = c.lastAddrText
+	if l.router {
+		cn.peer.RemotePort = strconv.Itoa(int(port<<8 | port>>8))
+	}
+}
+
+func (c *core) newConn() *conn {
+	if n := len(c.free); n > 0 {
+		cn := c.free[n-1]
+		c.free = c.free[:n-1]
+		return cn
+	}
+	return new(conn)
+}
+
+// keep puts the connection into the core's epoll set and table, to be waited for.
+func (c *core) keep(cn *conn) {
+	cn.lastUse = c.now
+	if cn.index < 0 {
+		if n := len(c.holes); n > 0 {
+			cn.index = c.holes[n-1]
+			c.holes = c.holes[:n-1]
+			c.conns[cn.index] = cn
+		} else {
+			cn.index = len(c.conns)
+			c.conns = append(c.conns, cn)
+		}
+		c.kept++
+	}
+	if !cn.registered {
+		event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP, Fd: int32(cn.index), Pad: tagConn}
+		if err := epollCtl(c.epoll, unix.EPOLL_CTL_ADD, cn.fd, &event); err != 0 {
+			c.w.logf("epoll_ctl(): %v", err)
+			c.drop(cn)
+			return
+		}
+		cn.registered = true
+	}
+}
+
+// release takes the connection out of the core's hands without closing it.
+func (c *core) release(cn *conn) {
+	if cn.registered {
+		_ = epollCtl(c.epoll, unix.EPOLL_CTL_DEL, cn.fd, nil)
+		cn.registered = false
+	}
+	if cn.index >= 0 {
+		c.conns[cn.index] = nil
+		c.holes = append(c.holes, cn.index)
+		cn.index = -1
+		c.kept--
+	}
+}
+
+// drop closes the connection and forgets it.
+func (c *core) drop(cn *conn) {
+	c.release(cn) // closing alone would not do: a child of the application's may hold a copy
+	_, _, _ = syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(cn.fd), 0, 0)
+	c.forget(cn)
+}
+
+func (c *core) forget(cn *conn) {
+	cn.peer = http.Peer{}
+	if len(c.free) < 256 {
+		c.free = append(c.free, cn)
+	}
+}
+
+// refuse answers a request that the application is not to see.
+func (c *core) refuse(cn *conn, refusal *http.Error) {
+	c.release(cn)
+	refuseAndClose(cn, refusal)
+	c.forget(cn)
+}
+
+// refuseAndClose answers, then reads for a moment what the client still sends,
+// so that the answer is not lost to a reset.
+func refuseAndClose(cn *conn, refusal *http.Error) {
+	_, _ = syscall.Write(cn.fd, []byte(refusal.StatusText())) // a client that has left needs no answer
+	_ = unix.Shutdown(cn.fd, unix.SHUT_WR)
+	var scratch [4096]byte
+	for range 16 {
+		if n, err := syscall.Read(cn.fd, scratch[:]); n <= 0 || err != nil {
+			break
+		}
+	}
+	_ = syscall.Close(cn.fd)
+}
+
+func epollCtl(epoll, operation, fd int, event *unix.EpollEvent) syscall.Errno {
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(epoll), uintptr(operation), uintptr(fd), uintptr(unsafe.Pointer(event)), 0, 0)
+	return errno
+}

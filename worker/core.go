@@ -1,0 +1,350 @@
+package worker
+
+import (
+	"net/netip"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"envoxyd/internal/shm"
+)
+
+// inputSize is what one read takes at most. A request that is not whole after
+// one read leaves the core's hands.
+const inputSize = 64 << 10
+
+// hotAccepts is how often in a row a core accepts from the listener that it has
+// just served without asking epoll about everybody else.
+const hotAccepts = 16
+
+// What an epoll event is about (EpollEvent.Pad).
+const (
+	tagConn = iota
+	tagListener
+	tagWake
+	tagReady
+	tagHandover
+	tagSignal
+)
+
+// Who has the core's connections and events: its own thread, nobody while the
+// application runs, or the watch that passes waiting connections on.
+const (
+	inStep = iota
+	inApp
+	beingWatched
+)
+
+// core is one Python thread's half in Go.
+type core struct {
+	parser
+	index int
+	io    *coreIO
+	line  *shm.Core
+
+	epoll   int
+	wakeFD  int
+	events  [64]unix.EpollEvent
+	nevents int
+	event   int
+
+	input []byte // C memory of inputSize or the buffer size, whichever is more
+
+	conns []*conn // kept connections; nil where a hole is
+	holes []int
+	free  []*conn
+	kept  int
+
+	current   *conn
+	response  response
+	hot       *listener
+	hotLeft   int
+	accepting bool // the listeners are in the epoll set
+	pausedTo  int64
+	swept     int64
+	now       int64 // unix nanoseconds, read once a step
+
+	owner   atomic.Int32
+	entered atomic.Int64 // when the application was entered
+
+	lastAddr     netip.Addr
+	lastAddrText string
+	logline      []byte
+}
+
+// response is what became of the one in hand so far.
+type response struct {
+	keep     bool // the client allows another request
+	body     *body
+	rest     []byte // what a goroutine is to send
+	file     *fileRest
+	errno    syscall.Errno
+	forceLog bool
+}
+
+func newCore(w *Worker, index int, io *coreIO) (*core, error) {
+	c := &core{parser: parser{w: w}, index: index, io: io, line: w.board.Core(w.id, index)}
+	var err error
+	if c.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, err
+	}
+	if c.wakeFD, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return nil, err
+	}
+	buffer := w.spec.Limits.BufferSize
+	if c.input, err = offHeap(max(inputSize, buffer+4)); err != nil {
+		return nil, err
+	}
+	// Names grow by HTTP_ and length prefixes: twice the head and the connection's own variables do.
+	if c.vars, err = offHeap(2*buffer + 16<<10); err != nil {
+		return nil, err
+	}
+	wake := unix.EpollEvent{Events: unix.EPOLLIN, Pad: tagWake}
+	if errno := epollCtl(c.epoll, unix.EPOLL_CTL_ADD, c.wakeFD, &wake); errno != 0 {
+		return nil, errno
+	}
+	if index == 0 {
+		event := unix.EpollEvent{Events: unix.EPOLLIN, Pad: tagSignal}
+		if errno := epollCtl(c.epoll, unix.EPOLL_CTL_ADD, w.wakeup[0], &event); errno != 0 {
+			return nil, errno
+		}
+	}
+	if fd := w.spec.HandoverFD[0]; fd >= 0 {
+		event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLEXCLUSIVE, Pad: tagHandover}
+		if errno := epollCtl(c.epoll, unix.EPOLL_CTL_ADD, fd, &event); errno != 0 {
+			return nil, errno
+		}
+	}
+	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLEXCLUSIVE, Pad: tagReady}
+	if errno := epollCtl(c.epoll, unix.EPOLL_CTL_ADD, w.ready.fd, &event); errno != 0 {
+		return nil, errno
+	}
+	c.startAccepting()
+	c.line.State.Store(shm.Idle)
+	c.line.Deadline.Store(0)
+	c.line.UserDeadline.Store(0)
+	return c, nil
+}
+
+// offHeap is zeroed memory that Go's collector neither scans nor moves.
+func offHeap(size int) ([]byte, error) {
+	return unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+}
+
+func (c *core) startAccepting() {
+	for _, l := range c.w.listeners {
+		event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLEXCLUSIVE, Fd: int32(l.index), Pad: tagListener}
+		_ = epollCtl(c.epoll, unix.EPOLL_CTL_ADD, l.fd, &event) // EEXIST: it is in the set already
+	}
+	c.accepting, c.pausedTo = true, 0
+}
+
+func (c *core) stopAccepting() {
+	for _, l := range c.w.listeners {
+		_ = epollCtl(c.epoll, unix.EPOLL_CTL_DEL, l.fd, nil) // ENOENT: it is not in the set
+	}
+	c.accepting, c.hot = false, nil
+}
+
+// pauseAccepting keeps a core without free descriptors from spinning.
+func (c *core) pauseAccepting() {
+	c.stopAccepting()
+	c.pausedTo = c.now + int64(100*time.Millisecond)
+}
+
+// wake makes the core look at the worker's phase and queue.
+func (c *core) wake() {
+	one := uint64(1)
+	_, _ = syscall.Write(c.wakeFD, (*[8]byte)(unsafe.Pointer(&one))[:]) // EAGAIN: it is awake already
+}
+
+// next finishes the request in hand and waits for another one. It is the core
+// step: everything on its straight path is a raw system call or a few
+// comparisons.
+func (c *core) next() int {
+	c.enter()
+	if c.current != nil {
+		c.finish()
+	}
+	for {
+		if r := c.w.ready.take(); r != nil {
+			if c.serve(r) {
+				return c.leave()
+			}
+			continue
+		}
+		if c.hot != nil {
+			if c.tryHot() {
+				return c.leave()
+			}
+			continue
+		}
+		if c.event < c.nevents {
+			e := c.events[c.event]
+			c.event++
+			if e.Pad == tagSignal {
+				var numbers [64]byte
+				_, _ = syscall.Read(c.w.wakeup[0], numbers[:]) // EAGAIN: read before
+				return nextSignal
+			}
+			if c.handle(&e) {
+				return c.leave()
+			}
+			continue
+		}
+		if phase := c.w.phase.Load(); phase != serving && c.drained(phase) {
+			return nextStop
+		}
+		if interrupted := c.wait(); interrupted {
+			return nextSignal
+		}
+	}
+}
+
+// enter takes the core's connections back from the watch.
+func (c *core) enter() {
+	for !c.owner.CompareAndSwap(inApp, inStep) {
+		if c.owner.Load() == inStep {
+			return
+		}
+		runtime.Gosched()
+	}
+}
+
+// leave goes to the application with the request in io.
+func (c *core) leave() int {
+	c.entered.Store(c.now)
+	c.owner.Store(inApp)
+	c.w.watch.stir()
+	return nextRequest
+}
+
+func (c *core) tryHot() bool {
+	l := c.hot
+	if c.hotLeft--; c.hotLeft <= 0 || c.w.phase.Load() != serving {
+		c.hot = nil
+		return false
+	}
+	cn := c.accept(l)
+	if cn == nil {
+		c.hot = nil
+		return false
+	}
+	return c.receive(cn)
+}
+
+// wait asks epoll: first without giving up the processor, then for as long as it takes.
+func (c *core) wait() (interrupted bool) {
+	c.event = 0
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_WAIT, uintptr(c.epoll), uintptr(unsafe.Pointer(&c.events[0])), uintptr(len(c.events)), 0, 0, 0)
+	if errno == 0 && n > 0 {
+		c.nevents = int(n)
+		c.now = time.Now().UnixNano()
+		c.sweep()
+		return false
+	}
+	timeout := -1
+	if c.kept > 0 || c.pausedTo > 0 || c.w.phase.Load() != serving {
+		timeout = c.patience()
+	}
+	n, _, errno = syscall.Syscall6(syscall.SYS_EPOLL_WAIT, uintptr(c.epoll), uintptr(unsafe.Pointer(&c.events[0])), uintptr(len(c.events)), uintptr(timeout), 0, 0)
+	c.now = time.Now().UnixNano()
+	if errno != 0 {
+		c.nevents = 0
+		return errno == syscall.EINTR
+	}
+	c.nevents = int(n)
+	c.sweep()
+	return false
+}
+
+// patience is how long, in milliseconds, nothing needs doing by the clock.
+func (c *core) patience() int {
+	if c.pausedTo > 0 || c.w.phase.Load() != serving {
+		return 20
+	}
+	return 250
+}
+
+// sweep drops connections that have been idle for too long; a look now and then is enough.
+func (c *core) sweep() {
+	if c.pausedTo > 0 && c.now > c.pausedTo && c.w.phase.Load() == serving {
+		c.startAccepting()
+	}
+	if c.now-c.swept < int64(250*time.Millisecond) {
+		return
+	}
+	c.swept = c.now
+	for _, cn := range c.conns {
+		if cn != nil && c.now-cn.lastUse > int64(cn.listener.idle) && !c.pending(cn) {
+			c.drop(cn)
+		}
+	}
+}
+
+// pending tells whether the connection has an event that was fetched but not handled yet.
+func (c *core) pending(cn *conn) bool {
+	for _, e := range c.events[c.event:c.nevents] {
+		if e.Pad == tagConn && int(e.Fd) == cn.index {
+			return true
+		}
+	}
+	return false
+}
+
+// drained does what is left to do once the worker is on its way out, and tells
+// whether that was all.
+func (c *core) drained(phase int32) bool {
+	if c.accepting {
+		c.stopAccepting()
+	}
+	late := c.now > c.w.drainFor.Load()
+	for _, cn := range c.conns {
+		if cn != nil && (late || phase == stopping) {
+			c.drop(cn)
+		}
+	}
+	if c.kept > 0 {
+		return false
+	}
+	if c.w.receiving.Load() > 0 && !late || c.w.sending.Load() > 0 || c.w.ready.len() > 0 {
+		return false
+	}
+	c.line.State.Store(shm.Absent)
+	return true
+}
+
+func (c *core) handle(e *unix.EpollEvent) bool {
+	switch e.Pad {
+	case tagConn:
+		if int(e.Fd) >= len(c.conns) || c.conns[e.Fd] == nil {
+			return false // passed on or closed in the meantime
+		}
+		return c.receive(c.conns[e.Fd])
+	case tagListener:
+		if !c.accepting {
+			return false
+		}
+		l := c.w.listeners[e.Fd]
+		cn := c.accept(l)
+		if cn == nil {
+			return false
+		}
+		c.hot, c.hotLeft = l, hotAccepts
+		return c.receive(cn)
+	case tagHandover:
+		if cn := c.takeHandover(); cn != nil {
+			return c.receive(cn)
+		}
+	case tagWake:
+		var counter [8]byte
+		_, _ = syscall.Read(c.wakeFD, counter[:]) // EAGAIN: somebody else's wake-up was read with ours
+	case tagReady:
+		c.w.ready.calm()
+	}
+	return false
+}

@@ -1,0 +1,101 @@
+package worker
+
+/*
+#cgo CFLAGS: -Wall -Wextra -Werror -Wno-unused-parameter
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"fmt"
+	"os"
+	"unsafe"
+)
+
+// This file is the only place where C calls Go. What crosses is a core's
+// number, C's own memory, and small integers.
+
+// the is the process's worker: C can name nothing but numbers.
+var the *Worker
+
+var _ [unsafe.Sizeof(C.core_io{})]byte = [unsafe.Sizeof(coreIO{})]byte{}
+
+// guard keeps a panic from unwinding into Python: the process says what happened and ends.
+func guard() {
+	if problem := recover(); problem != nil {
+		fmt.Fprintf(os.Stderr, "envoxyd: internal error: %v\n", problem)
+		panic(problem) // with the trace of all goroutines, status 2
+	}
+}
+
+//export envoxyd_start
+func envoxyd_start(spec *C.char, size C.int, id C.int, io *C.core_io, cores C.int, problem *C.char, room C.int) C.int {
+	defer guard()
+	w, err := New(C.GoBytes(unsafe.Pointer(spec), size), int(id), unsafe.Slice((*coreIO)(unsafe.Pointer(io)), int(cores)))
+	if err != nil {
+		copy(unsafe.Slice((*byte)(unsafe.Pointer(problem)), int(room)), err.Error())
+		return 1
+	}
+	the = w
+	return 0
+}
+
+//export envoxyd_next
+func envoxyd_next(core C.int) C.int {
+	defer guard()
+	return C.int(the.cores[core].next())
+}
+
+//export envoxyd_write
+func envoxyd_write(core C.int, data *C.char, size C.size_t, last C.int) C.int {
+	defer guard()
+	return C.int(the.cores[core].write(unsafe.Slice((*byte)(unsafe.Pointer(data)), int(size)), last != 0))
+}
+
+//export envoxyd_sendfile
+func envoxyd_sendfile(core C.int, fd C.int, offset C.longlong, size C.longlong) C.int {
+	defer guard()
+	return C.int(the.cores[core].sendFile(int(fd), int64(offset), int64(size)))
+}
+
+//export envoxyd_disconnect
+func envoxyd_disconnect(core C.int) {
+	defer guard()
+	the.cores[core].disconnect()
+}
+
+//export envoxyd_ready
+func envoxyd_ready() {
+	defer guard()
+	the.Ready()
+}
+
+//export envoxyd_stop
+func envoxyd_stop(status C.int) {
+	defer guard()
+	the.Stop(stopping, int(status))
+}
+
+//export envoxyd_status
+func envoxyd_status() C.int {
+	defer guard()
+	return C.int(the.Status())
+}
+
+//export envoxyd_user_harakiri
+func envoxyd_user_harakiri(core C.int, seconds C.int) {
+	defer guard()
+	the.cores[core].userHarakiri(int(seconds))
+}
+
+//export envoxyd_log_this
+func envoxyd_log_this(core C.int) {
+	defer guard()
+	the.cores[core].response.forceLog = true
+}
+
+//export envoxyd_wakeup_fd
+func envoxyd_wakeup_fd() C.int {
+	defer guard()
+	return C.int(the.wakeup[1])
+}

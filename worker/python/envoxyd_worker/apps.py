@@ -1,0 +1,178 @@
+"""Finding applications: --module, --wsgi-file, --eval, --mount."""
+import importlib
+import importlib.util
+import os
+import sys
+import time
+import traceback
+import types
+
+NOT_LOADED = "unable to load app %d (mountpoint='%s') (callable not found or import error)"
+
+
+class NotFound(Exception):
+    """The module is there, the callable in it is not."""
+
+
+def load(spec, uwsgi, step):
+    """{mountpoint: application}, "" being the default one; raises SystemExit(22) when one that is needed is missing."""
+    python = spec["python"]
+    for name in [*(python["early_imports"] or ()), *(python["shared_imports"] or ())]:
+        step(f"importing {name}")
+        import_or_run(name)
+    wanted = [(point, source) for point, source in mounts(python)]
+    if python["wsgi_file"]:
+        wanted.insert(0, ("", ("file", python["wsgi_file"])))
+    if python["modules"]:
+        wanted.insert(0, ("", ("module", python["modules"][-1])))
+    if python["eval"]:
+        wanted.insert(0, ("", ("eval", python["eval"])))
+    found = {}
+    for number, (point, source) in enumerate(wanted):
+        if point in found:
+            continue
+        start = time.time()
+        step(f"loading {source[1]}")
+        try:
+            found[point] = find(source, python["callable"])
+        except SystemExit:
+            raise
+        except BaseException:
+            traceback.print_exc()
+            say(NOT_LOADED % (number, point))
+            continue
+        kind = " (default app)" if point == "" else ""
+        say(
+            f"WSGI app {number} (mountpoint='{point}') ready in {int(time.time() - start)} seconds"
+            f" on interpreter {hex(id(sys.modules))} pid: {os.getpid()}{kind}"
+        )
+    mounted = uwsgi.__dict__.get("applications")
+    if isinstance(mounted, dict):
+        for point, app in mounted.items():
+            found.setdefault(normal(point), app)
+    if python["need_app"] and len(found) < max(len({p for p, _ in wanted}), 1):
+        say("*** no app loaded. GAME OVER ***")
+        raise SystemExit(22)
+    if not found:
+        say("*** no app loaded. going in full dynamic mode ***")
+    return found
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def normal(point):
+    """A mountpoint without trailing slash: "/" is the same as none."""
+    return point.rstrip("/")
+
+
+def mounts(python):
+    for text in python["mounts"] or ():
+        point, equals, source = text.partition("=")
+        if not equals:
+            say(f"invalid mountpoint: {text} (it must be /path=application)")
+            raise SystemExit(1)
+        is_file = source.endswith((".py", ".wsgi")) or "/" in source
+        yield normal(point), ("file" if is_file else "module", source)
+
+
+def find(source, default):
+    kind, text = source
+    default = default or "application"
+    if kind == "eval":
+        module = types.ModuleType("uwsgi_eval")
+        exec(compile(text, "<eval>", "exec"), module.__dict__)
+        return callable_of(module, default, text)
+    if kind == "file":
+        path, name = text, default
+        if not os.path.exists(path) and ":" in path:
+            path, _, name = path.rpartition(":")
+        return callable_of(import_file(path), name, path)
+    name, _, attribute = text.partition(":")
+    return callable_of(importlib.import_module(name), attribute or default, text)
+
+
+def import_file(path):
+    """Runs a file as a module, under uWSGI's name for it."""
+    name = "uwsgi_file_" + os.path.splitext(path)[0].replace("/", "_").replace(".", "_")
+    loader = importlib.machinery.SourceFileLoader(name, path)
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
+    module.__file__ = path
+    sys.modules[name] = module
+    try:
+        loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def callable_of(module, name, where):
+    called = name.endswith("()")
+    target = module
+    for part in name[: -2 if called else None].split("."):
+        if not hasattr(target, part):
+            raise NotFound(f"no {name!r} in {where}")
+        target = getattr(target, part)
+    app = target() if called else target
+    if not callable(app):
+        raise NotFound(f"{name!r} in {where} cannot be called")
+    return app
+
+
+def import_or_run(name):
+    """--import and its kin take a module or a file."""
+    if name.endswith(".py"):
+        import_file(name)
+    elif not name.startswith("sym://"):  # symbols of a uWSGI binary: there are none here
+        importlib.import_module(name)
+
+
+class Mounts:
+    """Several applications under one roof, chosen by SCRIPT_NAME or, with --manage-script-name, by path."""
+
+    def __init__(self, found, python, extension):
+        self.apps = found
+        self.numbers = {point: number for number, point in enumerate(found)}
+        self.by_path = python["manage_script_name"]
+        self.points = sorted((p for p in found if p), key=len, reverse=True)
+        default = None if python["no_default_app"] else ("" if "" in found else next(iter(found), None))
+        self.default = default
+        self.set_app = extension.set_app
+
+    def __call__(self, environ, start_response):
+        if self.by_path:
+            point = self.split(environ)
+        else:
+            point = environ.get("SCRIPT_NAME", "")
+        if point not in self.apps:
+            point = self.default
+        app = self.apps.get(point)
+        if app is None:
+            return no_app(environ, start_response, self.set_app)
+        self.set_app(self.numbers[point])
+        return app(environ, start_response)
+
+    def split(self, environ):
+        path = environ.get("PATH_INFO", "")
+        for point in self.points:
+            if path == point or path.startswith(point + "/"):
+                environ["SCRIPT_NAME"], environ["PATH_INFO"] = point, path[len(point):]
+                return point
+        environ["SCRIPT_NAME"] = ""
+        return ""
+
+
+def no_app(environ, start_response, set_app):
+    say("--- no python application found, check your startup logs for errors ---")
+    set_app(-1)
+    start_response("500 Internal Server Error", [("Connection", "close"), ("Content-Type", "text/plain")])
+    return [b"Internal Server Error"]
+
+
+def choose(found, python, extension):
+    """What the cores call: the only application itself, if that is all."""
+    if list(found) == [""] and not python["no_default_app"] and not python["manage_script_name"]:
+        return found[""]
+    return Mounts(found, python, extension)

@@ -1,0 +1,122 @@
+"""A worker after the fork: load the extension, serve, leave in good order."""
+import atexit
+import importlib.machinery
+import importlib.util
+import os
+import signal
+import sys
+import threading
+import traceback
+
+from . import apps, uwsgi_module, wsgi, zygote
+
+
+def main(spec, text, uwsgi, serving, number):
+    python = spec["python"]
+    os.close(spec["control_fd"])
+    name_process(python["procname"] % number if python["procname"] else "")
+    state = uwsgi_module.state(uwsgi)
+    state.worker = number
+    try:
+        uwsgi_module.run_hook(uwsgi, "post_fork_hook")
+        if python["lazy_apps"]:
+            serving = apps.load(spec, uwsgi, lambda step: None)
+        for name in python["imports"] or ():
+            apps.import_or_run(name)
+    except SystemExit as wish:
+        fail(spec, number, zygote.exit_status(wish))
+    except BaseException:
+        traceback.print_exc()
+        fail(spec, number, zygote.LOAD_FAILED)
+    extension = start(spec, text, number)
+    state.extension = extension
+    settings = wsgi.settings(spec, uwsgi, apps.choose(serving, python, extension), extension)
+    threads = [threading.Thread(target=serve, args=(extension, core, settings), name=f"uWSGIWorker{number}Core{core}", daemon=True)
+               for core in range(1, spec["threads"])]
+    for thread in threads:
+        thread.start()
+    threading.current_thread().name = f"uWSGIWorker{number}Core0"
+    state.ready = True
+    extension.ready()
+    serve(extension, 0, settings)
+    for thread in threads:
+        thread.join()
+    end(spec, uwsgi, extension.status())
+
+
+def fail(spec, number, status):
+    events = zygote.Reports(os.dup(spec["event_fd"]))
+    events.send("failed", worker=number, pid=os.getpid(), status=status)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def start(spec, text, number):
+    path = os.path.join(spec["lib"], "_envoxyd.abi3.so")
+    loader = importlib.machinery.ExtensionFileLoader("_envoxyd", path)
+    extension = importlib.util.module_from_spec(importlib.util.spec_from_file_location("_envoxyd", path, loader=loader))
+    loader.exec_module(extension)
+    sys.modules["_envoxyd"] = extension
+    extension.start(text.encode(), number, spec["threads"])
+    tame_signals(extension)
+
+    def in_child():
+        """A process that the application forks has no Go runtime, and no business with our sockets."""
+        extension.forked()
+        for fd in [s["fd"] for s in spec["sockets"] or ()] + [fd for fd in spec["handover_fd"] if fd >= 0]:
+            try:
+                os.close(fd)
+            except OSError:
+                pass
+
+    os.register_at_fork(after_in_child=in_child)
+    return extension
+
+
+def tame_signals(extension):
+    """Python before 3.10 installs handlers that must not run on a Go thread's small stack."""
+    extension.alternate_stacks()
+    if sys.version_info < (3, 10):
+        plain = signal.signal
+
+        def install(number, handler):
+            old = plain(number, handler)
+            extension.alternate_stacks()
+            return old
+
+        signal.signal = install
+    signal.set_wakeup_fd(extension.wakeup_fd(), warn_on_full_buffer=False)
+
+
+def serve(extension, core, settings):
+    environ = dict(settings["environ"])
+    if "uwsgi.core" in environ:
+        environ["uwsgi.core"] = core
+    extension.serve(core, {**settings, "environ": environ})
+
+
+def end(spec, uwsgi, status):
+    """Python's own way out, but for the interpreter's finalisation: Go's threads are still there."""
+    if not spec["python"]["skip_atexit"]:
+        uwsgi_module.run_hook(uwsgi, "atexit")
+        for last in (threading._shutdown, atexit._run_exitfuncs):
+            try:
+                last()
+            except BaseException:
+                traceback.print_exc()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            pass
+    os._exit(status)
+
+
+def name_process(name):
+    """Writes a name over the command line, as far as it has room (--procname and kin)."""
+    if not name:
+        return
+    from . import procname
+
+    procname.set(name)

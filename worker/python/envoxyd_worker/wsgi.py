@@ -1,0 +1,92 @@
+"""What the cores need to call the application: environ, error reports, file wrapper."""
+import os
+import stat
+import sys
+import traceback
+
+
+class FileWrapper:
+    """wsgi.file_wrapper: a file whose bytes the server may send without Python's help."""
+
+    def __init__(self, filelike, blksize=32768):
+        self.filelike = filelike
+        self.blksize = blksize
+        if hasattr(filelike, "close"):
+            self.close = filelike.close
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        data = self.filelike.read(self.blksize)
+        if not data:
+            raise StopIteration
+        return data
+
+    def region(self):
+        """(fd, offset, size) of what is left of a regular file; None for everything else."""
+        try:
+            fd = self.filelike.fileno()
+            info = os.fstat(fd)
+            offset = self.filelike.tell()
+        except (AttributeError, OSError, ValueError):
+            return None
+        return (fd, offset, max(info.st_size - offset, 0)) if stat.S_ISREG(info.st_mode) else None
+
+
+class Errors:
+    """Reports what an application raises: to the log, and to the client where it is to know."""
+
+    def __init__(self, spec, extension):
+        self.catch = spec["python"]["catch_exceptions"]
+        self.recycle = spec["python"]["reload_on_exception"]
+        self.extension = extension
+
+    def __call__(self, kind, value, trace, where):
+        if kind is GeneratorExit:
+            return None
+        text = "".join(traceback.format_exception(kind, value, trace))
+        os.write(2, text.encode("utf-8", "backslashreplace"))
+        if isinstance(value, SystemExit):
+            self.extension.stop(value.code if isinstance(value.code, int) else 1)
+        elif self.recycle and where == "application":
+            print(f"... monitored exception detected, respawning worker (pid: {os.getpid()})...", file=sys.stderr)
+            self.extension.stop(5)
+        if not self.catch or where != "application":
+            return None
+        body = (
+            f"uWSGI exceptions catcher\n\nException: {kind.__name__}: {value}\n\nException class: {kind}\n\n"
+            f"Exception message: {value}\n\nBacktrace:\n{text}"
+        )
+        return "500 Internal Server Error", [("Content-Type", "text/plain")], body.encode("utf-8", "backslashreplace")
+
+
+def settings(spec, uwsgi, app, extension):
+    python = spec["python"]
+    environ = {
+        "wsgi.version": (1, 0),
+        "wsgi.errors": sys.stderr,
+        "wsgi.run_once": False,
+        "wsgi.multithread": spec["threads"] > 1,
+        "wsgi.multiprocess": spec["processes"] > 1,
+        "wsgi.url_scheme": "http",
+        "uwsgi.version": uwsgi.version,
+        "uwsgi.node": uwsgi.hostname,
+    }
+    if not python["no_file_wrapper"]:
+        environ["wsgi.file_wrapper"] = FileWrapper
+    if spec["threads"] > 1:
+        environ["uwsgi.core"] = 0
+    if python["manage_chunked"]:
+        environ["wsgi.input_terminated"] = False
+    return {
+        "app": app,
+        "environ": environ,
+        "on_error": Errors(spec, extension),
+        "file_wrapper": FileWrapper,
+        "add_headers": "".join(h.strip() + "\r\n" for h in python["add_headers"] or ()).encode("latin-1") or None,
+        "del_headers": tuple(h.strip().rstrip(":").lower().encode("latin-1") for h in python["del_headers"] or ()) or None,
+        "strict": python["strict"],
+        "any_buffer": python["accept_buffer"],
+        "hold_errors": not spec["log"]["write_exceptions"],
+    }

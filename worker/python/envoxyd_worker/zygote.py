@@ -1,0 +1,147 @@
+"""The process that imports the application and then only forks, on the master's word."""
+import faulthandler
+import gc
+import json
+import os
+import random
+import signal
+import socket
+import sys
+import threading
+import traceback
+
+from . import apps, uwsgi_module, worker
+
+LOAD_FAILED = 22
+
+
+class Reports:
+    """Tells the master, in datagrams of JSON, how far we are."""
+
+    def __init__(self, fd):
+        self.socket = socket.socket(fileno=fd)
+
+    def send(self, kind, **more):
+        try:
+            self.socket.send(json.dumps({"kind": kind, **more}).encode()[:60000])
+        except OSError:  # the master is gone: so are we, as soon as we listen to it
+            pass
+
+
+def run(text):
+    spec = json.loads(text)
+    reports = Reports(spec["control_fd"])
+    uwsgi = prepare(spec)
+    try:
+        serving = {} if spec["python"]["lazy_apps"] else load(spec, uwsgi, reports)
+    except SystemExit as wish:
+        leave(reports, exit_status(wish))
+    except BaseException:
+        traceback.print_exc()
+        leave(reports, LOAD_FAILED)
+    if not spec["python"]["lazy_apps"]:
+        warn_of_threads()
+    gc.collect()
+    gc.freeze()
+    reports.send("loaded")
+    obey(spec, text, uwsgi, serving, reports)
+
+
+def leave(reports, status):
+    reports.send("failed", status=status)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def exit_status(wish):
+    """The status that sys.exit(code) asks for."""
+    if wish.code is None:
+        return 0
+    if isinstance(wish.code, int):
+        return wish.code & 0xFF
+    print(wish.code, file=sys.stderr)
+    return 1
+
+
+def prepare(spec):
+    """The interpreter as uWSGI's applications find it."""
+    python = spec["python"]
+    if not faulthandler.is_enabled():
+        faulthandler.enable()
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(line_buffering=True)  # what an application prints is in the log when it has been printed
+    ignore = lambda number, frame: None  # noqa: E731 - unlike SIG_IGN it does not reach children
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP, signal.SIGWINCH):
+        signal.signal(number, ignore)
+    sys.argv = ["uwsgi", *python["argv"].split()]
+    set_path(spec)
+    uwsgi = uwsgi_module.make(spec)
+    sys.modules["uwsgi"] = uwsgi
+    return uwsgi
+
+
+def set_path(spec):
+    import glob
+
+    first = [found for given in spec["python"]["pythonpath"] or () for found in sorted(glob.glob(given)) or [given]]
+    sys.path[:0] = [*(os.path.abspath(p) for p in first), ".", ""]
+    sys.path += [os.path.join(spec["lib"], "python", "importable"), os.path.join(spec["lib"], "modules")]
+
+
+def load(spec, uwsgi, reports):
+    return apps.load(spec, uwsgi, lambda text: reports.send("step", text=text))
+
+
+def warn_of_threads():
+    """Threads do not survive a fork, and what they hold stays held."""
+    names = [t.name for t in threading.enumerate() if t is not threading.main_thread()]
+    if not names:
+        tasks = len(os.listdir("/proc/self/task"))
+        names = [f"{tasks - 1} started by an extension"] if tasks > 1 else []
+    if names:
+        print(
+            f"*** WARNING: the application started threads while it was imported ({', '.join(names)}); they do not exist"
+            " in the workers, which are forked. Start them after the fork (uwsgidecorators.postfork) or use --lazy-apps. ***",
+            file=sys.stderr,
+        )
+
+
+def obey(spec, text, uwsgi, serving, reports):
+    while True:
+        try:
+            command = reports.socket.recv(4096)
+        except InterruptedError:
+            continue
+        if not command:  # the master has closed its end: no more workers are wanted
+            os._exit(0)
+        number = json.loads(command)["fork"]
+        pid = fork_orphan(lambda: worker.main(spec, text, uwsgi, serving, number))
+        reports.send("forked", worker=number, pid=pid)
+
+
+def fork_orphan(child):
+    """Forks a process whose parent is gone, so that the master, a subreaper, becomes it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    receive, send = os.pipe()
+    middle = os.fork()
+    if middle == 0:
+        try:
+            pid = os.fork()
+            if pid:
+                os.write(send, str(pid).encode())
+                os._exit(0)
+            os.close(receive)
+            os.close(send)
+            random.seed()
+            child()
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
+    os.close(send)
+    pid = int(os.read(receive, 32) or 0)
+    os.close(receive)
+    os.waitpid(middle, 0)
+    return pid

@@ -1,0 +1,72 @@
+package worker
+
+import (
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// request is what a goroutine gives back to the cores: a request that is whole,
+// or only a connection to be waited for again.
+type request struct {
+	conn   *conn
+	parsed parsed
+	body   *body
+	state  int32 // bodyWhole …
+	idle   bool  // no request: the connection was answered and lives on
+}
+
+// requestQueue hands requests to whichever core is free first. Its descriptor
+// is in every core's epoll set; the kernel wakes one.
+type requestQueue struct {
+	fd    int
+	count atomic.Int32
+	mu    sync.Mutex
+	items []*request
+}
+
+func (q *requestQueue) init() error {
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	q.fd = fd
+	return err
+}
+
+func (q *requestQueue) put(r *request) {
+	q.mu.Lock()
+	q.items = append(q.items, r)
+	q.count.Store(int32(len(q.items)))
+	q.mu.Unlock()
+	one := uint64(1)
+	_, _ = syscall.Write(q.fd, (*[8]byte)(unsafe.Pointer(&one))[:]) // EAGAIN: the counter is full, all are awake
+}
+
+// take returns the oldest request, nil if there is none. It costs one atomic load then.
+func (q *requestQueue) take() *request {
+	if q.count.Load() == 0 {
+		return nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.items) == 0 {
+		return nil
+	}
+	r := q.items[0]
+	q.items[0] = nil
+	q.items = q.items[1:]
+	q.count.Store(int32(len(q.items)))
+	return r
+}
+
+func (q *requestQueue) len() int { return int(q.count.Load()) }
+
+// calm takes the descriptor's readiness back, unless there is more to take.
+func (q *requestQueue) calm() {
+	if q.len() > 1 {
+		return
+	}
+	var counter [8]byte
+	_, _ = syscall.Read(q.fd, counter[:]) // EAGAIN: another core was quicker
+}

@@ -1,0 +1,422 @@
+/* start_response, write, and the bytes of a response. */
+#include "wsgi.h"
+#include "_cgo_export.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* Exported by every CPython since 3.3, though part of the stable ABI only from 3.10 on. */
+const char *PyUnicode_AsUTF8AndSize(PyObject *unicode, Py_ssize_t *size);
+
+const char *latin1(PyObject *text, Py_ssize_t *size, PyObject **hold)
+{
+    const char *utf8 = PyUnicode_AsUTF8AndSize(text, size);
+    if (utf8 && *size == PyUnicode_GetLength(text))
+        return utf8;
+    PyErr_Clear();
+    char *bytes = NULL;
+    *hold = PyUnicode_AsLatin1String(text);
+    if (!*hold || PyBytes_AsStringAndSize(*hold, &bytes, size) < 0)
+        return NULL;
+    return bytes;
+}
+
+/* Room for size more bytes of output. */
+static char *room(core_io *io, size_t size)
+{
+    if (io->out_cap - io->out_len < size) {
+        size_t cap = io->out_cap;
+        while (cap - io->out_len < size)
+            cap *= 2;
+        uint8_t *grown = realloc(io->out, cap);
+        if (!grown) {
+            PyErr_NoMemory();
+            return NULL;
+        }
+        io->out = grown;
+        io->out_cap = (uint32_t)cap;
+    }
+    return (char *)io->out + io->out_len;
+}
+
+static int put(core_io *io, const char *data, size_t size)
+{
+    char *to = room(io, size);
+    if (!to)
+        return -1;
+    memcpy(to, data, size);
+    io->out_len += (uint32_t)size;
+    return 0;
+}
+
+static const struct {
+    uint16_t code;
+    const char *text;
+} phrases[] = {
+    {100, "Continue"}, {101, "Switching Protocols"}, {200, "OK"}, {201, "Created"}, {202, "Accepted"},
+    {203, "Non-Authoritative Information"}, {204, "No Content"}, {205, "Reset Content"}, {206, "Partial Content"},
+    {300, "Multiple Choices"}, {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"}, {304, "Not Modified"},
+    {307, "Temporary Redirect"}, {308, "Permanent Redirect"}, {400, "Bad Request"}, {401, "Unauthorized"},
+    {402, "Payment Required"}, {403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"}, {406, "Not Acceptable"},
+    {407, "Proxy Authentication Required"}, {408, "Request Timeout"}, {409, "Conflict"}, {410, "Gone"},
+    {411, "Length Required"}, {412, "Precondition Failed"}, {413, "Request Entity Too Large"}, {414, "Request-URI Too Long"},
+    {415, "Unsupported Media Type"}, {416, "Requested Range Not Satisfiable"}, {417, "Expectation Failed"}, {418, "I'm a teapot"},
+    {422, "Unprocessable Entity"}, {425, "Too Early"}, {426, "Upgrade Required"}, {428, "Precondition Required"},
+    {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"}, {451, "Unavailable For Legal Reasons"},
+    {500, "Internal Server Error"}, {501, "Not Implemented"}, {502, "Bad Gateway"}, {503, "Service Unavailable"},
+    {504, "Gateway Timeout"}, {505, "HTTP Version Not Supported"},
+};
+
+static const char *phrase(unsigned code)
+{
+    for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++)
+        if (phrases[i].code == code)
+            return phrases[i].text;
+    return "Unknown";
+}
+
+void response_reset(core_t *core)
+{
+    core_io *io = core->io;
+    io->out_len = io->head_len = io->headers = io->status = 0;
+    io->result &= RES_EXCEPTION;
+    core->left = -1;
+    core->started = core->head_done = core->head_flushed = 0;
+    core->chunked = core->app_te = 0;
+    core->no_body = (io->flags & REQ_NO_BODY) != 0;
+}
+
+static int put_status(core_t *core, PyObject *status)
+{
+    core_io *io = core->io;
+    PyObject *hold = NULL;
+    Py_ssize_t size;
+    if (!PyUnicode_Check(status)) {
+        PyErr_SetString(PyExc_TypeError, "http status must be a string");
+        return -1;
+    }
+    const char *text = latin1(status, &size, &hold);
+    int failed = !text;
+    if (text && (size < 3 || memchr(text, '\r', (size_t)size) || memchr(text, '\n', (size_t)size))) {
+        PyErr_SetString(PyExc_ValueError, "http status must be three digits and a phrase, without line breaks");
+        failed = 1;
+    }
+    if (!failed) {
+        for (int i = 0; i < 3; i++)
+            io->status = io->status * 10 + (uint32_t)(text[i] >= '0' && text[i] <= '9' ? text[i] - '0' : 0);
+        const char *line = io->flags & REQ_STATUS ? "Status: " : io->flags & REQ_HTTP10 ? "HTTP/1.0 " : "HTTP/1.1 ";
+        failed = put(io, line, strlen(line)) < 0 || put(io, text, (size_t)size) < 0;
+        if (!failed && size == 3)
+            failed = put(io, " ", 1) < 0 || put(io, phrase(io->status), strlen(phrase(io->status))) < 0;
+        failed = failed || put(io, "\r\n", 2) < 0;
+        if (io->status == 204 || io->status == 304 || io->status < 200)
+            core->no_body = 1;
+    }
+    Py_XDECREF(hold);
+    return failed ? -1 : 0;
+}
+
+/* What the header means for the framing of the response. */
+static void note(core_t *core, const char *name, size_t name_len, const char *value, size_t size)
+{
+    if (name_len == 14 && !strncasecmp(name, "content-length", 14)) {
+        int64_t n = 0;
+        for (size_t i = 0; i < size; i++) {
+            if (value[i] < '0' || value[i] > '9' || i > 17)
+                return;
+            n = n * 10 + (value[i] - '0');
+        }
+        core->left = size ? n : -1;
+    } else if (name_len == 17 && !strncasecmp(name, "transfer-encoding", 17)) {
+        core->app_te = 1;
+    } else if (name_len == 10 && !strncasecmp(name, "connection", 10) && size == 5 && !strncasecmp(value, "close", 5)) {
+        core->io->result |= RES_CLOSE;
+    }
+}
+
+static int deleted(core_t *core, const char *name, size_t size)
+{
+    Py_ssize_t count = core->del_headers ? PyTuple_Size(core->del_headers) : 0;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        char *banned;
+        Py_ssize_t length;
+        if (PyBytes_AsStringAndSize(PyTuple_GetItem(core->del_headers, i), &banned, &length) == 0 && (size_t)length == size &&
+            !strncasecmp(banned, name, size))
+            return 1;
+    }
+    return 0;
+}
+
+static int breaks_line(const char *text, size_t size)
+{
+    return memchr(text, '\r', size) || memchr(text, '\n', size);
+}
+
+static int put_header(core_t *core, PyObject *pair)
+{
+    core_io *io = core->io;
+    if (!PyTuple_Check(pair) || PyTuple_Size(pair) != 2) {
+        PyErr_SetString(PyExc_TypeError, "http header must be defined in a tuple of two strings");
+        return -1;
+    }
+    PyObject *key = PyTuple_GetItem(pair, 0), *value = PyTuple_GetItem(pair, 1);
+    if (!PyUnicode_Check(key) || !PyUnicode_Check(value)) {
+        PyErr_SetString(PyExc_TypeError, "http header name and value must be strings");
+        return -1;
+    }
+    PyObject *hold_name = NULL, *hold_value = NULL;
+    Py_ssize_t name_len, size;
+    const char *name = latin1(key, &name_len, &hold_name);
+    const char *text = name ? latin1(value, &size, &hold_value) : NULL;
+    int failed = !text;
+    if (text && (name_len == 0 || breaks_line(name, (size_t)name_len) || memchr(name, ':', (size_t)name_len) || breaks_line(text, (size_t)size))) {
+        PyErr_SetString(PyExc_ValueError, "http header without a name, or with a line break");
+        failed = 1;
+    }
+    if (!failed && !deleted(core, name, (size_t)name_len)) {
+        note(core, name, (size_t)name_len, text, (size_t)size);
+        char *to = room(io, (size_t)(name_len + size) + 4);
+        if (to) {
+            memcpy(to, name, (size_t)name_len);
+            to += name_len;
+            *to++ = ':';
+            *to++ = ' ';
+            memcpy(to, text, (size_t)size);
+            to += size;
+            *to++ = '\r';
+            *to++ = '\n';
+            io->out_len += (uint32_t)(name_len + size + 4);
+            io->headers++;
+        } else {
+            failed = 1;
+        }
+    }
+    Py_XDECREF(hold_name);
+    Py_XDECREF(hold_value);
+    return failed ? -1 : 0;
+}
+
+int response_start(core_t *core, PyObject *status, PyObject *headers)
+{
+    response_reset(core);
+    if (!PyList_Check(headers)) {
+        PyErr_SetString(PyExc_TypeError, "http headers must be in a python list");
+        return -1;
+    }
+    if (put_status(core, status) < 0)
+        goto failed;
+    for (Py_ssize_t i = 0; i < PyList_Size(headers); i++)
+        if (put_header(core, PyList_GetItem(headers, i)) < 0)
+            goto failed;
+    core->started = 1;
+    return 0;
+failed:
+    core->io->out_len = core->io->headers = core->io->status = 0;
+    return -1;
+}
+
+int response_finish_head(core_t *core)
+{
+    core_io *io = core->io;
+    if (core->head_done)
+        return 0;
+    if (core->add_headers) {
+        char *lines;
+        Py_ssize_t size;
+        if (PyBytes_AsStringAndSize(core->add_headers, &lines, &size) < 0 || put(io, lines, (size_t)size) < 0)
+            return -1;
+        for (Py_ssize_t i = 0; i < size; i++)
+            io->headers += lines[i] == '\n';
+    }
+    int known = core->left >= 0 || core->app_te || core->no_body;
+    if (!known && io->flags & REQ_CHUNK) {
+        core->chunked = known = 1;
+        io->headers++;
+        if (put(io, "Transfer-Encoding: chunked\r\n", 28) < 0)
+            return -1;
+    }
+    if (!(io->result & RES_CLOSE) && (io->flags & REQ_DRAIN || (!known && io->flags & REQ_SAY_CLOSE))) {
+        io->result |= RES_CLOSE;
+        io->headers++;
+        if (put(io, "Connection: close\r\n", 19) < 0)
+            return -1;
+    }
+    if (put(io, "\r\n", 2) < 0)
+        return -1;
+    if (known)
+        io->result |= RES_DELIMITED;
+    io->head_len = io->out_len;
+    core->head_done = 1;
+    return 0;
+}
+
+static int outcome(core_t *core, int written)
+{
+    if (written == WRITE_OK) {
+        core->io->out_len = 0;
+        return 0;
+    }
+    core->io->out_len = 0;
+    core->io->result |= RES_BROKEN;
+    core->muted = core->gone = 1;
+    if (core->hold_errors)
+        return 0;
+    PyErr_SetString(PyExc_OSError, "write error");
+    return -1;
+}
+
+/* Everything in io->out, then data, goes to the client. */
+static int send_all(core_t *core, const char *data, size_t size, int last)
+{
+    int written, index = core->index;
+    core->head_flushed = 1;
+    Py_BEGIN_ALLOW_THREADS
+    written = envoxyd_write(index, (char *)data, size, last);
+    Py_END_ALLOW_THREADS
+    return outcome(core, written);
+}
+
+int wsgi_flush(core_t *core)
+{
+    if (core->muted || core->io->out_len == 0 || !core->head_done)
+        return 0;
+    return send_all(core, NULL, 0, 0);
+}
+
+int response_emit(core_t *core, const char *data, size_t size, int last)
+{
+    core_io *io = core->io;
+    if (!core->started) {
+        PyErr_SetString(PyExc_RuntimeError, "the application gave a body before it called start_response");
+        return -1;
+    }
+    if (response_finish_head(core) < 0)
+        return -1;
+    if (core->muted || core->no_body)
+        return 0;
+    if (core->left >= 0) { /* no more than was promised: the rest would be taken for the next response */
+        if ((uint64_t)size > (uint64_t)core->left)
+            size = (size_t)core->left;
+        core->left -= (int64_t)size;
+    }
+    if (size == 0)
+        return 0;
+    io->sent += size;
+    if (core->chunked) {
+        char line[32];
+        int n = snprintf(line, sizeof line, "%zx\r\n", size);
+        if (put(io, line, (size_t)n) < 0)
+            return -1;
+        last = 0;
+    }
+    if (size > OUT_INLINE || io->out_len > 4 * OUT_INLINE) {
+        if (send_all(core, data, size, last) < 0)
+            return -1;
+    } else if (put(io, data, size) < 0) {
+        return -1;
+    }
+    return core->chunked ? put(io, "\r\n", 2) : 0;
+}
+
+int response_end_chunks(core_t *core)
+{
+    return put(core->io, "0\r\n\r\n", 5);
+}
+
+/* start_response(status, headers[, exc_info]) -> write */
+typedef struct {
+    PyObject_HEAD
+    core_t *core;
+} bound_t;
+
+static PyTypeObject *start_type, *write_type;
+
+static PyObject *start_call(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+    core_t *core = ((bound_t *)object)->core;
+    PyObject *status, *headers, *exc_info = NULL;
+    if (kwargs && PyDict_Size(kwargs) > 0) {
+        PyErr_SetString(PyExc_TypeError, "start_response() takes no keyword arguments");
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(args, "OO|O", &status, &headers, &exc_info))
+        return NULL;
+    if (!core->environ) {
+        PyErr_SetString(PyExc_OSError, "start_response() after the request has ended");
+        return NULL;
+    }
+    if (core->head_flushed) {
+        if (exc_info && PyTuple_Check(exc_info) && PyTuple_Size(exc_info) == 3) {
+            PyObject *parts[3];
+            for (int i = 0; i < 3; i++) {
+                parts[i] = PyTuple_GetItem(exc_info, i);
+                Py_XINCREF(parts[i]);
+            }
+            PyErr_Restore(parts[0], parts[1], parts[2]);
+            return NULL;
+        }
+        PyErr_SetString(PyExc_OSError, "headers already sent");
+        return NULL;
+    }
+    if (response_start(core, status, headers) < 0)
+        return NULL;
+    Py_INCREF(core->write);
+    return core->write;
+}
+
+static PyObject *write_call(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+    core_t *core = ((bound_t *)object)->core;
+    PyObject *data;
+    char *bytes;
+    Py_ssize_t size;
+    (void)kwargs;
+    if (!PyArg_ParseTuple(args, "O", &data))
+        return NULL;
+    if (!core->environ) {
+        PyErr_SetString(PyExc_OSError, "write() after the request has ended");
+        return NULL;
+    }
+    if (!PyBytes_Check(data)) {
+        PyErr_SetString(PyExc_TypeError, "write() takes bytes");
+        return NULL;
+    }
+    core->io->switches++;
+    if (PyBytes_AsStringAndSize(data, &bytes, &size) < 0 || response_emit(core, bytes, (size_t)size, 0) < 0 || wsgi_flush(core) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static void bound_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    PyObject_Free(object);
+    Py_DECREF(type);
+}
+
+static PyType_Slot start_slots[] = {{Py_tp_dealloc, bound_dealloc}, {Py_tp_call, start_call}, {0, NULL}};
+static PyType_Slot write_slots[] = {{Py_tp_dealloc, bound_dealloc}, {Py_tp_call, write_call}, {0, NULL}};
+static PyType_Spec start_spec = {"uwsgi.start_response", sizeof(bound_t), 0, Py_TPFLAGS_DEFAULT, start_slots};
+static PyType_Spec write_spec = {"uwsgi.write", sizeof(bound_t), 0, Py_TPFLAGS_DEFAULT, write_slots};
+
+int response_init(PyObject *module)
+{
+    (void)module;
+    start_type = (PyTypeObject *)PyType_FromSpec(&start_spec);
+    write_type = (PyTypeObject *)PyType_FromSpec(&write_spec);
+    return start_type && write_type ? 0 : -1;
+}
+
+int response_bind(core_t *core)
+{
+    bound_t *start = PyObject_New(bound_t, start_type), *write = PyObject_New(bound_t, write_type);
+    if (start)
+        start->core = core;
+    if (write)
+        write->core = core;
+    core->start_response = (PyObject *)start;
+    core->write = (PyObject *)write;
+    return start && write ? 0 : -1;
+}

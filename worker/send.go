@@ -1,0 +1,244 @@
+package worker
+
+import (
+	"errors"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"envoxyd/transports/http"
+)
+
+// briefly is how long a core waits for a client to read before a goroutine takes over.
+const briefly = time.Millisecond
+
+// fileRest is a part of a file that a goroutine is to send.
+type fileRest struct {
+	file         *os.File
+	offset, size int64
+}
+
+// write sends what is in the output buffer, then data. The application is on
+// this thread, waiting, without the GIL. last: nothing follows, so a client that
+// reads slowly need not be waited for.
+func (c *core) write(data []byte, last bool) int {
+	out := unsafe.Slice((*byte)(c.io.out), c.io.outLen)
+	return c.sendPair(out, data, last)
+}
+
+func (c *core) sendPair(out, data []byte, last bool) int {
+	fd := c.current.fd
+	patience := c.current.listener.timeout
+	if last {
+		patience = briefly
+	}
+	for len(out)+len(data) > 0 {
+		n, errno := writev(fd, out, data)
+		switch errno {
+		case 0:
+			out, data = consume(out, data, n)
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			if writable(fd, patience) {
+				continue
+			}
+			if last {
+				c.response.rest = append(append(make([]byte, 0, len(out)+len(data)), out...), data...)
+				return writeOK
+			}
+			c.response.errno = syscall.ETIMEDOUT
+			return writeTimeout
+		default:
+			c.response.errno = errno
+			return writeGone
+		}
+	}
+	return writeOK
+}
+
+func writev(fd int, out, data []byte) (int, syscall.Errno) {
+	if len(data) == 0 || len(out) == 0 {
+		one := out
+		if len(one) == 0 {
+			one = data
+		}
+		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&one[0])), uintptr(len(one)))
+		return int(n), errno
+	}
+	vector := [2]unix.Iovec{{Base: &out[0], Len: uint64(len(out))}, {Base: &data[0], Len: uint64(len(data))}}
+	n, _, errno := syscall.RawSyscall(syscall.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&vector[0])), 2)
+	return int(n), errno
+}
+
+func consume(out, data []byte, n int) (restOut, restData []byte) {
+	if n < len(out) {
+		return out[n:], data
+	}
+	return nil, data[n-len(out):]
+}
+
+// writable waits until the descriptor takes bytes again.
+func writable(fd int, patience time.Duration) bool {
+	deadline := time.Now().Add(patience)
+	for {
+		left := time.Until(deadline)
+		if left < 0 {
+			return false
+		}
+		set := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+		n, err := unix.Poll(set, int((left+time.Millisecond-1)/time.Millisecond))
+		if n > 0 {
+			return true
+		}
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return false
+		}
+	}
+}
+
+// sendFile sends a part of the application's file after what is in the output buffer.
+func (c *core) sendFile(file int, offset, size int64) int {
+	if sent := c.write(nil, false); sent != writeOK {
+		return sent
+	}
+	for size > 0 {
+		n, err := unix.Sendfile(c.current.fd, file, &offset, int(min(size, 1<<30)))
+		switch {
+		case n > 0:
+			size -= int64(n)
+		case err == nil: // the file is shorter than it was
+			c.response.errno = syscall.EIO
+			return writeGone
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			if writable(c.current.fd, briefly) {
+				continue
+			}
+			copied, err := duplicate(file)
+			if err != nil {
+				c.w.logf("sendfile: %v", err)
+				return writeGone
+			}
+			c.response.file = &fileRest{copied, offset, size}
+			return writeOK
+		default:
+			c.response.errno, _ = err.(syscall.Errno)
+			return writeGone
+		}
+	}
+	return writeOK
+}
+
+// finish sends what is left of the response, accounts for it, and decides what
+// becomes of the connection.
+func (c *core) finish() {
+	cn, io := c.current, c.io
+	r := &c.response
+	if io.result&resFailed != 0 && cn.listener.http {
+		text := http.Refusal(500, "").StatusText()
+		io.headers, io.headLen = 3, uint32(len(text)-len("Internal Server Error"))
+		_ = c.sendPair([]byte(text), nil, true)
+		r.keep = false
+	} else if io.result&(resFailed|resBroken) == 0 && r.rest == nil && r.file == nil && io.outLen > 0 {
+		if c.write(nil, true) != writeOK {
+			io.result |= resBroken
+		}
+	}
+	if r.errno != 0 {
+		c.logWriteError(r.errno)
+	}
+	c.account()
+	c.current = nil
+	if r.body != nil {
+		r.body.free()
+	}
+	keep := r.keep && io.result&resDelimited != 0 && io.result&(resClose|resFailed|resBroken) == 0
+	switch {
+	case r.rest != nil || r.file != nil:
+		c.sendSlowly(cn, keep)
+	case keep:
+		c.keep(cn)
+	default:
+		c.drop(cn)
+	}
+	c.w.requestDone()
+}
+
+// sendSlowly gives the rest of a response to a goroutine.
+func (c *core) sendSlowly(cn *conn, keep bool) {
+	rest, file := c.response.rest, c.response.file
+	c.release(cn)
+	c.w.sending.Add(1)
+	go func() { // ends by the connection's timeout; drained waits for it
+		defer c.w.sending.Add(-1)
+		if file != nil {
+			defer file.file.Close()
+		}
+		if err := c.w.sendRest(cn, rest, file); err == nil && keep && c.w.phase.Load() == serving {
+			c.w.ready.put(&request{conn: cn, idle: true})
+			return
+		} else if errors.Is(err, os.ErrDeadlineExceeded) {
+			c.w.logf("uwsgi_response_write_body_do() TIMEOUT !!!")
+		}
+		_ = syscall.Close(cn.fd)
+	}()
+}
+
+func (w *Worker) sendRest(cn *conn, rest []byte, file *fileRest) error {
+	stream, err := duplicate(cn.fd)
+	if err != nil {
+		return err
+	}
+	defer stream.Close()
+	for len(rest) > 0 {
+		if err := stream.SetWriteDeadline(time.Now().Add(cn.listener.timeout)); err != nil {
+			return err
+		}
+		n, err := stream.Write(rest[:min(len(rest), 256<<10)])
+		if err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	if file == nil {
+		return nil
+	}
+	return sendFileRest(stream, file, cn.listener.timeout)
+}
+
+func sendFileRest(stream *os.File, file *fileRest, timeout time.Duration) error {
+	raw, err := stream.SyscallConn()
+	if err != nil {
+		return err
+	}
+	for file.size > 0 {
+		if err := stream.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+			return err
+		}
+		var sent int
+		var failure error
+		err := raw.Write(func(fd uintptr) bool {
+			sent, failure = unix.Sendfile(int(fd), int(file.file.Fd()), &file.offset, int(min(file.size, 1<<30)))
+			return !errors.Is(failure, unix.EAGAIN)
+		})
+		if err != nil {
+			return err
+		}
+		if failure != nil && !errors.Is(failure, unix.EINTR) {
+			return failure
+		}
+		if sent == 0 && failure == nil {
+			return os.ErrClosed
+		}
+		file.size -= int64(max(sent, 0))
+	}
+	return nil
+}
+
+// disconnect tells the client that this was all; the application goes on.
+func (c *core) disconnect() {
+	_ = unix.Shutdown(c.current.fd, unix.SHUT_RDWR)
+}

@@ -1,0 +1,284 @@
+/* The extension module _envoxyd: what the worker's Python calls. */
+#define PY_SSIZE_T_CLEAN
+#include "wsgi.h"
+#include "_cgo_export.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static core_io *cores;
+static int core_count;
+static int forked; /* a child that the application forked: Go is not usable there */
+
+static int usable(void)
+{
+    if (!forked && cores)
+        return 1;
+    PyErr_SetString(PyExc_RuntimeError, forked ? "envoxyd is not usable in a process that a worker forked" : "the worker has not been started");
+    return 0;
+}
+
+/* start(spec: bytes, worker: int, cores: int): loads the Go runtime's part of the worker. */
+static PyObject *shim_start(PyObject *self, PyObject *args)
+{
+    const char *spec;
+    Py_ssize_t size;
+    int worker, count;
+    char problem[512] = "";
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y#ii", &spec, &size, &worker, &count))
+        return NULL;
+    if (cores || count < 1) {
+        PyErr_SetString(PyExc_RuntimeError, "the worker was started before");
+        return NULL;
+    }
+    core_io *made = calloc((size_t)count, sizeof(core_io));
+    if (!made)
+        return PyErr_NoMemory();
+    for (int i = 0; i < count; i++) {
+        made[i].out_cap = OUT_INITIAL;
+        made[i].out = malloc(OUT_INITIAL);
+        if (!made[i].out)
+            return PyErr_NoMemory();
+    }
+    int failed;
+    Py_BEGIN_ALLOW_THREADS
+    failed = envoxyd_start((char *)spec, (int)size, worker, made, count, problem, (int)sizeof problem - 1);
+    Py_END_ALLOW_THREADS
+    if (failed) {
+        PyErr_SetString(PyExc_RuntimeError, problem);
+        return NULL;
+    }
+    cores = made;
+    core_count = count;
+    Py_RETURN_NONE;
+}
+
+/* serve(core: int, wsgi: dict): runs one core until the worker stops. */
+static PyObject *shim_serve(PyObject *self, PyObject *args)
+{
+    int index;
+    PyObject *settings;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "iO!", &index, &PyDict_Type, &settings) || !usable())
+        return NULL;
+    if (index < 0 || index >= core_count) {
+        PyErr_SetString(PyExc_ValueError, "no such core");
+        return NULL;
+    }
+    core_t *core = wsgi_core_new(index, &cores[index], settings);
+    if (!core)
+        return NULL;
+    for (;;) {
+        int next;
+        Py_BEGIN_ALLOW_THREADS
+        next = envoxyd_next(index);
+        Py_END_ALLOW_THREADS
+        if (next == NEXT_STOP)
+            break;
+        if (next == NEXT_SIGNAL) {
+            if (PyErr_CheckSignals() < 0)
+                wsgi_report(core, "signal handler");
+            continue;
+        }
+        wsgi_handle(core);
+        if (forked) /* the application forked and came back here: two processes cannot serve one connection */
+            _exit(1);
+    }
+    wsgi_core_free(core);
+    Py_RETURN_NONE;
+}
+
+static PyObject *shim_forked(PyObject *self, PyObject *unused)
+{
+    (void)self;
+    (void)unused;
+    forked = 1;
+    Py_RETURN_NONE;
+}
+
+/* stop(status: int): finish what is in flight, then leave with status. */
+static PyObject *shim_stop(PyObject *self, PyObject *args)
+{
+    int status;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "i", &status) || !usable())
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    envoxyd_stop(status);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
+/* status() -> the status that the worker is to leave with. */
+static PyObject *shim_status(PyObject *self, PyObject *unused)
+{
+    (void)self;
+    (void)unused;
+    return usable() ? PyLong_FromLong(envoxyd_status()) : NULL;
+}
+
+/* ready(): the application is there; the master may count on this worker. */
+static PyObject *shim_ready(PyObject *self, PyObject *unused)
+{
+    (void)self;
+    (void)unused;
+    if (!usable())
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    envoxyd_ready();
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
+static core_t *in_request(void)
+{
+    core_t *core = usable() ? wsgi_current() : NULL;
+    if (!core && !PyErr_Occurred())
+        PyErr_SetString(PyExc_RuntimeError, "you are not in a request");
+    return core;
+}
+
+static PyObject *shim_environ(PyObject *self, PyObject *unused)
+{
+    core_t *core = in_request();
+    (void)self;
+    (void)unused;
+    if (!core)
+        return NULL;
+    Py_INCREF(core->environ);
+    return core->environ;
+}
+
+static PyObject *shim_connection_fd(PyObject *self, PyObject *unused)
+{
+    core_t *core = in_request();
+    (void)self;
+    (void)unused;
+    return core ? PyLong_FromLong(core->io->client_fd) : NULL;
+}
+
+/* disconnect(): the client is answered; the application goes on without it. */
+static PyObject *shim_disconnect(PyObject *self, PyObject *unused)
+{
+    core_t *core = in_request();
+    (void)self;
+    (void)unused;
+    if (!core)
+        return NULL;
+    wsgi_flush(core);
+    core->muted = 1;
+    core->io->result |= RES_BROKEN;
+    int index = core->index;
+    Py_BEGIN_ALLOW_THREADS
+    envoxyd_disconnect(index);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
+/* user_harakiri(seconds): kill this worker if the request lasts longer; 0 disarms. */
+static PyObject *shim_user_harakiri(PyObject *self, PyObject *args)
+{
+    int seconds;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "i", &seconds))
+        return NULL;
+    core_t *core = in_request();
+    if (!core)
+        return NULL;
+    envoxyd_user_harakiri(core->index, seconds);
+    Py_RETURN_NONE;
+}
+
+/* set_app(id): which application serves the request, for the log. */
+static PyObject *shim_set_app(PyObject *self, PyObject *args)
+{
+    int id;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "i", &id))
+        return NULL;
+    core_t *core = in_request();
+    if (!core)
+        return NULL;
+    core->io->app = id;
+    Py_RETURN_NONE;
+}
+
+static PyObject *shim_core(PyObject *self, PyObject *unused)
+{
+    core_t *core = in_request();
+    (void)self;
+    (void)unused;
+    return core ? PyLong_FromLong(core->index) : NULL;
+}
+
+/* log_this_request(): a line for it even where logging is off. */
+static PyObject *shim_log_this(PyObject *self, PyObject *unused)
+{
+    core_t *core = in_request();
+    (void)self;
+    (void)unused;
+    if (!core)
+        return NULL;
+    envoxyd_log_this(core->index);
+    Py_RETURN_NONE;
+}
+
+/* alternate_stacks(): Python before 3.10 installs handlers without SA_ONSTACK;
+ * on a Go thread's small stack they would end the process. */
+static PyObject *shim_alternate_stacks(PyObject *self, PyObject *unused)
+{
+    (void)self;
+    (void)unused;
+    for (int number = 1; number < NSIG; number++) {
+        struct sigaction action;
+        if (sigaction(number, NULL, &action) < 0 || action.sa_flags & SA_ONSTACK || action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN)
+            continue;
+        action.sa_flags |= SA_ONSTACK;
+        sigaction(number, &action, NULL);
+    }
+    Py_RETURN_NONE;
+}
+
+/* wakeup_fd() -> where Python's signal handlers are to write so that core 0 looks up. */
+static PyObject *shim_wakeup_fd(PyObject *self, PyObject *unused)
+{
+    (void)self;
+    (void)unused;
+    return usable() ? PyLong_FromLong(envoxyd_wakeup_fd()) : NULL;
+}
+
+static PyMethodDef methods[] = {
+    {"start", shim_start, METH_VARARGS, NULL},
+    {"serve", shim_serve, METH_VARARGS, NULL},
+    {"ready", shim_ready, METH_NOARGS, NULL},
+    {"stop", shim_stop, METH_VARARGS, NULL},
+    {"status", shim_status, METH_NOARGS, NULL},
+    {"alternate_stacks", shim_alternate_stacks, METH_NOARGS, NULL},
+    {"wakeup_fd", shim_wakeup_fd, METH_NOARGS, NULL},
+    {"forked", shim_forked, METH_NOARGS, NULL},
+    {"environ", shim_environ, METH_NOARGS, NULL},
+    {"core", shim_core, METH_NOARGS, NULL},
+    {"connection_fd", shim_connection_fd, METH_NOARGS, NULL},
+    {"disconnect", shim_disconnect, METH_NOARGS, NULL},
+    {"user_harakiri", shim_user_harakiri, METH_VARARGS, NULL},
+    {"set_app", shim_set_app, METH_VARARGS, NULL},
+    {"log_this_request", shim_log_this, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "_envoxyd", NULL, -1, methods, NULL, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC PyInit__envoxyd(void)
+{
+    PyObject *made = PyModule_Create(&module);
+    if (made && wsgi_init(made) < 0) {
+        Py_DECREF(made);
+        return NULL;
+    }
+    return made;
+}

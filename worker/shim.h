@@ -1,0 +1,67 @@
+/* What Go and C share: one core_io for each core, and the calls across.
+ *
+ * The memory is C's. Go fills the request part before envoxyd_next returns and
+ * owns it again when the next envoxyd_next begins; in between C reads it and
+ * writes the response part. Nothing here is a Go pointer or a Python object. */
+#ifndef ENVOXYD_SHIM_H
+#define ENVOXYD_SHIM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { /* core_io.flags: what the request asks of the response */
+    REQ_HTTPS = 1,       /* wsgi.url_scheme is https */
+    REQ_NO_BODY = 2,     /* HEAD: the body is not sent */
+    REQ_CHUNK = 4,       /* frame a body of unknown length in chunks */
+    REQ_SAY_CLOSE = 8,   /* add "Connection: close" when the length is unknown */
+    REQ_DRAIN = 16,      /* add "Connection: close" in any case */
+    REQ_TERMINATED = 32, /* wsgi.input ends by itself */
+    REQ_HTTP10 = 64,     /* status line of HTTP/1.0 */
+    REQ_SEEKABLE = 128,  /* wsgi.input may be rewound */
+    REQ_STATUS = 256     /* "Status:" in place of the status line (SCGI, FastCGI) */
+};
+
+enum { /* core_io.result: what became of the response */
+    RES_DELIMITED = 1, /* the client can tell where the body ends */
+    RES_CLOSE = 2,     /* the application said "Connection: close" */
+    RES_FAILED = 4,    /* no response: nothing was sent */
+    RES_BROKEN = 8,    /* cut short: the connection must not be used again */
+    RES_EXCEPTION = 16 /* the application raised */
+};
+
+enum { BODY_WHOLE = 0, BODY_CLOSED = 1, BODY_TIMEOUT = 2 };
+
+enum { /* what envoxyd_next returns */
+    NEXT_REQUEST = 1,
+    NEXT_SIGNAL = 0, /* let Python run its signal handlers, then come again */
+    NEXT_STOP = -1
+};
+
+enum { WRITE_OK = 0, WRITE_GONE = -1, WRITE_TIMEOUT = -2 };
+
+typedef struct core_io {
+    /* request */
+    uint8_t *vars;
+    uint8_t *body;
+    uint64_t body_len;       /* bytes at hand */
+    uint64_t content_length; /* bytes announced */
+    uint32_t vars_len;
+    uint32_t flags;
+    int32_t body_state;
+    int32_t client_fd;
+    /* response */
+    uint8_t *out; /* not yet written: status line, headers, start of the body */
+    uint64_t sent; /* body bytes handed over */
+    uint32_t out_len, out_cap;
+    uint32_t head_len; /* status line, headers and blank line */
+    uint32_t headers;
+    uint32_t status;
+    uint32_t result;
+    uint32_t switches;
+    int32_t app;
+} core_io;
+
+#define OUT_INITIAL 16384
+#define OUT_INLINE 65536 /* larger items are written from where they are */
+
+#endif

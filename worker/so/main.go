@@ -1,0 +1,6 @@
+// Command so is the worker as a C extension of Python (-buildmode=c-shared).
+package main
+
+import _ "envoxyd/worker"
+
+func main() {}

@@ -1,0 +1,179 @@
+package worker
+
+import (
+	"encoding/json"
+	"errors"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"envoxyd/transports/http"
+)
+
+// A core that is busy with the application cannot look at its connections. The
+// watch does so for it once that has lasted for longer than busyFor, and passes
+// connections with something to read on to idle cores of any worker.
+const (
+	busyFor  = time.Millisecond
+	parkTime = 100 // ticks without a busy core after which the watch sleeps until it is stirred
+)
+
+type watch struct {
+	on     bool
+	parked atomic.Bool
+	alarm  chan struct{}
+}
+
+// stir wakes the watch if it sleeps: a core has gone to the application.
+func (watch *watch) stir() {
+	if watch.parked.Load() && watch.parked.CompareAndSwap(true, false) {
+		select {
+		case watch.alarm <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// startWatch starts the watch where there is another core to pass work on to.
+func (w *Worker) startWatch() {
+	w.watch.alarm = make(chan struct{}, 1)
+	if w.spec.HandoverFD[0] < 0 {
+		return
+	}
+	w.watch.on = true
+	w.watch.parked.Store(true)
+	go w.runWatch() // lives as long as the process
+}
+
+func (w *Worker) runWatch() {
+	quiet := 0
+	for {
+		if quiet > parkTime {
+			w.watch.parked.Store(true)
+			<-w.watch.alarm
+			quiet = 0
+		}
+		time.Sleep(busyFor)
+		quiet++
+		now := time.Now().UnixNano()
+		for _, c := range w.cores {
+			if c.owner.Load() != inApp {
+				continue
+			}
+			quiet = 0
+			if now-c.entered.Load() > int64(busyFor) && w.board.IdleElsewhere(c.line) {
+				c.passOn()
+			}
+		}
+	}
+}
+
+// passOn gives away what waits for a core that is in the application.
+func (c *core) passOn() {
+	if !c.owner.CompareAndSwap(inApp, beingWatched) {
+		return
+	}
+	defer c.owner.Store(inApp)
+	for c.event < c.nevents { // fetched before the core went away
+		e := c.events[c.event]
+		c.event++
+		c.passEvent(&e)
+	}
+	c.event = 0
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_WAIT, uintptr(c.epoll), uintptr(unsafe.Pointer(&c.events[0])), uintptr(len(c.events)), 0, 0, 0)
+	c.nevents = 0
+	if errno != 0 {
+		return
+	}
+	for i := range int(n) {
+		c.passEvent(&c.events[i])
+	}
+}
+
+func (c *core) passEvent(e *unix.EpollEvent) {
+	switch e.Pad {
+	case tagConn:
+		if int(e.Fd) < len(c.conns) && c.conns[e.Fd] != nil && c.conns[e.Fd] != c.current {
+			c.handOver(c.conns[e.Fd])
+		}
+	case tagListener:
+		// The kernel has told this core alone; whoever is idle may not know.
+		if !c.accepting || c.w.phase.Load() != serving {
+			return
+		}
+		if cn := c.accept(c.w.listeners[e.Fd]); cn != nil {
+			c.handOver(cn)
+		}
+	case tagReady:
+		one := uint64(1) // take the wake-up back to where others see it
+		_, _ = syscall.Write(c.w.ready.fd, (*[8]byte)(unsafe.Pointer(&one))[:])
+	}
+}
+
+// parcel is what goes with a connection's descriptor.
+type parcel struct {
+	Listener int
+	Addr     string
+	Port     string
+}
+
+// handOver sends the connection to whichever core of whichever worker takes it first.
+func (c *core) handOver(cn *conn) {
+	text, err := json.Marshal(parcel{cn.listener.index, cn.peer.RemoteAddr, cn.peer.RemotePort})
+	if err != nil {
+		return
+	}
+	if err := unix.Sendmsg(c.w.spec.HandoverFD[1], text, unix.UnixRights(cn.fd), nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL); err != nil {
+		if cn.index < 0 { // fresh from the listener: it waits for this core after all
+			c.keep(cn)
+		}
+		return
+	}
+	c.drop(cn)
+}
+
+// takeHandover receives a connection that another core has passed on; nil when
+// somebody else was quicker.
+func (c *core) takeHandover() *conn {
+	var text [512]byte
+	var rights [64]byte
+	n, size, _, _, err := unix.Recvmsg(c.w.spec.HandoverFD[0], text[:], rights[:], unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+	if err != nil || n == 0 {
+		return nil
+	}
+	fd, err := descriptor(rights[:size])
+	if err != nil {
+		c.w.logf("a connection was lost between cores: %v", err)
+		return nil
+	}
+	var p parcel
+	if err := json.Unmarshal(text[:n], &p); err != nil || p.Listener >= len(c.w.listeners) {
+		c.w.logf("a connection was lost between cores: listener %d, %v", p.Listener, err)
+		_ = syscall.Close(fd)
+		return nil
+	}
+	l := c.w.listeners[p.Listener]
+	cn := c.newConn()
+	*cn = conn{fd: fd, listener: l, index: -1, lastUse: c.now}
+	cn.peer = http.Peer{ServerName: c.w.hostname, ServerPort: l.port, Router: l.router, Extra: l.extra, NoScript: c.w.spec.HTTP.ManageScript,
+		RemoteAddr: p.Addr, RemotePort: p.Port}
+	return cn
+}
+
+var errNoDescriptor = errors.New("no descriptor came with it")
+
+func descriptor(rights []byte) (int, error) {
+	messages, err := unix.ParseSocketControlMessage(rights)
+	if err != nil {
+		return -1, err
+	}
+	for i := range messages {
+		if fds, err := unix.ParseUnixRights(&messages[i]); err == nil && len(fds) == 1 {
+			return fds[0], nil
+		}
+	}
+	return -1, errNoDescriptor
+}

@@ -1,0 +1,378 @@
+// Package worker is how a request reaches Python: it is loaded into a forked
+// python3 as an extension module, and runs its cores.
+//
+// A core is a Python thread that calls next again and again. Each call finishes
+// the previous response and returns with the next request in C memory, made of
+// raw system calls on non-blocking descriptors; goroutines do only what would
+// hold a core up: requests that come slowly, responses that leave slowly.
+package worker
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"envoxyd/internal/shm"
+	"envoxyd/internal/workerspec"
+	"envoxyd/protocol/uwsgi"
+)
+
+// Exit statuses of a worker that the master knows the meaning of; uWSGI's own.
+const (
+	exitReload = 17 // graceful end for a reload
+	exitEnd    = 30 // told to stop, or recycled
+)
+
+// lingerOnStop bounds what a stopping worker waits for half-sent requests.
+const lingerOnStop = time.Second
+
+// Worker is one worker process: its cores and what they share.
+type Worker struct {
+	spec      workerspec.Spec
+	id        int
+	board     *shm.Board
+	cores     []*core
+	listeners []*listener
+	hostname  string
+	started   time.Time
+	events    *os.File // reports to the master
+
+	ready     requestQueue  // requests that goroutines have made whole
+	receiving atomic.Int64  // requests that goroutines are making whole
+	sending   atomic.Int64  // responses that goroutines are sending
+	served    atomic.Uint64 // requests of this process
+
+	phase    atomic.Int32 // serving, reloading or stopping
+	drainFor atomic.Int64 // unix nanoseconds: when idle connections are dropped
+	status   atomic.Int32
+	limit    uint64 // requests after which the worker ends; 0: never
+
+	watch  watch
+	wakeup [2]int // a pipe that Python's signal handlers write to; core 0 reads
+}
+
+// Phases of a worker's life. Reloading and stopping differ in how long idle
+// connections are waited for: another generation answers during a reload.
+const (
+	serving int32 = iota
+	reloading
+	stopping
+)
+
+// New makes the worker with the given number of cores, whose memory io is.
+func New(document []byte, id int, io []coreIO) (*Worker, error) {
+	w := &Worker{id: id, started: time.Now()}
+	if err := json.Unmarshal(document, &w.spec); err != nil {
+		return nil, fmt.Errorf("worker specification: %w", err)
+	}
+	runtime.GOMAXPROCS(min(len(io)+1, runtime.NumCPU()))
+	signal.Ignore(syscall.SIGPIPE) // Go would end the process on EPIPE at descriptors 1 and 2
+	board, err := shm.OpenBoard(w.spec.ScoreboardFD, len(io))
+	if err != nil {
+		return nil, err
+	}
+	w.board = board
+	w.events = os.NewFile(uintptr(w.spec.EventFD), "events")
+	w.hostname = w.spec.Python.Hostname
+	if err := w.ready.init(); err != nil {
+		return nil, fmt.Errorf("request queue: %w", err)
+	}
+	if err := unix.Pipe2(w.wakeup[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return nil, fmt.Errorf("wake-up pipe: %w", err)
+	}
+	if limit := w.spec.Limits.MaxRequests; limit > 0 {
+		w.limit = uint64(limit + int64(id-1)*w.spec.Limits.MaxRequestsDelta)
+	}
+	for i, socket := range w.spec.Sockets {
+		l, err := newListener(w, i, socket)
+		if err != nil {
+			return nil, err
+		}
+		w.listeners = append(w.listeners, l)
+	}
+	for i := range io {
+		c, err := newCore(w, i, &io[i])
+		if err != nil {
+			return nil, err
+		}
+		w.cores = append(w.cores, c)
+	}
+	w.followSignals()
+	w.followMaster()
+	w.startWatch()
+	return w, nil
+}
+
+// Ready reports to the master that the application is loaded and cores will serve.
+func (w *Worker) Ready() { w.report(workerspec.Event{Kind: "ready"}) }
+
+func (w *Worker) report(event workerspec.Event) {
+	event.Worker, event.PID = w.id, os.Getpid()
+	text, err := json.Marshal(event)
+	if err != nil {
+		return
+	}
+	// A master that has left gets no reports; followMaster ends the worker then.
+	_, _ = syscall.Write(w.spec.EventFD, text)
+}
+
+// Stop ends the worker with the given status once what is in flight is done.
+func (w *Worker) Stop(phase int32, status int) {
+	if w.phase.Load() >= phase {
+		return
+	}
+	w.status.Store(int32(status))
+	linger := w.socketTimeout()
+	if phase == stopping {
+		linger = min(linger, lingerOnStop)
+	}
+	w.drainFor.Store(time.Now().Add(linger).UnixNano())
+	w.phase.Store(phase)
+	w.report(workerspec.Event{Kind: "stopping"})
+	for _, c := range w.cores {
+		c.wake()
+	}
+}
+
+// Status is what the process is to exit with.
+func (w *Worker) Status() int { return int(w.status.Load()) }
+
+func (w *Worker) socketTimeout() time.Duration {
+	return time.Duration(w.spec.Limits.SocketTimeoutMillis) * time.Millisecond
+}
+
+// followSignals takes the signals that uWSGI's workers take: HUP ends after the
+// requests in hand, INT and TERM do too; the rest leave the worker unharmed.
+func (w *Worker) followSignals() {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTSTP, syscall.SIGWINCH)
+	go func() { // lives as long as the process
+		for s := range signals {
+			switch s {
+			case syscall.SIGHUP:
+				w.Stop(reloading, exitReload)
+			case syscall.SIGINT, syscall.SIGTERM:
+				w.Stop(stopping, exitEnd)
+			case syscall.SIGUSR2:
+				w.logRequestsInHand()
+			}
+		}
+	}()
+}
+
+func (w *Worker) logRequestsInHand() {
+	for i := range w.cores {
+		line := w.board.Core(w.id, i)
+		if line.State.Load() == shm.Busy {
+			since := time.Unix(0, line.Since.Load())
+			w.logf("SIGUSR2: --- uWSGI worker %d core %d (pid: %d) is managing request %s since %s ---", w.id, i, os.Getpid(), line.Request(), since.Format(time.ANSIC))
+		}
+	}
+}
+
+// followMaster ends the worker when the master is gone: the pipe's only writer was its.
+func (w *Worker) followMaster() {
+	if w.spec.MasterPID == 0 {
+		return
+	}
+	alive := os.NewFile(uintptr(w.spec.AliveFD), "alive")
+	go func() { // lives as long as the process
+		var b [1]byte
+		for {
+			if n, err := alive.Read(b[:]); n == 0 && err != nil {
+				break
+			}
+		}
+		w.logf("uWSGI worker %d error: the master disconnected from this worker. Shutting down the worker.", w.id)
+		w.Stop(stopping, exitEnd)
+	}()
+}
+
+// logf writes one line of the server's own to the log.
+func (w *Worker) logf(format string, args ...any) {
+	line := fmt.Appendf(nil, format, args...)
+	line = append(line, '\n')
+	_, _ = syscall.Write(2, line) // there is no better place to say that the log is gone
+}
+
+// requestDone counts a request and ends the worker when it has served its share.
+func (w *Worker) requestDone() {
+	served := w.served.Add(1)
+	limits := &w.spec.Limits
+	if w.limit == 0 && limits.ReloadOnRSS == 0 && limits.ReloadOnAS == 0 || w.phase.Load() != serving {
+		return
+	}
+	if time.Since(w.started) < time.Duration(limits.MinLifetimeSeconds)*time.Second {
+		return
+	}
+	if w.limit > 0 && served >= w.limit {
+		w.recycle("max requests reached (%d >= %d)", served, w.limit)
+		return
+	}
+	if limits.ReloadOnRSS > 0 || limits.ReloadOnAS > 0 {
+		rss, as := memory()
+		switch {
+		case limits.ReloadOnRSS > 0 && rss >= limits.ReloadOnRSS:
+			w.recycle("reload-on-rss limit reached (%d >= %d)", rss, limits.ReloadOnRSS)
+		case limits.ReloadOnAS > 0 && as >= limits.ReloadOnAS:
+			w.recycle("reload-on-as limit reached (%d >= %d)", as, limits.ReloadOnAS)
+		}
+	}
+}
+
+func (w *Worker) recycle(format string, args ...any) {
+	w.logf("...The work of process %d is done (%s). Seeya!", os.Getpid(), fmt.Sprintf(format, args...))
+	w.Stop(reloading, exitReload)
+}
+
+// memory is the process's resident and virtual size in bytes; the latter without
+// what the Go runtime has reserved but not used.
+func memory() (rss, as int64) {
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0, 0
+	}
+	var pages, resident int64
+	if _, err := fmt.Sscan(string(text), &pages, &resident); err != nil {
+		return 0, 0
+	}
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	size := int64(os.Getpagesize())
+	return resident * size, max(pages*size-goReservation()+int64(stats.Sys), 0)
+}
+
+// goReservation is the address space of anonymous mappings without access rights.
+func goReservation() (total int64) {
+	text, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		var from, to uint64
+		var rights string
+		if n, _ := fmt.Sscanf(line, "%x-%x %s", &from, &to, &rights); n == 3 && strings.HasPrefix(rights, "---") {
+			total += int64(to - from)
+		}
+	}
+	return total
+}
+
+// listener is a listening socket and what is the same for all its connections.
+type listener struct {
+	fd        int
+	index     int
+	http      bool
+	router    bool // --http
+	keepalive bool
+	chunk     bool // frame bodies of unknown length
+	unix      bool
+	inet      bool // TCP_NODELAY is worth setting
+	status    bool // "Status:" instead of a status line
+	idle      time.Duration
+	timeout   time.Duration // of each read and write
+	port      string
+	name      string
+	extra     []byte // --http-var in packet form
+}
+
+func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, error) {
+	l := &listener{fd: socket.FD, index: index, unix: socket.Unix, port: socket.Port, name: socket.Name, timeout: w.socketTimeout()}
+	l.inet = !socket.Unix && w.spec.HTTP.NoDelay
+	l.idle = l.timeout
+	switch socket.Protocol {
+	case "uwsgi":
+	case "http", "http11":
+		l.http, l.keepalive = true, true
+	case "http-router":
+		l.http, l.router = true, true
+		l.timeout = time.Duration(w.spec.HTTP.TimeoutMillis) * time.Millisecond
+		l.keepalive = w.spec.HTTP.KeepaliveMillis > 0
+		l.idle = time.Duration(w.spec.HTTP.KeepaliveMillis) * time.Millisecond
+		if !l.keepalive {
+			l.idle = l.timeout
+		}
+		l.chunk = l.keepalive && w.spec.HTTP.AutoChunked
+		for _, pair := range w.spec.HTTP.Vars {
+			name, value, _ := strings.Cut(pair, "=")
+			l.extra = uwsgi.AppendVar(l.extra, name, value)
+		}
+	default:
+		return nil, fmt.Errorf("socket %s: the protocol %q is not there yet", socket.Name, socket.Protocol)
+	}
+	if err := unix.SetNonblock(l.fd, true); err != nil {
+		return nil, fmt.Errorf("socket %s: %w", socket.Name, err)
+	}
+	return l, nil
+}
+
+// coreIO is core_io of shim.h: C's memory, shared with one core.
+type coreIO struct {
+	vars          unsafe.Pointer
+	body          unsafe.Pointer
+	bodyLen       uint64
+	contentLength uint64
+	varsLen       uint32
+	flags         uint32
+	bodyState     int32
+	clientFD      int32
+
+	out      unsafe.Pointer
+	sent     uint64
+	outLen   uint32
+	outCap   uint32
+	headLen  uint32
+	headers  uint32
+	status   uint32
+	result   uint32
+	switches uint32
+	app      int32
+}
+
+// The flags of shim.h.
+const (
+	reqHTTPS = 1 << iota
+	reqNoBody
+	reqChunk
+	reqSayClose
+	reqDrain
+	reqTerminated
+	reqHTTP10
+	reqSeekable
+	reqStatus
+)
+
+const (
+	resDelimited = 1 << iota
+	resClose
+	resFailed
+	resBroken
+	resException
+)
+
+const (
+	bodyWhole = iota
+	bodyClosed
+	bodyTimeout
+)
+
+const (
+	nextStop    = -1
+	nextSignal  = 0
+	nextRequest = 1
+)
+
+const (
+	writeOK      = 0
+	writeGone    = -1
+	writeTimeout = -2
+)

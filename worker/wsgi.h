@@ -1,0 +1,75 @@
+/* WSGI (PEP 3333) on one core: request memory → environ → application → response memory. */
+#ifndef ENVOXYD_WSGI_H
+#define ENVOXYD_WSGI_H
+
+#define PY_SSIZE_T_CLEAN
+#ifndef Py_LIMITED_API
+#define Py_LIMITED_API 0x03080000
+#endif
+#include <Python.h>
+
+#include "shim.h"
+
+typedef struct core_t {
+    int index;
+    core_io *io;
+    PyObject *app;          /* called with environ and start_response */
+    PyObject *base;         /* the environ that every request starts from */
+    PyObject *on_error;     /* on_error(type, value, traceback, where) -> None | (status, headers, body) */
+    PyObject *file_wrapper; /* its class; .region() -> None | (fd, offset, size) */
+    PyObject *add_headers;  /* bytes, appended to every head */
+    PyObject *del_headers;  /* tuple of lower-case bytes */
+    int strict;             /* --wsgi-strict: a bytes object is not an iterable */
+    int any_buffer;         /* --wsgi-accept-buffer */
+    int hold_errors;        /* --disable-write-exception */
+
+    PyObject *start_response, *write;
+    PyObject *environ; /* of the request in hand */
+    PyObject *input;
+    int64_t left;      /* of the Content-Length that the application gave; -1: none */
+    int started;       /* start_response was called */
+    int head_done;     /* the head is complete and counted */
+    int head_flushed;  /* and on its way to the client */
+    int chunked, no_body, app_te;
+    int muted; /* nothing more is sent */
+    int gone;  /* because the client has left */
+} core_t;
+
+int wsgi_init(PyObject *module);
+core_t *wsgi_core_new(int index, core_io *io, PyObject *settings);
+void wsgi_core_free(core_t *core);
+
+/* The core whose request the calling thread is in, or NULL. */
+core_t *wsgi_current(void);
+
+/* Serves the request in core->io; never leaves an exception set. */
+void wsgi_handle(core_t *core);
+
+/* Hands the pending exception to on_error; `where` names the place. */
+void wsgi_report(core_t *core, const char *where);
+
+/* Sends what is in io->out. 0, or -1 with OSError set. */
+int wsgi_flush(core_t *core);
+
+/* environ.c */
+int environ_init(void);
+PyObject *environ_build(core_t *core);
+
+/* input.c */
+int input_init(PyObject *module);
+PyObject *input_new(core_t *core);
+void input_detach(PyObject *input);
+
+/* response.c: -1 with an exception set */
+int response_init(PyObject *module);
+int response_bind(core_t *core);
+int response_emit(core_t *core, const char *data, size_t size, int last);
+int response_finish_head(core_t *core);
+int response_end_chunks(core_t *core);
+int response_start(core_t *core, PyObject *status, PyObject *headers);
+void response_reset(core_t *core);
+
+/* The bytes of a str as latin-1, without a copy where it is ASCII; *hold owns them. */
+const char *latin1(PyObject *text, Py_ssize_t *size, PyObject **hold);
+
+#endif
