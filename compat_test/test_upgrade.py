@@ -75,9 +75,9 @@ def test_five_upgrades_under_load(server, transport, installed, ask):
     upgraded = start(server, transport, installed)
     with Load(transport) as load:
         for version in range(2, 7):
+            load.wait_for(20)
             old = upgraded.pid()
             upgraded.running.write("app.py", versioned(version))
-            load.wait_for(20)
             ask(upgraded, installed)
             upgraded.wait_other_than(old)
             eventually(lambda wanted=f"{version} ": any(text.startswith(wanted) for text in list(load.texts)))

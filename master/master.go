@@ -52,6 +52,7 @@ type master struct {
 	watchdog *watchdog
 	touched  touched
 	brutal   bool // the reload in hand does not wait for requests
+	wanted   wanted
 
 	stopping  bool
 	upgraded  bool // another master has taken over

@@ -3,7 +3,26 @@ package master
 import (
 	"os"
 	"syscall"
+	"time"
 )
+
+// patience is how long a generation may load before another reload takes its place.
+const patience = time.Minute
+
+// wanted is what was asked for while it could not be done.
+type wanted struct{ reload, brutal, upgrade bool }
+
+// catchUp does what was asked for in the meantime.
+func (m *master) catchUp() {
+	w := m.wanted
+	m.wanted = wanted{}
+	switch {
+	case w.upgrade:
+		m.upgrade()
+	case w.reload:
+		m.reload(w.brutal)
+	}
+}
 
 // reload reads the configuration again and starts a generation beside the serving
 // one. Brutal: when the new one serves, the old one's requests are not waited for.
@@ -21,7 +40,11 @@ func (m *master) reload(brutal bool) {
 		return
 	}
 	if m.next != nil { // what it loads may be older than what is asked for now
-		logf("reload: starting over, the previous one had not come up yet")
+		if time.Since(m.next.began) < patience {
+			m.wanted.reload, m.wanted.brutal = true, brutal
+			return
+		}
+		logf("reload: giving up the previous one, which has not come up for %v", patience)
 		abandoned := m.next
 		m.next = nil
 		abandoned.kill()
@@ -63,6 +86,7 @@ func (m *master) reloadFailed() {
 	}
 	logf("*** reload failed: the previous configuration and code go on serving ***")
 	m.notify("READY=1")
+	m.catchUp()
 }
 
 // generationFailed: the generation could not start; status is what it ended with.
@@ -114,6 +138,7 @@ func (m *master) promote() {
 	}
 	m.notify("READY=1\nMAINPID=" + pidText())
 	m.forgetGone()
+	m.catchUp()
 }
 
 // firstReady: the service is up for the first time.

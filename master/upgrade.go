@@ -130,8 +130,11 @@ func (m *master) upgrade() {
 	case os.Getpid() == 1:
 		logf("upgrade: refused, this is process 1: its end would be the container's. Replace the container, or send SIGHUP to reload the application.")
 		return
-	case m.upgrader.busy || m.next != nil || m.current == nil:
-		logf("upgrade: refused, a start, reload or upgrade is going on")
+	case m.upgrader.busy:
+		logf("upgrade: refused, one is going on")
+		return
+	case m.next != nil || m.current == nil:
+		m.wanted.upgrade = true
 		return
 	}
 	file, err := send(m.sockets)

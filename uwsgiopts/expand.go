@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	maxExpansion = 64      // placeholders within placeholders
-	maxExpanded  = 8 << 20 // bytes produced in one Parse
+	maxExpansion = 64       // placeholders within placeholders
+	maxWork      = 64 << 20 // bytes that may be gone through in one Parse to replace them all
 )
 
 // replacePlaceholders makes uWSGI's three passes over all values that no option has used yet.
@@ -53,6 +53,9 @@ type expansion struct {
 
 // expand replaces from left to right, inner names first. What has no value stays as it is.
 func (x *expansion) expand(s string) (string, error) {
+	if err := x.parser.work(len(s)); err != nil {
+		return "", err
+	}
 	var out strings.Builder
 	for i := 0; i < len(s); {
 		if s[i] != x.symbol || i+1 >= len(s) || s[i+1] != '(' {
@@ -61,6 +64,13 @@ func (x *expansion) expand(s string) (string, error) {
 			continue
 		}
 		end := closing(s, i+1)
+		scanned := end - i
+		if end < 0 {
+			scanned = len(s) - i
+		}
+		if err := x.parser.work(scanned); err != nil {
+			return "", err
+		}
 		if end < 0 {
 			// An outer one that is never closed must not hide an inner one that is.
 			out.WriteString(s[i : i+2])
@@ -100,13 +110,18 @@ func (x *expansion) one(name string) (string, error) {
 	if err != nil || !ok {
 		return literal, err
 	}
-	if x.parser.expanded += len(value) + 1; x.parser.expanded > maxExpanded {
-		return "", fmt.Errorf("%s: placeholders grow beyond %d bytes", literal, maxExpanded)
-	}
 	x.open = append(x.open, name)
 	value, err = x.expand(value)
 	x.open = x.open[:len(x.open)-1]
 	return value, err
+}
+
+// work counts against a bound: values that contain each other can grow without one.
+func (p *parser) work(bytes int) error {
+	if p.worked += bytes; p.worked > maxWork {
+		return fmt.Errorf("placeholders grow without bound")
+	}
+	return nil
 }
 
 // closing returns the index of the parenthesis that closes the one at open; -1: none does.

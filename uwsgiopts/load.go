@@ -85,18 +85,19 @@ func (p *parser) openText(format, name, section string, from Origin) error {
 
 // recordText substitutes and records one section.
 func (p *parser) recordText(format string, src source, section string, from Origin) error {
+	if section == "" {
+		section = "uwsgi"
+	}
+	if err := p.enterText(p.path(src.name)+":"+section, from); err != nil {
+		return err
+	}
+	defer p.leaveText()
 	chain := from.Chain
 	if from.Line > 0 {
 		chain = append([]string{from.place()}, chain...)
 	}
-	if len(chain) > maxIncludes {
-		return refuse(from, "files include each other in a loop, or more than %d deep", maxIncludes)
-	}
 	before := strings.Join(p.before, "")
 	text := p.magic.replace(before + src.text + strings.Join(p.after, ""))
-	if section == "" {
-		section = "uwsgi"
-	}
 	lines, err := formats[format](text, section)
 	if err != nil {
 		return refuse(from, "%s: %w", src.name, err)
@@ -114,8 +115,27 @@ func (p *parser) recordText(format string, src source, section string, from Orig
 	return nil
 }
 
-// maxIncludes bounds how deep files may include files.
-const maxIncludes = 64
+const (
+	maxIncludes = 64     // files within files
+	maxTexts    = 10_000 // sections read in one Parse
+)
+
+// enterText refuses a section that is being read already: it would never end.
+func (p *parser) enterText(section string, from Origin) error {
+	p.texts++
+	switch {
+	case slices.Contains(p.reading, section):
+		return refuse(from, "the configuration includes itself in a loop")
+	case len(p.reading) >= maxIncludes:
+		return refuse(from, "files include files more than %d deep", maxIncludes)
+	case p.texts > maxTexts:
+		return refuse(from, "more than %d files or sections are read", maxTexts)
+	}
+	p.reading = append(p.reading, section)
+	return nil
+}
+
+func (p *parser) leaveText() { p.reading = p.reading[:len(p.reading)-1] }
 
 func byteOrderHint(text string) string {
 	if strings.HasPrefix(text, "\ufeff") {

@@ -57,12 +57,13 @@ const (
 	Octal                      // file mode
 	Mapping                    // KEY=VALUE, may be repeated
 	PatternMapping             // PATTERN VALUE, may be repeated
+	Logger                     // [NAME ]LOGGER:ARGUMENTS, may be repeated
 )
 
 // String returns the word that documentation uses for the kind.
 func (k Kind) String() string {
 	return [...]string{"text", "list", "flag", "inverse flag", "number", "signed number", "number up to 65535", "64-bit number",
-		"bytes", "megabytes", "octal mode", "KEY=VALUE", "PATTERN VALUE"}[k]
+		"bytes", "megabytes", "octal mode", "KEY=VALUE", "PATTERN VALUE", "LOGGER:ARGUMENTS"}[k]
 }
 
 // Flags say what else an option does as soon as it is recorded, whatever its value.

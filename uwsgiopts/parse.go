@@ -72,8 +72,10 @@ type parser struct {
 	noted     map[string]bool   // options whose notice has been given
 	first     map[string]*entry // what a name was given first
 	used      map[string]bool   // names that placeholders have read
+	reading   []string          // sections that are being read, each by the one before
+	texts     int               // sections read so far
 	templates int               // declared options that are being carried out
-	expanded  int               // bytes that placeholders have produced so far
+	worked    int               // bytes that replacing placeholders has gone through
 }
 
 func newParser(environ []string, opts ParseOptions) (*parser, error) {

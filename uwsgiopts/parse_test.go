@@ -231,3 +231,11 @@ func TestActionsEndTheStart(t *testing.T) {
 		})
 	}
 }
+
+func TestEnvironAppliesTheChangesInOrder(t *testing.T) {
+	cfg := mustParse(t, "--env", "A=1", "--unenv", "B", "--env", "A=2=3", "--env", "C=4", "--unenv", "C", "--env", "D=", "--unenv", "E", "--env", "E=5")
+	got := cfg.Environ([]string{"B=b", "E=e", "F=f", "A=a"})
+	if want := []string{"F=f", "A=2=3", "D=", "E=5"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

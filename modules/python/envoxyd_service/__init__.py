@@ -2,3 +2,7 @@
 
 Not called envoxyd: a package of that name in the deployment's venv would hide it.
 """
+import importlib.util
+
+if importlib.util.find_spec("flask") is None:
+    raise ModuleNotFoundError("Envoxy services need flask in the deployment's Python: pip install flask", name="flask")

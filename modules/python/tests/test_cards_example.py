@@ -1,4 +1,5 @@
 """The service in examples/cards answers what its README says."""
+
 import json
 import sys
 from pathlib import Path
@@ -33,8 +34,17 @@ def test_a_card_from_its_making_to_its_end(cards):
     assert [cards.get(place).status_code, cards.delete(place).status_code, cards.get(place).headers["X-Error"]] == [404, 404, "1404"]
 
 
-@pytest.mark.parametrize("body,status,code", [({"tags": []}, 412, 1200), ({"title": 1}, 412, 1202), ({"title": "x", "tags": [1]}, 412, 1202),
-                                              ({"title": "x", "colour": 1}, 412, 1203), ([], 412, 1203), ({"title": "x" * 2 ** 20}, 409, 1409)])
+@pytest.mark.parametrize(
+    "body,status,code",
+    [
+        ({"tags": []}, 412, 1200),
+        ({"title": 1}, 412, 1202),
+        ({"title": "x", "tags": [1]}, 412, 1202),
+        ({"title": "x", "colour": 1}, 412, 1203),
+        ([], 412, 1203),
+        ({"title": "x" * 2**20}, 409, 1409),
+    ],
+)
 def test_a_card_that_cannot_be_made(cards, body, status, code):
     reply = cards.post("/v1/cards", json=body)
     assert (reply.status_code, reply.json["code"]) == (status, code)

@@ -4,6 +4,7 @@ import datetime
 import decimal
 import importlib
 import json
+import socket
 import uuid
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from envoxy.utils.cache import LRUCache
 from envoxy.utils.config import Config
 from envoxy.utils.datetime import Format, Now, api_format, coerce_datetime
 from envoxy.utils.logs import Log
+from envoxy.utils.profiling import profile_func, profiled_decorator
 from envoxy.utils.singleton import Singleton, SingletonPerThread
 from envoxy.utils.throttle import throttle
+from envoxy.utils.watchdog import Watchdog, notify
 
 NAMES = [line.split() for line in (Path(__file__).parent / "testdata" / "names.txt").read_text().splitlines()]
 ID = "6f1c5b1e-6ad4-4f3c-9c7f-4d2a3b1c0d9e"
@@ -278,6 +281,39 @@ def test_config_of_a_script_comes_from_a_file(tmp_path, monkeypatch):
     (tmp_path / "c.json").write_text('{"color": {"name": "blue"}, "plugins": {"auth": "/p"}}')
     Config.set_file_path(str(tmp_path / "c.json"))
     assert Config.get("color") == {"name": "blue"} and Config.plugins() == {"auth": "/p"} and Config.get_credentials() == {}
+
+
+@pytest.fixture
+def service_manager(tmp_path, monkeypatch):
+    """A stand-in for systemd: the socket that it reads states from."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        yield manager
+
+
+def test_the_watchdog_notifies_until_the_health_check_has_failed_four_times(opt, service_manager, records):
+    opt.update({"log-level": b"\x06", "conf_content": {"boot": [{"http": {"bind": "127.0.0.1:1"}}]}})
+    dog = Watchdog(0.05)
+    dog.start()
+    dog.thread.join(20)
+    assert [service_manager.recv(99) for _ in range(4)] == [b"WATCHDOG=1"] * 4
+    assert "gives up" in records()[0]["short_message"]
+
+
+def test_without_a_service_manager_nothing_is_sent(monkeypatch, opt):
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    assert notify("READY=1") is False
+    dog = Watchdog(0)
+    dog.start()
+    assert dog.thread is None
+
+
+def test_a_profile_is_printed_and_the_result_kept(capsys):
+    assert profile_func(sum, [1, 2], pf_top=3) == 3
+    assert profiled_decorator(max)(1, 2) == 2
+    assert capsys.readouterr().out.count("function calls") == 2
 
 
 class Message:
