@@ -36,6 +36,14 @@ def by_fork_and_exit():
         os._exit(4)
     return "done" if os.waitpid(pid, 0)[1] >> 8 == 4 else "wrong status"
 
+def by_fork_and_term():
+    pid = os.fork()
+    if pid == 0:
+        signal.pause()
+        os._exit(5)
+    os.kill(pid, signal.SIGTERM)
+    return "done" if os.waitpid(pid, 0)[1] == signal.SIGTERM else "wrong status"
+
 def by_multiprocessing():
     with multiprocessing.get_context("fork").Pool(2) as pool:
         return "done" if pool.map(abs, [-1, -2, -3]) == [1, 2, 3] else "wrong result"
@@ -63,7 +71,7 @@ def application(environ, start_response):
     return [globals()["by_" + environ["PATH_INFO"][1:]]().encode()]
 """
 
-WAYS = ["subprocess", "python_subprocess", "system", "fork", "fork_and_exit", "multiprocessing", "thread", "signal"]
+WAYS = ["subprocess", "python_subprocess", "system", "fork", "fork_and_exit", "fork_and_term", "multiprocessing", "thread", "signal"]
 
 
 @pytest.mark.parametrize("way", WAYS)

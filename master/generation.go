@@ -24,13 +24,14 @@ type generation struct {
 	board   *shm.Board
 	zygote  *zygote
 
-	loaded   bool
-	ready    int // workers that have been ready
-	workers  []*worker
-	draining bool
-	mercy    time.Time // when draining workers are killed
-	killed   bool
-	began    time.Time
+	loaded    bool
+	explained bool // the zygote has said itself why it could not load
+	ready     int  // workers that have been ready
+	workers   []*worker
+	draining  bool
+	mercy     time.Time // when draining workers are killed
+	killed    bool
+	began     time.Time
 }
 
 // worker is one worker's place in a generation; processes come and go in it.
@@ -92,6 +93,8 @@ func (g *generation) report(e workerspec.Event) {
 	case "failed":
 		if e.Worker > 0 {
 			g.workers[e.Worker-1].failed = e.Status
+		} else {
+			g.explained = true
 		}
 	}
 }
@@ -129,6 +132,10 @@ func (g *generation) adopt(w *worker, pid int) {
 
 func (g *generation) becameReady(e workerspec.Event) {
 	w := g.workers[e.Worker-1]
+	if g.draining { // forked while the zygote was already told to go
+		_ = syscall.Kill(e.PID, syscall.SIGTERM)
+		return
+	}
 	w.ready = true
 	if !w.ever {
 		w.ever = true
@@ -160,7 +167,7 @@ func (g *generation) exited(w *worker, pid int, state *os.ProcessState, err erro
 	if err != nil {
 		logf("worker %d (pid: %d): %v", w.id, pid, err)
 	}
-	if g.m.next == g && !w.ever || w.failed != 0 && !w.ever {
+	if !w.ever && (w.failed != 0 || !signaled(state)) {
 		g.failedToStart(w, pid, state)
 		return
 	}
@@ -178,6 +185,15 @@ func (g *generation) failedToStart(w *worker, pid int, state *os.ProcessState) {
 	}
 	logf("OOPS ! failed loading app in worker %d (pid %d)", w.id, pid)
 	g.m.generationFailed(g, status)
+}
+
+// signaled: somebody else ended the process; that says nothing about the application.
+func signaled(state *os.ProcessState) bool {
+	if state == nil {
+		return false
+	}
+	status, ok := state.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled()
 }
 
 // mourn says how the process ended, unless it said so itself.

@@ -127,8 +127,11 @@ func (m *master) prepare() (int, error) {
 	if err := checkDirectories(m.cfg); err != nil {
 		return statusFailed, err
 	}
-	if err := m.writePidfile(m.cfg.Pidfile, m.cfg.StartDir); err != nil && !m.upgrader.HasParent() {
-		return statusFailed, err
+	first := !m.upgrader.HasParent() // until an upgrade succeeds, the pidfiles are the old master's
+	if first {
+		if err := m.writePidfile(m.cfg.Pidfile, m.cfg.StartDir); err != nil {
+			return statusFailed, err
+		}
 	}
 	var err error
 	if m.sockets, err = m.openSockets(m.cfg); err != nil {
@@ -140,8 +143,10 @@ func (m *master) prepare() (int, error) {
 	if err := dropPrivileges(m.cfg); err != nil {
 		return statusFailed, err
 	}
-	if err := m.writePidfile(m.cfg.Pidfile2, workDir(m.cfg)); err != nil && !m.upgrader.HasParent() {
-		return statusFailed, err
+	if first {
+		if err := m.writePidfile(m.cfg.Pidfile2, workDir(m.cfg)); err != nil {
+			return statusFailed, err
+		}
 	}
 	return statusOK, nil
 }

@@ -33,6 +33,9 @@ type socket struct {
 	fd int
 }
 
+// protocolShared marks a socket that others stand for: nothing is served on it itself.
+const protocolShared = "shared"
+
 // openSockets opens what cfg names. Sockets that are open already, here or in the
 // master that this one takes over from, are kept.
 func (m *master) openSockets(cfg *uwsgiopts.Config) (opened []*socket, err error) {
@@ -43,9 +46,10 @@ func (m *master) openSockets(cfg *uwsgiopts.Config) (opened []*socket, err error
 	}()
 	shared := make([]*socket, len(cfg.SharedSockets))
 	for i, address := range cfg.SharedSockets {
-		if shared[i], err = m.openSocket(cfg, uwsgiopts.Socket{Protocol: "shared", Address: address}); err != nil {
+		if shared[i], err = m.openSocket(cfg, uwsgiopts.Socket{Protocol: protocolShared, Address: address}); err != nil {
 			return opened, err
 		}
+		opened = append(opened, shared[i])
 		logf("uwsgi shared socket %d bound to %s fd %d", i, shared[i].name, shared[i].fd)
 	}
 	for _, want := range cfg.Sockets {
@@ -57,7 +61,7 @@ func (m *master) openSockets(cfg *uwsgiopts.Config) (opened []*socket, err error
 			mapped := *shared[n]
 			mapped.protocol, mapped.key = want.Protocol, want.Address
 			opened = append(opened, &mapped)
-			logf("uwsgi socket %d mapped to shared socket %d (%s)", len(opened)-1, n, mapped.name)
+			logf("uwsgi socket %d mapped to shared socket %d (%s)", len(opened)-1-len(shared), n, mapped.name)
 			continue
 		}
 		s, err := m.openSocket(cfg, want)
@@ -78,6 +82,9 @@ func (m *master) openSockets(cfg *uwsgiopts.Config) (opened []*socket, err error
 func (m *master) logSockets(opened []*socket) {
 	number := 0
 	for _, s := range opened {
+		if s.protocol == protocolShared || strings.HasPrefix(s.key, "=") {
+			continue
+		}
 		kind := "TCP"
 		if s.path != "" || strings.HasPrefix(s.name, "@") {
 			kind = "UNIX"

@@ -24,6 +24,9 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 		spec.MasterPID = os.Getpid()
 	}
 	var err error
+	if spec.Static, err = staticSpec(cfg); err != nil {
+		return nil, err
+	}
 	if i.control, spec.ControlFD, err = i.pair(); err != nil {
 		return nil, err
 	}
@@ -36,6 +39,9 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 	spec.AliveFD = i.add(g.m.alive.Fd())
 	spec.ScoreboardFD = i.add(g.board.File().Fd())
 	for _, s := range g.sockets {
+		if s.protocol == protocolShared {
+			continue
+		}
 		spec.Sockets = append(spec.Sockets, workerspec.Socket{
 			FD: i.add(uintptr(s.fd)), Protocol: s.protocol, Name: s.name, Port: s.port, Unix: s.path != "" || strings.HasPrefix(s.name, "@"),
 		})
@@ -115,14 +121,13 @@ func pythonSpec(cfg *uwsgiopts.Config) workerspec.Python {
 	}
 }
 
-// workerName is what ps is to show for workers, with %d for the number; "" leaves it alone.
+// workerName is what ps is to show for workers, with a NUL for the number; "" leaves it alone.
 func workerName(cfg *uwsgiopts.Config) string {
-	escape := strings.NewReplacer("%", "%%").Replace
 	switch {
 	case cfg.Procname != "":
-		return escape(cfg.ProcnamePrefix + cfg.Procname + cfg.ProcnameAppend)
+		return cfg.ProcnamePrefix + cfg.Procname + cfg.ProcnameAppend
 	case cfg.AutoProcname || cfg.ProcnamePrefix != "" || cfg.ProcnameAppend != "":
-		return escape(cfg.ProcnamePrefix) + "uWSGI worker %d" + escape(cfg.ProcnameAppend)
+		return cfg.ProcnamePrefix + "uWSGI worker \x00" + cfg.ProcnameAppend
 	}
 	return ""
 }

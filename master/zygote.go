@@ -276,6 +276,9 @@ func (g *generation) zygoteEnded(state *os.ProcessState, err error) {
 		if err == nil {
 			status = max(state.ExitCode(), statusFailed)
 		}
+		if !g.explained {
+			logf("the process that was loading the application (pid: %d) has ended: %v", g.zygote.pid, state)
+		}
 		g.m.generationFailed(g, status)
 	default:
 		logf("the zygote (pid: %d) has ended (%v): starting another one", g.zygote.pid, state)

@@ -124,6 +124,8 @@ type Config struct {
 	AddHeaders       []string
 	DelHeaders       []string
 
+	StaticConfig
+
 	IgnoreSigpipe         bool
 	IgnoreWriteErrors     bool
 	DisableWriteException bool

@@ -49,6 +49,7 @@ type expansion struct {
 	open   []string // names whose values are being expanded
 	depth  int      // names within names
 	origin Origin
+	noted  bool // the notice of a name in itself has been given
 }
 
 // expand replaces from left to right, inner names first. What has no value stays as it is.
@@ -103,7 +104,10 @@ func (x *expansion) one(name string) (string, error) {
 		return literal, nil
 	}
 	if slices.Contains(x.open, name) {
-		x.parser.note(x.origin, "%s stays as it is: it refers to itself", literal)
+		if !x.noted {
+			x.noted = true
+			x.parser.note(x.origin, "%.80s stays as it is: it refers to itself", literal)
+		}
 		return literal, nil
 	}
 	value, ok, err := x.value(name)
@@ -168,7 +172,8 @@ func (p *parser) fileContent(name string) (string, bool, error) {
 // placeholder is %(name), or arithmetic when there are blanks in it.
 func (p *parser) placeholder(name string) (string, bool, error) {
 	if strings.ContainsAny(name, " \t\n\v\f\r") {
-		return p.compute(name), true, nil
+		v, err := p.compute(name)
+		return v, true, err
 	}
 	v, ok := p.firstValue(name)
 	return v, ok, nil
@@ -186,7 +191,7 @@ func (p *parser) firstValue(name string) (string, bool) {
 
 // compute works through words from left to right without precedence. Words in a row are
 // joined, an operator takes what is there and the word after it.
-func (p *parser) compute(expression string) string {
+func (p *parser) compute(expression string) (string, error) {
 	result, operator := "", ""
 	for _, word := range strings.Fields(expression) {
 		switch word {
@@ -204,6 +209,9 @@ func (p *parser) compute(expression string) string {
 		if strings.Trim(word, "0123456789") != "" {
 			value, _ = p.firstValue(word)
 		}
+		if err := p.work(len(result) + len(value)); err != nil {
+			return "", err
+		}
 		if operator == "" {
 			result += value
 		} else {
@@ -211,7 +219,7 @@ func (p *parser) compute(expression string) string {
 			operator = ""
 		}
 	}
-	return result
+	return result, nil
 }
 
 // arithmetic is on 64 bits; text counts as 0, and so does a division by 0.

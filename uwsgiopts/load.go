@@ -116,8 +116,8 @@ func (p *parser) recordText(format string, src source, section string, from Orig
 }
 
 const (
-	maxIncludes = 64     // files within files
-	maxTexts    = 10_000 // sections read in one Parse
+	maxIncludes = 64    // files within files
+	maxTexts    = 4_000 // sections read in one Parse
 )
 
 // enterText refuses a section that is being read already: it would never end.

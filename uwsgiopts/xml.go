@@ -83,8 +83,7 @@ func (e *element) matches(id string) bool {
 
 const maxXMLDepth = 100
 
-// readXML builds the tree. Character data of an element with children is dropped, but a
-// CDATA-only root keeps its text as the option eval.
+// readXML builds the tree of elements.
 func readXML(text string) (*element, error) {
 	d := xml.NewDecoder(strings.NewReader(text))
 	var open []*element

@@ -64,6 +64,7 @@ type core struct {
 	hot       *listener
 	hotLeft   int
 	accepting bool // the listeners are in the epoll set
+	leaving   bool // they never will be again
 	pausedTo  int64
 	swept     int64
 	now       int64 // unix nanoseconds, read once a step
@@ -196,8 +197,16 @@ func (c *core) next() int {
 			}
 			continue
 		}
-		if phase := c.w.phase.Load(); phase != serving && c.drained(phase) {
-			return nextStop
+		if phase := c.w.phase.Load(); phase != serving {
+			if cn := c.lastCall(phase); cn != nil {
+				if c.receive(cn) {
+					return c.leave()
+				}
+				continue
+			}
+			if c.drained(phase) {
+				return nextStop
+			}
 		}
 		if interrupted := c.wait(); interrupted {
 			return nextSignal
@@ -296,11 +305,29 @@ func (c *core) pending(cn *conn) bool {
 	return false
 }
 
+// lastCall returns connections that nobody else would take from a worker that
+// leaves: those under way between cores, and on a stop those that wait to be accepted.
+func (c *core) lastCall(phase int32) *conn {
+	if c.accepting && phase == stopping {
+		for _, l := range c.w.listeners {
+			if cn := c.accept(l); cn != nil {
+				return cn
+			}
+		}
+	}
+	if c.w.spec.HandoverFD[0] >= 0 {
+		return c.takeHandover()
+	}
+	return nil
+}
+
 // drained does what is left to do once the worker is on its way out, and tells
 // whether that was all.
 func (c *core) drained(phase int32) bool {
-	if c.accepting {
+	if !c.leaving { // what has arrived by now is still served: look once more
+		c.leaving = true
 		c.stopAccepting()
+		return false
 	}
 	late := c.now > c.w.drainFor.Load()
 	for _, cn := range c.conns {

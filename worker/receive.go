@@ -245,7 +245,7 @@ func (c *parser) scan(block []byte, p *parsed) error {
 			}
 		}
 	}
-	if string(r.proto) != "HTTP/1.1" {
+	if len(r.proto) == 0 || string(r.proto) == "HTTP/1.0" { // nginx says HTTP/2.0 for such clients; the reply's version is ours
 		p.flags |= reqHTTP10
 	}
 	c.request = r

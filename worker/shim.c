@@ -91,11 +91,15 @@ static PyObject *shim_serve(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* forked(): in a child that the application forked. Go's handlers have no runtime behind them there. */
 static PyObject *shim_forked(PyObject *self, PyObject *unused)
 {
+    static const int gos[] = {SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGTSTP, SIGWINCH, SIGPIPE, SIGSEGV, SIGBUS, SIGFPE, SIGURG};
     (void)self;
     (void)unused;
     forked = 1;
+    for (size_t i = 0; i < sizeof gos / sizeof *gos; i++)
+        signal(gos[i], SIG_DFL);
     Py_RETURN_NONE;
 }
 

@@ -18,6 +18,7 @@ import (
 // connections with something to read on to idle cores of any worker.
 const (
 	busyFor  = time.Millisecond
+	tickTime = time.Millisecond
 	parkTime = 100 // ticks without a busy core after which the watch sleeps until it is stirred
 )
 
@@ -56,7 +57,7 @@ func (w *Worker) runWatch() {
 			<-w.watch.alarm
 			quiet = 0
 		}
-		time.Sleep(busyFor)
+		nap(tickTime)
 		quiet++
 		now := time.Now().UnixNano()
 		for _, c := range w.cores {
@@ -71,9 +72,15 @@ func (w *Worker) runWatch() {
 	}
 }
 
+// nap sleeps in the kernel: a timer of Go's would wake three threads for it.
+func nap(t time.Duration) {
+	pause := unix.NsecToTimespec(int64(t))
+	_, _, _ = syscall.Syscall(syscall.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&pause)), 0, 0) // EINTR: the nap was a little shorter
+}
+
 // passOn gives away what waits for a core that is in the application.
 func (c *core) passOn() {
-	if !c.owner.CompareAndSwap(inApp, beingWatched) {
+	if c.w.phase.Load() != serving || !c.owner.CompareAndSwap(inApp, beingWatched) {
 		return
 	}
 	defer c.owner.Store(inApp)
@@ -101,7 +108,7 @@ func (c *core) passEvent(e *unix.EpollEvent) {
 		}
 	case tagListener:
 		// The kernel has told this core alone; whoever is idle may not know.
-		if !c.accepting || c.w.phase.Load() != serving {
+		if !c.accepting {
 			return
 		}
 		if cn := c.accept(c.w.listeners[e.Fd]); cn != nil {

@@ -3,7 +3,11 @@
 // Python and the worker's Go both read it as JSON.
 package workerspec
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"envoxyd/transports/static"
+)
 
 // Spec is the whole document. File descriptors in it are inherited by the zygote
 // and by every worker that it forks.
@@ -28,6 +32,8 @@ type Spec struct {
 	Limits  Limits   `json:"limits"`
 	Log     Log      `json:"log"`
 	Python  Python   `json:"python"`
+
+	Static *static.Options `json:"static,omitempty"` // nil: the application answers everything
 
 	Opt     [][3]any        `json:"opt"` // uwsgi.opt in order: name, value, is a flag
 	Service json.RawMessage `json:"service,omitempty"`
@@ -110,7 +116,7 @@ type Python struct {
 	AddHeaders        []string `json:"add_headers"`
 	DelHeaders        []string `json:"del_headers"`
 	ReloadOnException bool     `json:"reload_on_exception"`
-	Procname          string   `json:"procname"` // with %s for "worker N"; empty: leave alone
+	Procname          string   `json:"procname"` // a NUL stands for the worker's number; empty: leave alone
 	Hostname          string   `json:"hostname"`
 	Pidfile           string   `json:"pidfile"`
 	AutoreloadMillis  int      `json:"autoreload_ms"`

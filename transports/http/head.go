@@ -142,10 +142,21 @@ func (h *Head) parseLine(line []byte) error {
 		}
 		return errLine
 	}
-	if h.Target[0] != '/' && !isAbsolute(h.Target) && string(h.Target) != "*" && string(h.Method) != "CONNECT" {
+	if !h.targetFits() {
 		return errTarget
 	}
 	return nil
+}
+
+// targetFits: the forms of RFC 9112, 3.2, each with the methods that it is for.
+func (h *Head) targetFits() bool {
+	switch {
+	case h.Target[0] == '/' || isAbsolute(h.Target):
+		return true
+	case string(h.Target) == "*":
+		return string(h.Method) == "OPTIONS"
+	}
+	return string(h.Method) == "CONNECT"
 }
 
 func isAbsolute(target []byte) bool {

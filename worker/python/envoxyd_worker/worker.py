@@ -14,7 +14,7 @@ from . import apps, uwsgi_module, wsgi, zygote
 def main(spec, text, uwsgi, serving, number):
     python = spec["python"]
     os.close(spec["control_fd"])
-    name_process(python["procname"] % number if python["procname"] else "")
+    name_process(python["procname"].replace("\0", str(number)))
     state = uwsgi_module.state(uwsgi)
     state.worker = number
     try:
@@ -56,14 +56,22 @@ def start(spec, text, number):
     path = os.path.join(spec["lib"], "_envoxyd.abi3.so")
     loader = importlib.machinery.ExtensionFileLoader("_envoxyd", path)
     extension = importlib.util.module_from_spec(importlib.util.spec_from_file_location("_envoxyd", path, loader=loader))
+    debug = os.environ.get("GODEBUG")
+    # A core's thread looks to Go's scheduler like one long call; its preemption signals would only cost EINTRs.
+    os.environ["GODEBUG"] = "asyncpreemptoff=1" + (f",{debug}" if debug else "")
     loader.exec_module(extension)
     sys.modules["_envoxyd"] = extension
     extension.start(text.encode(), number, spec["threads"])
+    if debug is None:
+        del os.environ["GODEBUG"]
+    else:
+        os.environ["GODEBUG"] = debug
     tame_signals(extension)
 
     def in_child():
         """A process that the application forks has no Go runtime, and no business with our sockets."""
         extension.forked()
+        zygote.ordinary_signals()
         for fd in [s["fd"] for s in spec["sockets"] or ()] + [fd for fd in spec["handover_fd"] if fd >= 0]:
             try:
                 os.close(fd)

@@ -14,6 +14,26 @@ from . import apps, uwsgi_module, worker
 
 LOAD_FAILED = 22
 
+# Signals that mean something to a zygote or worker; what a child of the application's does with them is its own affair.
+OURS = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP, signal.SIGWINCH)
+
+
+def ignore(number, frame):
+    """Unlike SIG_IGN this does not reach programs that are executed."""
+
+
+def ordinary_signals():
+    """In a process that the application forked: handlers as in any Python, or the application's own."""
+    for number in (*OURS, signal.SIGTERM):
+        handler = signal.getsignal(number)
+        if handler in (ignore, None):
+            handler = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(number, handler)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    if faulthandler.is_enabled():
+        faulthandler.disable()
+        faulthandler.enable()
+
 
 class Reports:
     """Tells the master, in datagrams of JSON, how far we are."""
@@ -67,18 +87,26 @@ def exit_status(wish):
 def prepare(spec):
     """The interpreter as uWSGI's applications find it."""
     python = spec["python"]
+    for fd in descriptors(spec):  # for our forks, not for what an application executes
+        os.set_inheritable(fd, False)
     if not faulthandler.is_enabled():
         faulthandler.enable()
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True)  # what an application prints is in the log when it has been printed
-    ignore = lambda number, frame: None  # noqa: E731 - unlike SIG_IGN it does not reach children
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP, signal.SIGWINCH):
+    for number in OURS:
         signal.signal(number, ignore)
     sys.argv = ["uwsgi", *python["argv"].split()]
     set_path(spec)
     uwsgi = uwsgi_module.make(spec)
     sys.modules["uwsgi"] = uwsgi
     return uwsgi
+
+
+def descriptors(spec):
+    """Everything that the master has passed on."""
+    yield from (spec["control_fd"], spec["event_fd"], spec["alive_fd"], spec["scoreboard_fd"])
+    yield from (fd for fd in spec["handover_fd"] if fd >= 0)
+    yield from (s["fd"] for s in spec["sockets"])
 
 
 def set_path(spec):

@@ -1,0 +1,56 @@
+package master
+
+import (
+	"envoxyd/transports/static"
+	"envoxyd/uwsgiopts"
+)
+
+// staticSpec says which files workers send by themselves; nil when none. It
+// refuses what they could not make sense of, and logs what types files will have.
+func staticSpec(cfg *uwsgiopts.Config) (*static.Options, error) {
+	if !cfg.Static() {
+		return nil, nil
+	}
+	dirs := func(names []string) (list []string) {
+		for _, name := range names {
+			list = append(list, absolute(workDir(cfg), name))
+		}
+		return list
+	}
+	maps := func(pairs [][2]string) (list []static.Map) {
+		for _, pair := range pairs {
+			list = append(list, static.Map{Prefix: pair[0], Dir: absolute(workDir(cfg), pair[1])})
+		}
+		return list
+	}
+	expiries := func(rules []uwsgiopts.Expiry) (list []static.Expiry) {
+		for _, rule := range rules {
+			list = append(list, static.Expiry(rule))
+		}
+		return list
+	}
+	options := &static.Options{
+		Check: dirs(cfg.CheckStatic), Maps: maps(cfg.StaticMaps), WholeMaps: maps(cfg.StaticWholeMaps), DocumentRoot: cfg.CheckStaticDocroot,
+		SkipSuffixes: cfg.StaticSkipExt, Index: cfg.StaticIndex, Safe: dirs(cfg.StaticSafe),
+		Expires: expiries(cfg.StaticExpires), ExpiresPathInfo: expiries(cfg.StaticExpiresPathInfo),
+		ExpiresURI: expiries(cfg.StaticExpiresURI), ExpiresType: expiries(cfg.StaticExpiresType),
+		Compressed: cfg.StaticGzip, CompressedAll: cfg.StaticGzipAll,
+		CompressedPrefixes: dirs(cfg.StaticGzipPrefixes), CompressedSuffixes: cfg.StaticGzipSuffixes,
+		Ranges: cfg.HonourRange, Handoff: cfg.FileServeMode,
+	}
+	for _, name := range cfg.MimeFiles {
+		options.MimeFiles = append(options.MimeFiles, absolute(cfg.StartDir, name))
+	}
+	server, err := static.New(*options)
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range server.Types() {
+		if file.Entries < 0 {
+			logf("!!! no %s file found !!!", file.Name)
+		} else {
+			logf("building mime-types dictionary from file %s...%d entry found", file.Name, file.Entries)
+		}
+	}
+	return options, nil
+}

@@ -1,0 +1,94 @@
+package http
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+// decodeAll feeds text in pieces of the given size.
+func decodeAll(text string, piece int) (body string, rest string, err error) {
+	var c Chunks
+	var out, pending []byte
+	for len(text) > 0 && !c.Done {
+		n := min(piece, len(text))
+		pending = append(pending, text[:n]...)
+		text = text[n:]
+		var used int
+		if out, used, err = c.Decode(out, pending); err != nil {
+			return string(out), "", err
+		}
+		pending = pending[used:]
+	}
+	if !c.Done {
+		return string(out), "", errors.New("not done")
+	}
+	return string(out), string(pending) + text, nil
+}
+
+func TestChunkedBodiesAreDecodedHoweverTheyArrive(t *testing.T) {
+	text := "3\r\nabc\r\nA;ext=\"v\"\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\nGET /"
+	for piece := 1; piece <= len(text); piece++ {
+		body, rest, err := decodeAll(text, piece)
+		if err != nil || body != "abc0123456789" || !strings.HasPrefix("GET /", rest) && rest != "GET /" {
+			t.Fatalf("in pieces of %d: %q, rest %q, %v", piece, body, rest, err)
+		}
+	}
+}
+
+func TestMalformedChunksAreRefused(t *testing.T) {
+	for _, text := range []string{
+		"x\r\nabc\r\n", "\r\n", "-1\r\n", "3\nabc\r\n", "3\r\nabcd\r\n0\r\n\r\n", "3 3\r\nabc\r\n",
+		"1000000000000000\r\n", "0x3\r\nabc\r\n", strings.Repeat("1", maxChunkLine+2),
+	} {
+		if _, _, err := decodeAll(text, len(text)); !errors.Is(err, ErrChunk) {
+			t.Errorf("%.20q: got %v", text, err)
+		}
+	}
+}
+
+func FuzzChunks(f *testing.F) {
+	f.Add("3\r\nabc\r\n0\r\n\r\n", 2)
+	f.Fuzz(func(t *testing.T, text string, piece int) {
+		piece = max(piece, 1)
+		whole, _, errWhole := decodeAll(text, len(text)+1)
+		parts, _, errParts := decodeAll(text, piece)
+		if (errWhole == nil) != (errParts == nil) || errWhole == nil && whole != parts {
+			t.Fatalf("whole: %q %v; in pieces of %d: %q %v", whole, errWhole, piece, parts, errParts)
+		}
+	})
+}
+
+func TestProxyLines(t *testing.T) {
+	for text, want := range map[string]struct {
+		size   int
+		client string
+		bad    bool
+	}{
+		"PROXY TCP4 192.0.2.7 198.51.100.1 1111 2222\r\nGET": {size: 45, client: "192.0.2.7:1111"},
+		"PROXY TCP6 ::1 ::2 1 2\r\n":                         {size: 24, client: "[::1]:1"},
+		"PROXY UNKNOWN\r\n":                                  {size: 15},
+		"GET / HTTP/1.1\r\n":                                 {size: 0},
+		"PRO":                                                {size: -1},
+		"PROXY TCP4 192":                                     {size: -1},
+		"PROXY TCP4 x y 1 2\r\n":                             {bad: true},
+		"PROXY TCP4 1.2.3.4\r\n":                             {bad: true},
+		"PROXY " + strings.Repeat("x", 200):                  {bad: true},
+	} {
+		size, a, err := ProxyLine([]byte(text))
+		if (err != nil) != want.bad {
+			t.Errorf("%.30q: %v", text, err)
+			continue
+		}
+		if want.bad {
+			continue
+		}
+		if size != want.size {
+			t.Errorf("%.30q: %d bytes, want %d", text, size, want.size)
+		}
+		if want.client != "" && a.client != netip.MustParseAddrPort(want.client) {
+			t.Errorf("%.30q: client %v, want %s", text, a.client, want.client)
+		}
+	}
+}

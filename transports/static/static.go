@@ -1,0 +1,263 @@
+// Package static decides how a request is answered from the file system: with
+// which file, which part of it and which header fields (uWSGI's --static-map and
+// kin). It opens files and looks at them; sending them is the caller's.
+package static
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Options say where files are and how they are answered. Directories are absolute.
+type Options struct {
+	Check        []string // --check-static: directories that the whole path is looked for in
+	Maps         []Map    // --static-map: the prefix is cut off the path
+	WholeMaps    []Map    // --static-map2: the prefix stays
+	DocumentRoot bool     // --check-static-docroot
+	SkipSuffixes []string // --static-skip-ext, matched with the path of the request
+	Index        []string // --static-index
+	Safe         []string // --static-safe: directories that links may lead to
+	MimeFiles    []string // --mime-file; none: /etc/mime.types
+
+	Expires         []Expiry // --static-expires: by file name
+	ExpiresPathInfo []Expiry
+	ExpiresURI      []Expiry
+	ExpiresType     []Expiry // the pattern is a MIME type
+
+	Compressed         []string // --static-gzip: patterns of file names
+	CompressedAll      bool     // --static-gzip-all
+	CompressedPrefixes []string // --static-gzip-dir
+	CompressedSuffixes []string // --static-gzip-ext
+
+	Ranges  bool   // --honour-range
+	Handoff string // --file-serve-mode: the header field that names the file to the front end; "": send it
+}
+
+// Map is one --static-map: paths below Prefix are files below Dir, which may be a file too.
+type Map struct{ Prefix, Dir string }
+
+// Expiry is one rule for the Expires field.
+type Expiry struct {
+	Pattern   string
+	Seconds   int64
+	FromMtime bool // counted from the file's change, not from now
+}
+
+// Server answers requests for files. It may be used by several goroutines.
+type Server struct {
+	options    Options
+	types      types
+	expires    []expiryRule
+	expiresPI  []expiryRule
+	expiresURI []expiryRule
+	compressed []*regexp.Regexp
+	compress   bool
+	anyPath    bool // no prefix tells beforehand that there is no file
+}
+
+type expiryRule struct {
+	Expiry
+	match *regexp.Regexp
+}
+
+// New compiles the patterns and reads the files of MIME types.
+func New(options Options) (*Server, error) {
+	s := &Server{options: options, types: readTypes(options.MimeFiles)}
+	s.anyPath = len(options.Check) > 0 || options.DocumentRoot
+	s.compress = options.CompressedAll || len(options.Compressed)+len(options.CompressedPrefixes)+len(options.CompressedSuffixes) > 0
+	for _, pattern := range options.Compressed {
+		match, err := regexp.Compile(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("static-gzip: %w", err)
+		}
+		s.compressed = append(s.compressed, match)
+	}
+	for _, list := range []struct {
+		name  string
+		given []Expiry
+		rules *[]expiryRule
+	}{
+		{"static-expires", options.Expires, &s.expires},
+		{"static-expires-path-info", options.ExpiresPathInfo, &s.expiresPI},
+		{"static-expires-uri", options.ExpiresURI, &s.expiresURI},
+	} {
+		for _, e := range list.given {
+			match, err := regexp.Compile(e.Pattern)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", list.name, err)
+			}
+			*list.rules = append(*list.rules, expiryRule{e, match})
+		}
+	}
+	return s, nil
+}
+
+// Types lists the files of MIME types and how many entries each has given; -1: there is no such file.
+func (s *Server) Types() []TypeFile { return s.types.files }
+
+// Wants tells at almost no cost whether there can be a file for the path.
+func (s *Server) Wants(path []byte) bool {
+	if s.anyPath {
+		return true
+	}
+	for i := range s.options.Maps {
+		if _, below := s.options.Maps[i].cut(path); below {
+			return true
+		}
+	}
+	for i := range s.options.WholeMaps {
+		if _, below := s.options.WholeMaps[i].cut(path); below {
+			return true
+		}
+	}
+	return false
+}
+
+// cut returns what follows the prefix, which ends where a segment of the path does.
+func (m *Map) cut(path []byte) (rest []byte, below bool) {
+	if len(path) < len(m.Prefix) || string(path[:len(m.Prefix)]) != m.Prefix {
+		return nil, false
+	}
+	rest = path[len(m.Prefix):]
+	return rest, len(rest) == 0 || rest[0] == '/' || strings.HasSuffix(m.Prefix, "/") || m.Prefix == ""
+}
+
+// Request is what a GET or HEAD request says that matters for a file.
+type Request struct {
+	Head            bool
+	Path            []byte // PATH_INFO
+	URI             []byte
+	DocumentRoot    []byte
+	AcceptEncoding  []byte
+	IfModifiedSince []byte
+	IfNoneMatch     []byte
+	IfRange         []byte
+	Range           []byte
+	Now             time.Time
+}
+
+// Answer is a response that the application is not asked for.
+type Answer struct {
+	Status    int
+	Header    []byte // field lines, each with its CRLF
+	Fields    int
+	File      int // descriptor, the caller's to close; -1: no body
+	Offset    int64
+	Size      int64 // of the body, bytes; 0 for HEAD
+	Delimited bool  // the client can tell where the body ends
+}
+
+// Answer looks for the file. found is false when the application is to answer;
+// an *OutsideError then says that a file was there, but out of bounds.
+func (s *Server) Answer(r *Request) (a Answer, found bool, err error) {
+	if bytes.IndexByte(r.Path, 0) >= 0 || s.skipped(r.Path) {
+		return a, false, nil
+	}
+	f, err := s.find(r)
+	if f == nil {
+		return a, false, err
+	}
+	defer f.close()
+	a = s.answer(r, f)
+	if a.Size > 0 {
+		if a.File, err = f.open(); err != nil { // not readable by this user
+			return a, false, nil
+		}
+	}
+	return a, true, nil
+}
+
+func (s *Server) skipped(path []byte) bool {
+	for _, suffix := range s.options.SkipSuffixes {
+		if suffix != "" && len(path) >= len(suffix) && string(path[len(path)-len(suffix):]) == suffix {
+			return true
+		}
+	}
+	return false
+}
+
+// answer makes status and header for the file that was found.
+func (s *Server) answer(r *Request, f *file) Answer {
+	a := Answer{Status: 200, File: -1, Delimited: true}
+	if f.notModifiedSince(r) {
+		a.Status = 304
+		return a
+	}
+	kind := s.types.of(f.original)
+	if at, some := s.expiry(r, f, kind); some {
+		a.add("Expires", at.UTC().Format(dateFormat))
+	}
+	if f.encoding != "" {
+		a.add("Content-Encoding", f.encoding)
+	}
+	if kind != "" {
+		a.add("Content-Type", kind)
+	}
+	if s.options.Handoff != "" {
+		a.add(s.options.Handoff, f.real)
+		a.Delimited = false
+		return a
+	}
+	a.Size = f.size
+	modified := f.mtime.UTC().Format(dateFormat)
+	var contentRange string
+	if s.options.Ranges && len(r.Range) > 0 && !r.Head && ifRange(r.IfRange, modified) {
+		a.Status, a.Offset, a.Size, contentRange = part(r.Range, f.size)
+	}
+	a.add("Content-Length", fmt.Sprint(a.Size))
+	if contentRange != "" {
+		a.add("Content-Range", contentRange)
+	}
+	a.add("Last-Modified", modified)
+	if s.compress {
+		a.add("Vary", "Accept-Encoding")
+	}
+	if r.Head {
+		a.Size = 0
+	}
+	return a
+}
+
+func (a *Answer) add(name, value string) {
+	a.Header = append(a.Header, name...)
+	a.Header = append(a.Header, ": "...)
+	a.Header = append(a.Header, value...)
+	a.Header = append(a.Header, "\r\n"...)
+	a.Fields++
+}
+
+// expiry is the time of the first rule that matches.
+func (s *Server) expiry(r *Request, f *file, kind string) (at time.Time, some bool) {
+	rule := firstMatch(s.expires, []byte(f.original))
+	if rule == nil {
+		rule = firstMatch(s.expiresPI, r.Path)
+	}
+	if rule == nil {
+		rule = firstMatch(s.expiresURI, r.URI)
+	}
+	for i := 0; rule == nil && i < len(s.options.ExpiresType); i++ {
+		if e := &s.options.ExpiresType[i]; kind != "" && e.Pattern == kind {
+			rule = e
+		}
+	}
+	if rule == nil {
+		return at, false
+	}
+	at = r.Now
+	if rule.FromMtime {
+		at = f.mtime
+	}
+	return at.Add(time.Duration(rule.Seconds) * time.Second), true
+}
+
+func firstMatch(rules []expiryRule, text []byte) *Expiry {
+	for i := range rules {
+		if rules[i].match.Match(text) {
+			return &rules[i].Expiry
+		}
+	}
+	return nil
+}
