@@ -244,9 +244,6 @@ func (g *generation) drain(sig syscall.Signal) {
 		if w.process == nil {
 			continue
 		}
-		if sig == syscall.SIGHUP {
-			logf("Gracefully killing worker %d (pid: %d)...", w.id, w.pid)
-		}
 		_ = w.process.Signal(sig) // it may have ended: exited will hear of it
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"golang.org/x/sys/unix"
@@ -74,6 +75,13 @@ func (m *master) openSockets(cfg *uwsgiopts.Config) (opened []*socket, err error
 	opened = append(opened, activated...)
 	if err != nil {
 		return opened, err
+	}
+	if len(opened) == 0 && isListener(0) {
+		s, err := m.openSocket(cfg, uwsgiopts.Socket{Protocol: cfg.DefaultProtocol(), Address: "fd://0"})
+		if err != nil {
+			return opened, err
+		}
+		opened = append(opened, s)
 	}
 	m.logSockets(opened)
 	return opened, nil
@@ -154,6 +162,9 @@ func (s *socket) describe(cfg *uwsgiopts.Config) error {
 		s.port, s.name = "80", a.Name
 		if !strings.HasPrefix(a.Name, "@") && a.Name != "" {
 			s.path = absolute(workDir(cfg), a.Name)
+			if _, _, isTCP := splitAddress(s.key); !isTCP && !strings.Contains(s.key, ":") {
+				s.name = s.key // as it was written
+			}
 			var info unix.Stat_t
 			if err := unix.Stat(s.path, &info); err == nil {
 				s.inode = info.Ino
@@ -367,7 +378,7 @@ func (m *master) activated(cfg *uwsgiopts.Config, opened []*socket) ([]*socket, 
 		if err != nil {
 			return found, fmt.Errorf("socket from systemd: %w", err)
 		}
-		s := &socket{key: "systemd:" + strconv.Itoa(i), protocol: "uwsgi", fd: fd}
+		s := &socket{key: "systemd:" + strconv.Itoa(i), protocol: cfg.DefaultProtocol(), fd: fd}
 		if err := s.describe(cfg); err != nil {
 			return found, err
 		}
@@ -380,6 +391,11 @@ func (m *master) activated(cfg *uwsgiopts.Config, opened []*socket) ([]*socket, 
 		}
 	}
 	return found, nil
+}
+
+func isListener(fd int) bool {
+	listening, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	return err == nil && listening == 1
 }
 
 // closeUnused closes those of old that have no part in kept.
@@ -395,43 +411,63 @@ func (m *master) closeUnused(old, kept []*socket) {
 	}
 }
 
-// dropPrivileges becomes the user and group of --uid and --gid, for good.
+// dropPrivileges becomes the user and group of --uid and --gid, for good; with
+// --master-as-root only zygote and workers do.
 func dropPrivileges(cfg *uwsgiopts.Config) error {
-	if os.Geteuid() != 0 || cfg.UID == "" && cfg.GID == "" {
+	if os.Geteuid() != 0 || cfg.MasterAsRoot || cfg.UID == "" && cfg.GID == "" {
 		return nil
 	}
-	groups := []int{}
-	for _, name := range cfg.AddGIDs {
-		gid, err := lookupGroup(name)
-		if err != nil {
-			return fmt.Errorf("add-gid: %w", err)
+	who, err := credential(cfg)
+	if err != nil {
+		return err
+	}
+	groups := make([]int, len(who.Groups))
+	for i, gid := range who.Groups {
+		groups[i] = int(gid)
+	}
+	if cfg.GID != "" {
+		if err := unix.Setgroups(groups); err != nil {
+			return fmt.Errorf("setgroups(): %w", err)
 		}
-		groups = append(groups, gid)
+		if err := unix.Setgid(int(who.Gid)); err != nil {
+			return fmt.Errorf("setgid(): %w", err)
+		}
+		logf("setgid() to %d", who.Gid)
+	}
+	if cfg.UID != "" {
+		if err := unix.Setuid(int(who.Uid)); err != nil {
+			return fmt.Errorf("setuid(): %w", err)
+		}
+		logf("setuid() to %d", who.Uid)
+	}
+	return nil
+}
+
+// credential is what --uid, --gid and --add-gid name; ours where they are silent.
+func credential(cfg *uwsgiopts.Config) (*syscall.Credential, error) {
+	who := &syscall.Credential{Uid: uint32(os.Geteuid()), Gid: uint32(os.Getegid())}
+	if cfg.UID != "" {
+		uid, err := lookupUser(cfg.UID)
+		if err != nil {
+			return nil, fmt.Errorf("uid: %w", err)
+		}
+		who.Uid = uint32(uid)
 	}
 	if cfg.GID != "" {
 		gid, err := lookupGroup(cfg.GID)
 		if err != nil {
-			return fmt.Errorf("gid: %w", err)
+			return nil, fmt.Errorf("gid: %w", err)
 		}
-		if err := unix.Setgroups(groups); err != nil {
-			return fmt.Errorf("setgroups(): %w", err)
-		}
-		if err := unix.Setgid(gid); err != nil {
-			return fmt.Errorf("setgid(): %w", err)
-		}
-		logf("setgid() to %d", gid)
+		who.Gid = uint32(gid)
 	}
-	if cfg.UID != "" {
-		uid, err := lookupUser(cfg.UID)
+	for _, name := range cfg.AddGIDs {
+		gid, err := lookupGroup(name)
 		if err != nil {
-			return fmt.Errorf("uid: %w", err)
+			return nil, fmt.Errorf("add-gid: %w", err)
 		}
-		if err := unix.Setuid(uid); err != nil {
-			return fmt.Errorf("setuid(): %w", err)
-		}
-		logf("setuid() to %d", uid)
+		who.Groups = append(who.Groups, uint32(gid))
 	}
-	return nil
+	return who, nil
 }
 
 // libDir is the folder lib/envoxyd that belongs to this executable.

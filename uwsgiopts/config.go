@@ -147,6 +147,7 @@ type Config struct {
 	LogFormat                                    string
 	LogFormatStrftime                            bool
 	LogMicros                                    bool
+	VHost                                        bool
 	LogXForwardedFor                             bool
 	Log4xx, Log5xx                               bool
 	LogSlow                                      time.Duration

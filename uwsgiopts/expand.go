@@ -28,7 +28,7 @@ func (p *parser) replacePlaceholders() error {
 				continue
 			}
 			x := expansion{symbol: pass.symbol, value: pass.value, parser: p, origin: e.Origin}
-			if pass.symbol == '%' && p.first[e.Name] == e {
+			if pass.symbol == '%' && p.first[e.Name] == e && !strings.ContainsRune(e.Name, ' ') {
 				x.open = []string{e.Name}
 			}
 			text, err := x.expand(e.Value)

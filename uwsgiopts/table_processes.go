@@ -61,7 +61,7 @@ func processesOptions() []Option {
 		{Names: []string{"worker-mount"}, Arg: RequiredArg, Kind: List, Doc: "as mount, in each worker instead of once"},
 		{Names: []string{"threads"}, Arg: RequiredArg, Kind: Int, Doc: "number of threads in each worker", set: number(func(c *Config) *int { return &c.Threads })},
 		{Names: []string{"thread-stacksize", "threads-stacksize", "thread-stack-size", "threads-stack-size"}, Arg: RequiredArg, Kind: Int, Doc: "size of the threads' stacks, in kilobytes"},
-		{Names: []string{"vhost"}, Kind: Flag, Doc: "choose the application by the host name"},
+		{Names: []string{"vhost"}, Kind: Flag, Doc: "put the host name before each line about a request", set: setVHost},
 		{Names: []string{"vhost-host"}, Kind: Flag, Doc: "choose the application by the Host header"},
 		{Names: []string{"vacuum"}, Kind: Flag, Doc: "remove sockets and pidfiles at the end", set: flagOn(func(c *Config) *bool { return &c.Vacuum })},
 		{Names: []string{"worker-exec"}, Arg: RequiredArg, Doc: "run this program as each worker"},

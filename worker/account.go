@@ -1,8 +1,6 @@
 package worker
 
 import (
-	"os"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -13,12 +11,8 @@ import (
 // it may be.
 func (c *core) mark() {
 	c.line.Since.Store(c.now)
+	c.line.SetRequest(c.request.addr, c.request.method, c.request.uri)
 	if limit := c.w.spec.Limits.HarakiriSeconds; limit > 0 {
-		addr := c.request.addr
-		if len(addr) == 0 && c.current.listener.http {
-			addr = append(addr, c.current.peer.RemoteAddr...)
-		}
-		c.line.SetRequest(addr, c.request.method, c.request.uri)
 		c.line.Deadline.Store(c.now + int64(limit)*int64(time.Second))
 	}
 	c.line.State.Store(shm.Busy)
@@ -58,63 +52,9 @@ func (c *core) toLog(spent int64) bool {
 	return log.On4xx && io.status/100 == 4 || log.On5xx && io.status/100 == 5 ||
 		log.SlowMillis > 0 && spent/1e6 >= log.SlowMillis ||
 		log.Big > 0 && int64(io.sent) >= log.Big ||
-		log.Zero && io.sent == 0
-}
-
-// logRequest writes uWSGI's line about a request, in one write.
-func (c *core) logRequest(spent int64) {
-	io, r := c.io, &c.request
-	b := c.logline[:0]
-	b = append(b, "[pid: "...)
-	b = strconv.AppendInt(b, int64(os.Getpid()), 10)
-	b = append(b, "|app: "...)
-	b = strconv.AppendInt(b, int64(io.app), 10)
-	b = append(b, "|req: "...)
-	if io.app < 0 {
-		b = append(b, "-1"...)
-	} else {
-		b = strconv.AppendUint(b, c.w.served.Load()+1, 10)
-	}
-	b = append(b, '/')
-	b = strconv.AppendUint(b, c.w.total(), 10)
-	b = append(b, "] "...)
-	b = append(b, r.addr...)
-	b = append(b, " ("...)
-	b = append(b, r.user...)
-	b = append(b, ") {"...)
-	b = strconv.AppendInt(b, int64(2*r.nvars), 10)
-	b = append(b, " vars in "...)
-	b = strconv.AppendInt(b, int64(r.block), 10)
-	b = append(b, " bytes} ["...)
-	b = time.Unix(0, r.start).AppendFormat(b, time.ANSIC)
-	b = append(b, "] "...)
-	b = append(b, r.method...)
-	b = append(b, ' ')
-	b = append(b, r.uri...)
-	b = append(b, " => generated "...)
-	b = strconv.AppendUint(b, io.sent, 10)
-	b = append(b, " bytes in "...)
-	if c.w.spec.Log.Micros {
-		b = strconv.AppendInt(b, spent/1e3, 10)
-		b = append(b, " micros ("...)
-	} else {
-		b = strconv.AppendInt(b, spent/1e6, 10)
-		b = append(b, " msecs ("...)
-	}
-	b = append(b, r.proto...)
-	b = append(b, ' ')
-	b = strconv.AppendUint(b, uint64(io.status), 10)
-	b = append(b, ") "...)
-	b = strconv.AppendUint(b, uint64(io.headers), 10)
-	b = append(b, " headers in "...)
-	b = strconv.AppendUint(b, uint64(io.headLen), 10)
-	b = append(b, " bytes ("...)
-	b = strconv.AppendUint(b, uint64(1+io.switches), 10)
-	b = append(b, " switches on core "...)
-	b = strconv.AppendInt(b, int64(c.index), 10)
-	b = append(b, ")\n"...)
-	c.logline = b
-	_, _ = syscall.Write(2, b) // there is no better place to say that the log is gone
+		log.Zero && io.sent == 0 ||
+		log.Sendfile && c.response.sendfile ||
+		log.IOErrors && (c.response.errno != 0 || io.bodyState != bodyWhole)
 }
 
 // total is the number of requests that all workers have served, with this one.
@@ -150,7 +90,6 @@ func (c *core) userHarakiri(seconds int) {
 	deadline := int64(0)
 	if seconds > 0 {
 		deadline = time.Now().Add(time.Duration(seconds) * time.Second).UnixNano()
-		c.line.SetRequest(c.request.addr, c.request.method, c.request.uri)
 	}
 	c.line.UserDeadline.Store(deadline)
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/shm"
+	"envoxyd/worker/requestlog"
 )
 
 // inputSize is what one read takes at most. A request that is not whole after
@@ -75,6 +76,9 @@ type core struct {
 	lastAddr     netip.Addr
 	lastAddrText string
 	logline      []byte
+	record       requestlog.Record
+	logvars      []byte // uwsgi.set_logvar's, as a block of variables
+	fileBuffer   []byte // where small files are read into
 }
 
 // response is what became of the one in hand so far.
@@ -85,6 +89,7 @@ type response struct {
 	file     *fileRest
 	errno    syscall.Errno
 	forceLog bool
+	sendfile bool // the body is a file's
 }
 
 func newCore(w *Worker, index int, io *coreIO) (*core, error) {

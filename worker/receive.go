@@ -43,6 +43,9 @@ func (c *core) parse(cn *conn, data []byte) bool {
 		c.complain(cn, err)
 		return false
 	}
+	if c.w.files != nil && c.w.files.wants(c) && c.sendStatic(cn, &p) {
+		return false
+	}
 	c.begin(cn, &p, p.body, bodyWhole)
 	return true
 }
@@ -90,9 +93,9 @@ type parser struct {
 
 // info is what the variables say about a request; the slices alias them.
 type info struct {
-	method, uri, addr, user, proto []byte
-	block, nvars                   int // the block's size, its variables
-	start                          int64
+	method, uri, path, addr, user, proto []byte
+	block, nvars                         int // the block's size, its variables
+	start                                int64
 }
 
 // preparse finds out what data, the start of a request, holds.
@@ -221,6 +224,8 @@ func (c *parser) scan(block []byte, p *parsed) error {
 			}
 		case "REQUEST_URI":
 			r.uri = value
+		case "PATH_INFO":
+			r.path = value
 		case "REMOTE_ADDR":
 			r.addr = value
 		case "REMOTE_USER":
@@ -309,6 +314,7 @@ func (c *core) begin(cn *conn, p *parsed, body []byte, state int32) {
 	}
 	c.request.start = c.now
 	c.response = response{keep: p.keep && !p.leftover}
+	c.logvars = c.logvars[:0]
 	c.current = cn
 	cn.requests++
 	c.mark()

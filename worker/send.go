@@ -101,6 +101,7 @@ func writable(fd int, patience time.Duration) bool {
 
 // sendFile sends a part of the application's file after what is in the output buffer.
 func (c *core) sendFile(file int, offset, size int64) int {
+	c.response.sendfile = true
 	if sent := c.write(nil, false); sent != writeOK {
 		return sent
 	}

@@ -245,6 +245,12 @@ func (c *core) serve(r *request) bool {
 		c.complain(cn, err)
 		return false
 	}
+	if c.w.files != nil && c.w.files.wants(c) && c.sendStatic(cn, &p) {
+		if r.body != nil {
+			r.body.free()
+		}
+		return false
+	}
 	var bytes []byte
 	if r.body != nil {
 		var err error

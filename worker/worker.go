@@ -21,9 +21,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/logdate"
 	"envoxyd/internal/shm"
 	"envoxyd/internal/workerspec"
 	"envoxyd/protocol/uwsgi"
+	"envoxyd/worker/requestlog"
 )
 
 // Exit statuses of a worker that the master knows the meaning of; uWSGI's own.
@@ -45,6 +47,10 @@ type Worker struct {
 	hostname  string
 	started   time.Time
 	events    *os.File // reports to the master
+
+	line  *requestlog.Line // how requests are logged
+	date  *logdate.Layout  // before the server's own lines; nil: none
+	files *files           // nil: none are sent without the application
 
 	ready     requestQueue  // requests that goroutines have made whole
 	receiving atomic.Int64  // requests that goroutines are making whole
@@ -92,6 +98,12 @@ func New(document []byte, id int, io []coreIO) (*Worker, error) {
 	if limit := w.spec.Limits.MaxRequests; limit > 0 {
 		w.limit = uint64(limit + int64(id-1)*w.spec.Limits.MaxRequestsDelta)
 	}
+	if err := w.prepareLog(); err != nil {
+		return nil, err
+	}
+	if w.files, err = newFiles(&w.spec); err != nil {
+		return nil, err
+	}
 	for i, socket := range w.spec.Sockets {
 		l, err := newListener(w, i, socket)
 		if err != nil {
@@ -135,6 +147,9 @@ func (w *Worker) Stop(phase int32, status int) {
 	if phase == stopping {
 		linger = min(linger, lingerOnStop)
 	}
+	if phase == reloading {
+		w.logf("Gracefully killing worker %d (pid: %d)...", w.id, os.Getpid())
+	}
 	w.drainFor.Store(time.Now().Add(linger).UnixNano())
 	w.phase.Store(phase)
 	w.report(workerspec.Event{Kind: "stopping"})
@@ -174,7 +189,9 @@ func (w *Worker) logRequestsInHand() {
 		line := w.board.Core(w.id, i)
 		if line.State.Load() == shm.Busy {
 			since := time.Unix(0, line.Since.Load())
-			w.logf("SIGUSR2: --- uWSGI worker %d core %d (pid: %d) is managing request %s since %s ---", w.id, i, os.Getpid(), line.Request(), since.Format(time.ANSIC))
+			request := line.Request()
+			uri := request[strings.LastIndexByte(request, ' ')+1:]
+			w.logf("SIGUSR2: --- uWSGI worker %d core %d (pid: %d) is managing request %s since %s ---", w.id, i, os.Getpid(), uri, since.Format(time.ANSIC))
 		}
 	}
 }
@@ -199,8 +216,11 @@ func (w *Worker) followMaster() {
 
 // logf writes one line of the server's own to the log.
 func (w *Worker) logf(format string, args ...any) {
-	line := fmt.Appendf(nil, format, args...)
-	line = append(line, '\n')
+	var line []byte
+	if w.date != nil {
+		line = append(w.date.Append(line, time.Now()), " - "...)
+	}
+	line = append(fmt.Appendf(line, format, args...), '\n')
 	_, _ = syscall.Write(2, line) // there is no better place to say that the log is gone
 }
 

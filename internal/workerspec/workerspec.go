@@ -78,17 +78,25 @@ type Limits struct {
 
 // Log is what is written about requests.
 type Log struct {
-	Requests      bool  `json:"requests"` // false: --disable-logging
-	Micros        bool  `json:"micros"`
-	ForwardedFor  bool  `json:"x_forwarded_for"`
-	On4xx         bool  `json:"on_4xx"`
-	On5xx         bool  `json:"on_5xx"`
-	Zero          bool  `json:"zero"`
-	SlowMillis    int64 `json:"slow_ms"`
-	Big           int64 `json:"big"`
-	QuietSigpipe  bool  `json:"quiet_sigpipe"`
-	QuietWrites   bool  `json:"quiet_writes"`
-	WritesAllowed bool  `json:"write_exceptions"` // false: --disable-write-exception
+	Requests      bool   `json:"requests"` // false: --disable-logging
+	Micros        bool   `json:"micros"`
+	ForwardedFor  bool   `json:"x_forwarded_for"`
+	On4xx         bool   `json:"on_4xx"`
+	On5xx         bool   `json:"on_5xx"`
+	Zero          bool   `json:"zero"`
+	SlowMillis    int64  `json:"slow_ms"`
+	Big           int64  `json:"big"`
+	Format        string `json:"format"`   // --log-format; "": uWSGI's own line
+	Strftime      bool   `json:"strftime"` // %(ftime) is as Date says
+	Date          string `json:"date"`     // --log-date: "": none, "true": as ctime, else a strftime format
+	Memory        int    `json:"memory"`   // --memory-report
+	Host          bool   `json:"host"`     // --vhost
+	Sendfile      bool   `json:"sendfile"`
+	IOErrors      bool   `json:"io_errors"`
+	Offload       bool   `json:"offload"` // files that are sent are said to be offloaded
+	QuietSigpipe  bool   `json:"quiet_sigpipe"`
+	QuietWrites   bool   `json:"quiet_writes"`
+	WritesAllowed bool   `json:"write_exceptions"` // false: --disable-write-exception
 }
 
 // Python says what to import and how to call it.
@@ -119,7 +127,15 @@ type Python struct {
 	Procname          string   `json:"procname"` // a NUL stands for the worker's number; empty: leave alone
 	Hostname          string   `json:"hostname"`
 	Pidfile           string   `json:"pidfile"`
+	User              *User    `json:"user"` // nil: stay who the zygote is
 	AutoreloadMillis  int      `json:"autoreload_ms"`
+}
+
+// User is who a worker becomes right after the fork (--master-as-root).
+type User struct {
+	UID    uint32   `json:"uid"`
+	GID    uint32   `json:"gid"`
+	Groups []uint32 `json:"groups"`
 }
 
 // Command is what the master writes to the zygote's control socket, one JSON

@@ -14,6 +14,7 @@ from . import apps, uwsgi_module, wsgi, zygote
 def main(spec, text, uwsgi, serving, number):
     python = spec["python"]
     os.close(spec["control_fd"])
+    become(python["user"])
     name_process(python["procname"].replace("\0", str(number)))
     state = uwsgi_module.state(uwsgi)
     state.worker = number
@@ -42,6 +43,14 @@ def main(spec, text, uwsgi, serving, number):
     for thread in threads:
         thread.join()
     end(spec, uwsgi, extension.status())
+
+
+def become(user):
+    """Drops the zygote's privileges, if there are any to drop."""
+    if user:
+        os.setgroups(user["groups"])
+        os.setgid(user["gid"])
+        os.setuid(user["uid"])
 
 
 def fail(spec, number, status):

@@ -1,0 +1,91 @@
+package worker
+
+import (
+	"os"
+	"syscall"
+	"unsafe"
+
+	"envoxyd/internal/logdate"
+	"envoxyd/protocol/uwsgi"
+	"envoxyd/worker/requestlog"
+)
+
+// prepareLog compiles what the options say about log lines.
+func (w *Worker) prepareLog() error {
+	log := &w.spec.Log
+	if log.Date != "" {
+		date, err := logdate.Parse(log.Date)
+		if err != nil {
+			return err
+		}
+		w.date = &date
+	}
+	line, err := requestlog.New(log.Format, log.Strftime, log.Date)
+	if err != nil {
+		return err
+	}
+	line.Micros, line.Memory, line.Host = log.Micros, log.Memory, log.Host
+	w.line = line
+	return nil
+}
+
+// logRequest writes the line about the request in hand, in one write.
+func (c *core) logRequest() {
+	io, q, r := c.io, &c.request, &c.record
+	*r = requestlog.Record{
+		PID: os.Getpid(), Worker: c.w.id, Core: c.index,
+		App: int(io.app), AppRequests: c.w.served.Load() + 1, Total: c.w.total(),
+		Addr: q.addr, User: q.user, Method: q.method, URI: q.uri, Proto: q.proto,
+		Block: unsafe.Slice((*byte)(io.vars), io.varsLen), Vars: q.nvars, Logvars: c.logvars,
+		Start: q.start, End: c.now, ContentLength: int64(io.contentLength),
+		Status: int(io.status), Headers: int(io.headers), HeadSize: int(io.headLen), Sent: int64(io.sent),
+		Modifier1: q.modifier1, Modifier2: q.modifier2,
+	}
+	if io.app >= 0 && !c.response.sendfile {
+		r.Switches = 1 + int(io.switches)
+	}
+	if c.response.sendfile {
+		r.Via = " via sendfile()"
+		if c.w.spec.Log.Offload {
+			r.Via = " via offload()"
+		}
+	}
+	if c.response.errno != 0 {
+		r.WriteErrors = 1
+	}
+	if io.bodyState != bodyWhole {
+		r.ReadErrors = 1
+	}
+	if c.w.line.Memory > 0 {
+		r.RSS, r.VSZ = memory()
+		if c.w.line.Memory > 1 {
+			r.USS, r.PSS = ownMemory()
+		}
+	}
+	c.logline = c.w.line.Append(c.logline[:0], r)
+	_, _ = syscall.Write(2, c.logline) // there is no better place to say that the log is gone
+}
+
+// maxLogvar is the largest name and value of a logvar, in bytes: what uWSGI's length fields hold.
+const maxLogvar = 255
+
+// setLogvar keeps a value for %(name) until the request has ended.
+func (c *core) setLogvar(name, value []byte) {
+	c.logvars = uwsgi.AppendVar(c.logvars, name[:min(len(name), maxLogvar)], value[:min(len(value), maxLogvar)])
+}
+
+// logvar copies a value into room; -1: there is none of that name.
+func (c *core) logvar(name, room []byte) int {
+	size := -1
+	for block := c.logvars; len(block) > 0; {
+		key, value, rest, err := uwsgi.Next(block)
+		if err != nil {
+			break
+		}
+		if string(key) == string(name) {
+			size = copy(room, value)
+		}
+		block = rest
+	}
+	return size
+}

@@ -1,0 +1,130 @@
+package requestlog
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"envoxyd/internal/logdate"
+)
+
+// ltimeLayout is the date that web servers' logs have, as a time layout.
+const ltimeLayout = "02/Jan/2006:15:04:05 -0700"
+
+// Format is a compiled --log-format.
+type Format struct{ segments []segment }
+
+// segment is a piece of plain text (write is nil), or a variable.
+type segment struct {
+	text  string
+	write func(b []byte, r *Record) []byte
+}
+
+// Compile takes a format apart at its %(name)s. A name that means nothing here
+// is a logvar. date is the form of %(ftime); nil: that of %(ltime).
+func Compile(format string, date *logdate.Layout) *Format {
+	f := &Format{}
+	for {
+		plain, rest, some := strings.Cut(format, "%(")
+		name, rest, whole := strings.Cut(rest, ")")
+		if !some || !whole {
+			f.segments = append(f.segments, segment{text: format + "\n"})
+			return f
+		}
+		if plain != "" {
+			f.segments = append(f.segments, segment{text: plain})
+		}
+		f.segments = append(f.segments, segment{write: writer(name, date)})
+		format = rest
+	}
+}
+
+// Append appends the line about r, with its newline, to b.
+func (f *Format) Append(b []byte, r *Record) []byte {
+	for i := range f.segments {
+		if s := &f.segments[i]; s.write == nil {
+			b = append(b, s.text...)
+		} else {
+			b = s.write(b, r)
+		}
+	}
+	return b
+}
+
+// texts are the variables that are the request's own words.
+var texts = map[string]func(r *Record) []byte{
+	"uri":     func(r *Record) []byte { return r.URI },
+	"method":  func(r *Record) []byte { return r.Method },
+	"user":    func(r *Record) []byte { return r.User },
+	"addr":    func(r *Record) []byte { return r.Addr },
+	"proto":   func(r *Record) []byte { return r.Proto },
+	"host":    func(r *Record) []byte { return host(r.Block) },
+	"uagent":  func(r *Record) []byte { return variable(r.Block, "HTTP_USER_AGENT") },
+	"referer": func(r *Record) []byte { return variable(r.Block, "HTTP_REFERER") },
+}
+
+var numbers = map[string]func(r *Record) int64{
+	"status":    func(r *Record) int64 { return int64(r.Status) },
+	"rsize":     func(r *Record) int64 { return r.Sent },
+	"hsize":     func(r *Record) int64 { return int64(r.HeadSize) },
+	"size":      func(r *Record) int64 { return r.Sent + int64(r.HeadSize) },
+	"cl":        func(r *Record) int64 { return r.ContentLength },
+	"vars":      func(r *Record) int64 { return int64(2 * r.Vars) },
+	"pktsize":   func(r *Record) int64 { return int64(len(r.Block)) },
+	"headers":   func(r *Record) int64 { return int64(r.Headers) },
+	"modifier1": func(r *Record) int64 { return int64(r.Modifier1) },
+	"modifier2": func(r *Record) int64 { return int64(r.Modifier2) },
+	"msecs":     func(r *Record) int64 { return (r.End - r.Start) / 1e6 },
+	"micros":    func(r *Record) int64 { return (r.End - r.Start) / 1e3 },
+	"time":      func(r *Record) int64 { return r.Start / 1e9 },
+	"epoch":     func(r *Record) int64 { return r.End / 1e9 },
+	"tmsecs":    func(r *Record) int64 { return r.Start / 1e6 },
+	"tmicros":   func(r *Record) int64 { return r.Start / 1e3 },
+	"pid":       func(r *Record) int64 { return int64(r.PID) },
+	"wid":       func(r *Record) int64 { return int64(r.Worker) },
+	"core":      func(r *Record) int64 { return int64(r.Core) },
+	"switches":  func(r *Record) int64 { return int64(r.Switches) },
+	"vsz":       func(r *Record) int64 { return r.VSZ },
+	"rss":       func(r *Record) int64 { return r.RSS },
+	"vszM":      func(r *Record) int64 { return r.VSZ >> 20 },
+	"rssM":      func(r *Record) int64 { return r.RSS >> 20 },
+	"werr":      func(r *Record) int64 { return int64(r.WriteErrors) },
+	"rerr":      func(r *Record) int64 { return int64(r.ReadErrors) },
+	"ioerr":     func(r *Record) int64 { return int64(r.WriteErrors + r.ReadErrors) },
+}
+
+// writer finds out once what a name stands for.
+func writer(name string, date *logdate.Layout) func(b []byte, r *Record) []byte {
+	if text := texts[name]; text != nil {
+		return func(b []byte, r *Record) []byte { return appendOrDash(b, text(r)) }
+	}
+	if number := numbers[name]; number != nil {
+		return func(b []byte, r *Record) []byte { return strconv.AppendInt(b, number(r), 10) }
+	}
+	if key, is := strings.CutPrefix(name, "var."); is {
+		return func(b []byte, r *Record) []byte { return appendOrDash(b, variable(r.Block, key)) }
+	}
+	switch name {
+	case "secs":
+		return func(b []byte, r *Record) []byte {
+			return strconv.AppendFloat(b, float64((r.End-r.Start)/1e3)/1e6, 'f', 6, 64)
+		}
+	case "ctime":
+		return func(b []byte, r *Record) []byte { return time.Unix(0, r.Start).AppendFormat(b, time.ANSIC) }
+	case "ftime":
+		if date != nil {
+			return func(b []byte, r *Record) []byte { return date.Append(b, time.Unix(0, r.Start)) }
+		}
+		fallthrough
+	case "ltime":
+		return func(b []byte, r *Record) []byte { return time.Unix(0, r.Start).AppendFormat(b, ltimeLayout) }
+	}
+	return func(b []byte, r *Record) []byte { return appendOrDash(b, variable(r.Logvars, name)) }
+}
+
+func appendOrDash(b, text []byte) []byte {
+	if len(text) == 0 {
+		return append(b, '-')
+	}
+	return appendText(b, text)
+}
