@@ -37,5 +37,5 @@ def server(request):
     report = getattr(request.node, "report_call", None)
     for one in started:
         if report is not None and report.failed:
-            print(f"--- {' '.join(one.argv)}\n{one.log()[-20000:]}")
+            print(f"--- {' '.join(one.argv)}\n{one.log()[-6000:]}")
         one.close()

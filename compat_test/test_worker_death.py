@@ -23,7 +23,7 @@ def test_twenty_killed_workers_under_load(server, transport):
     served_by = dict(line.split() for line in (running.dir / "entered").read_text().splitlines())
     strangers = [request for request in load.failures() if int(served_by.get(str(request.number), killed[0])) not in killed]
     assert strangers == []
-    assert len(load.failures()) <= 2 * len(killed), load.failures()
+    assert len(load.failures()) <= 3 * len(killed), "every client lost a request with every worker"
     assert len(set(map(int, load.texts)) - set(killed)) >= 1
 
 

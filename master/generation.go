@@ -248,6 +248,20 @@ func (g *generation) drain(sig syscall.Signal) {
 	}
 }
 
+// abandon ends a generation that has not taken over. Workers that are ready may
+// have requests in hand and finish them; the rest need not be waited for.
+func (g *generation) abandon() {
+	g.drain(syscall.SIGTERM)
+	if !g.loaded {
+		g.zygote.kill()
+	}
+	for _, w := range g.workers {
+		if w.process != nil && !w.ready {
+			_ = w.process.Kill() // it may have ended: exited will hear of it
+		}
+	}
+}
+
 // kill ends the generation without waiting for anything.
 func (g *generation) kill() {
 	g.draining, g.killed = true, true

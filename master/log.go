@@ -4,26 +4,47 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/logdate"
 	"envoxyd/uwsgiopts"
 )
 
+// datePrefix is put before each line of ours (--log-date); nil: nothing is. Like
+// descriptor 2, it is the whole process's.
+var datePrefix atomic.Pointer[logdate.Layout]
+
 // logf writes one line to the log, which is descriptor 2 in every process of ours.
 func logf(format string, args ...any) {
-	line := fmt.Appendf(nil, format, args...)
+	var line []byte
+	if date := datePrefix.Load(); date != nil {
+		line = append(date.Append(line, time.Now()), " - "...)
+	}
+	line = fmt.Appendf(line, format, args...)
 	_, _ = os.Stderr.Write(append(line, '\n')) // there is no better place to say that the log is gone
 }
 
 // logDated writes a line with the time in front, as uWSGI does for what operators look up.
 func logDated(format string, args ...any) {
-	logf("%s - %s", time.Now().Format(time.ANSIC), fmt.Sprintf(format, args...))
+	if datePrefix.Load() == nil {
+		format = time.Now().Format(time.ANSIC) + " - " + format // ctime's form has no percent sign
+	}
+	logf(format, args...)
 }
 
-// openLog puts the file of --logto or --logto2 in the place of stdout and stderr.
+// openLog puts the file of --logto or --logto2 in the place of stdout and stderr,
+// and makes each line begin as --log-date says.
 func openLog(cfg *uwsgiopts.Config) error {
+	if cfg.LogDate != "" {
+		date, err := logdate.Parse(cfg.LogDate)
+		if err != nil {
+			return err
+		}
+		datePrefix.Store(&date)
+	}
 	name, base := cfg.Logto, cfg.StartDir
 	if name == "" {
 		name = cfg.Logto2

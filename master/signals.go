@@ -81,7 +81,7 @@ func (m *master) stop() {
 	m.watchdog.stop()
 	logf("SIGINT/SIGTERM received...killing workers...")
 	if m.next != nil {
-		m.next.kill()
+		m.next.abandon()
 		m.retire(m.next)
 		m.next = nil
 	}

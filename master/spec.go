@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,13 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 		spec.MasterPID = os.Getpid()
 	}
 	var err error
+	if cfg.MasterAsRoot && os.Geteuid() == 0 && (cfg.UID != "" || cfg.GID != "") {
+		who, err := credential(cfg)
+		if err != nil {
+			return nil, err
+		}
+		spec.Python.User = &workerspec.User{UID: who.Uid, GID: who.Gid, Groups: append([]uint32{}, who.Groups...)}
+	}
 	if spec.Static, err = staticSpec(cfg); err != nil {
 		return nil, err
 	}
@@ -55,7 +63,7 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 
 // loadService reads envoxy.json where there is one.
 func (m *master) loadService(cfg *uwsgiopts.Config) (json.RawMessage, error) {
-	if cfg.Conf == "" {
+	if cfg.Conf == "" || !cfg.Profile && !namesBuiltinApp(cfg) { // under uwsgi's name conf is anybody's word
 		return nil, nil
 	}
 	service, err := modules.Load(absolute(workDir(cfg), cfg.Conf), os.Environ(), confOverrides(cfg)...)
@@ -68,6 +76,10 @@ func (m *master) loadService(cfg *uwsgiopts.Config) (json.RawMessage, error) {
 	m.watchdog.stop()
 	m.watchdog = newWatchdog(service)
 	return service.Document, nil
+}
+
+func namesBuiltinApp(cfg *uwsgiopts.Config) bool {
+	return slices.Contains(cfg.Modules, "run:app") || slices.Contains(cfg.Modules, "envoxyd.run:app")
 }
 
 // confOverrides are the --set conf.KEY=VALUE of the command line.

@@ -1,9 +1,11 @@
 package master
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -13,6 +15,9 @@ import (
 
 // upgradeTimeout is how long a new executable may take to serve.
 const upgradeTimeout = time.Minute
+
+// parentTime is how long an upgrade waits for the end of the previous one.
+const parentTime = 2 * time.Minute
 
 // socketsFile is the name under which one descriptor is passed to the new
 // executable: a socket that holds the listening sockets as messages.
@@ -122,6 +127,24 @@ func (u *upgrader) Ready() error {
 	return nil
 }
 
+// afterParent waits for the master before us, which may still be finishing requests:
+// there is never a chain of three.
+func (u *upgrader) afterParent(do func() error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), parentTime)
+	defer cancel()
+	if err := u.WaitForParent(ctx); err != nil {
+		return fmt.Errorf("the previous master has not gone: %w", err)
+	}
+	for range 100 { // tableflip itself may hear of it a moment later
+		err := do()
+		if err == nil || !strings.Contains(err.Error(), "parent hasn't exited") {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return do()
+}
+
 // upgrade starts the executable at our path beside us. When it serves, we go.
 func (m *master) upgrade() {
 	switch {
@@ -149,7 +172,7 @@ func (m *master) upgrade() {
 	logf("upgrade: starting %s", m.upgrader.path)
 	m.upgrader.busy = true
 	go func() { // ends by tableflip's timeout
-		err := m.upgrader.Upgrade()
+		err := m.upgrader.afterParent(m.upgrader.Upgrade)
 		m.post(func(m *master) { m.upgradeDone(err) })
 	}()
 }

@@ -151,9 +151,6 @@ func specFile(spec *workerspec.Spec) (*os.File, error) {
 // environment is ours, less what is between masters, plus what uWSGI adds.
 func (g *generation) environment() []string {
 	drop := map[string]bool{daemonVariable: true, readyVariable: true, "LISTEN_FDS": true, "LISTEN_PID": true, "LISTEN_FDNAMES": true}
-	for _, name := range g.cfg.Unenv {
-		drop[name] = true
-	}
 	var env []string
 	for _, pair := range os.Environ() {
 		name, _, _ := strings.Cut(pair, "=")
@@ -162,13 +159,7 @@ func (g *generation) environment() []string {
 		}
 	}
 	env = append(env, fmt.Sprintf("UWSGI_RELOADS=%d", g.number), "UWSGI_ORIGINAL_PROC_NAME="+os.Args[0])
-	for _, pair := range g.cfg.Env {
-		if !strings.Contains(pair, "=") {
-			pair += "="
-		}
-		env = append(env, pair)
-	}
-	return env
+	return g.cfg.Environ(env)
 }
 
 // findPython chooses the interpreter: --home's, $VIRTUAL_ENV's, the one beside

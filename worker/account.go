@@ -38,8 +38,11 @@ func (c *core) account() {
 	if c.response.errno != 0 {
 		line.WriteErrors.Store(line.WriteErrors.Load() + 1)
 	}
+	if io.bodyState != bodyWhole {
+		line.ReadErrors.Store(line.ReadErrors.Load() + 1)
+	}
 	if c.toLog(spent) {
-		c.logRequest(spent)
+		c.logRequest()
 	}
 }
 

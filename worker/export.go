@@ -94,6 +94,23 @@ func envoxyd_log_this(core C.int) {
 	the.cores[core].response.forceLog = true
 }
 
+//export envoxyd_set_logvar
+func envoxyd_set_logvar(core C.int, name *C.char, nameSize C.size_t, value *C.char, size C.size_t) {
+	defer guard()
+	the.cores[core].setLogvar(cBytes(name, nameSize), cBytes(value, size))
+}
+
+//export envoxyd_get_logvar
+func envoxyd_get_logvar(core C.int, name *C.char, nameSize C.size_t, room *C.char, size C.size_t) C.int {
+	defer guard()
+	return C.int(the.cores[core].logvar(cBytes(name, nameSize), cBytes(room, size)))
+}
+
+// cBytes is C's memory as a slice, for the time of the call.
+func cBytes(start *C.char, size C.size_t) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(start)), int(size))
+}
+
 //export envoxyd_wakeup_fd
 func envoxyd_wakeup_fd() C.int {
 	defer guard()

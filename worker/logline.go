@@ -34,7 +34,7 @@ func (c *core) logRequest() {
 	io, q, r := c.io, &c.request, &c.record
 	*r = requestlog.Record{
 		PID: os.Getpid(), Worker: c.w.id, Core: c.index,
-		App: int(io.app), AppRequests: c.w.served.Load() + 1, Total: c.w.total(),
+		App: int(io.app), AppRequests: c.w.served.Load() + 1 - c.w.unasked.Load(), Total: c.w.total(),
 		Addr: q.addr, User: q.user, Method: q.method, URI: q.uri, Proto: q.proto,
 		Block: unsafe.Slice((*byte)(io.vars), io.varsLen), Vars: q.nvars, Logvars: c.logvars,
 		Start: q.start, End: c.now, ContentLength: int64(io.contentLength),
@@ -57,9 +57,9 @@ func (c *core) logRequest() {
 		r.ReadErrors = 1
 	}
 	if c.w.line.Memory > 0 {
-		r.RSS, r.VSZ = memory()
+		r.RSS, r.VSZ = usage()
 		if c.w.line.Memory > 1 {
-			r.USS, r.PSS = ownMemory()
+			r.USS, r.PSS = ownUsage()
 		}
 	}
 	c.logline = c.w.line.Append(c.logline[:0], r)

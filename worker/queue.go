@@ -15,8 +15,7 @@ type request struct {
 	conn   *conn
 	parsed parsed
 	body   *body
-	state  int32 // bodyWhole …
-	idle   bool  // no request: the connection was answered and lives on
+	idle   bool // no request: the connection was answered and lives on
 }
 
 // requestQueue hands requests to whichever core is free first. Its descriptor

@@ -46,7 +46,7 @@ func (c *core) parse(cn *conn, data []byte) bool {
 	if c.w.files != nil && c.w.files.wants(c) && c.sendStatic(cn, &p) {
 		return false
 	}
-	c.begin(cn, &p, p.body, bodyWhole)
+	c.begin(cn, &p, p.body)
 	return true
 }
 
@@ -64,6 +64,10 @@ type parsed struct {
 	leftover bool // there is more behind the request
 	answer   []byte
 	err      error
+
+	modifier1, modifier2 byte   // of a uwsgi packet
+	fastcgi              uint16 // the request's number; 0: it is none of FastCGI's
+	state                int32  // of the body: bodyWhole …
 }
 
 // errTooLong is a head over the buffer size.
@@ -94,14 +98,20 @@ type parser struct {
 // info is what the variables say about a request; the slices alias them.
 type info struct {
 	method, uri, path, addr, user, proto []byte
-	block, nvars                         int // the block's size, its variables
+	nvars                                int
+	modifier1, modifier2                 byte
 	start                                int64
 }
 
 // preparse finds out what data, the start of a request, holds.
 func (c *parser) preparse(l *listener, peer *http.Peer, data []byte) (p parsed) {
-	if l.http {
+	switch {
+	case l.http:
 		return c.preparseHTTP(l, peer, data)
+	case l.scgi:
+		return c.preparseSCGI(data)
+	case l.fastcgi:
+		return p // it comes in pieces, which receiveFastCGI puts together
 	}
 	limit := c.w.spec.Limits.BufferSize
 	if len(data) < uwsgi.HeaderSize {
@@ -125,6 +135,7 @@ func (c *parser) preparse(l *listener, peer *http.Peer, data []byte) (p parsed) 
 		p.err = errModifier(header.Modifier1)
 		return p
 	}
+	p.modifier1, p.modifier2 = header.Modifier1, header.Modifier2
 	p.vars = data[uwsgi.HeaderSize:p.headSize]
 	if len(p.vars) == 0 {
 		p.err = errEmpty
@@ -135,10 +146,23 @@ func (c *parser) preparse(l *listener, peer *http.Peer, data []byte) (p parsed) 
 		return p
 	}
 	rest := data[p.headSize:]
+	if l.puwsgi {
+		p.withoutBody(len(rest))
+		return p
+	}
 	if int64(len(rest)) >= p.length {
 		p.whole, p.body = true, rest[:p.length]
 	}
 	return p
+}
+
+// withoutBody ends the packet here: persistent uwsgi has no place for bodies.
+// An application that reads one that was announced gets an error.
+func (p *parsed) withoutBody(following int) {
+	p.whole, p.keep, p.leftover = true, true, following > 0
+	if p.length > 0 {
+		p.state = bodyClosed
+	}
 }
 
 func (c *parser) preparseHTTP(l *listener, peer *http.Peer, data []byte) (p parsed) {
@@ -203,7 +227,7 @@ func (c *parser) preparseHTTP(l *listener, peer *http.Peer, data []byte) (p pars
 
 // scan checks the block and notes what it says about the request.
 func (c *parser) scan(block []byte, p *parsed) error {
-	r := info{block: len(block)}
+	r := info{}
 	p.length = 0
 	for rest := block; len(rest) > 0; {
 		key, value, more, err := uwsgi.Next(rest)
@@ -290,12 +314,12 @@ func (w *Worker) admit(length int64) error {
 
 // begin makes the request the current one. Its variables and body are in memory
 // that stays as it is until finish.
-func (c *core) begin(cn *conn, p *parsed, body []byte, state int32) {
+func (c *core) begin(cn *conn, p *parsed, body []byte) {
 	c.now = time.Now().UnixNano()
 	io := c.io
 	io.vars = unsafe.Pointer(&p.vars[0])
 	io.varsLen = uint32(len(p.vars))
-	io.body, io.bodyLen, io.bodyState = nil, uint64(len(body)), state
+	io.body, io.bodyLen, io.bodyState = nil, uint64(len(body)), p.state
 	if len(body) > 0 {
 		io.body = unsafe.Pointer(&body[0])
 	}
@@ -312,8 +336,8 @@ func (c *core) begin(cn *conn, p *parsed, body []byte, state int32) {
 	if c.w.spec.Limits.PostBuffering > 0 {
 		io.flags |= reqSeekable
 	}
-	c.request.start = c.now
-	c.response = response{keep: p.keep && !p.leftover}
+	c.request.start, c.request.modifier1, c.request.modifier2 = c.now, p.modifier1, p.modifier2
+	c.response = response{keep: p.keep && !p.leftover, fastcgi: p.fastcgi}
 	c.logvars = c.logvars[:0]
 	c.current = cn
 	cn.requests++

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/transports/fastcgi"
 	"envoxyd/transports/http"
 )
 
@@ -19,6 +20,7 @@ const briefly = time.Millisecond
 type fileRest struct {
 	file         *os.File
 	offset, size int64
+	fastcgi      uint16 // as response.fastcgi
 }
 
 // write sends what is in the output buffer, then data. The application is on
@@ -30,6 +32,14 @@ func (c *core) write(data []byte, last bool) int {
 }
 
 func (c *core) sendPair(out, data []byte, last bool) int {
+	if id := c.response.fastcgi; id != 0 {
+		c.records = fastcgi.AppendStdout(fastcgi.AppendStdout(c.records[:0], id, out), id, data)
+		out, data = c.records, nil
+	}
+	return c.sendRaw(out, data, last)
+}
+
+func (c *core) sendRaw(out, data []byte, last bool) int {
 	fd := c.current.fd
 	patience := c.current.listener.timeout
 	if last {
@@ -105,7 +115,7 @@ func (c *core) sendFile(file int, offset, size int64) int {
 	if sent := c.write(nil, false); sent != writeOK {
 		return sent
 	}
-	for size > 0 {
+	for size > 0 && c.response.fastcgi == 0 {
 		n, err := unix.Sendfile(c.current.fd, file, &offset, int(min(size, 1<<30)))
 		switch {
 		case n > 0:
@@ -118,18 +128,26 @@ func (c *core) sendFile(file int, offset, size int64) int {
 			if writable(c.current.fd, briefly) {
 				continue
 			}
-			copied, err := duplicate(file)
-			if err != nil {
-				c.w.logf("sendfile: %v", err)
-				return writeGone
-			}
-			c.response.file = &fileRest{copied, offset, size}
-			return writeOK
+			return c.leaveFile(file, offset, size)
 		default:
 			c.response.errno, _ = err.(syscall.Errno)
 			return writeGone
 		}
 	}
+	if size > 0 {
+		return c.leaveFile(file, offset, size)
+	}
+	return writeOK
+}
+
+// leaveFile has a goroutine send the part of the file once the application is done with the request.
+func (c *core) leaveFile(file int, offset, size int64) int {
+	copied, err := duplicate(file)
+	if err != nil {
+		c.w.logf("sendfile: %v", err)
+		return writeGone
+	}
+	c.response.file = &fileRest{copied, offset, size, c.response.fastcgi}
 	return writeOK
 }
 
@@ -147,6 +165,9 @@ func (c *core) finish() {
 		if c.write(nil, true) != writeOK {
 			io.result |= resBroken
 		}
+	}
+	if r.fastcgi != 0 && io.result&(resFailed|resBroken) == 0 {
+		c.endFastCGI()
 	}
 	if r.errno != 0 {
 		c.logWriteError(r.errno)
@@ -206,6 +227,9 @@ func (w *Worker) sendRest(cn *conn, rest []byte, file *fileRest) error {
 	}
 	if file == nil {
 		return nil
+	}
+	if file.fastcgi != 0 {
+		return sendFileRecords(stream, file, cn.listener.timeout)
 	}
 	return sendFileRest(stream, file, cn.listener.timeout)
 }

@@ -230,6 +230,39 @@ static PyObject *shim_log_this(PyObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+/* set_logvar(name, value): for %(name) in the request's log line. */
+static PyObject *shim_set_logvar(PyObject *self, PyObject *args)
+{
+    const char *name, *value;
+    Py_ssize_t name_len, size;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "s#s#", &name, &name_len, &value, &size))
+        return NULL;
+    core_t *core = in_request();
+    if (!core)
+        return NULL;
+    envoxyd_set_logvar(core->index, (char *)name, (size_t)name_len, (char *)value, (size_t)size);
+    Py_RETURN_NONE;
+}
+
+/* get_logvar(name) -> its value as bytes, or None. */
+static PyObject *shim_get_logvar(PyObject *self, PyObject *args)
+{
+    const char *name;
+    char value[256];
+    Py_ssize_t name_len;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "s#", &name, &name_len))
+        return NULL;
+    core_t *core = in_request();
+    if (!core)
+        return NULL;
+    int size = envoxyd_get_logvar(core->index, (char *)name, (size_t)name_len, value, sizeof value);
+    if (size < 0)
+        Py_RETURN_NONE;
+    return PyBytes_FromStringAndSize(value, size);
+}
+
 /* alternate_stacks(): Python before 3.10 installs handlers without SA_ONSTACK;
  * on a Go thread's small stack they would end the process. */
 static PyObject *shim_alternate_stacks(PyObject *self, PyObject *unused)
@@ -269,6 +302,8 @@ static PyMethodDef methods[] = {
     {"disconnect", shim_disconnect, METH_NOARGS, NULL},
     {"user_harakiri", shim_user_harakiri, METH_VARARGS, NULL},
     {"set_app", shim_set_app, METH_VARARGS, NULL},
+    {"set_logvar", shim_set_logvar, METH_VARARGS, NULL},
+    {"get_logvar", shim_get_logvar, METH_VARARGS, NULL},
     {"log_this_request", shim_log_this, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -54,6 +54,9 @@ func (w *Worker) receiveRest(cn *conn, data []byte) *request {
 	defer stream.Close()
 	in := &input{stream: stream, timeout: cn.listener.timeout, until: time.Now().Add(headTime)}
 
+	if cn.listener.fastcgi {
+		return w.receiveFastCGI(in, p, cn, data)
+	}
 	var head parsed
 	for {
 		head = p.preparse(cn.listener, &cn.peer, data)
@@ -86,6 +89,9 @@ func (w *Worker) receiveRest(cn *conn, data []byte) *request {
 			return w.turnAway(cn, errPost)
 		}
 		_, _ = syscall.Write(cn.fd, []byte("HTTP/1.1 100 Continue\r\n\r\n"))
+	}
+	if cn.listener.puwsgi {
+		return r
 	}
 	if head.chunked {
 		return w.receiveChunks(in, r, data[head.headSize:])
@@ -125,15 +131,15 @@ func (w *Worker) receiveBody(in *input, r *request, start []byte) *request {
 		return r
 	}
 	r.parsed.keep = false
-	r.state = bodyClosed
+	r.parsed.state = bodyClosed
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		r.state = bodyTimeout
+		r.parsed.state = bodyTimeout
 	} else if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
 		w.logf("%v", err)
 	}
 	if w.spec.Limits.PostBuffering > 0 {
 		verb := "Error"
-		if r.state == bodyTimeout {
+		if r.parsed.state == bodyTimeout {
 			verb = "Timeout"
 		}
 		w.logf("[uwsgi-body-read] %s reading %d bytes. Content-Length: %d consumed: %d left: %d message: the body was cut off",
@@ -261,7 +267,7 @@ func (c *core) serve(r *request) bool {
 			return false
 		}
 	}
-	c.begin(cn, &p, bytes, r.state)
+	c.begin(cn, &p, bytes)
 	c.response.body = r.body
 	return true
 }

@@ -3,6 +3,7 @@ package worker
 import (
 	"encoding/json"
 	"errors"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -58,6 +59,7 @@ func (w *Worker) runWatch() {
 			quiet = 0
 		}
 		nap(tickTime)
+		runtime.Gosched() // see core.pause
 		quiet++
 		now := time.Now().UnixNano()
 		for _, c := range w.cores {

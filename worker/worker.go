@@ -56,6 +56,7 @@ type Worker struct {
 	receiving atomic.Int64  // requests that goroutines are making whole
 	sending   atomic.Int64  // responses that goroutines are sending
 	served    atomic.Uint64 // requests of this process
+	unasked   atomic.Uint64 // those of them that the application was not asked for
 
 	phase    atomic.Int32 // serving, reloading or stopping
 	drainFor atomic.Int64 // unix nanoseconds: when idle connections are dropped
@@ -80,8 +81,8 @@ func New(document []byte, id int, io []coreIO) (*Worker, error) {
 	if err := json.Unmarshal(document, &w.spec); err != nil {
 		return nil, fmt.Errorf("worker specification: %w", err)
 	}
-	runtime.GOMAXPROCS(min(len(io)+1, runtime.NumCPU()))
-	signal.Ignore(syscall.SIGPIPE) // Go would end the process on EPIPE at descriptors 1 and 2
+	runtime.GOMAXPROCS(len(io) + 2) // the cores, the watch's naps, and one for all goroutines
+	signal.Ignore(syscall.SIGPIPE)  // Go would end the process on EPIPE at descriptors 1 and 2
 	board, err := shm.OpenBoard(w.spec.ScoreboardFD, len(io))
 	if err != nil {
 		return nil, err
@@ -298,6 +299,9 @@ type listener struct {
 	unix      bool
 	inet      bool // TCP_NODELAY is worth setting
 	status    bool // "Status:" instead of a status line
+	fastcgi   bool
+	scgi      bool
+	puwsgi    bool // uwsgi with several packets on a connection
 	idle      time.Duration
 	timeout   time.Duration // of each read and write
 	port      string
@@ -311,6 +315,12 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 	l.idle = l.timeout
 	switch socket.Protocol {
 	case "uwsgi":
+	case "puwsgi":
+		l.puwsgi = true
+	case "fastcgi", "fastcgi-nph":
+		l.fastcgi, l.status = true, socket.Protocol == "fastcgi"
+	case "scgi", "scgi-nph":
+		l.scgi, l.status = true, socket.Protocol == "scgi"
 	case "http", "http11":
 		l.http, l.keepalive = true, true
 	case "http-router":

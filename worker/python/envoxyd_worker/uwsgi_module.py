@@ -242,11 +242,17 @@ def request(mine):
     def log_this_request():
         mine.request("log_this_request")
 
+    def set_logvar(name, value):
+        mine.request("set_logvar", name, value)
+
+    def get_logvar(name):
+        return mine.request("get_logvar", name)
+
     def cl():
         text = re.match(r"\d*", mine.request("environ").get("CONTENT_LENGTH", "")).group()
         return int(text or 0)
 
-    return [request_id, connection_fd, disconnect, set_user_harakiri, log_this_request, cl]
+    return [request_id, connection_fd, disconnect, set_user_harakiri, log_this_request, set_logvar, get_logvar, cl]
 
 
 def master(mine):

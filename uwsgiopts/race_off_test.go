@@ -1,0 +1,6 @@
+//go:build !race
+
+package uwsgiopts
+
+// slowdown is what the race detector costs, generously.
+const slowdown = 1
