@@ -44,6 +44,32 @@ def by_fork_and_term():
     os.kill(pid, signal.SIGTERM)
     return "done" if os.waitpid(pid, 0)[1] == signal.SIGTERM else "wrong status"
 
+def by_fork_with_handlers():
+    before = signal.signal(signal.SIGTERM, lambda *_: os._exit(6))
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reader)
+        os.write(writer, b"ready")
+        while True:
+            signal.pause()
+    signal.signal(signal.SIGTERM, before)
+    os.read(reader, 5)
+    os.kill(pid, signal.SIGTERM)
+    return "done" if os.waitpid(pid, 0)[1] >> 8 == 6 else "wrong status"
+
+def by_fork_and_broken_pipe():
+    reader, writer = os.pipe()
+    os.close(reader)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.write(writer, b"nobody listens")
+        except BrokenPipeError:
+            os._exit(7)
+    os.close(writer)
+    return "done" if os.waitpid(pid, 0)[1] >> 8 == 7 else "wrong status"
+
 def by_multiprocessing():
     with multiprocessing.get_context("fork").Pool(2) as pool:
         return "done" if pool.map(abs, [-1, -2, -3]) == [1, 2, 3] else "wrong result"
@@ -71,7 +97,8 @@ def application(environ, start_response):
     return [globals()["by_" + environ["PATH_INFO"][1:]]().encode()]
 """
 
-WAYS = ["subprocess", "python_subprocess", "system", "fork", "fork_and_exit", "fork_and_term", "multiprocessing", "thread", "signal"]
+WAYS = ["subprocess", "python_subprocess", "system", "fork", "fork_and_exit", "fork_and_term", "fork_with_handlers", "fork_and_broken_pipe",
+        "multiprocessing", "thread", "signal"]
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -10,9 +10,8 @@ import (
 	"envoxyd/uwsgiopts"
 )
 
-// mercyOnStop bounds what a stop waits for requests when no mercy is configured:
-// shorter than what systemd (90 s) waits before it kills everything.
-const mercyOnStop = 60 * time.Second
+// defaultMercy is uWSGI's; systemd kills everything after 90 s.
+const defaultMercy = 60 * time.Second
 
 // generation is one zygote and the workers that it forked: one version of the
 // configuration and the code.
@@ -234,11 +233,7 @@ func (g *generation) respawn(w *worker) {
 // they have and leave. HUP waits for idle connections' next requests, TERM does not.
 func (g *generation) drain(sig syscall.Signal) {
 	g.draining = true
-	mercy := g.cfg.WorkerReloadMercy
-	if mercy <= 0 {
-		mercy = mercyOnStop
-	}
-	g.mercy = time.Now().Add(mercy)
+	g.mercy = time.Now().Add(mercy(g.cfg))
 	g.zygote.dismiss()
 	for _, w := range g.workers {
 		if w.process == nil {
@@ -246,6 +241,18 @@ func (g *generation) drain(sig syscall.Signal) {
 		}
 		_ = w.process.Signal(sig) // it may have ended: exited will hear of it
 	}
+}
+
+// mercy is how long requests are waited for: --worker-reload-mercy, else what
+// people set in its place, --reload-mercy.
+func mercy(cfg *uwsgiopts.Config) time.Duration {
+	switch {
+	case cfg.ReloadMercy > 0 && cfg.WorkerReloadMercy == defaultMercy:
+		return cfg.ReloadMercy
+	case cfg.WorkerReloadMercy > 0:
+		return cfg.WorkerReloadMercy
+	}
+	return defaultMercy
 }
 
 // abandon ends a generation that has not taken over. Workers that are ready may

@@ -132,6 +132,7 @@ func pythonSpec(cfg *uwsgiopts.Config) workerspec.Python {
 		Strict: cfg.WSGIStrict, AcceptBuffer: cfg.AcceptBuffer, ManageChunked: cfg.ManageChunked,
 		NoFileWrapper: cfg.DisableFileWrap, SkipAtexit: cfg.SkipAtexit, AddHeaders: cfg.AddHeaders, DelHeaders: cfg.DelHeaders,
 		ReloadOnException: cfg.ReloadOnException, Procname: workerName(cfg), Hostname: hostname, Pidfile: cfg.Pidfile,
+		AutoreloadMillis: int(cfg.PyAutoreload / time.Millisecond),
 	}
 }
 

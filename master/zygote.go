@@ -53,7 +53,11 @@ func (g *generation) startZygote() (*zygote, error) {
 		return nil, err
 	}
 	defer document.Close()
-	argv := []string{python, filepath.Join(lib, "python", "main.py"), fmt.Sprint(firstFD)}
+	argv := []string{python}
+	if g.cfg.Optimize > 0 {
+		argv = append(argv, "-"+strings.Repeat("O", min(g.cfg.Optimize, 2)))
+	}
+	argv = append(argv, filepath.Join(lib, "python", "main.py"), fmt.Sprint(firstFD))
 	pid, _, err := syscall.StartProcess(python, argv, &syscall.ProcAttr{
 		Dir:   workDir(g.cfg),
 		Env:   g.environment(),

@@ -39,21 +39,16 @@ type Config struct {
 	Umask         int // -1: not given
 	ReusePort     bool
 	Freebind      bool
-	TCPNoDelay    bool
 	SoKeepalive   bool
 	SoSndbuf      int
 	SoRcvbuf      int
 
-	HTTPKeepalive     time.Duration // idle time on --http connections; 0: close after each response
-	HTTPAutoChunked   bool
-	HTTPTimeout       time.Duration
-	HTTPVars          []string // KEY=VALUE added to each request of --http
-	HTTPManageExpect  int64    // -1: off, 0: on, >0: largest body that is let in
-	HTTPChunkedInput  bool
-	HTTPRawBody       bool
-	HTTPModifier1     int
-	ChunkedInputLimit int64
-	ProxyProtocol     bool // --enable-proxy-protocol
+	HTTPKeepalive    time.Duration // idle time on --http connections; 0: close after each response
+	HTTPAutoChunked  bool
+	HTTPTimeout      time.Duration
+	HTTPVars         []string // KEY=VALUE added to each request of --http
+	HTTPManageExpect int64    // -1: off, 0: on, >0: largest body that is let in
+	ProxyProtocol    bool     // --enable-proxy-protocol
 
 	Master         bool
 	Processes      int
@@ -61,35 +56,29 @@ type Config struct {
 	LazyApps       bool
 	Lazy           bool
 	NeedApp        bool
-	Cheap          bool
 	DieOnTerm      bool
 	Vacuum         bool
-	NoOrphans      bool
 	ExitOnReload   bool
-	Reaper         bool
 	Procname       string
 	ProcnameMaster string
 	ProcnamePrefix string // already with its blank for --procname-prefix-spaced
 	ProcnameAppend string
 	AutoProcname   bool
 
-	Harakiri                time.Duration
-	HarakiriVerbose         bool
-	HarakiriGracefulTimeout time.Duration
-	HarakiriGracefulSignal  int
-	WorkerReloadMercy       time.Duration // default 60s
-	ReloadMercy             time.Duration // 0: not given
-	MaxRequests             int64
-	MaxRequestsDelta        int64
-	MinWorkerLifetime       time.Duration // default 10s
-	MaxWorkerLifetime       time.Duration
-	MaxWorkerLifetimeDelta  time.Duration
-	ReloadOnRSS             int64 // bytes
-	ReloadOnAS              int64 // bytes
-	ReloadOnException       bool
-	ForkbombDelay           time.Duration
-	TouchReload             []string
-	PyAutoreload            time.Duration
+	Harakiri               time.Duration
+	HarakiriVerbose        bool
+	WorkerReloadMercy      time.Duration // default 60s
+	ReloadMercy            time.Duration // 0: not given
+	MaxRequests            int64
+	MaxRequestsDelta       int64
+	MinWorkerLifetime      time.Duration // default 10s
+	MaxWorkerLifetime      time.Duration
+	MaxWorkerLifetimeDelta time.Duration
+	ReloadOnRSS            int64 // bytes
+	ReloadOnAS             int64 // bytes
+	ReloadOnException      bool
+	TouchReload            []string
+	PyAutoreload           time.Duration
 
 	// Python and the application.
 	Modules          []string // --module/-w/--wsgi, the last one counts
@@ -99,7 +88,6 @@ type Config struct {
 	Mounts           []string // "/path=app" as written
 	ManageScriptName bool
 	NoDefaultApp     bool
-	SingleInterp     bool
 	Home             string // --virtualenv, --home
 	Pythonpath       []string
 	PyArgv           string
@@ -110,17 +98,13 @@ type Config struct {
 	Imports          []string // --import: after the app, in each worker
 	SharedImports    []string // --shared-import: once, before the fork
 	EarlyImports     []string
-	PyRun            []string
-	PyTracebacker    string
 	Optimize         int
 	CatchExceptions  bool
-	WSGIEnvBehaviour string
 	WSGIStrict       bool
 	AcceptBuffer     bool // --wsgi-accept-buffer(s)
 	ManageChunked    bool // --wsgi-manage-chunked-input
 	DisableFileWrap  bool
 	SkipAtexit       bool
-	SkipAtexitTear   bool
 	AddHeaders       []string
 	DelHeaders       []string
 
@@ -129,19 +113,14 @@ type Config struct {
 	IgnoreSigpipe         bool
 	IgnoreWriteErrors     bool
 	DisableWriteException bool
-	WriteErrorsExceptOnly bool
-	WriteErrorsTolerance  int64
 
-	UID, GID      string
-	AddGIDs       []string
-	DropAfterInit bool
-	DropAfterApps bool
-	MasterAsRoot  bool
+	UID, GID     string
+	AddGIDs      []string
+	MasterAsRoot bool
 
 	Pidfile, Pidfile2, SafePidfile, SafePidfile2 string
 	Daemonize, Daemonize2                        string
 	Logto, Logto2                                string
-	LogMaster                                    bool
 	LogDate                                      string // "": off, "true": ctime, else a strftime format
 	DisableLogging                               bool
 	LogFormat                                    string

@@ -11,7 +11,6 @@ func defaults() *Config {
 		SocketTimeout:     4 * time.Second,
 		HTTPTimeout:       60 * time.Second,
 		HTTPManageExpect:  -1,
-		ChunkedInputLimit: 1 << 20,
 		ChmodSocket:       -1,
 		Umask:             -1,
 		Processes:         1,
@@ -19,8 +18,5 @@ func defaults() *Config {
 		NeedApp:           true,
 		WorkerReloadMercy: 60 * time.Second,
 		MinWorkerLifetime: 10 * time.Second,
-		ForkbombDelay:     2 * time.Second,
-
-		HarakiriGracefulSignal: 15,
 	}
 }

@@ -178,11 +178,8 @@ func (p *parser) record(e *entry) error {
 
 // implied switches on what an option needs as soon as it is named.
 func (p *parser) implied(o *Option) {
-	if o.Flags&StartsMaster != 0 {
+	if o.Flags&(StartsMaster|StartsLogMaster) != 0 {
 		p.cfg.Master = true
-	}
-	if o.Flags&StartsLogMaster != 0 {
-		p.cfg.Master, p.cfg.LogMaster = true, true
 	}
 	if o.Flags&SetsProcname != 0 {
 		p.cfg.AutoProcname = true

@@ -3,7 +3,7 @@ package uwsgiopts
 // cheaperOptions declares: Cheaper: adaptive numbers of workers.
 func cheaperOptions() []Option {
 	return []Option{
-		{Names: []string{"cheap"}, Kind: Flag, Flags: StartsMaster, Doc: "start workers at the first request", set: flagOn(func(c *Config) *bool { return &c.Cheap })},
+		{Names: []string{"cheap"}, Kind: Flag, Flags: StartsMaster, Doc: "start workers at the first request"},
 		{Names: []string{"cheaper"}, Arg: RequiredArg, Kind: Int, Flags: StartsMaster, Doc: "smallest number of workers to keep"},
 		{Names: []string{"cheaper-initial"}, Arg: RequiredArg, Kind: Int, Flags: StartsMaster, Doc: "number of workers to start with"},
 		{Names: []string{"cheaper-algo"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "way of choosing the number of workers: spare, spare2, backlog, busyness …"},

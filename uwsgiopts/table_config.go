@@ -1,7 +1,5 @@
 package uwsgiopts
 
-import "time"
-
 // configOptions declares: Configuration.
 func configOptions() []Option {
 	return []Option{
@@ -55,7 +53,7 @@ func configOptions() []Option {
 		{Names: []string{"yaml", "yml"}, Short: 'y', Arg: RequiredArg, Flags: Immediate, Doc: "read options from a YAML file: FILE[:SECTION]", run: loads("yaml")},
 		{Names: []string{"json", "js"}, Short: 'j', Arg: RequiredArg, Flags: Immediate, Doc: "read options from a JSON file: FILE[:SECTION]", run: runJSON},
 		{Names: []string{"command-mode"}, Kind: Flag, Flags: Immediate, Doc: "read options from standard input"},
-		{Names: []string{"forkbomb-delay"}, Arg: RequiredArg, Kind: Int, Flags: StartsMaster, Doc: "seconds to wait when workers die as soon as they start", set: seconds(func(c *Config) *time.Duration { return &c.ForkbombDelay })},
+		{Names: []string{"forkbomb-delay"}, Arg: RequiredArg, Kind: Int, Flags: StartsMaster, Doc: "seconds to wait when workers die as soon as they start", NoOp: "each worker that dies at once backs off by itself"},
 		{Names: []string{"env"}, Arg: RequiredArg, Kind: List, Doc: "set a variable: NAME=VALUE", set: setEnv},
 		{Names: []string{"ienv"}, Arg: RequiredArg, Kind: List, Flags: Immediate, Doc: "set a variable at once, so that the configuration sees it: NAME=VALUE", run: runIenv},
 		{Names: []string{"envdir"}, Arg: RequiredArg, Kind: List, Doc: "set variables from the files of this directory", run: runEnvdir},

@@ -18,7 +18,7 @@ func limitsOptions() []Option {
 		{Names: []string{"body-read-warning"}, Arg: RequiredArg, Kind: Wide, Doc: "warn when more than this many reads wait for a body"},
 		{Names: []string{"upload-progress"}, Arg: RequiredArg, Doc: "write the progress of uploads to this directory"},
 		{Names: []string{"max-fd"}, Arg: RequiredArg, Kind: Int, Doc: "largest number of open descriptors", NoOp: "no table is sized by the descriptor limit, which is raised as far as it may be"},
-		{Names: []string{"chunked-input-limit"}, Arg: RequiredArg, Kind: Bytes, Doc: "largest chunk of a request body, in bytes", set: size(func(c *Config) *int64 { return &c.ChunkedInputLimit })},
+		{Names: []string{"chunked-input-limit"}, Arg: RequiredArg, Kind: Bytes, Doc: "largest chunk of a request body, in bytes", NoOp: "a chunked body counts as a whole: limit-post bounds it"},
 		{Names: []string{"chunked-input-timeout"}, Arg: RequiredArg, Kind: Int, Doc: "seconds to wait for a chunk"},
 		{Names: []string{"response-headers-limit"}, Arg: RequiredArg, Kind: Int, Doc: "largest size of the response headers, in bytes"},
 	}

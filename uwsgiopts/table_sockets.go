@@ -36,7 +36,7 @@ func socketsOptions() []Option {
 		{Names: []string{"socket-timeout"}, Short: 'z', Arg: RequiredArg, Kind: Int, Doc: "seconds that a client may keep a read or a write waiting", set: seconds(func(c *Config) *time.Duration { return &c.SocketTimeout })},
 		{Names: []string{"no-fd-passing"}, Kind: Flag, Doc: "do not take descriptors that clients pass", NoOp: "descriptors are not taken from clients"},
 		{Names: []string{"no-defer-accept"}, Kind: Flag, Doc: "accept as soon as a client connects, not when it has sent something", NoOp: "accepting is never deferred"},
-		{Names: []string{"tcp-nodelay"}, Kind: Flag, Doc: "send small pieces at once on TCP connections", set: flagOn(func(c *Config) *bool { return &c.TCPNoDelay })},
+		{Names: []string{"tcp-nodelay"}, Kind: Flag, Doc: "send small pieces at once on TCP connections", NoOp: "small pieces are always sent at once"},
 		{Names: []string{"so-keepalive"}, Kind: Flag, Doc: "probe idle TCP connections", set: flagOn(func(c *Config) *bool { return &c.SoKeepalive })},
 		{Names: []string{"so-send-timeout", "socket-send-timeout", "so-write-timeout", "socket-write-timeout"}, Kind: Int, Doc: "seconds that a write may take, when other than the socket-timeout"},
 		{Names: []string{"socket-sndbuf"}, Arg: RequiredArg, Kind: Bytes, Doc: "size of the sockets' send buffers, in bytes", set: smallSize(func(c *Config) *int { return &c.SoSndbuf })},

@@ -67,7 +67,6 @@ type Limits struct {
 	SocketTimeoutMillis int   `json:"socket_timeout_ms"`
 	LimitPost           int64 `json:"limit_post"`
 	PostBuffering       int64 `json:"post_buffering"`
-	ChunkedInput        int64 `json:"chunked_input"`
 	HarakiriSeconds     int   `json:"harakiri"`
 	MaxRequests         int64 `json:"max_requests"`
 	MaxRequestsDelta    int64 `json:"max_requests_delta"`

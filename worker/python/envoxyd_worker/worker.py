@@ -8,7 +8,7 @@ import sys
 import threading
 import traceback
 
-from . import apps, uwsgi_module, wsgi, zygote
+from . import apps, autoreload, uwsgi_module, wsgi, zygote
 
 
 def main(spec, text, uwsgi, serving, number):
@@ -37,6 +37,8 @@ def main(spec, text, uwsgi, serving, number):
     for thread in threads:
         thread.start()
     threading.current_thread().name = f"uWSGIWorker{number}Core0"
+    if python["autoreload_ms"] and number == 1:
+        autoreload.start(python["autoreload_ms"] / 1000, uwsgi.reload)
     state.ready = True
     extension.ready()
     serve(extension, 0, settings)
