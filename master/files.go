@@ -56,7 +56,7 @@ func (m *master) writePidfile(name, base string) error {
 func (m *master) writeSafePidfiles() {
 	cfg := m.cfg
 	names := [][2]string{{cfg.SafePidfile, workDir(cfg)}, {cfg.SafePidfile2, workDir(cfg)}}
-	if m.upgrader.HasParent() {
+	if m.upgrader.second {
 		names = append(names, [2]string{cfg.Pidfile, cfg.StartDir}, [2]string{cfg.Pidfile2, workDir(cfg)})
 	}
 	for _, n := range names {
@@ -73,7 +73,11 @@ func (m *master) vacuum() {
 			continue
 		}
 		if err := os.Remove(s.path); err == nil {
-			logf("VACUUM: unix socket %s removed.", s.path)
+			kind := ""
+			if s.protocol == protocolStats {
+				kind = " (stats)"
+			}
+			logf("VACUUM: unix socket %s%s removed.", s.path, kind)
 		}
 	}
 	own := strconv.Itoa(os.Getpid()) + "\n"

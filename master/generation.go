@@ -24,6 +24,7 @@ type generation struct {
 	zygote  *zygote
 
 	loaded    bool
+	loadTime  time.Duration
 	explained bool // the zygote has said itself why it could not load
 	ready     int  // workers that have been ready
 	workers   []*worker
@@ -46,6 +47,8 @@ type worker struct {
 	quick    int  // deaths in a row soon after the start
 	respawns int
 	harakiri int // how often it was killed for one
+
+	servedBefore uint64 // requests of the processes that were in this place before
 }
 
 // startNext starts a generation on sockets, which takes over when all of its workers are ready.
@@ -74,7 +77,7 @@ func (m *master) startNext(cfg *uwsgiopts.Config, sockets []*socket) (err error)
 func (g *generation) report(e workerspec.Event) {
 	switch e.Kind {
 	case "loaded":
-		g.loaded = true
+		g.loaded, g.loadTime = true, time.Since(g.began)
 		if g.draining {
 			return
 		}
@@ -112,6 +115,7 @@ func (g *generation) adopt(w *worker, pid int) {
 		return
 	}
 	w.pid, w.process, w.started, w.leaving, w.ready = pid, process, time.Now(), false, false
+	w.servedBefore = g.requests(w)
 	if w.respawns > 0 {
 		logf("Respawned uWSGI worker %d (new pid: %d)", w.id, pid)
 	} else {

@@ -51,6 +51,7 @@ type master struct {
 	upgrader *upgrader
 	watchdog *watchdog
 	touched  touched
+	stats    []*statsServer
 	brutal   bool // the reload in hand does not wait for requests
 	wanted   wanted
 
@@ -127,7 +128,7 @@ func (m *master) prepare() (int, error) {
 	if err := checkDirectories(m.cfg); err != nil {
 		return statusFailed, err
 	}
-	first := !m.upgrader.HasParent() // until an upgrade succeeds, the pidfiles are the old master's
+	first := !m.upgrader.second // until an upgrade succeeds, the pidfiles are the old master's
 	if first {
 		if err := m.writePidfile(m.cfg.Pidfile, m.cfg.StartDir); err != nil {
 			return statusFailed, err
@@ -136,9 +137,6 @@ func (m *master) prepare() (int, error) {
 	var err error
 	if m.sockets, err = m.openSockets(m.cfg); err != nil {
 		return statusFailed, err
-	}
-	if len(m.sockets) == 0 {
-		return statusFailed, errors.New("The -s/--socket option is missing and stdin is not a socket.") //nolint:staticcheck // uWSGI's line, which people grep
 	}
 	if err := dropPrivileges(m.cfg); err != nil {
 		return statusFailed, err
@@ -176,6 +174,7 @@ func (m *master) finished() bool {
 }
 
 func (m *master) end() int {
+	m.stopStats()
 	m.upgrader.Stop()
 	if m.upgraded {
 		return statusOK

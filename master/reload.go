@@ -123,6 +123,7 @@ func (m *master) promote() {
 	before := m.sockets
 	m.sockets, m.cfg = g.sockets, g.cfg
 	m.touched.follow(g.cfg)
+	m.serveStats()
 	if old == nil {
 		m.firstReady()
 	} else {

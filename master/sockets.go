@@ -34,8 +34,11 @@ type socket struct {
 	fd int
 }
 
-// protocolShared marks a socket that others stand for: nothing is served on it itself.
-const protocolShared = "shared"
+// Sockets that workers do not serve: others stand for a shared one; on a stats one the master answers.
+const (
+	protocolShared = "shared"
+	protocolStats  = "stats"
+)
 
 // openSockets opens what cfg names. Sockets that are open already, here or in the
 // master that this one takes over from, are kept.
@@ -83,6 +86,16 @@ func (m *master) openSockets(cfg *uwsgiopts.Config) (opened []*socket, err error
 		}
 		opened = append(opened, s)
 	}
+	if len(opened) == 0 {
+		return nil, errors.New("The -s/--socket option is missing and stdin is not a socket.") //nolint:staticcheck // uWSGI's line, which people grep
+	}
+	for _, address := range cfg.Stats {
+		s, err := m.openSocket(cfg, uwsgiopts.Socket{Protocol: protocolStats, Address: address})
+		if err != nil {
+			return opened, err
+		}
+		opened = append(opened, s)
+	}
 	m.logSockets(opened)
 	return opened, nil
 }
@@ -90,7 +103,7 @@ func (m *master) openSockets(cfg *uwsgiopts.Config) (opened []*socket, err error
 func (m *master) logSockets(opened []*socket) {
 	number := 0
 	for _, s := range opened {
-		if s.protocol == protocolShared || strings.HasPrefix(s.key, "=") {
+		if s.protocol == protocolShared || s.protocol == protocolStats || strings.HasPrefix(s.key, "=") {
 			continue
 		}
 		kind := "TCP"
@@ -102,7 +115,7 @@ func (m *master) logSockets(opened []*socket) {
 			continue
 		}
 		verb := "bound to " + kind + " address"
-		if m.find(s.key) != nil || m.upgrader.HasParent() {
+		if m.find(s.key) != nil || m.upgrader.second {
 			verb = "inherited " + map[string]string{"TCP": "INET", "UNIX": "UNIX"}[kind] + " address"
 		}
 		auto := ""

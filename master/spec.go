@@ -47,7 +47,7 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 	spec.AliveFD = i.add(g.m.alive.Fd())
 	spec.ScoreboardFD = i.add(g.board.File().Fd())
 	for _, s := range g.sockets {
-		if s.protocol == protocolShared {
+		if s.protocol == protocolShared || s.protocol == protocolStats {
 			continue
 		}
 		spec.Sockets = append(spec.Sockets, workerspec.Socket{

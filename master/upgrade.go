@@ -27,6 +27,7 @@ const socketsFile = "sockets"
 type upgrader struct {
 	*tableflip.Upgrader
 	inherit map[string]int // listening sockets of the previous master, by key
+	second  bool           // another master started us to take its place
 	busy    bool
 	self    os.FileInfo // the file that runs
 	path    string
@@ -38,14 +39,14 @@ func newUpgrader() (*upgrader, error) {
 		return nil, fmt.Errorf("upgrade: %w", err)
 	}
 	os.Unsetenv("TABLEFLIP_HAS_PARENT_7DIU3") // between masters only
-	u := &upgrader{Upgrader: flip, inherit: map[string]int{}}
+	u := &upgrader{Upgrader: flip, inherit: map[string]int{}, second: flip.HasParent()}
 	if u.path, err = os.Executable(); err == nil {
 		u.self, err = os.Stat("/proc/self/exe")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("upgrade: %w", err)
 	}
-	if !flip.HasParent() {
+	if !u.second {
 		return u, nil
 	}
 	file, err := flip.File(socketsFile)
@@ -187,6 +188,7 @@ func (m *master) upgradeDone(err error) {
 	logf("upgrade: the new master serves, this one finishes what it has")
 	m.upgraded = true
 	m.watchdog.stop()
+	m.stopStats()
 	if m.current != nil {
 		m.current.drain(syscall.SIGHUP)
 		m.retire(m.current)

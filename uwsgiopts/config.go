@@ -109,6 +109,7 @@ type Config struct {
 	DelHeaders       []string
 
 	StaticConfig
+	SupervisedConfig
 
 	IgnoreSigpipe         bool
 	IgnoreWriteErrors     bool

@@ -60,6 +60,7 @@ func (c *core) sendStatic(cn *conn, p *parsed) bool {
 	io := c.io
 	io.app, io.result, io.switches = -1, 0, 0
 	c.w.unasked.Add(1)
+	c.line.Static.Store(c.line.Static.Load() + 1)
 	io.status = uint32(answer.Status)
 	io.sent = uint64(answer.Size)
 	c.response.sendfile = answer.File >= 0

@@ -31,7 +31,8 @@ type Core struct {
 	Micros       atomic.Uint64 // time spent in requests
 	WriteErrors  atomic.Uint64
 	ReadErrors   atomic.Uint64
-	_            [128 - 8 - 9*8]byte
+	Static       atomic.Uint64 // requests that were answered without the application
+	_            [128 - 8 - 10*8]byte
 	request      [128]byte // "ADDR - METHOD URI", cut to fit
 }
 

@@ -1,0 +1,78 @@
+// Package architecture holds the rule about who may import whom (CONTRIBUTING.md).
+package architecture
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// mayImport lists, for each folder, the folders of this repository that it may import.
+// A folder stands for those below it; what is not listed may import nothing of ours.
+var mayImport = map[string][]string{
+	"cmd/envoxyd": {"master", "uwsgiopts", "modules"},
+	"master":      {"uwsgiopts", "modules", "internal", "transports/static"},
+	"worker":      {"protocol", "transports", "internal", "worker"},
+	"transports":  {"protocol"},
+	"internal":    {"internal", "transports/static"},
+	"uwsgiopts":   {"uwsgiopts"},
+	"modules":     {},
+	"protocol":    {},
+}
+
+func TestImportsGoOneWay(t *testing.T) {
+	checked := 0
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && path != "." {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		checked++
+		for _, spec := range file.Imports {
+			name, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if !allowed(path, name) {
+				t.Errorf("%s must not import %s", path, name)
+			}
+		}
+		return nil
+	})
+	if err != nil || checked < 50 {
+		t.Fatalf("looked at %d files: %v", checked, err)
+	}
+}
+
+func allowed(path, name string) bool {
+	if name == "C" {
+		return strings.HasPrefix(path, "worker/")
+	}
+	if strings.HasSuffix(name, "cloudflare/tableflip") {
+		return path == "master/upgrade.go"
+	}
+	target, ours := strings.CutPrefix(name, "envoxyd/")
+	if !ours {
+		return true
+	}
+	for folder, targets := range mayImport {
+		if strings.HasPrefix(path, folder+"/") {
+			return slices.ContainsFunc(targets, func(t string) bool { return target == t || strings.HasPrefix(target, t+"/") })
+		}
+	}
+	return false
+}

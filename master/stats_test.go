@@ -1,0 +1,130 @@
+package master
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"envoxyd/internal/shm"
+	"envoxyd/uwsgiopts"
+)
+
+// testGeneration is a generation without processes.
+func testGeneration(t *testing.T, processes, threads int) *generation {
+	t.Helper()
+	board, err := shm.NewBoard(processes, threads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { board.Close() })
+	g := &generation{m: &master{cfg: &uwsgiopts.Config{}, events: make(chan event)}, cfg: &uwsgiopts.Config{}, board: board}
+	for id := 1; id <= processes; id++ {
+		g.workers = append(g.workers, &worker{id: id})
+	}
+	g.m.current = g
+	return g
+}
+
+func TestStatisticsOfAWorker(t *testing.T) {
+	tests := []struct {
+		name    string
+		prepare func(g *generation, w *worker)
+		check   func(s statsWorker) bool
+	}{
+		{"no process", func(*generation, *worker) {}, func(s statsWorker) bool {
+			return s.Status == "cheap" && s.PID == 0 && s.Accepting == 0 && s.RespawnCount == 0 && len(s.Cores) == 2
+		}},
+		{"idle", func(_ *generation, w *worker) { w.pid, w.ready = 7, true }, func(s statsWorker) bool {
+			return s.Status == "idle" && s.PID == 7 && s.Accepting == 1 && s.RespawnCount == 1
+		}},
+		{"busy", func(g *generation, w *worker) {
+			w.pid, w.ready = 7, true
+			core := g.board.Core(w.id, 1)
+			core.SetRequest([]byte("10.0.0.1"), []byte("GET"), []byte("/a?b=c"))
+			core.Since.Store(5e9)
+			core.State.Store(shm.Busy)
+		}, func(s statsWorker) bool {
+			core := s.Cores[1]
+			want := []string{"REQUEST_METHOD=GET", "PATH_INFO=/a", "REQUEST_URI=/a?b=c", "QUERY_STRING=b=c", "REMOTE_ADDR=10.0.0.1", ""}
+			return s.Status == "busy" && core.InRequest == 1 && core.ReqInfo["request_start"] == 5 && s.Apps[0].Requests == 1 &&
+				slices.Equal(core.Vars, want) && s.Cores[0].InRequest == 0
+		}},
+		{"respawned", func(g *generation, w *worker) {
+			g.board.Core(w.id, 0).Requests.Store(5)
+			w.servedBefore = g.requests(w)
+			g.board.Core(w.id, 1).Requests.Store(2)
+			g.board.Core(w.id, 1).Micros.Store(700)
+			w.pid, w.respawns = 8, 1
+		}, func(s statsWorker) bool {
+			return s.Requests == 7 && s.DeltaRequests == 2 && s.RespawnCount == 2 && s.AvgRT == 100 && s.Accepting == 0
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			g := testGeneration(t, 1, 2)
+			test.prepare(g, g.workers[0])
+			if s := g.statistics(g.workers[0]); !test.check(s) {
+				t.Errorf("got %+v", s)
+			}
+		})
+	}
+}
+
+func TestStatsServer(t *testing.T) {
+	for _, form := range []statsForm{{}, {minified: true}, {http: true}} {
+		g := testGeneration(t, 1, 1)
+		m := g.m
+		path := filepath.Join(t.TempDir(), "stats")
+		fd, err := listenUnix(&uwsgiopts.Config{Listen: 5, ChmodSocket: -1}, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server, err := newStatsServer(&socket{name: path, fd: fd}, form, m.events)
+		if err != nil {
+			t.Fatal(err)
+		}
+		owner := make(chan struct{})
+		go func() {
+			defer close(owner)
+			(<-m.events)(m)
+		}()
+		conn, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if form.http {
+			_, _ = conn.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
+		}
+		text, err := io.ReadAll(conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-owner
+		conn.Close()
+		if form.http != strings.HasPrefix(string(text), statsHead) {
+			t.Errorf("%+v: begins with %.20q", form, text)
+		}
+		text = bytes.TrimPrefix(text, []byte(statsHead))
+		if form.minified != !bytes.ContainsAny(bytes.TrimSpace(text), "\n\t") {
+			t.Errorf("%+v: %.40q", form, text)
+		}
+		var document statsDocument
+		if err := json.Unmarshal(text, &document); err != nil || len(document.Workers) != 1 || document.PID == 0 {
+			t.Errorf("%+v: %v, %+v", form, err, document)
+		}
+		silent, err := net.Dial("unix", path) // nobody answers any more: close must not wait for it
+		if err != nil {
+			t.Fatal(err)
+		}
+		server.close()
+		silent.Close()
+		_ = unix.Close(fd)
+	}
+}
