@@ -3,9 +3,7 @@ package master
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -51,6 +49,18 @@ func (m *master) writePidfile(name, base string) error {
 	return nil
 }
 
+// rewritePidfiles puts right what somebody has done to the pidfiles.
+func (m *master) rewritePidfiles() {
+	paths := m.pidfiles
+	m.pidfiles = nil
+	for _, path := range paths {
+		if err := m.writePidfile(path, ""); err != nil {
+			logf("%v", err)
+			m.pidfiles = append(m.pidfiles, path)
+		}
+	}
+}
+
 // writeSafePidfiles writes the pidfiles that only a start that succeeds touches;
 // after an upgrade, all of them.
 func (m *master) writeSafePidfiles() {
@@ -80,46 +90,11 @@ func (m *master) vacuum() {
 			logf("VACUUM: unix socket %s%s removed.", s.path, kind)
 		}
 	}
+	m.fifo.remove()
 	own := strconv.Itoa(os.Getpid()) + "\n"
 	for _, path := range m.pidfiles {
 		if text, err := os.ReadFile(path); err == nil && string(text) == own && os.Remove(path) == nil {
 			logf("VACUUM: pidfile %s removed.", path)
 		}
 	}
-}
-
-// touched watches the files of --touch-reload by their times of change, as uWSGI does:
-// notifications miss what is behind a network or an overlay.
-type touched struct {
-	times map[string]time.Time
-}
-
-func (t *touched) follow(cfg *uwsgiopts.Config) {
-	times := make(map[string]time.Time)
-	for _, name := range cfg.TouchReload {
-		path := absolute(workDir(cfg), name)
-		times[path] = changeTime(path)
-		if times[path].IsZero() && t.times == nil {
-			logf("unable to stat() %s, events will be triggered as soon as the file is created", filepath.Base(path))
-		}
-	}
-	t.times = times
-}
-
-// changed returns a file that has changed since the last look, "" if none has.
-func (t *touched) changed() (name string) {
-	for path, before := range t.times {
-		if now := changeTime(path); !now.IsZero() && !now.Equal(before) {
-			t.times[path], name = now, path
-		}
-	}
-	return name
-}
-
-func changeTime(path string) time.Time {
-	info, err := os.Stat(path)
-	if err != nil {
-		return time.Time{}
-	}
-	return info.ModTime()
 }

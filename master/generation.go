@@ -48,7 +48,8 @@ type worker struct {
 	respawns int
 	harakiri int // how often it was killed for one
 
-	servedBefore uint64 // requests of the processes that were in this place before
+	mercy        time.Time // when it is killed, should it not have left by then; zero: it may stay
+	servedBefore uint64    // requests of the processes that were in this place before
 }
 
 // startNext starts a generation on sockets, which takes over when all of its workers are ready.
@@ -81,9 +82,7 @@ func (g *generation) report(e workerspec.Event) {
 		if g.draining {
 			return
 		}
-		for _, w := range g.workers {
-			g.zygote.fork(w.id)
-		}
+		g.m.hooked(g.cfg, []string{"post-app"}, g.forkAll)
 	case "forked":
 		g.adopt(g.workers[e.Worker-1], e.PID)
 	case "ready":
@@ -97,6 +96,20 @@ func (g *generation) report(e workerspec.Event) {
 			g.workers[e.Worker-1].failed = e.Status
 		} else {
 			g.explained = true
+		}
+	}
+}
+
+// forkAll starts the workers, once the hooks before that have run.
+func (g *generation) forkAll(m *master, err error) {
+	switch {
+	case g.draining:
+	case err != nil:
+		logf("%v", err)
+		m.generationFailed(g, hookStatus(err))
+	default:
+		for _, w := range g.workers {
+			g.zygote.fork(w.id)
 		}
 	}
 }
@@ -115,7 +128,7 @@ func (g *generation) adopt(w *worker, pid int) {
 		return
 	}
 	w.pid, w.process, w.started, w.leaving, w.ready = pid, process, time.Now(), false, false
-	w.servedBefore = g.requests(w)
+	w.servedBefore, w.mercy = g.requests(w), time.Time{}
 	if w.respawns > 0 {
 		logf("Respawned uWSGI worker %d (new pid: %d)", w.id, pid)
 	} else {
@@ -140,6 +153,7 @@ func (g *generation) becameReady(e workerspec.Event) {
 		return
 	}
 	w.ready = true
+	g.m.tellPause(w)
 	if !w.ever {
 		w.ever = true
 		g.ready++
@@ -147,6 +161,7 @@ func (g *generation) becameReady(e workerspec.Event) {
 	if g.m.next == g && g.ready == len(g.workers) {
 		g.m.promote()
 	}
+	g.m.followChain()
 }
 
 // exited notes the end of a worker's process and decides what follows.
@@ -322,6 +337,7 @@ func (g *generation) enforce(now time.Time) {
 	}
 	for _, w := range g.workers {
 		if w.process != nil {
+			w.endMercy(now)
 			g.harakiri(w, now)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -51,6 +52,14 @@ type master struct {
 	upgrader *upgrader
 	watchdog *watchdog
 	touched  touched
+	fifo     fifo
+	paused   bool
+	pauses   int // how often that has changed
+	chain    *chain
+	commands *commands
+	hooks    *hooks
+	hooking  bool // the hooks of a reload run
+	remapped map[os.Signal]string
 	stats    []*statsServer
 	brutal   bool // the reload in hand does not wait for requests
 	wanted   wanted
@@ -71,6 +80,12 @@ func Run(cfg *uwsgiopts.Config, reread Reread) int {
 		return status
 	}
 	m := &master{cfg: cfg, reread: reread, started: time.Now(), events: make(chan event, 64)}
+	m.commands = newCommands()
+	defer m.commands.close()
+	m.hooks = &hooks{commands: m.commands, dir: cfg.StartDir, remap: func(s syscall.Signal, name string) {
+		m.post(func(m *master) { m.remapped[s] = name })
+	}}
+	m.remapped = map[os.Signal]string{}
 	status, err := m.run()
 	if err != nil {
 		logf("%v", err)
@@ -138,8 +153,19 @@ func (m *master) prepare() (int, error) {
 	if m.sockets, err = m.openSockets(m.cfg); err != nil {
 		return statusFailed, err
 	}
+	if !m.hooks.moved {
+		m.hooks.dir = workDir(m.cfg)
+	}
+	if err := m.hooks.run(m.commands.ctx, m.cfg, "as-root"); err != nil {
+		return hookStatus(err), err
+	}
 	if err := dropPrivileges(m.cfg); err != nil {
 		return statusFailed, err
+	}
+	for _, phase := range []string{"as-user", "pre-app"} {
+		if err := m.hooks.run(m.commands.ctx, m.cfg, phase); err != nil {
+			return hookStatus(err), err
+		}
 	}
 	if first {
 		if err := m.writePidfile(m.cfg.Pidfile2, workDir(m.cfg)); err != nil {
@@ -152,6 +178,9 @@ func (m *master) prepare() (int, error) {
 // begin starts the first generation.
 func (m *master) begin() {
 	logMode(m.cfg)
+	if !m.upgrader.HasParent() { // else it is the old master's until this one serves
+		m.fifo.follow(m)
+	}
 	if err := m.startNext(m.cfg, m.sockets); err != nil {
 		m.failStart(err)
 	}
@@ -175,9 +204,13 @@ func (m *master) finished() bool {
 
 func (m *master) end() int {
 	m.stopStats()
-	m.upgrader.Stop()
+	m.fifo.close()
+	m.upgrader.stop()
 	if m.upgraded {
 		return statusOK
+	}
+	if m.status == statusOK {
+		m.atExit(m.cfg)
 	}
 	if m.cfg.Vacuum {
 		m.vacuum()
@@ -200,9 +233,12 @@ func (m *master) sweep(now time.Time) {
 		return
 	}
 	m.lastSweep = now
-	if name := m.touched.changed(); name != "" && m.current != nil {
-		logf("*** %s has been touched... grace them all !!! ***", name)
-		m.reload(false)
+	if m.current != nil {
+		m.touched.look(m)
+	}
+	m.followChain()
+	if !m.upgrader.busy && !m.upgraded {
+		m.fifo.restore(m)
 	}
 	if m.current != nil {
 		m.current.retireOld(now)
@@ -222,6 +258,9 @@ func (m *master) generations() []*generation {
 
 // knows tells whether somebody waits for the process already.
 func (m *master) knows(pid int) bool {
+	if m.commands.has(pid) {
+		return true
+	}
 	for _, g := range m.generations() {
 		if g.has(pid) {
 			return true

@@ -138,34 +138,6 @@ func TestTheZygoteInheritsNothingThatIsBetweenMasters(t *testing.T) {
 	}
 }
 
-func TestATouchedFileIsNoticedOnceAndACreatedOneToo(t *testing.T) {
-	dir := t.TempDir()
-	there, later := filepath.Join(dir, "there"), filepath.Join(dir, "later")
-	if err := os.WriteFile(there, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	var files touched
-	files.follow(&uwsgiopts.Config{StartDir: dir, TouchReload: []string{"there", "later"}})
-	if name := files.changed(); name != "" {
-		t.Fatalf("%s changed by itself", name)
-	}
-	if err := os.Chtimes(there, time.Time{}, time.Now().Add(time.Hour)); err != nil {
-		t.Fatal(err)
-	}
-	if name := files.changed(); name != there {
-		t.Fatalf("noticed %q", name)
-	}
-	if name := files.changed(); name != "" {
-		t.Fatalf("noticed %q twice", name)
-	}
-	if err := os.WriteFile(later, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if name := files.changed(); name != later {
-		t.Fatalf("noticed %q", name)
-	}
-}
-
 func TestSocketsAreOpenedKeptAndLetGo(t *testing.T) {
 	dir := t.TempDir()
 	m := &master{upgrader: &upgrader{inherit: map[string]int{}}}

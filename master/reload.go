@@ -4,6 +4,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"envoxyd/uwsgiopts"
 )
 
 // patience is how long a generation may load before another reload takes its place.
@@ -39,6 +41,10 @@ func (m *master) reload(brutal bool) {
 		m.stop()
 		return
 	}
+	if m.hooking {
+		m.wanted.reload, m.wanted.brutal = true, brutal
+		return
+	}
 	if m.next != nil { // what it loads may be older than what is asked for now
 		if time.Since(m.next.began) < patience {
 			m.wanted.reload, m.wanted.brutal = true, brutal
@@ -53,23 +59,35 @@ func (m *master) reload(brutal bool) {
 	m.brutal = brutal
 	logf("...gracefully killing workers...")
 	m.notify("RELOADING=1\n" + monotonic())
-	if err := m.startAgain(); err != nil {
+	cfg, err := m.reread()
+	if err == nil {
+		for _, notice := range cfg.Notices {
+			logf("%s", notice)
+		}
+		err = checkDirectories(cfg)
+	}
+	if err != nil {
 		logf("%v", err)
 		m.reloadFailed()
+		return
 	}
+	m.hooking = true
+	m.hooked(cfg, reloadPhases, func(m *master, err error) {
+		m.hooking = false
+		if m.stopping {
+			return
+		}
+		if err == nil {
+			err = m.startAgain(cfg)
+		}
+		if err != nil {
+			logf("%v", err)
+			m.reloadFailed()
+		}
+	})
 }
 
-func (m *master) startAgain() error {
-	cfg, err := m.reread()
-	if err != nil {
-		return err
-	}
-	for _, notice := range cfg.Notices {
-		logf("%s", notice)
-	}
-	if err := checkDirectories(cfg); err != nil {
-		return err
-	}
+func (m *master) startAgain(cfg *uwsgiopts.Config) error {
 	sockets, err := m.openSockets(cfg)
 	if err != nil {
 		return err
@@ -123,10 +141,13 @@ func (m *master) promote() {
 	before := m.sockets
 	m.sockets, m.cfg = g.sockets, g.cfg
 	m.touched.follow(g.cfg)
+	m.paused, m.chain = false, nil
 	m.serveStats()
+	m.fifo.follow(m)
 	if old == nil {
 		m.firstReady()
 	} else {
+		m.atExit(old.cfg)
 		logf("gracefully (RE)spawned uWSGI master process (pid: %d)", os.Getpid())
 		if m.brutal {
 			logf("...brutally killing workers...")
@@ -137,6 +158,13 @@ func (m *master) promote() {
 		m.retire(old)
 		m.closeUnused(before, m.sockets)
 	}
+	m.hooked(g.cfg, []string{"master-start"}, func(m *master, err error) {
+		if err != nil {
+			logf("%v", err)
+			m.status = hookStatus(err)
+			m.stop()
+		}
+	})
 	m.notify("READY=1\nMAINPID=" + pidText())
 	m.forgetGone()
 	m.catchUp()

@@ -44,6 +44,10 @@ func (m *master) followSignals() (stop func()) {
 }
 
 func (m *master) handle(s os.Signal) {
+	if name := m.remapped[s]; name != "" {
+		m.function(name)
+		return
+	}
 	switch s {
 	case syscall.SIGHUP:
 		if m.upgrader.replaced() {
@@ -62,6 +66,8 @@ func (m *master) handle(s os.Signal) {
 		} else {
 			m.stop()
 		}
+	case syscall.SIGTSTP:
+		m.togglePause()
 	case syscall.SIGUSR1:
 		m.logTotals()
 	}
@@ -76,10 +82,31 @@ func (m *master) stop() {
 		}
 		return
 	}
-	m.stopping = true
+	logf("SIGINT/SIGTERM received...killing workers...")
+	m.drainAll()
+}
+
+// stopGracefully is stop in the words of the fifo's q; requests in hand are finished in both.
+func (m *master) stopGracefully() {
+	if m.stopping {
+		return
+	}
+	logf("graceful shutdown triggered...")
+	for _, g := range m.generations() {
+		for _, w := range g.workers {
+			if w.pid != 0 {
+				logf("Gracefully killing worker %d (pid: %d)...", w.id, w.pid)
+			}
+		}
+	}
+	m.drainAll()
+}
+
+// drainAll has all generations finish what they have.
+func (m *master) drainAll() {
+	m.stopping, m.chain = true, nil
 	m.notify("STOPPING=1")
 	m.watchdog.stop()
-	logf("SIGINT/SIGTERM received...killing workers...")
 	if m.next != nil {
 		m.next.abandon()
 		m.retire(m.next)

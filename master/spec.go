@@ -57,17 +57,29 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 	for _, p := range cfg.Pairs {
 		spec.Opt = append(spec.Opt, [3]any{p.Name, p.Value, p.Flag})
 	}
-	spec.Service, err = g.m.loadService(cfg)
-	return spec, err
+	return spec, nil
+}
+
+// readService reads envoxy.json; nil: there is none to read. An application of the
+// user's own may mean something else by conf, so for it the reason is only a notice.
+func readService(cfg *uwsgiopts.Config) (service *modules.Service, notice string, err error) {
+	if cfg.Conf == "" || !cfg.Profile && !namesBuiltinApp(cfg) { // under uwsgi's name conf is anybody's word
+		return nil, "", nil
+	}
+	service, err = modules.Load(absolute(workDir(cfg), cfg.Conf), os.Environ(), confOverrides(cfg)...)
+	if err != nil && !namesBuiltinApp(cfg) {
+		return nil, fmt.Sprintf("conf is left to the application: %v", err), nil
+	}
+	return service, "", err
 }
 
 // loadService reads envoxy.json where there is one.
 func (m *master) loadService(cfg *uwsgiopts.Config) (json.RawMessage, error) {
-	if cfg.Conf == "" || !cfg.Profile && !namesBuiltinApp(cfg) { // under uwsgi's name conf is anybody's word
-		return nil, nil
+	service, notice, err := readService(cfg)
+	if notice != "" {
+		logf("%s", notice)
 	}
-	service, err := modules.Load(absolute(workDir(cfg), cfg.Conf), os.Environ(), confOverrides(cfg)...)
-	if err != nil {
+	if err != nil || service == nil {
 		return nil, err
 	}
 	for _, notice := range service.Notices {

@@ -130,6 +130,9 @@ func (g *generation) statistics(w *worker) statsWorker {
 	s := statsWorker{ID: w.id, PID: w.pid, HarakiriCount: w.harakiri, Status: "cheap"}
 	if w.pid != 0 {
 		s.Status = "idle"
+		if g.board.Paused(w.id) {
+			s.Status = "pause"
+		}
 		s.LastSpawn, s.RespawnCount = w.started.Unix(), w.respawns+1
 	}
 	if w.ready && !w.leaving {

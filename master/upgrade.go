@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -29,6 +30,9 @@ type upgrader struct {
 	inherit map[string]int // listening sockets of the previous master, by key
 	second  bool           // another master started us to take its place
 	busy    bool
+	ctx     context.Context // until stop
+	cancel  context.CancelFunc
+	running sync.WaitGroup
 	self    os.FileInfo // the file that runs
 	path    string
 }
@@ -38,8 +42,9 @@ func newUpgrader() (*upgrader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("upgrade: %w", err)
 	}
+	ctx, cancel := context.WithCancel(context.Background())
 	os.Unsetenv("TABLEFLIP_HAS_PARENT_7DIU3") // between masters only
-	u := &upgrader{Upgrader: flip, inherit: map[string]int{}, second: flip.HasParent()}
+	u := &upgrader{Upgrader: flip, inherit: map[string]int{}, second: flip.HasParent(), ctx: ctx, cancel: cancel}
 	if u.path, err = os.Executable(); err == nil {
 		u.self, err = os.Stat("/proc/self/exe")
 	}
@@ -131,7 +136,7 @@ func (u *upgrader) Ready() error {
 // afterParent waits for the master before us, which may still be finishing requests:
 // there is never a chain of three.
 func (u *upgrader) afterParent(do func() error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), parentTime)
+	ctx, cancel := context.WithTimeout(u.ctx, parentTime)
 	defer cancel()
 	if err := u.WaitForParent(ctx); err != nil {
 		return fmt.Errorf("the previous master has not gone: %w", err)
@@ -141,9 +146,20 @@ func (u *upgrader) afterParent(do func() error) error {
 		if err == nil || !strings.Contains(err.Error(), "parent hasn't exited") {
 			return err
 		}
-		time.Sleep(10 * time.Millisecond)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
 	return do()
+}
+
+// stop ends an upgrade that is under way, and with it the process that it started.
+func (u *upgrader) stop() {
+	u.cancel()
+	u.Stop()
+	u.running.Wait()
 }
 
 // upgrade starts the executable at our path beside us. When it serves, we go.
@@ -157,7 +173,7 @@ func (m *master) upgrade() {
 	case m.upgrader.busy:
 		logf("upgrade: refused, one is going on")
 		return
-	case m.next != nil || m.current == nil:
+	case m.next != nil || m.current == nil || m.hooking:
 		m.wanted.upgrade = true
 		return
 	}
@@ -172,10 +188,13 @@ func (m *master) upgrade() {
 	}
 	logf("upgrade: starting %s", m.upgrader.path)
 	m.upgrader.busy = true
-	go func() { // ends by tableflip's timeout
+	m.upgrader.running.Go(func() {
 		err := m.upgrader.afterParent(m.upgrader.Upgrade)
-		m.post(func(m *master) { m.upgradeDone(err) })
-	}()
+		select {
+		case m.events <- func(m *master) { m.upgradeDone(err) }:
+		case <-m.upgrader.ctx.Done():
+		}
+	})
 }
 
 func (m *master) upgradeDone(err error) {
@@ -189,6 +208,7 @@ func (m *master) upgradeDone(err error) {
 	m.upgraded = true
 	m.watchdog.stop()
 	m.stopStats()
+	m.fifo.close()
 	if m.current != nil {
 		m.current.drain(syscall.SIGHUP)
 		m.retire(m.current)

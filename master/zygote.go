@@ -47,6 +47,9 @@ func (g *generation) startZygote() (*zygote, error) {
 	if err != nil {
 		return nil, err
 	}
+	if spec.Service, err = g.m.loadService(g.cfg); err != nil {
+		return nil, err
+	}
 	z := &zygote{control: inherited.control, workers: inherited.workers}
 	document, err := specFile(spec)
 	if err != nil {
@@ -59,7 +62,7 @@ func (g *generation) startZygote() (*zygote, error) {
 	}
 	argv = append(argv, filepath.Join(lib, "python", "main.py"), fmt.Sprint(firstFD))
 	pid, _, err := syscall.StartProcess(python, argv, &syscall.ProcAttr{
-		Dir:   workDir(g.cfg),
+		Dir:   g.m.appDir(g.cfg),
 		Env:   g.environment(),
 		Files: append([]uintptr{0, 1, 2, document.Fd()}, inherited.fds...),
 	})

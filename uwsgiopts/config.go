@@ -17,6 +17,10 @@ type Config struct {
 	FallbackConfig string
 	// Profile tells that the built-in profile of Envoxy services is at the front of Pairs.
 	Profile bool
+	// Check is --check: report what is wrong instead of serving.
+	Check bool
+	// Problems are what --check has found so far, each an *ExitError with its place if it has one.
+	Problems []error
 	// Pairs is the ordered list that everything else was derived from (uwsgi.opt, --show-config).
 	Pairs []Pair
 	// Notices are lines to be logged once at the start: options that are not there yet,

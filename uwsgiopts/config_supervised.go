@@ -8,4 +8,27 @@ type SupervisedConfig struct {
 
 	TouchWorkersReload []string
 	TouchChainReload   []string
+
+	Hooks []Hook // --hook-PHASE and --exec-PHASE, in order
+}
+
+// Hook is what is to be done in a phase of the instance's life.
+type Hook struct {
+	Phase   string // as in the option's name: asap, pre-jail, …
+	Command bool   // Text is a shell command (--exec-PHASE), else ACTION:ARGUMENT
+	Text    string
+}
+
+func hook(phase string) setter {
+	return func(c *Config, g given) error {
+		c.Hooks = append(c.Hooks, Hook{Phase: phase, Text: g.text})
+		return nil
+	}
+}
+
+func execute(phase string) setter {
+	return func(c *Config, g given) error {
+		c.Hooks = append(c.Hooks, Hook{Phase: phase, Command: true, Text: g.text})
+		return nil
+	}
 }

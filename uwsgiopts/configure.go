@@ -17,11 +17,13 @@ func (p *parser) configure() error {
 		o := p.lookup(e.Name)
 		if o == nil {
 			if p.strict && !private(e.Name) {
-				return refuse(e.Origin, "[strict-mode] unknown config directive: %s", e.Name)
+				if err := p.tolerate(refuse(e.Origin, "[strict-mode] unknown config directive: %s", e.Name)); err != nil {
+					return err
+				}
 			}
 			continue
 		}
-		if err := refuseBecause(e.Origin, p.apply(o, e)); err != nil {
+		if err := p.tolerate(refuseBecause(e.Origin, p.apply(o, e))); err != nil {
 			return err
 		}
 	}

@@ -33,7 +33,11 @@ func (p *parser) replacePlaceholders() error {
 			}
 			text, err := x.expand(e.Value)
 			if err != nil {
-				return refuse(e.Origin, "option %q: %w", e.Name, err)
+				err = p.tolerate(refuse(e.Origin, "option %q: %w", e.Name, err))
+				if err != nil {
+					return err
+				}
+				continue
 			}
 			e.Value = text
 		}

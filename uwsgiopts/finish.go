@@ -14,14 +14,19 @@ func (p *parser) finish() error {
 		p.cfg.Pairs = append(p.cfg.Pairs, e.Pair)
 	}
 	p.services()
-	if err := p.environmentChanges(); err != nil {
+	if err := p.tolerate(p.environmentChanges()); err != nil {
 		return err
 	}
-	if err := p.sockets(); err != nil {
+	if err := p.tolerate(p.sockets()); err != nil {
 		return err
 	}
 	p.unknownNames()
-	return p.validate()
+	for _, validate := range []func() error{p.validateNumbers, p.validateCheaper, p.validateListen, p.refuseAimless} {
+		if err := p.tolerate(validate()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // services reads the two keys of an Envoxy service; the last of each counts.
@@ -89,8 +94,8 @@ func isPath(address string) bool {
 	return !strings.ContainsRune(address, ':') && !strings.HasPrefix(address, "=") && !strings.HasPrefix(address, "@")
 }
 
-// validate refuses numbers that cannot be served.
-func (p *parser) validate() error {
+// validateNumbers refuses sizes that cannot be served.
+func (p *parser) validateNumbers() error {
 	const most = 10_000
 	c := p.cfg
 	switch {
@@ -107,13 +112,15 @@ func (p *parser) validate() error {
 	if c.Threads == 0 {
 		c.Threads = 1
 	}
-	if err := p.validateCheaper(); err != nil {
-		return err
+	return nil
+}
+
+// validateListen: bind would cut the queue without a word.
+func (p *parser) validateListen() error {
+	if limit, ok := somaxconn(); ok && p.cfg.Listen > limit {
+		return p.refuseValue("listen", "a queue of %d is longer than the kernel allows: net.core.somaxconn is %d", p.cfg.Listen, limit)
 	}
-	if limit, ok := somaxconn(); ok && c.Listen > limit {
-		return p.refuseValue("listen", "a queue of %d is longer than the kernel allows: net.core.somaxconn is %d", c.Listen, limit)
-	}
-	return p.refuseAimless()
+	return nil
 }
 
 // validateCheaper: fewer idle workers than workers.

@@ -40,7 +40,7 @@ func (p *parser) readCommandLine(args []string) error {
 		if strings.HasPrefix(word, "[") {
 			continue
 		}
-		if err := p.loadBySuffix(word, commandLine); err != nil {
+		if err := p.tolerate(p.loadBySuffix(word, commandLine)); err != nil {
 			return err
 		}
 	}
@@ -64,7 +64,7 @@ func (p *parser) longOption(word string, rest []string) ([]string, error) {
 		}
 		e.Value, e.Flag, rest = rest[0], false, rest[1:]
 	}
-	return rest, p.record(e)
+	return rest, p.tolerate(p.record(e))
 }
 
 // shortOptions handles -Mp2, -p2 and -p 2.
@@ -91,7 +91,7 @@ func (p *parser) shortOptions(letters string, rest []string) ([]string, error) {
 			}
 			e.Value, e.Flag, rest = rest[0], false, rest[1:]
 		}
-		if err := p.record(e); err != nil {
+		if err := p.tolerate(p.record(e)); err != nil {
 			return nil, err
 		}
 	}

@@ -108,7 +108,7 @@ func (p *parser) recordText(format string, src source, section string, from Orig
 	injected := strings.Count(before, "\n")
 	for _, l := range lines {
 		o := Origin{Source: src.name, Line: max(l.number-injected, 0), Chain: slices.Clone(chain)}
-		if err := p.record(&entry{Pair: Pair{Name: l.key, Value: l.value, Origin: o}}); err != nil {
+		if err := p.tolerate(p.record(&entry{Pair: Pair{Name: l.key, Value: l.value, Origin: o}})); err != nil {
 			return err
 		}
 	}

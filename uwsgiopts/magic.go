@@ -2,6 +2,7 @@ package uwsgiopts
 
 import (
 	"fmt"
+	"math/bits"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -70,7 +71,7 @@ func (m *magic) enter(dir, name, section string) {
 	if folder != "/" {
 		m.letters['c'] = filepath.Base(folder)
 	}
-	m.letters['i'], m.letters['j'] = "", fmt.Sprintf("%x", djb33x(path))
+	m.letters['i'], m.letters['j'] = "", fmt.Sprintf("%08X", bits.ReverseBytes32(djb33x(path))) // in the order of memory
 	if info, err := os.Stat(path); err == nil {
 		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
 			m.letters['i'] = strconv.FormatUint(stat.Ino, 10)

@@ -26,7 +26,7 @@ var allOptions = sync.OnceValue(func() *index { return newIndex(Sections()) })
 //
 // Config.Action is set when the process is to do something else than serve. An error is
 // an *ExitError; the Config that comes with it is incomplete, but its Notices and
-// FallbackConfig count.
+// FallbackConfig count. With --check on the command line, errors are in Config.Problems.
 func Parse(args, environ []string, opts ParseOptions) (*Config, error) {
 	p, err := newParser(environ, opts)
 	if err != nil {
@@ -64,6 +64,7 @@ type parser struct {
 	block     *block
 	inBlock   bool // a block's own pair is being recorded
 	strict    bool
+	tolerant  bool // --check: errors are collected
 	forbid    *wordList
 	permit    *wordList
 	gets      []string
@@ -115,8 +116,10 @@ func (p *parser) parse(args []string) error {
 		p.printAsked,
 		p.finish,
 	}
+	p.tolerant = p.asksCheck(args)
+	p.cfg.Check = p.tolerant
 	for _, stage := range stages {
-		if err := stage(); err != nil {
+		if err := p.tolerate(stage()); err != nil {
 			return err
 		}
 	}

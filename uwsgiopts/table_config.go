@@ -79,6 +79,7 @@ func configOptions() []Option {
 		{Names: []string{"version"}, Doc: "print the version and exit", run: runVersion},
 		{Names: []string{"upgrade"}, Arg: RequiredArg, Flags: Immediate | Own, Doc: "replace the executable of the running master whose pid is in this file, without losing a connection, and wait until the new one serves", run: signals},
 		{Names: []string{"completion"}, Arg: RequiredArg, Flags: Immediate | Own, Doc: "write the completion script of a shell (bash, zsh or fish) to standard output and exit", run: runCompletion},
-		{Names: []string{"check"}, Flags: Own, Kind: Flag, Doc: "read the configuration, import the application, report, and exit with a status"},
+		{Names: []string{"check"}, Flags: Own, Kind: Flag, Doc: "read the configuration, import the application, report all that is wrong and exit with a status; nothing is written",
+			set: flagOn(func(c *Config) *bool { return &c.Check })},
 	}
 }

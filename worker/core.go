@@ -65,6 +65,7 @@ type core struct {
 	hot       *listener
 	hotLeft   int
 	accepting bool // the listeners are in the epoll set
+	suspended bool // they are not, because the worker is paused
 	leaving   bool // they never will be again
 	pausedTo  int64
 	swept     int64
@@ -161,6 +162,24 @@ func (c *core) stopAccepting() {
 	c.accepting, c.hot = false, nil
 }
 
+// suspend follows the worker's pause. Connections that are kept are served on.
+func (c *core) suspend(on bool) {
+	c.suspended, c.pausedTo = on, 0
+	if on {
+		c.stopAccepting()
+		if int(c.w.suspended.Add(1)) == len(c.w.cores) {
+			c.w.logf("*** worker %d suspended ***", c.w.id)
+		}
+		return
+	}
+	if !c.leaving {
+		c.startAccepting()
+	}
+	if c.w.suspended.Add(-1) == 0 {
+		c.w.logf("*** worker %d resumed ***", c.w.id)
+	}
+}
+
 // pauseAccepting keeps a core without free descriptors from spinning.
 func (c *core) pauseAccepting() {
 	c.stopAccepting()
@@ -206,6 +225,9 @@ func (c *core) next() int {
 				return c.leave()
 			}
 			continue
+		}
+		if paused := c.w.paused.Load(); paused != c.suspended {
+			c.suspend(paused)
 		}
 		if phase := c.w.phase.Load(); phase != serving {
 			if cn := c.lastCall(phase); cn != nil {

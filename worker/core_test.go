@@ -46,8 +46,10 @@ func newStage(t *testing.T, protocol string, change func(*workerspec.Spec)) *sta
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { events.Close() })
+	alive, master := lifeline(t)
+	t.Cleanup(func() { _ = unix.Close(master) })
 	spec := workerspec.Spec{
-		Processes: 1, Threads: 1, EventFD: int(events.Fd()), ScoreboardFD: int(board.File().Fd()), HandoverFD: [2]int{-1, -1},
+		AliveFD: alive, Processes: 1, Threads: 1, EventFD: int(events.Fd()), ScoreboardFD: int(board.File().Fd()), HandoverFD: [2]int{-1, -1},
 		Sockets: []workerspec.Socket{{FD: int(file.Fd()), Protocol: protocol, Name: "test", Port: "80"}},
 		Limits:  workerspec.Limits{BufferSize: 4096, MaxVars: 128, SocketTimeoutMillis: 5000},
 		HTTP:    workerspec.HTTP{TimeoutMillis: 5000},
@@ -66,6 +68,16 @@ func newStage(t *testing.T, protocol string, change func(*workerspec.Spec)) *sta
 		t.Fatal(err)
 	}
 	return &stage{t, w, w.cores[0], listening.Addr().String()}
+}
+
+// lifeline is the pipe by which a worker knows that its master lives; the worker owns the first end.
+func lifeline(t *testing.T) (alive, master int) {
+	t.Helper()
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	return ends[0], ends[1]
 }
 
 func (s *stage) connect() net.Conn {
@@ -337,6 +349,15 @@ func TestDuringAReloadAKeptConnectionIsToldToGo(t *testing.T) {
 	s.send(c, "GET /after HTTP/1.1\r\nHost: h\r\n\r\n")
 	if vars, _ := s.request(); vars["PATH_INFO"] != "/after" || s.core.io.flags&reqDrain == 0 {
 		t.Fatalf("served %v with flags %b", vars, s.core.io.flags)
+	}
+}
+
+func TestAWorkerLeavesWhenItsMasterIsGone(t *testing.T) {
+	alive, master := lifeline(t)
+	s := newStage(t, "http", func(spec *workerspec.Spec) { spec.AliveFD = alive })
+	_ = unix.Close(master)
+	if got := s.core.next(); got != nextStop {
+		t.Fatalf("next() is %d, want the end", got)
 	}
 }
 

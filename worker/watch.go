@@ -110,7 +110,7 @@ func (c *core) passEvent(e *unix.EpollEvent) {
 		}
 	case tagListener:
 		// The kernel has told this core alone; whoever is idle may not know.
-		if !c.accepting {
+		if !c.accepting || c.w.paused.Load() {
 			return
 		}
 		if cn := c.accept(c.w.listeners[e.Fd]); cn != nil {

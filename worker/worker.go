@@ -63,6 +63,9 @@ type Worker struct {
 	status   atomic.Int32
 	limit    uint64 // requests after which the worker ends; 0: never
 
+	paused    atomic.Bool  // by SIGTSTP: connections are left waiting
+	suspended atomic.Int32 // how many cores have followed that
+
 	watch  watch
 	wakeup [2]int // a pipe that Python's signal handlers write to; core 0 reads
 }
@@ -88,6 +91,7 @@ func New(document []byte, id int, io []coreIO) (*Worker, error) {
 		return nil, err
 	}
 	w.board = board
+	w.paused.Store(board.Paused(id))
 	w.events = os.NewFile(uintptr(w.spec.EventFD), "events")
 	w.hostname = w.spec.Python.Hostname
 	if err := w.ready.init(); err != nil {
@@ -178,11 +182,21 @@ func (w *Worker) followSignals() {
 				w.Stop(reloading, exitReload)
 			case syscall.SIGINT, syscall.SIGTERM:
 				w.Stop(stopping, exitEnd)
+			case syscall.SIGTSTP:
+				w.pause(w.board.Paused(w.id))
 			case syscall.SIGUSR2:
 				w.logRequestsInHand()
 			}
 		}
 	}()
+}
+
+// pause has the cores leave the listeners alone, or take them up again.
+func (w *Worker) pause(on bool) {
+	w.paused.Store(on)
+	for _, c := range w.cores {
+		c.wake()
+	}
 }
 
 func (w *Worker) logRequestsInHand() {
@@ -199,9 +213,7 @@ func (w *Worker) logRequestsInHand() {
 
 // followMaster ends the worker when the master is gone: the pipe's only writer was its.
 func (w *Worker) followMaster() {
-	if w.spec.MasterPID == 0 {
-		return
-	}
+	_ = unix.SetNonblock(w.spec.AliveFD, true) // else it only takes a thread of its own
 	alive := os.NewFile(uintptr(w.spec.AliveFD), "alive")
 	go func() { // lives as long as the process
 		var b [1]byte

@@ -16,7 +16,7 @@ var build = ""
 func main() {
 	cfg, status := start()
 	// uWSGI's meaning of fallback-config: once, and only for status 1.
-	if status == 1 && cfg.FallbackConfig != "" {
+	if status == 1 && cfg.FallbackConfig != "" && !cfg.Check {
 		status = restart(cfg.FallbackConfig)
 	}
 	os.Exit(status)
@@ -34,6 +34,8 @@ func start() (*uwsgiopts.Config, int) {
 	case err != nil:
 		fmt.Fprintln(os.Stderr, err)
 		return cfg, 1
+	case cfg.Check:
+		return cfg, check(cfg)
 	case cfg.Action != nil:
 		return cfg, act(cfg.Action)
 	case cfg.NoServer:

@@ -18,7 +18,7 @@ const (
 )
 
 // Core is one core's line of the scoreboard. Only the worker that owns it
-// writes; everybody may read. Times are unix nanoseconds, sizes bytes.
+// writes (but for paused); everybody may read. Times are unix nanoseconds, sizes bytes.
 type Core struct {
 	State        atomic.Uint32
 	inURI        atomic.Uint32
@@ -32,7 +32,8 @@ type Core struct {
 	WriteErrors  atomic.Uint64
 	ReadErrors   atomic.Uint64
 	Static       atomic.Uint64 // requests that were answered without the application
-	_            [128 - 8 - 10*8]byte
+	paused       atomic.Uint32 // written by the master, of a worker's first core only
+	_            [128 - 8 - 10*8 - 4]byte
 	request      [128]byte // "ADDR - METHOD URI", cut to fit
 }
 
@@ -105,6 +106,18 @@ func (b *Board) Workers() int { return len(b.mem) / coreSize / b.cores }
 
 // Cores is the number of cores of each worker.
 func (b *Board) Cores() int { return b.cores }
+
+// Paused tells whether the worker is to accept no connections.
+func (b *Board) Paused(worker int) bool { return b.Core(worker, 0).paused.Load() != 0 }
+
+// Pause says whether the worker is to accept connections; a signal has it look. Only the master may call it.
+func (b *Board) Pause(worker int, on bool) {
+	value := uint32(0)
+	if on {
+		value = 1
+	}
+	b.Core(worker, 0).paused.Store(value)
+}
 
 // IdleElsewhere tells whether a core other than the given one has nothing to do.
 func (b *Board) IdleElsewhere(except *Core) bool {

@@ -27,6 +27,8 @@ type Spec struct {
 	HandoverFD   [2]int `json:"handover_fd"` // a socket pair for connections that change cores; -1 where there is one core
 	Lib          string `json:"lib"`         // the folder lib/envoxyd
 
+	Check bool `json:"check,omitempty"` // import, report, leave: nothing is to be served
+
 	Sockets []Socket `json:"sockets"`
 	HTTP    HTTP     `json:"http"`
 	Limits  Limits   `json:"limits"`
@@ -145,9 +147,11 @@ type Command struct {
 
 // Event is what zygote and workers report, one JSON object a datagram.
 type Event struct {
-	Kind   string `json:"kind"`   // zygote: step, loaded, forked, failed; worker: ready, failed, stopping
+	Kind   string `json:"kind"`   // zygote: step, loaded, forked, failed, with --check problem, note, checked; worker: ready, failed, stopping
 	Worker int    `json:"worker"` // 0: the zygote
 	PID    int    `json:"pid"`
 	Status int    `json:"status"` // of failed: the exit status to pass on
-	Text   string `json:"text"`   // of step and failed: what it was about
+	Text   string `json:"text"`   // of step, failed, problem and note: what it was about
+	Option string `json:"option"` // of problem: the option to blame, and its value
+	Value  string `json:"value"`
 }

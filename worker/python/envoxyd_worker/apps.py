@@ -20,15 +20,15 @@ def load(spec, uwsgi, step):
     for name in [*(python["early_imports"] or ()), *(python["shared_imports"] or ())]:
         step(f"importing {name}")
         import_or_run(name)
-    wanted = [(point, source) for point, source in mounts(python)]
+    named = [mount(text) for text in python["mounts"] or ()]
     if python["wsgi_file"]:
-        wanted.insert(0, ("", ("file", python["wsgi_file"])))
+        named.insert(0, ("", ("file", python["wsgi_file"])))
     if python["modules"]:
-        wanted.insert(0, ("", ("module", python["modules"][-1])))
+        named.insert(0, ("", ("module", python["modules"][-1])))
     if python["eval"]:
-        wanted.insert(0, ("", ("eval", python["eval"])))
+        named.insert(0, ("", ("eval", python["eval"])))
     found = {}
-    for number, (point, source) in enumerate(wanted):
+    for number, (point, source) in enumerate(named):
         if point in found:
             continue
         start = time.time()
@@ -50,7 +50,7 @@ def load(spec, uwsgi, step):
     if isinstance(mounted, dict):
         for point, app in mounted.items():
             found.setdefault(normal(point), app)
-    if python["need_app"] and len(found) < max(len({p for p, _ in wanted}), 1):
+    if python["need_app"] and len(found) < max(len({p for p, _ in named}), 1):
         say("*** no app loaded. GAME OVER ***")
         raise SystemExit(22)
     if not found:
@@ -67,14 +67,13 @@ def normal(point):
     return point.rstrip("/")
 
 
-def mounts(python):
-    for text in python["mounts"] or ():
-        point, equals, source = text.partition("=")
-        if not equals:
-            say(f"invalid mountpoint: {text} (it must be /path=application)")
-            raise SystemExit(1)
-        is_file = source.endswith((".py", ".wsgi")) or "/" in source
-        yield normal(point), ("file" if is_file else "module", source)
+def mount(text):
+    point, equals, source = text.partition("=")
+    if not equals:
+        say(f"invalid mountpoint: {text} (it must be /path=application)")
+        raise SystemExit(1)
+    is_file = source.endswith((".py", ".wsgi")) or "/" in source
+    return normal(point), ("file" if is_file else "module", source)
 
 
 def find(source, default):

@@ -226,7 +226,8 @@ def worker_dict(mine, number, lines):
 
 def request(mine):
     def request_id():
-        return mine.cores()[mine.worker - 1][mine.request("core")][5]
+        core = mine.request("core")
+        return mine.cores()[mine.worker - 1][core][5]
 
     def connection_fd():
         return mine.request("connection_fd")

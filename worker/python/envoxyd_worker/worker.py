@@ -89,8 +89,27 @@ def start(spec, text, number):
             except OSError:
                 pass
 
-    os.register_at_fork(after_in_child=in_child)
+    guard_forks(in_child)
     return extension
+
+
+def guard_forks(in_child):
+    """Holds signals back while the application forks: until in_child has run, Go's handlers would swallow them."""
+    masks = threading.local()
+
+    def before():
+        masks.kept = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+    def restore():
+        signal.pthread_sigmask(signal.SIG_SETMASK, masks.kept)
+
+    def after_in_child():
+        try:
+            in_child()
+        finally:
+            restore()
+
+    os.register_at_fork(before=before, after_in_parent=restore, after_in_child=after_in_child)
 
 
 def tame_signals(extension):

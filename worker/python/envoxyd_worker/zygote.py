@@ -10,7 +10,7 @@ import sys
 import threading
 import traceback
 
-from . import apps, uwsgi_module, worker
+from . import apps, check, uwsgi_module, worker
 
 LOAD_FAILED = 22
 
@@ -52,6 +52,8 @@ def run(text):
     spec = json.loads(text)
     reports = Reports(spec["control_fd"])
     uwsgi = prepare(spec)
+    if spec.get("check"):
+        leave_checked(reports, check.run(spec, uwsgi, reports))
     try:
         serving = {} if spec["python"]["lazy_apps"] else load(spec, uwsgi, reports)
     except SystemExit as wish:
@@ -69,6 +71,16 @@ def run(text):
 
 def leave(reports, status):
     reports.send("failed", status=status)
+    go(status)
+
+
+def leave_checked(reports, status):
+    warn_of_threads()
+    reports.send("checked", status=status)
+    go(status)
+
+
+def go(status):
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

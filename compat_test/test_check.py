@@ -1,0 +1,82 @@
+"""--check: everything that is wrong at once, one line each, and nothing is left behind."""
+import os
+import re
+import subprocess
+
+import pytest
+from server import BINARY
+
+GOOD = "def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'']\n"
+
+
+def check(directory, *args, files=None, binary=BINARY, **env):
+    for name, text in (files or {}).items():
+        (directory / name).write_text(text)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("UWSGI_", "VIRTUAL_ENV"))}
+    done = subprocess.run([str(binary), *args, "--check"], cwd=directory, env={**inherited, **env}, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_all_right(tmp_path):
+    status, out, err = check(tmp_path, "--ini", "site.ini", files={
+        "app.py": GOOD, "site.ini": "[uwsgi]\nhttp-socket = 127.0.0.1:1\nwsgi-file = app.py\nprocesses = 2 ; two\nvaccum = true\n"
+                                    "pidfile = site.pid\nlogto = site.log\n"})
+    assert (status, out.splitlines()[-1]) == (0, "check: nothing is wrong"), out + err
+    assert re.search(r"^note: .*vacuum.*site\.ini:5", out, re.M)
+    assert re.search(r"^note: .*site\.ini:4", out, re.M)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["app.py", "site.ini"]  # no pidfile, log or compiled file
+
+
+def test_everything_that_is_wrong_is_said_at_once(tmp_path):
+    status, out, err = check(tmp_path, "--ini", "site.ini", files={
+        "app.py": "import not_there\n", "odd.py": "def f(:\n", "fine.py": GOOD,
+        "site.ini": "[uwsgi]\nstrict = true\nvaccum = true\nsocket = /none/such/site.sock\nhttp-socket = localhost:web\n"
+                    "uid = nobody-of-this-name\npidfile = /none/such/pid\nmodule = app\nmount = /odd=odd.py\nmount = /fine=fine.py\n"
+                    "import = also_not_there\ninclude = none.ini\n"})
+    assert status == 1
+    found = re.findall(r"^wrong: site\.ini:(\d+): ", out, re.M)
+    assert sorted(map(int, found)) == [3, 4, 5, 6, 7, 8, 9, 11, 12], out
+    assert "app.py:1: ModuleNotFoundError: No module named 'not_there'" in out
+    assert "has loaded /fine=fine.py" in out
+    assert out.splitlines()[-1] == "check: 9 problems"
+    assert err.count("Traceback") == 3
+
+
+@pytest.mark.parametrize("args, status", [
+    (["--module", "not_there"], 22),
+    (["--eval", "import sys; sys.exit(7)"], 7),
+    (["--eval", "import os; os._exit(0)"], 22),
+    (["--eval", "import os; os.abort()"], 22),
+    ([], 246),
+    (["--set", "conf=none.json"], 246),
+    (["--set", "conf=none.json", "--wsgi-file", "app.py"], 0),
+    (["--set", "conf=none.json", "--virtualenv", "none"], 246),
+    (["--wsgi-file", "app.py", "--virtualenv", "none"], 1),
+    (["--wsgi-file", "app.py", "--chdir", "none"], 1),
+    (["--wsgi-file", "app.py", "--lazy-apps"], 0),
+    (["--module", "not_there", "--lazy-apps"], 22),
+], ids=lambda value: " ".join(value) or "nothing" if isinstance(value, list) else None)
+def test_status(tmp_path, args, status):
+    got, out, err = check(tmp_path, "--http", "127.0.0.1:1", *args, files={"app.py": GOOD})
+    assert got == status, out + err
+    assert ("check: nothing is wrong" in out) == (status == 0)
+
+
+def test_a_running_server_is_not_disturbed(server, tmp_path):
+    from server import free_port
+    port = free_port()
+    ini = f"[uwsgi]\nhttp-socket = 127.0.0.1:{port}\nwsgi-file = app.py\nmaster = true\npidfile = site.pid\nsocket = site.sock\n"
+    running = server(None, ["--ini", "site.ini"], files={"app.py": GOOD, "site.ini": ini}).wait_port(port)
+    pidfile, inode = (running.dir / "site.pid").read_text(), (running.dir / "site.sock").stat().st_ino
+    status, out, err = check(running.dir, "--ini", "site.ini")
+    assert status == 0, out + err
+    assert (running.dir / "site.pid").read_text() == pidfile
+    assert (running.dir / "site.sock").stat().st_ino == inode
+    assert running.running()
+
+
+def test_signals_are_not_sent(tmp_path):
+    (tmp_path / "site.pid").write_text(str(os.getpid()))
+    status, out, _ = check(tmp_path, "--stop", "site.pid")
+    assert status == 1
+    assert "wrong: --stop is not carried out together with --check" in out

@@ -1,0 +1,254 @@
+package master
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"envoxyd/modules"
+	"envoxyd/uwsgiopts"
+)
+
+// CheckReport is what --check has found.
+type CheckReport struct {
+	Problems []string // what a start would fail of or do wrongly, each with its file and line where known
+	Notices  []string // what a start would log and live with
+	Status   int      // exit status: 0, 22 when only the application fails, 246 when only envoxy.json does, else 1
+}
+
+// Check tells what would be wrong with a start of cfg. It opens no socket and writes no
+// file; the application is imported by a process that ends with it.
+func Check(cfg *uwsgiopts.Config) *CheckReport {
+	c := &checker{cfg: cfg, report: &CheckReport{Notices: slices.Clone(cfg.Notices)}}
+	for _, problem := range cfg.Problems {
+		status := statusFailed
+		var refused *uwsgiopts.ExitError
+		if errors.As(problem, &refused) {
+			status = refused.Status
+		}
+		c.add(status, uwsgiopts.Origin{}, "%v", problem)
+	}
+	c.users()
+	c.sockets()
+	c.writtenFiles()
+	c.readFiles()
+	document, usable := c.service()
+	if err := checkDirectories(cfg); err != nil {
+		c.wrong(cfg.OriginOf("chdir", ""), "%v", err)
+	} else if usable {
+		c.application(document)
+	}
+	return c.report
+}
+
+// checker collects a report.
+type checker struct {
+	cfg    *uwsgiopts.Config
+	report *CheckReport
+}
+
+// add takes a problem that a start would end with this status for. Status 1 outdoes
+// others, and of those the first counts.
+func (c *checker) add(status int, where uwsgiopts.Origin, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if place := where.String(); place != "" {
+		text = place + ": " + text
+	}
+	c.report.Problems = append(c.report.Problems, text)
+	if c.report.Status == statusOK || status == statusFailed {
+		c.report.Status = status
+	}
+}
+
+func (c *checker) wrong(where uwsgiopts.Origin, format string, args ...any) {
+	c.add(statusFailed, where, format, args...)
+}
+
+func (c *checker) note(where uwsgiopts.Origin, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if place := where.String(); place != "" {
+		text += " (" + place + ")"
+	}
+	c.report.Notices = append(c.report.Notices, text)
+}
+
+// users looks up everybody whom the configuration names; --uid and --gid have been
+// looked up when they were read.
+func (c *checker) users() {
+	for _, name := range c.cfg.AddGIDs {
+		if _, err := lookupGroup(name); err != nil {
+			c.wrong(c.cfg.OriginOf("add-gid", name), "add-gid: %v", err)
+		}
+	}
+	user, group, _ := strings.Cut(c.cfg.ChownSocket, ":")
+	if user != "" {
+		if _, err := lookupUser(user); err != nil {
+			c.wrong(c.cfg.OriginOf("chown-socket", ""), "chown-socket: %v", err)
+		}
+	}
+	if group != "" {
+		if _, err := lookupGroup(group); err != nil {
+			c.wrong(c.cfg.OriginOf("chown-socket", ""), "chown-socket: %v", err)
+		}
+	}
+}
+
+// sockets looks at every address without opening it.
+func (c *checker) sockets() {
+	seen := map[string]bool{}
+	for _, address := range c.cfg.SharedSockets {
+		seen[address] = true
+		c.address(c.cfg.OriginOf("shared-socket", address), address)
+	}
+	for _, s := range c.cfg.Sockets {
+		if number, is := strings.CutPrefix(s.Address, "="); is {
+			if n, err := strconv.Atoi(number); err != nil || n < 0 || n >= len(c.cfg.SharedSockets) {
+				c.wrong(s.Origin, "socket %s: there is no such shared socket", s.Address)
+			}
+			continue
+		}
+		if seen[s.Address] && !c.cfg.ReusePort && !strings.HasSuffix(s.Address, ":0") {
+			c.wrong(s.Origin, "socket %s: the address is given twice", s.Address)
+		}
+		seen[s.Address] = true
+		c.address(s.Origin, s.Address)
+	}
+	if len(seen) == 0 && os.Getenv("LISTEN_FDS") == "" && !isListener(0) {
+		c.note(uwsgiopts.Origin{}, "no socket is named: a start needs one from systemd, or as standard input")
+	}
+	for _, address := range c.cfg.Stats {
+		c.address(c.cfg.OriginOf("stats", address), address)
+	}
+}
+
+// address says what is wrong with the syntax of a socket's address, or with its surroundings.
+func (c *checker) address(where uwsgiopts.Origin, address string) {
+	const longestPath = 107 // sun_path less its end
+	host, port, isTCP := splitAddress(address)
+	number, isFD := strings.CutPrefix(address, "fd://")
+	switch {
+	case isFD:
+		if n, err := strconv.Atoi(number); err != nil || n < 0 {
+			c.wrong(where, "socket %s: %q is no descriptor", address, number)
+		}
+	case isTCP:
+		if host == "" || host == "*" {
+			return
+		}
+		if _, err := net.ResolveTCPAddr("tcp", net.JoinHostPort(host, port)); err != nil {
+			c.wrong(where, "socket %s: %v", address, err)
+		}
+	case strings.HasPrefix(address, "@"):
+	case !strings.Contains(address, "/") && strings.Contains(address, ":"):
+		c.wrong(where, "socket %s: the port is not a number from 0 to 65535", address)
+	case address == "":
+		c.wrong(where, "the address of a socket is empty")
+	default:
+		path := absolute(workDir(c.cfg), address)
+		if len(path) > longestPath {
+			c.wrong(where, "socket %s: the path is longer than %d bytes", address, longestPath)
+		}
+		if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket == 0 {
+			c.wrong(where, "socket %s: there is a file of that name that is no socket", address)
+		}
+		c.writable(where, "socket", path)
+	}
+}
+
+// writtenFiles looks at the directories of the files that a start would write.
+func (c *checker) writtenFiles() {
+	cfg, work := c.cfg, workDir(c.cfg)
+	for _, f := range []struct{ option, name, base string }{
+		{"logto", cfg.Logto, cfg.StartDir}, {"logto2", cfg.Logto2, cfg.StartDir},
+		{"daemonize", cfg.Daemonize, cfg.StartDir}, {"daemonize2", cfg.Daemonize2, cfg.StartDir},
+		{"pidfile", cfg.Pidfile, cfg.StartDir}, {"pidfile2", cfg.Pidfile2, work},
+		{"safe-pidfile", cfg.SafePidfile, work}, {"safe-pidfile2", cfg.SafePidfile2, work},
+	} {
+		if f.name != "" {
+			c.writable(cfg.OriginOf(f.option, ""), f.option, absolute(f.base, f.name))
+		}
+	}
+	for _, name := range cfg.MasterFifo {
+		c.writable(cfg.OriginOf("master-fifo", name), "master-fifo", absolute(work, name))
+	}
+}
+
+// writable: this process's user may make the file, or has it already.
+func (c *checker) writable(where uwsgiopts.Origin, option, path string) {
+	if info, err := os.Stat(path); err == nil {
+		if info.IsDir() {
+			c.wrong(where, "%s %s: it is a directory", option, path)
+		} else if err := unix.Access(path, unix.W_OK); err != nil {
+			c.wrong(where, "%s %s: %v", option, path, err)
+		}
+		return
+	}
+	if err := unix.Access(filepath.Dir(path), unix.W_OK|unix.X_OK); err != nil {
+		c.wrong(where, "%s %s: its directory: %v", option, path, err)
+	}
+}
+
+// readFiles looks at what is to be read: a start lives with most of what is missing.
+func (c *checker) readFiles() {
+	cfg, work := c.cfg, workDir(c.cfg)
+	for _, m := range slices.Concat(cfg.StaticMaps, cfg.StaticWholeMaps) {
+		c.present(c.originOfMap(m), "static-map", absolute(work, m[1]))
+	}
+	for option, names := range map[string][]string{"check-static": cfg.CheckStatic, "touch-reload": cfg.TouchReload} {
+		for _, name := range names {
+			c.present(cfg.OriginOf(option, name), option, absolute(work, name))
+		}
+	}
+	for _, pattern := range cfg.Pythonpath {
+		if found, err := filepath.Glob(absolute(work, pattern)); err == nil && len(found) == 0 {
+			c.note(cfg.OriginOf("pythonpath", pattern), "pythonpath %s: there is no such file or directory", pattern)
+		}
+	}
+	if _, err := staticSpec(cfg); err != nil {
+		c.wrong(uwsgiopts.Origin{}, "%v", err)
+	}
+}
+
+func (c *checker) present(where uwsgiopts.Origin, option, path string) {
+	if _, err := os.Stat(path); err != nil {
+		c.note(where, "%s: %v", option, err)
+	}
+}
+
+func (c *checker) originOfMap(m [2]string) uwsgiopts.Origin {
+	for _, option := range []string{"static-map", "static-map2"} {
+		if where := c.cfg.OriginOf(option, m[0]+"="+m[1]); where.Source != "" {
+			return where
+		}
+	}
+	return uwsgiopts.Origin{}
+}
+
+// service reads envoxy.json; usable: the application may be imported with what came of it.
+func (c *checker) service() (document []byte, usable bool) {
+	service, notice, err := readService(c.cfg)
+	if notice != "" {
+		c.note(c.cfg.OriginOf("conf", ""), "%s", notice)
+	}
+	switch {
+	case err != nil:
+		c.add(statusNoEnvoxy, uwsgiopts.Origin{}, "%v", err)
+		c.note(uwsgiopts.Origin{}, "the application has not been imported: it needs a usable envoxy.json")
+		return nil, false
+	case service == nil:
+		return nil, true
+	}
+	c.serviceNotices(service)
+	return service.Document, true
+}
+
+func (c *checker) serviceNotices(service *modules.Service) {
+	c.report.Notices = append(c.report.Notices, service.Notices...)
+}

@@ -1,0 +1,144 @@
+package master
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+
+	"envoxyd/internal/shm"
+	"envoxyd/internal/workerspec"
+	"envoxyd/uwsgiopts"
+)
+
+// application imports what is to be served, in a zygote that leaves afterwards.
+func (c *checker) application(document []byte) {
+	python, err := findPython(c.cfg)
+	if err != nil {
+		c.wrong(c.cfg.OriginOf("virtualenv", ""), "%v", err)
+		return
+	}
+	if err := c.load(python, document); err != nil {
+		c.wrong(uwsgiopts.Origin{}, "%v", err)
+	}
+}
+
+// load starts the zygote and takes its reports. An error is one of ours, not the application's.
+func (c *checker) load(python string, document []byte) error {
+	lib, err := libDir()
+	if err != nil {
+		return err
+	}
+	g, err := c.generation()
+	if err != nil {
+		return err
+	}
+	defer g.board.File().Close()
+	defer g.m.alive.Close()
+	defer g.m.keep.Close()
+	var inherited inheritance
+	defer inherited.close()
+	spec, err := g.makeSpec(&inherited, lib)
+	if err != nil {
+		return err
+	}
+	defer inherited.workers.Close()
+	defer inherited.control.Close()
+	spec.Check, spec.Service, spec.Sockets = true, document, []workerspec.Socket{}
+	file, err := specFile(spec)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	process, err := c.start(python, lib, g.environment(), append([]uintptr{0, 2, 2, file.Fd()}, inherited.fds...))
+	if err != nil {
+		return err
+	}
+	inherited.close() // the zygote alone holds the other end now: its end ends the reports
+	return c.listen(&inherited, process)
+}
+
+// generation is one that will never serve: just what a specification is made from.
+func (c *checker) generation() (*generation, error) {
+	cfg := *c.cfg
+	cfg.StaticConfig = uwsgiopts.StaticConfig{} // looked at already
+	cfg.MasterAsRoot = false                    // the zygote itself becomes the user
+	cfg.Processes = min(max(cfg.Processes, 1), 10_000)
+	cfg.Threads = min(max(cfg.Threads, 1), 10_000)
+	g := &generation{m: &master{cfg: &cfg}, cfg: &cfg}
+	var err error
+	if g.m.alive, g.m.keep, err = os.Pipe(); err != nil {
+		return nil, fmt.Errorf("pipe: %w", err)
+	}
+	g.board, err = shm.NewBoard(cfg.Processes, cfg.Threads)
+	return g, err
+}
+
+// start runs the zygote as the user that workers would be, and so that it dies with us:
+// it ignores the signals that end a check.
+func (c *checker) start(python, lib string, env []string, files []uintptr) (*os.Process, error) {
+	runtime.LockOSThread() // until the process ends: the kernel looks at the thread that started the child
+	attributes := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if os.Geteuid() == 0 && (c.cfg.UID != "" || c.cfg.GID != "") {
+		who, err := credential(c.cfg)
+		if err != nil {
+			return nil, err
+		}
+		attributes.Credential = who
+	}
+	argv := []string{python, filepath.Join(lib, "python", "main.py"), fmt.Sprint(firstFD)}
+	pid, _, err := syscall.StartProcess(python, argv, &syscall.ProcAttr{
+		Dir: workDir(c.cfg), Env: append(env, "PYTHONDONTWRITEBYTECODE=1"), Files: files, Sys: attributes,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("unable to start %s: %w", python, err)
+	}
+	process, err := os.FindProcess(pid)
+	if err != nil {
+		return nil, fmt.Errorf("unable to find %s: %w", python, err)
+	}
+	return process, nil
+}
+
+// listen takes the zygote's reports until it is gone.
+func (c *checker) listen(inherited *inheritance, process *os.Process) error {
+	finished := false
+	status := statusNoApp
+	var problems []workerspec.Event
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := inherited.control.Read(buffer)
+		if err != nil {
+			break // nobody holds the other end any more
+		}
+		var e workerspec.Event
+		if err := json.Unmarshal(buffer[:n], &e); err != nil {
+			return fmt.Errorf("report of the process that imports: %w", err)
+		}
+		switch e.Kind {
+		case "problem":
+			problems = append(problems, e)
+		case "note":
+			c.note(uwsgiopts.Origin{}, "%s", e.Text)
+		case "checked":
+			finished, status = true, e.Status
+		}
+	}
+	state, err := process.Wait()
+	if err != nil {
+		return fmt.Errorf("the process that imports: %w", err)
+	}
+	if !finished {
+		problems = append(problems, workerspec.Event{Text: fmt.Sprintf("the process that was loading the application has ended: %v", state)})
+	}
+	for _, e := range problems {
+		where := uwsgiopts.Origin{}
+		if e.Option != "" {
+			where = c.cfg.OriginOf(e.Option, e.Value)
+		}
+		c.add(status, where, "%s", e.Text)
+	}
+	return nil
+}

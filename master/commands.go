@@ -1,0 +1,88 @@
+package master
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+)
+
+// commands are the processes beside zygotes and workers that the master starts and
+// waits for. Its zero value is not ready: see newCommands.
+type commands struct {
+	ctx     context.Context // ends with the master
+	end     context.CancelFunc
+	running sync.WaitGroup
+
+	mu   sync.Mutex
+	pids map[int]bool
+}
+
+func newCommands() *commands {
+	c := &commands{pids: map[int]bool{}}
+	c.ctx, c.end = context.WithCancel(context.Background())
+	return c
+}
+
+// has tells whether somebody waits for the process.
+func (c *commands) has(pid int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pids[pid]
+}
+
+// start starts a process and keeps it from being taken for a stranger's. The caller waits with wait.
+func (c *commands) start(cmd *exec.Cmd) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	c.pids[cmd.Process.Pid] = true
+	return nil
+}
+
+func (c *commands) wait(cmd *exec.Cmd) error {
+	err := cmd.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.pids, cmd.Process.Pid)
+	return err
+}
+
+// close ends what is running and waits for it.
+func (c *commands) close() {
+	c.end()
+	c.running.Wait()
+}
+
+// shell is a command for /bin/sh with our output and no input.
+func (c *commands) shell(ctx context.Context, text, dir string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", text)
+	cmd.Dir = dir
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	return cmd
+}
+
+// run runs a shell command to its end.
+func (c *commands) run(ctx context.Context, text, dir string) error {
+	cmd := c.shell(ctx, text, dir)
+	err := c.start(cmd)
+	if err == nil {
+		err = c.wait(cmd)
+	}
+	var status *exec.ExitError
+	if errors.As(err, &status) {
+		if s, ok := status.Sys().(syscall.WaitStatus); ok && s.Signaled() {
+			return fmt.Errorf("command %q was killed by signal %d", text, s.Signal())
+		}
+		return fmt.Errorf("command %q exited with non-zero code: %d", text, status.ExitCode())
+	}
+	if err != nil {
+		return fmt.Errorf("command %q: %w", text, err)
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package master
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// fifo is the named pipe of --master-fifo: each byte that somebody writes is a
+// command. Of several pipes one is there at a time.
+type fifo struct {
+	names   []string // as they were written
+	paths   []string
+	slot    int
+	file    *os.File // open for writing too, so that it never ends
+	done    chan struct{}
+	reading sync.WaitGroup
+}
+
+// command carries out one byte: a digit chooses among pipes; bytes without a meaning are ignored.
+func (m *master) command(b byte) {
+	switch b {
+	case '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+		m.fifo.choose(m, int(b-'0'))
+	case 'c':
+		m.chainReload()
+	case 'p':
+		m.togglePause()
+	case 'P':
+		m.rewritePidfiles()
+	case 'q':
+		m.stopGracefully()
+	case 'Q':
+		m.stop()
+	case 'r':
+		m.reload(false)
+	case 'R':
+		m.reload(true)
+	case 's':
+		m.logTotals()
+	case 'w':
+		m.reloadWorkers(false)
+	case 'W':
+		m.reloadWorkers(true)
+	}
+}
+
+// follow makes the pipe that the configuration names, unless it is there already.
+func (f *fifo) follow(m *master) {
+	var paths []string
+	for _, name := range m.cfg.MasterFifo {
+		paths = append(paths, absolute(workDir(m.cfg), name))
+	}
+	if slices.Equal(paths, f.paths) {
+		return
+	}
+	f.close()
+	f.names, f.paths, f.slot = m.cfg.MasterFifo, paths, 0
+	f.open(m)
+}
+
+func (f *fifo) choose(m *master, slot int) {
+	if slot >= len(f.paths) {
+		slot = 0
+	}
+	f.close()
+	f.slot = slot
+	f.open(m)
+	logDated("active master fifo is now %s", f.names[f.slot])
+}
+
+// restore makes the pipe again when somebody has removed it.
+func (f *fifo) restore(m *master) {
+	if f.file != nil && !f.there() {
+		f.close()
+		f.open(m)
+	}
+}
+
+// there: the file at the path is the one that is read.
+func (f *fifo) there() bool {
+	at, err := os.Lstat(f.paths[f.slot])
+	if err != nil {
+		return false
+	}
+	ours, err := f.file.Stat()
+	return err == nil && os.SameFile(at, ours)
+}
+
+// open replaces whatever is at the path by a pipe and reads it until close.
+func (f *fifo) open(m *master) {
+	if len(f.paths) == 0 {
+		return
+	}
+	file, err := makeFifo(f.paths[f.slot])
+	if err != nil {
+		logf("master-fifo: %v", err)
+		return
+	}
+	f.file, f.done = file, make(chan struct{})
+	done := f.done
+	f.reading.Go(func() {
+		var commands [64]byte
+		for {
+			n, err := file.Read(commands[:])
+			if err != nil {
+				return
+			}
+			for _, b := range commands[:n] {
+				select {
+				case m.events <- func(m *master) { m.command(b) }:
+				case <-done:
+					return
+				}
+			}
+		}
+	})
+}
+
+func makeFifo(path string) (*os.File, error) {
+	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+		return nil, err
+	}
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		return nil, fmt.Errorf("mkfifo %s: %w", path, err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil { // whatever the umask
+		return nil, err
+	}
+	return os.OpenFile(path, os.O_RDWR|unix.O_NONBLOCK, 0)
+}
+
+// close stops reading and waits until that is so; the file stays.
+func (f *fifo) close() {
+	if f.file == nil {
+		return
+	}
+	close(f.done)
+	_ = f.file.Close()
+	f.reading.Wait()
+	f.file = nil
+}
+
+// remove is vacuum's part: all the pipes that were made.
+func (f *fifo) remove() {
+	for _, path := range f.paths {
+		if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeNamedPipe != 0 && os.Remove(path) == nil {
+			logf("VACUUM: master fifo %s removed.", path)
+		}
+	}
+}

@@ -1,0 +1,31 @@
+package master
+
+import "syscall"
+
+// togglePause has the workers leave new connections waiting, or take them up again.
+func (m *master) togglePause() {
+	if m.current == nil {
+		return
+	}
+	m.paused = !m.paused
+	m.pauses++
+	if m.paused {
+		logf("*** PAUSE (press start to resume, if you do not have a joypad send SIGTSTP) ***")
+	} else {
+		logf("*** (SIGTSTP received) resuming workers ***")
+	}
+	for _, w := range m.current.workers {
+		m.current.board.Pause(w.id, m.paused)
+		if w.ready {
+			m.tellPause(w)
+		}
+	}
+}
+
+// tellPause has a worker look whether it is paused. One that is not ready yet would
+// be stopped by the signal; it looks by itself when it starts, and again when it is ready.
+func (m *master) tellPause(w *worker) {
+	if m.pauses > 0 {
+		_ = w.process.Signal(syscall.SIGTSTP) // it may have ended: exited will hear of it
+	}
+}

@@ -1,0 +1,79 @@
+package master
+
+import (
+	"os"
+	"path/filepath"
+	"time"
+
+	"envoxyd/uwsgiopts"
+)
+
+// touched watches files by their times of change, as uWSGI does: notifications
+// miss what is behind a network or an overlay.
+type touched struct {
+	watches []touchWatch
+}
+
+// touchWatch is one file and what its change leads to.
+type touchWatch struct {
+	path string
+	time time.Time // zero: there is no such file yet
+	act  func(m *master, path string)
+}
+
+// follow takes the files of cfg; those that were watched before keep their times.
+func (t *touched) follow(cfg *uwsgiopts.Config) {
+	before := map[string]time.Time{}
+	for _, w := range t.watches {
+		before[w.path] = w.time
+	}
+	t.watches = nil
+	add := func(names []string, act func(m *master, path string)) {
+		for _, name := range names {
+			path := absolute(workDir(cfg), name)
+			when, known := before[path]
+			if !known {
+				when = changeTime(path)
+			}
+			if !known && when.IsZero() {
+				logf("unable to stat() %s, events will be triggered as soon as the file is created", filepath.Base(path))
+			}
+			t.watches = append(t.watches, touchWatch{path, when, act})
+		}
+	}
+	add(cfg.TouchReload, func(m *master, path string) {
+		logf("*** %s has been touched... grace them all !!! ***", path)
+		m.reload(false)
+	})
+	add(cfg.TouchWorkersReload, func(m *master, path string) {
+		logf("*** %s has been touched... workers reload !!! ***", path)
+		m.reloadWorkers(false)
+	})
+	add(cfg.TouchChainReload, func(m *master, path string) {
+		logf("*** %s has been touched... chain reload !!! ***", path)
+		m.chainReload()
+	})
+}
+
+// look acts on each file that has changed since the last look.
+func (t *touched) look(m *master) {
+	var changed []touchWatch
+	for i := range t.watches {
+		w := &t.watches[i]
+		if now := changeTime(w.path); !now.IsZero() && !now.Equal(w.time) {
+			w.time = now
+			changed = append(changed, *w)
+		}
+	}
+	for _, w := range changed { // an action may change the list
+		w.act(m, w.path)
+	}
+}
+
+func changeTime(path string) time.Time {
+	info, err := os.Stat(path)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
+}

@@ -1,0 +1,93 @@
+"""Applications are found however they are named, and chosen by where they are mounted."""
+import types
+
+import pytest
+from envoxyd_worker import apps
+
+PYTHON = {
+    "modules": [], "wsgi_file": "", "eval": "", "callable": "", "mounts": [], "need_app": True, "early_imports": None,
+    "shared_imports": None, "manage_script_name": False, "no_default_app": False,
+}
+
+
+def load(**given):
+    return apps.load({"python": {**PYTHON, **given}}, types.SimpleNamespace(), lambda step: None)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "a.py").write_text("def application(e, s): return 'a'\ndef other(e, s): return 'other'\ndef make(): return other\n")
+    (tmp_path / "broken.py").write_text("import no_such_module\n")
+    (tmp_path / "leaves.py").write_text("import sys; sys.exit(5)\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("given,result", [
+    ({"wsgi_file": "a.py"}, "a"),
+    ({"wsgi_file": "a.py", "callable": "other"}, "other"),
+    ({"wsgi_file": "a.py:other"}, "other"),
+    ({"modules": ["a"]}, "a"),
+    ({"modules": ["nothing", "a:other"]}, "other"),
+    ({"modules": ["a:make()"]}, "other"),
+    ({"eval": "application = lambda e, s: 'evaluated'"}, "evaluated"),
+])
+def test_an_application_is_found_however_it_is_named(folder, given, result):
+    assert load(**given)[""](None, None) == result
+
+
+@pytest.mark.parametrize("given,status", [
+    ({"modules": ["broken"]}, 22), ({"modules": ["a:absent"]}, 22), ({"wsgi_file": "absent.py"}, 22), ({}, 22),
+    ({"modules": ["leaves"]}, 5), ({"mounts": ["/x"]}, 1), ({"wsgi_file": "a.py", "mounts": ["/x=broken.py"]}, 22),
+])
+def test_what_cannot_be_loaded_ends_the_start(folder, given, status):
+    with pytest.raises(SystemExit) as wish:
+        load(**given)
+    assert wish.value.code == status
+
+
+def test_without_need_app_the_server_goes_on_without_one(folder):
+    assert load(modules=["broken"], need_app=False) == {}
+
+
+class Extension:
+    def __init__(self):
+        self.seen = []
+
+    def set_app(self, number):
+        self.seen.append(number)
+
+
+def mounted(**given):
+    found = {"": lambda e, s: ("root", e.get("SCRIPT_NAME"), e["PATH_INFO"])}
+    for point in ("/foo", "/foo/deep"):
+        found[point] = lambda e, s, point=point: (point, e["SCRIPT_NAME"], e["PATH_INFO"])
+    if given.pop("without_root", False):
+        del found[""]
+    return apps.choose(found, {**PYTHON, **given}, Extension())
+
+
+@pytest.mark.parametrize("path,result", [
+    ("/", ("root", "", "/")), ("/foo", ("/foo", "/foo", "")), ("/foo/", ("/foo", "/foo", "/")), ("/foo/x", ("/foo", "/foo", "/x")),
+    ("/foobar", ("root", "", "/foobar")), ("/foo/deep/x", ("/foo/deep", "/foo/deep", "/x")), ("/foo/deeper", ("/foo", "/foo", "/deeper")),
+])
+def test_the_longest_mountpoint_that_ends_at_a_slash_wins(path, result):
+    assert mounted(manage_script_name=True)({"PATH_INFO": path}, None) == result
+
+
+def test_without_manage_script_name_only_script_name_counts():
+    serve = mounted()
+    assert serve({"PATH_INFO": "/foo/x"}, None)[0] == "root"
+    assert serve({"PATH_INFO": "/foo/x", "SCRIPT_NAME": "/foo"}, None) == ("/foo", "/foo", "/foo/x")
+
+
+def test_where_no_application_fits_the_answer_is_500():
+    answers = []
+    body = mounted(manage_script_name=True, no_default_app=True, without_root=True)(
+        {"PATH_INFO": "/other"}, lambda status, headers: answers.append(status))
+    assert (answers, body) == (["500 Internal Server Error"], [b"Internal Server Error"])
+
+
+def test_a_trailing_slash_of_a_mountpoint_means_nothing(folder):
+    assert set(load(wsgi_file="a.py", mounts=["/x/=a.py"])) == {"", "/x"}

@@ -1,0 +1,85 @@
+"""The `uwsgi` module as applications see it before any request."""
+import os
+
+import pytest
+from envoxyd_worker import uwsgi_module
+
+SPEC = {
+    "version": "2.1.0-envoxyd", "processes": 3, "threads": 2, "started_on": 1, "master_pid": 0, "generation": 1, "sockets": [{"fd": 7}],
+    "limits": {"buffer_size": 4096}, "python": {"hostname": "here", "pidfile": "p"},
+    "opt": [["master", "", True], ["processes", "3", False], ["env", "A=1", False], ["env", "B=2", False], ["conf", "/c.json", False]],
+    "service": {"log": {"level": 6}},
+}
+
+
+@pytest.fixture
+def uwsgi():
+    return uwsgi_module.make(SPEC)
+
+
+def test_options_are_true_bytes_or_lists_of_them(uwsgi):
+    content = {"log": {"level": 6}}
+    assert uwsgi.opt == {"master": True, "processes": b"3", "env": [b"A=1", b"B=2"], "conf": b"/c.json", "conf_content": content}
+    uwsgi.opt["mine"] = 1.5
+    assert uwsgi.opt["mine"] == 1.5
+
+
+def test_identity(uwsgi):
+    assert (uwsgi.version, uwsgi.version_info) == (b"2.1.0-envoxyd", (2, 1, 0, 0, b"envoxyd"))
+    assert uwsgi.version_info >= (2, 0, 30)
+    assert (uwsgi.numproc, uwsgi.cores, uwsgi.worker_id(), uwsgi.mule_id(), uwsgi.masterpid()) == (3, 2, 0, 0, 0)
+    assert (uwsgi.hostname, uwsgi.pidfile, uwsgi.sockets, uwsgi.is_a_reload, uwsgi.ready()) == (b"here", b"p", [7], True, None)
+
+
+def test_log_writes_a_line_and_takes_nothing_but_str(uwsgi, capfd):
+    assert uwsgi.log("one") is True
+    assert capfd.readouterr().err == "one\n"
+    with pytest.raises(TypeError):
+        uwsgi.log(b"bytes")
+    with pytest.raises(ValueError):
+        uwsgi.log("a\0b")
+
+
+def test_what_needs_a_request_says_so(uwsgi):
+    for call in (uwsgi.connection_fd, uwsgi.disconnect, uwsgi.request_id, lambda: uwsgi.set_user_harakiri(1)):
+        with pytest.raises(RuntimeError):
+            call()
+    assert not hasattr(uwsgi, "env")
+
+
+def test_rpc_within_the_process(uwsgi):
+    assert uwsgi.register_rpc("twice", lambda text: text * 2) is True
+    assert uwsgi.call(b"twice", b"ab") == uwsgi.rpc(None, b"twice", b"ab") == b"abab"
+    assert uwsgi.rpc_list() == (b"twice",)
+    uwsgi.register_rpc("text", lambda: "not bytes")
+    assert uwsgi.call(b"text") is None and uwsgi.call(b"absent") is None
+    with pytest.raises(ValueError):
+        uwsgi.call("twice", b"ab")
+
+
+def test_without_a_cache_nothing_is_found(uwsgi):
+    assert uwsgi.cache_get("k") is None and uwsgi.cache_set("k", "v") is None
+    with pytest.raises(ValueError):
+        uwsgi.cache_keys()
+
+
+def test_a_lock_that_a_dead_process_held_is_free(uwsgi):
+    uwsgi.lock()
+    assert uwsgi.is_locked() is True
+    uwsgi.unlock()
+    assert uwsgi.is_locked() is False
+    ready, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        uwsgi.lock()
+        os.write(tell, b"x")
+        os.close(tell)
+        os.read(os.pipe()[0], 1)  # until it is killed
+    assert os.read(ready, 1) == b"x"
+    assert uwsgi.is_locked() is True
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    uwsgi.lock()
+    uwsgi.unlock()
+    with pytest.raises(ValueError):
+        uwsgi.lock(1)
