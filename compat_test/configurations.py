@@ -11,7 +11,8 @@ PLAIN_NUMBERS = ["processes", "listen"]  # uWSGI takes none for 0 processes, whi
 FLAGS = ["master", "vacuum", "need-app", "lazy-apps", "enable-threads", "disable-logging", "log-5xx", "die-on-term", "no-orphans"]
 OWN = ["base", "project", "app_name", "colour", "depth", "a key", "Base", "some-name"]
 MAGIC_FIRST = ["%D", "%N", "%X", "%S"]  # of the first file, which uWSGI knows only when an option has named it
-MAGIC = ["%d", "%n", "%s", "%e", "%x", "%c", "%v", "%h", "%k", "%u", "%g", "%U", "%G", "%p", "%o", "%0", "%1", "%i", "%j", "%%"]
+MAGIC = ["%d", "%n", "%s", "%e", "%x", "%c", "%v", "%h", "%k", "%u", "%g", "%U", "%G", "%p",
+         "%o", "%0", "%1", "%i", "%j", "%%"]
 ENVIRONMENT = {"SITE": "shop", "COUNT": "3", "EMPTY": "", "NEST": "%(base)", "SPACED": "a b  c"}
 CONDITIONS = {
     "if-env": ["SITE", "COUNT", "EMPTY", "UNSET", "SITE=shop", "SITE=other", "EMPTY="],
@@ -30,7 +31,8 @@ CONDITIONS = {
     "for-readline": ["lines.txt"],
 }
 ENDS = ["endif", "end-if", "endfor", "end-for"]
-FILES = {"word.txt": "word\n", "number.txt": "42", "lines.txt": "first\nsecond line\nthird\n", "sub/one": "", "sub/two": "", "sub/deep/x": ""}
+FILES = {"word.txt": "word\n", "number.txt": "42", "lines.txt": "first\nsecond line\nthird\n",
+         "sub/one": "", "sub/two": "", "sub/deep/x": ""}
 
 
 class Configuration:
@@ -60,6 +62,7 @@ class Configuration:
         if kind == "positional":
             args[where:where] = [name]
         else:
+            # (uWSGI loses the section of a yaml file in what it shows of its command line)
             section = ":" + self.pick(["uwsgi", "other"]) if kind == "ini" and self.chance(0.2) else ""
             args[where:where] = ["--" + kind, name + section]
         for _ in range(self.random.randint(0, 3)):
@@ -185,4 +188,5 @@ class Configuration:
             return f"{self.pick(FLAGS)}: {self.pick(['true', 'false', '1', 'on'])}"
         if kind == 1:
             return f"{self.pick(NUMBERS)}: {self.random.randint(1, 9)}"
-        return f"{self.pick(['base', 'project', 'colour', 'logformat'])}: x{self.pick(['', '$(SITE)', '%n', '/%(depth)', '@(word.txt)', '%(2 + 3)'])}"
+        value = self.pick(["", "$(SITE)", "%n", "/%(depth)", "@(word.txt)", "%(2 + 3)"])
+        return f"{self.pick(['base', 'project', 'colour', 'logformat'])}: x{value}"

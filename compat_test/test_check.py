@@ -13,7 +13,8 @@ def check(directory, *args, files=None, binary=BINARY, **env):
     for name, text in (files or {}).items():
         (directory / name).write_text(text)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("UWSGI_", "VIRTUAL_ENV"))}
-    done = subprocess.run([str(binary), *args, "--check"], cwd=directory, env={**inherited, **env}, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([str(binary), *args, "--check"], cwd=directory, env={**inherited, **env},
+                          capture_output=True, text=True, timeout=60)
     return done.returncode, done.stdout, done.stderr
 
 

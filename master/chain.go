@@ -41,11 +41,7 @@ func (m *master) reloadWorkers(brutal bool) {
 
 // replace has a worker finish what it has and leave; its place is filled again.
 func (g *generation) replace(w *worker) {
-	mercy := g.cfg.WorkerReloadMercy
-	if mercy <= 0 {
-		mercy = defaultMercy
-	}
-	w.mercy = time.Now().Add(mercy)
+	w.mercy = time.Now().Add(mercy(g.cfg))
 	_ = w.process.Signal(syscall.SIGHUP) // it may have ended: exited will hear of it
 }
 

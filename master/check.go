@@ -146,8 +146,6 @@ func (c *checker) address(where uwsgiopts.Origin, address string) {
 			c.wrong(where, "socket %s: %v", address, err)
 		}
 	case strings.HasPrefix(address, "@"):
-	case !strings.Contains(address, "/") && strings.Contains(address, ":"):
-		c.wrong(where, "socket %s: the port is not a number from 0 to 65535", address)
 	case address == "":
 		c.wrong(where, "the address of a socket is empty")
 	default:

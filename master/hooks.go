@@ -19,15 +19,26 @@ import (
 // hooks runs the actions of --hook-PHASE and the commands of --exec-PHASE.
 type hooks struct {
 	commands *commands
-	dir      string                             // where they run: cd changes it
-	moved    bool                               // by a cd, which the application follows too
+	dir      string                              // where they run: cd changes it
+	moved    bool                                // by a cd, which the application follows too
 	remap    func(s syscall.Signal, name string) // unix_signal
+}
+
+func (m *master) newHooks() *hooks {
+	return &hooks{commands: m.commands, remap: func(s syscall.Signal, name string) {
+		select {
+		case m.events <- func(m *master) { m.remapped[s] = name }:
+		case <-m.commands.ctx.Done():
+		}
+	}}
 }
 
 // hookExit is what the action exit asks for.
 type hookExit struct{ status int }
 
-func (e hookExit) Error() string { return fmt.Sprintf("a hook ends the start with status %d", e.status) }
+func (e hookExit) Error() string {
+	return fmt.Sprintf("a hook ends the start with status %d", e.status)
+}
 
 // hookStatus is what the instance ends with when a hook has failed.
 func hookStatus(err error) int {
@@ -43,6 +54,12 @@ var phaseTitles = map[string]string{"as-root": "as root", "as-user": "as user", 
 
 // run runs what cfg has for the phase, hooks before commands; the first failure ends it.
 func (h *hooks) run(ctx context.Context, cfg *uwsgiopts.Config, phase string) error {
+	if !h.moved {
+		h.dir = workDir(cfg)
+		if phase == "asap" || phase == "pre-jail" || phase == "in-jail" {
+			h.dir = cfg.StartDir
+		}
+	}
 	title := phase
 	if t := phaseTitles[phase]; t != "" {
 		title = t
@@ -226,11 +243,12 @@ func (m *master) hooked(cfg *uwsgiopts.Config, phases []string, then func(m *mas
 		then(m, nil)
 		return
 	}
+	h := m.hooks
 	m.commands.running.Go(func() {
 		var err error
 		for _, phase := range phases {
 			if err == nil {
-				err = m.hooks.run(m.commands.ctx, cfg, phase)
+				err = h.run(m.commands.ctx, cfg, phase)
 			}
 		}
 		select {

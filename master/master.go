@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -56,6 +55,8 @@ type master struct {
 	paused   bool
 	pauses   int // how often that has changed
 	chain    *chain
+	daemons  daemons
+	crons    crons
 	commands *commands
 	hooks    *hooks
 	hooking  bool // the hooks of a reload run
@@ -82,9 +83,7 @@ func Run(cfg *uwsgiopts.Config, reread Reread) int {
 	m := &master{cfg: cfg, reread: reread, started: time.Now(), events: make(chan event, 64)}
 	m.commands = newCommands()
 	defer m.commands.close()
-	m.hooks = &hooks{commands: m.commands, dir: cfg.StartDir, remap: func(s syscall.Signal, name string) {
-		m.post(func(m *master) { m.remapped[s] = name })
-	}}
+	m.hooks = m.newHooks()
 	m.remapped = map[os.Signal]string{}
 	status, err := m.run()
 	if err != nil {
@@ -140,6 +139,11 @@ func (m *master) prepare() (int, error) {
 	if m.cfg.Umask >= 0 {
 		unix.Umask(m.cfg.Umask)
 	}
+	for _, phase := range []string{"asap", "pre-jail", "in-jail"} { // they may make the directories
+		if err := m.hooks.run(m.commands.ctx, m.cfg, phase); err != nil {
+			return hookStatus(err), err
+		}
+	}
 	if err := checkDirectories(m.cfg); err != nil {
 		return statusFailed, err
 	}
@@ -152,9 +156,6 @@ func (m *master) prepare() (int, error) {
 	var err error
 	if m.sockets, err = m.openSockets(m.cfg); err != nil {
 		return statusFailed, err
-	}
-	if !m.hooks.moved {
-		m.hooks.dir = workDir(m.cfg)
 	}
 	if err := m.hooks.run(m.commands.ctx, m.cfg, "as-root"); err != nil {
 		return hookStatus(err), err
@@ -178,7 +179,7 @@ func (m *master) prepare() (int, error) {
 // begin starts the first generation.
 func (m *master) begin() {
 	logMode(m.cfg)
-	if !m.upgrader.HasParent() { // else it is the old master's until this one serves
+	if !m.upgrader.second { // else it is the old master's until this one serves
 		m.fifo.follow(m)
 	}
 	if err := m.startNext(m.cfg, m.sockets); err != nil {
@@ -199,7 +200,7 @@ func (m *master) failStart(err error) {
 
 // finished: nothing runs any more, and nothing is to be started.
 func (m *master) finished() bool {
-	return (m.stopping || m.upgraded) && m.current == nil && m.next == nil && len(m.old) == 0
+	return (m.stopping || m.upgraded) && m.current == nil && m.next == nil && len(m.old) == 0 && m.daemons.gone()
 }
 
 func (m *master) end() int {
@@ -229,12 +230,16 @@ func (m *master) sweep(now time.Time) {
 	for _, g := range m.generations() {
 		g.enforce(now)
 	}
+	m.daemons.enforce(now)
 	if now.Sub(m.lastSweep) < time.Second {
 		return
 	}
 	m.lastSweep = now
 	if m.current != nil {
 		m.touched.look(m)
+	}
+	if m.current != nil {
+		m.runCrons(now)
 	}
 	m.followChain()
 	if !m.upgrader.busy && !m.upgraded {
@@ -258,7 +263,7 @@ func (m *master) generations() []*generation {
 
 // knows tells whether somebody waits for the process already.
 func (m *master) knows(pid int) bool {
-	if m.commands.has(pid) {
+	if m.commands.has(pid) { // hooks, daemons
 		return true
 	}
 	for _, g := range m.generations() {

@@ -26,8 +26,8 @@ func TestAddressesAreToldFromPaths(t *testing.T) {
 		"rel.sock":      {"", "", false},
 		"@name":         {"", "", false},
 		"/run/odd:80":   {"", "", false},
-		"host:notaport": {"", "", false},
-		"host:99999":    {"", "", false},
+		"host:notaport": {"host", "notaport", true},
+		"host:99999":    {"host", "99999", true},
 	} {
 		host, port, tcp := splitAddress(address)
 		if host != want.host || port != want.port || tcp != want.tcp {

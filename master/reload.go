@@ -71,7 +71,7 @@ func (m *master) reload(brutal bool) {
 		m.reloadFailed()
 		return
 	}
-	m.hooking = true
+	m.hooking, m.hooks = true, m.newHooks()
 	m.hooked(cfg, reloadPhases, func(m *master, err error) {
 		m.hooking = false
 		if m.stopping {
@@ -158,6 +158,8 @@ func (m *master) promote() {
 		m.retire(old)
 		m.closeUnused(before, m.sockets)
 	}
+	m.replaceDaemons()
+	m.crons.follow(g.cfg)
 	m.hooked(g.cfg, []string{"master-start"}, func(m *master, err error) {
 		if err != nil {
 			logf("%v", err)

@@ -213,14 +213,10 @@ func listen(cfg *uwsgiopts.Config, address string) (int, error) {
 // splitAddress tells host:port from the name of a unix socket.
 func splitAddress(address string) (host, port string, isTCP bool) {
 	colon := strings.LastIndexByte(address, ':')
-	if colon < 0 || strings.HasPrefix(address, "/") || strings.HasPrefix(address, "@") {
+	if colon < 0 || strings.HasPrefix(address, "@") || strings.Contains(address, "/") {
 		return "", "", false
 	}
-	port = address[colon+1:]
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return "", "", false
-	}
-	return strings.Trim(address[:colon], "[]"), port, true
+	return strings.Trim(address[:colon], "[]"), address[colon+1:], true
 }
 
 func listenTCP(cfg *uwsgiopts.Config, host, port string) (fd int, err error) {

@@ -25,9 +25,11 @@ type statsDocument struct {
 	UID               int              `json:"uid"`
 	GID               int              `json:"gid"`
 	Cwd               string           `json:"cwd"`
+	Daemons           []statsDaemon    `json:"daemons,omitempty"`
 	Locks             []map[string]int `json:"locks"`
 	Sockets           []statsSocket    `json:"sockets"`
 	Workers           []statsWorker    `json:"workers"`
+	Crons             []statsCron      `json:"crons,omitempty"`
 
 	memory int // --memory-report
 }
@@ -39,6 +41,25 @@ type statsSocket struct {
 	MaxQueue   int    `json:"max_queue"`
 	Shared     int    `json:"shared"`
 	CanOffload int    `json:"can_offload"`
+}
+
+type statsDaemon struct {
+	Cmd      string `json:"cmd"`
+	PID      int    `json:"pid"`
+	Respawns int    `json:"respawns"`
+}
+
+type statsCron struct {
+	Minute    int    `json:"minute"`
+	Hour      int    `json:"hour"`
+	Day       int    `json:"day"`
+	Month     int    `json:"month"`
+	Week      int    `json:"week"`
+	Command   string `json:"command"`
+	Unique    int    `json:"unique"`
+	Legion    string `json:"legion"`
+	PID       int    `json:"pid"`        // -1: it does not run
+	StartedAt int64  `json:"started_at"` // unix seconds; 0: never
 }
 
 type statsWorker struct {
@@ -105,6 +126,19 @@ func (m *master) statistics() *statsDocument {
 		}
 		d.Sockets = append(d.Sockets, statsSocket{Name: s.name, Proto: strings.TrimSuffix(s.protocol, "-router"), Queue: queue, MaxQueue: limit, Shared: shared})
 		d.ListenQueue = max(d.ListenQueue, queue)
+	}
+	for _, one := range m.daemons.all {
+		d.Daemons = append(d.Daemons, statsDaemon{one.Command, one.pid, max(one.spawned-1, 0)})
+	}
+	for _, job := range m.crons {
+		c := statsCron{job.When[0], job.When[1], job.When[2], job.When[3], job.When[4], job.Command, 0, "", job.pid, 0}
+		if job.Unique {
+			c.Unique = 1
+		}
+		if job.pid > 0 {
+			c.StartedAt = job.last.Unix()
+		}
+		d.Crons = append(d.Crons, c)
 	}
 	d.Load = d.ListenQueue
 	if g := m.newest(); g != nil {

@@ -53,6 +53,27 @@ func (t *touched) follow(cfg *uwsgiopts.Config) {
 		logf("*** %s has been touched... chain reload !!! ***", path)
 		m.chainReload()
 	})
+	for _, t := range cfg.TouchExec {
+		add(t[:1], func(m *master, _ string) { m.touchHook(cfg, uwsgiopts.Hook{Command: true, Text: t[1]}) })
+	}
+	for _, t := range cfg.HookTouch {
+		add(t[:1], func(m *master, _ string) { m.touchHook(cfg, uwsgiopts.Hook{Text: t[1]}) })
+	}
+	for i, d := range cfg.Daemons {
+		add(d.Touch, func(m *master, _ string) { m.restartDaemon(i) })
+	}
+}
+
+// touchHook runs one action beside everything else; the instance lives on if it fails.
+func (m *master) touchHook(cfg *uwsgiopts.Config, hook uwsgiopts.Hook) {
+	hook.Phase = "touch"
+	one := *cfg
+	one.Hooks = []uwsgiopts.Hook{hook}
+	m.hooked(&one, []string{"touch"}, func(_ *master, err error) {
+		if err != nil {
+			logf("%v", err)
+		}
+	})
 }
 
 // look acts on each file that has changed since the last look.

@@ -209,6 +209,7 @@ func (m *master) upgradeDone(err error) {
 	m.watchdog.stop()
 	m.stopStats()
 	m.fifo.close()
+	m.daemons.stop(m.cfg)
 	if m.current != nil {
 		m.current.drain(syscall.SIGHUP)
 		m.retire(m.current)

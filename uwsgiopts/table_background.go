@@ -1,5 +1,7 @@
 package uwsgiopts
 
+import "time"
+
 // backgroundOptions declares: Mules, spoolers, timers and daemons.
 func backgroundOptions() []Option {
 	return []Option{
@@ -24,16 +26,16 @@ func backgroundOptions() []Option {
 		{Names: []string{"signal-bufsize", "signals-bufsize"}, Arg: RequiredArg, Kind: Int, Doc: "size of the signals' buffers, in bytes"},
 		{Names: []string{"timer", "signal-timer"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "raise a uwsgi signal every so many seconds: SIGNAL SECONDS"},
 		{Names: []string{"signal-rbtimer", "rbtimer"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "raise a uwsgi signal by the red-black timer: SIGNAL SECONDS"},
-		{Names: []string{"cron"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "run a command by the clock: MINUTE HOUR DAY MONTH WEEKDAY COMMAND"},
-		{Names: []string{"cron2"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "run a command by the clock: minute=…,hour=…,unique=1 COMMAND"},
-		{Names: []string{"unique-cron"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "as cron, unless the last run still lasts"},
-		{Names: []string{"cron-harakiri"}, Arg: RequiredArg, Kind: Int, Doc: "end cron commands that take longer than this many seconds"},
-		{Names: []string{"attach-daemon"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "run a command beside the workers and start it again when it ends"},
-		{Names: []string{"attach-control-daemon"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "as attach-daemon, and stop the instance when it ends"},
+		{Names: []string{"cron"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "run a command by the clock: MINUTE HOUR DAY MONTH WEEKDAY COMMAND", set: cron(false)},
+		{Names: []string{"cron2"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "run a command by the clock: minute=…,hour=…,unique=1 COMMAND", set: setCron2},
+		{Names: []string{"unique-cron"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "as cron, unless the last run still lasts", set: cron(true)},
+		{Names: []string{"cron-harakiri"}, Arg: RequiredArg, Kind: Int, Doc: "end cron commands that take longer than this many seconds", set: seconds(func(c *Config) *time.Duration { return &c.CronHarakiri })},
+		{Names: []string{"attach-daemon"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "run a command beside the workers and start it again when it ends", set: daemon(false)},
+		{Names: []string{"attach-control-daemon"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "as attach-daemon, and stop the instance when it ends", set: daemon(true)},
 		{Names: []string{"smart-attach-daemon"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "run a command that goes to the background: PIDFILE COMMAND"},
 		{Names: []string{"smart-attach-daemon2"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "the same, and ask it to reload with the instance: PIDFILE COMMAND"},
 		{Names: []string{"daemons-honour-stdin"}, Kind: Flag, Flags: StartsMaster, Doc: "leave standard input open for daemons"},
-		{Names: []string{"attach-daemon2"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "run a command beside the workers: cmd=COMMAND,freq=…,stopsignal=…"},
+		{Names: []string{"attach-daemon2"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "run a command beside the workers: cmd=COMMAND,freq=…,stopsignal=…", set: setDaemon2},
 		{Names: []string{"curl-cron", "cron-curl"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "fetch a URL by the clock: MINUTE HOUR DAY MONTH WEEKDAY URL"},
 		{Names: []string{"legion-curl-cron", "legion-cron-curl", "curl-cron-legion", "cron-curl-legion"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "the same, on the lord of a legion"},
 	}

@@ -18,7 +18,7 @@ func hooksOptions() []Option {
 		{Names: []string{"hook-accepting-once"}, Arg: RequiredArg, Kind: List, Doc: "as hook-accepting, at the first start of a worker only"},
 		{Names: []string{"hook-accepting1-once"}, Arg: RequiredArg, Kind: List, Doc: "as hook-accepting1, at the first start only"},
 		{Names: []string{"hook-master-start"}, Arg: RequiredArg, Kind: List, Doc: "action to run when the master begins its work", set: hook("master-start")},
-		{Names: []string{"hook-touch"}, Arg: RequiredArg, Kind: List, Doc: "action to run when a file is touched: FILE ACTION"},
+		{Names: []string{"hook-touch"}, Arg: RequiredArg, Kind: List, Doc: "action to run when a file is touched: FILE ACTION", set: touchAction(func(c *Config) *[][2]string { return &c.HookTouch })},
 		{Names: []string{"hook-emperor-start"}, Arg: RequiredArg, Kind: List, Doc: "action to run when the emperor starts"},
 		{Names: []string{"hook-emperor-stop"}, Arg: RequiredArg, Kind: List, Doc: "action to run when the emperor stops"},
 		{Names: []string{"hook-emperor-reload"}, Arg: RequiredArg, Kind: List, Doc: "action to run when the emperor reloads"},

@@ -31,7 +31,7 @@ func reloadOptions() []Option {
 		{Names: []string{"touch-chain-reload"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "reload worker after worker when this file is touched", set: list(func(c *Config) *[]string { return &c.TouchChainReload })},
 		{Names: []string{"touch-logrotate"}, Arg: RequiredArg, Kind: List, Flags: StartsLogMaster, Doc: "rotate the log when this file is touched"},
 		{Names: []string{"touch-logreopen"}, Arg: RequiredArg, Kind: List, Flags: StartsLogMaster, Doc: "open the log again when this file is touched"},
-		{Names: []string{"touch-exec"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "run a command when a file is touched: FILE COMMAND"},
+		{Names: []string{"touch-exec"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "run a command when a file is touched: FILE COMMAND", set: touchAction(func(c *Config) *[][2]string { return &c.TouchExec })},
 		{Names: []string{"touch-signal"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "raise a uwsgi signal when a file is touched: FILE SIGNAL"},
 		{Names: []string{"fs-reload"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "reload when this file or directory changes"},
 		{Names: []string{"fs-brutal-reload"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "reload brutally when this file or directory changes"},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"envoxyd/master"
 	"envoxyd/uwsgiopts"
@@ -22,7 +23,7 @@ func check(cfg *uwsgiopts.Config) int {
 // refuseAction: the command line, or a file, asks for something else than a start.
 func refuseAction(cfg *uwsgiopts.Config) int {
 	for _, problem := range cfg.Problems {
-		fmt.Fprintf(os.Stdout, "wrong: %v\n", problem)
+		fmt.Fprintf(os.Stdout, "wrong: %s\n", oneLine(problem.Error()))
 	}
 	if cfg.Action.Kind == uwsgiopts.ActionSignal {
 		fmt.Fprintf(os.Stdout, "wrong: --%s is not carried out together with --check\n", cfg.Action.Option)
@@ -37,10 +38,10 @@ func refuseAction(cfg *uwsgiopts.Config) int {
 // writeReport writes one line for each finding, what is wrong last, where it is seen.
 func writeReport(out io.Writer, report *master.CheckReport) {
 	for _, notice := range report.Notices {
-		fmt.Fprintf(out, "note: %s\n", notice)
+		fmt.Fprintf(out, "note: %s\n", oneLine(notice))
 	}
 	for _, problem := range report.Problems {
-		fmt.Fprintf(out, "wrong: %s\n", problem)
+		fmt.Fprintf(out, "wrong: %s\n", oneLine(problem))
 	}
 	switch n := len(report.Problems); n {
 	case 0:
@@ -51,3 +52,6 @@ func writeReport(out io.Writer, report *master.CheckReport) {
 		fmt.Fprintf(out, "check: %d problems\n", n)
 	}
 }
+
+// oneLine keeps a finding on its line: values and messages may hold several.
+func oneLine(text string) string { return strings.ReplaceAll(text, "\n", " ") }

@@ -300,7 +300,7 @@ func hasElement(list []byte, want string) bool {
 }
 
 func (h *Head) finish() error {
-	if h.Minor == 1 && len(h.host) == 0 && !isAbsolute(h.Target) {
+	if h.Minor == 1 && len(h.host) == 0 { // RFC 9112, 3.2: also when the target names the host
 		return errHost
 	}
 	if h.Chunked && h.ContentLength >= 0 {

@@ -376,5 +376,6 @@ def absent():
     def metric_get(name):
         return 0
 
-    return [*map(nothing, silent), *(missing(name, *how) for name, how in later.items()), signal_registered, install_mule_msg_hook, metric_get]
+    unavailable = [missing(name, *how) for name, how in later.items()]
+    return [*map(nothing, silent), *unavailable, signal_registered, install_mule_msg_hook, metric_get]
 

@@ -1,0 +1,85 @@
+package master
+
+import (
+	"slices"
+	"syscall"
+	"time"
+
+	"envoxyd/uwsgiopts"
+)
+
+// crons are the jobs of --cron and its kin.
+type crons []*cronJob
+
+// cronJob is one job; runs of it may overlap unless it is unique.
+type cronJob struct {
+	uwsgiopts.Cron
+	last    time.Time // when a run was begun
+	pid     int       // of the last run; -1: it has ended
+	running int
+}
+
+// follow takes the jobs of cfg; those that were there before keep their times.
+func (c *crons) follow(cfg *uwsgiopts.Config) {
+	var all crons
+	for _, spec := range cfg.Crons {
+		same := func(job *cronJob) bool { return job.Cron == spec && !slices.Contains(all, job) }
+		if at := slices.IndexFunc(*c, same); at >= 0 {
+			all = append(all, (*c)[at])
+		} else {
+			all = append(all, &cronJob{Cron: spec, pid: -1})
+		}
+	}
+	*c = all
+}
+
+// runCrons starts what is due: at most once in 60 seconds each.
+func (m *master) runCrons(now time.Time) {
+	for _, job := range m.crons {
+		if now.Sub(job.last) < time.Minute || job.Unique && job.running > 0 || !job.Due(now) {
+			continue
+		}
+		job.last = now
+		m.runCron(job)
+	}
+}
+
+func (m *master) runCron(job *cronJob) {
+	limit := job.Harakiri
+	if limit < 0 {
+		limit = m.cfg.CronHarakiri
+	}
+	cmd := m.commands.shell(m.commands.ctx, job.Command, m.appDir(m.cfg))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // what it has started ends with it
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	if err := m.commands.start(cmd); err != nil {
+		logf("[uwsgi-cron] %q: %v", job.Command, err)
+		return
+	}
+	pid, began := cmd.Process.Pid, time.Now()
+	job.pid = pid
+	job.running++
+	logDated("[uwsgi-cron] running %q (pid %d)", job.Command, pid)
+	m.commands.running.Go(func() {
+		if limit > 0 {
+			harakiri := time.AfterFunc(limit, func() {
+				logf("*** CRON HARAKIRI ON %q (pid: %d) ***", job.Command, pid)
+				_ = cmd.Cancel() // it may have ended
+			})
+			defer harakiri.Stop()
+		}
+		_ = m.commands.wait(cmd) // its status is nobody's business
+		logDated("[uwsgi-cron] command %q running with pid %d exited after %d second(s)", job.Command, pid, int(time.Since(began).Seconds()))
+		select {
+		case m.events <- func(*master) { job.ended(pid) }:
+		case <-m.commands.ctx.Done():
+		}
+	})
+}
+
+func (job *cronJob) ended(pid int) {
+	job.running--
+	if job.pid == pid {
+		job.pid = -1
+	}
+}
