@@ -104,6 +104,14 @@ class Server:
                 found.append(int(entry.name))
         return found
 
+    def wait_gone(self):
+        """Until nothing runs that this server started; names what does not end."""
+        try:
+            eventually(lambda: self.processes() == [])
+        except AssertionError:
+            left = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ") for pid in self.processes()}
+            raise AssertionError(f"still there: {left}") from None
+
     def close(self):
         while pids := self.processes():
             for pid in pids:

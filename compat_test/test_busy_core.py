@@ -26,7 +26,7 @@ def test_kept_connections_pass_a_busy_core_on_http11_socket(server, shape):
 def passes_a_busy_core(server, transport, shape):
     """20 kept connections, spread over both cores by chance; one core is held until all of the others are answered."""
     running = server(transport, ["--master", "--disable-logging", *shape], app=versioned(1))
-    kept = [Connection(transport.port, keep=transport.keeps, timeout=5) for _ in range(20)]
+    kept = [Connection(transport.port, keep=transport.keeps, timeout=20) for _ in range(20)]
     for connection in kept:
         assert connection.get().status == 200
     held, quick = kept[0], kept[1:]

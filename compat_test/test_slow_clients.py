@@ -8,7 +8,9 @@ from apps import BIG
 from http_client import Connection, get
 from server import free_port
 
-ONE = ["--master", "--processes", "1", "--disable-logging", "--socket-timeout", "30"]
+ONE = ["--master", "--processes", "1", "--disable-logging", "--socket-timeout", "60"]
+# Far less than the time-out for a client that stalls, far more than a loaded machine takes for one request.
+AT_ONCE = 5.0
 HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 
 
@@ -45,7 +47,7 @@ def test_fifty_requests_that_trickle_in(server, transport, connections):
     for byte in (HEAD[i:i + 1] for i in range(len(HEAD))):
         for one in slow:
             one.socket.sendall(byte)
-    assert quick_answers(transport.port) < 1.0
+    assert quick_answers(transport.port) < AT_ONCE
     for one in slow:
         one.socket.sendall(b"\r\n")
     assert [one.receive().text for one in slow] == ["small"] * 50
@@ -56,7 +58,7 @@ def test_fifty_bodies_that_trickle_in(server, transport, connections):
     slow = connections(transport.port)
     for one in slow:
         one.socket.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12345")
-    assert quick_answers(transport.port) < 1.0
+    assert quick_answers(transport.port) < AT_ONCE
     for one in slow:
         one.socket.sendall(b"67890")
     assert [one.receive().text for one in slow] == ["small"] * 50
@@ -69,7 +71,7 @@ def test_fifty_responses_that_are_read_slowly(server, transport, connections):
         one.send("/big")
     for one in slow:
         assert one.socket.recv(9, socket.MSG_PEEK | socket.MSG_WAITALL) == b"HTTP/1.1 "
-    assert quick_answers(transport.port) < 1.0
+    assert quick_answers(transport.port) < AT_ONCE
     for one in slow[:5]:
         assert len(one.receive().body) == 8 << 20
 
@@ -88,7 +90,7 @@ def test_fifty_uwsgi_packets_that_trickle_in(server):
     try:
         for one in slow:
             one.sendall(packet[:-1])
-        assert quick_answers(http) < 1.0
+        assert quick_answers(http) < AT_ONCE
         for one in slow:
             one.sendall(packet[-1:])
         for one in slow:

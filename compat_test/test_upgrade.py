@@ -51,15 +51,6 @@ class Upgraded:
         return pid
 
 
-def left_nothing(server):
-    """Every process of the server ends; names those that do not."""
-    try:
-        eventually(lambda: server.processes() == [])
-    except AssertionError:
-        left = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ") for pid in server.processes()}
-        raise AssertionError(f"still there: {left}") from None
-
-
 def by_signal(upgraded, binary):
     os.kill(upgraded.pid(), signal.SIGUSR2)
 
@@ -93,7 +84,7 @@ def test_five_upgrades_under_load(server, transport, installed, ask):
     assert load.failures() == []
     assert list(dict.fromkeys(text.split()[0] for text in load.texts)) == list("123456")
     os.kill(upgraded.pid(), signal.SIGTERM)
-    left_nothing(upgraded.running)
+    upgraded.running.wait_gone()
 
 
 def test_reload_after_an_upgrade_keeps_the_new_pid(server, transport, installed):
@@ -157,7 +148,7 @@ def test_a_new_executable_that_is_never_ready(server, transport, installed):
     assert upgraded.pid() == old and alive(old)
     os.kill(old, signal.SIGTERM)
     assert upgraded.running.wait_exit() == 0
-    left_nothing(upgraded.running)
+    upgraded.running.wait_gone()
 
 
 def test_new_code_that_does_not_import(server, transport, installed):

@@ -20,7 +20,7 @@ class Transport:
 
 def http_socket():
     port = free_port()
-    return Transport("http-socket", ["--http-socket", f"127.0.0.1:{port}"], port, False, port)
+    return Transport("http-socket", ["--http-socket", f"127.0.0.1:{port}"], port, True, port)
 
 
 def http():

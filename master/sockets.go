@@ -40,6 +40,9 @@ const (
 	protocolStats  = "stats"
 )
 
+// deferSeconds is how long a connection without a byte stays the kernel's.
+const deferSeconds = 4
+
 // openSockets opens what cfg names. Sockets that are open already, here or in the
 // master that this one takes over from, are kept.
 func (m *master) openSockets(cfg *uwsgiopts.Config) (opened []*socket, err error) {
@@ -147,6 +150,9 @@ func (m *master) openSocket(cfg *uwsgiopts.Config, want uwsgiopts.Socket) (*sock
 	if s.fd = m.upgrader.inherited(s.key); s.fd < 0 {
 		if s.fd, err = listen(cfg, s.key); err != nil {
 			return nil, fmt.Errorf("socket %s: %w", want.Address, err)
+		}
+		if want.Protocol == "uwsgi" { // a front end sends at once: accepting before that costs two looks
+			_ = unix.SetsockoptInt(s.fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, deferSeconds) // not for unix sockets
 		}
 	}
 	if err := s.describe(cfg); err != nil {

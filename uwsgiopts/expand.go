@@ -9,7 +9,7 @@ import (
 
 const (
 	maxExpansion = 64       // placeholders within placeholders
-	maxWork      = 64 << 20 // bytes that may be gone through in one Parse to replace them all
+	maxWork      = 16 << 20 // bytes that may be gone through in one Parse to replace them all
 )
 
 // replacePlaceholders makes uWSGI's three passes over all values that no option has used yet.

@@ -64,6 +64,7 @@ type core struct {
 	response  response
 	hot       *listener
 	hotLeft   int
+	calm      bool // the listener that was hot has nothing more, and no connection is kept
 	accepting bool // the listeners are in the epoll set
 	suspended bool // they are not, because the worker is paused
 	leaving   bool // they never will be again
@@ -290,6 +291,7 @@ func (c *core) tryHot() bool {
 	cn := c.accept(l)
 	if cn == nil {
 		c.hot = nil
+		c.calm = c.kept == 0
 		return false
 	}
 	return c.receive(cn)
@@ -298,13 +300,18 @@ func (c *core) tryHot() bool {
 // wait asks epoll: first without giving up the processor, then for as long as it takes.
 func (c *core) wait() (interrupted bool) {
 	c.event = 0
-	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_WAIT, uintptr(c.epoll), uintptr(unsafe.Pointer(&c.events[0])), uintptr(len(c.events)), 0, 0, 0)
-	if errno == 0 && n > 0 {
-		c.nevents = int(n)
-		c.now = time.Now().UnixNano()
-		c.sweep()
-		return false
+	var n uintptr
+	var errno syscall.Errno
+	if !c.calm {
+		n, _, errno = syscall.RawSyscall6(syscall.SYS_EPOLL_WAIT, uintptr(c.epoll), uintptr(unsafe.Pointer(&c.events[0])), uintptr(len(c.events)), 0, 0, 0)
+		if errno == 0 && n > 0 {
+			c.nevents = int(n)
+			c.now = time.Now().UnixNano()
+			c.sweep()
+			return false
+		}
 	}
+	c.calm = false
 	timeout := -1
 	if c.kept > 0 || c.pausedTo > 0 || c.w.phase.Load() != serving {
 		timeout = c.patience()

@@ -19,8 +19,9 @@ import (
 // connections with something to read on to idle cores of any worker.
 const (
 	busyFor  = time.Millisecond
-	tickTime = time.Millisecond
-	parkTime = 100 // ticks without a busy core after which the watch sleeps until it is stirred
+	tickTime = time.Millisecond     // while a core is busy for longer
+	lookTime = 3 * time.Millisecond // while none is: looking costs some 5 µs each time
+	parkTime = 100                  // ticks without a busy core after which the watch sleeps until it is stirred
 )
 
 type watch struct {
@@ -51,23 +52,28 @@ func (w *Worker) startWatch() {
 }
 
 func (w *Worker) runWatch() {
-	quiet := 0
+	quiet, wait := 0, lookTime
 	for {
 		if quiet > parkTime {
 			w.watch.parked.Store(true)
 			<-w.watch.alarm
 			quiet = 0
 		}
-		nap(tickTime)
+		nap(wait)
 		runtime.Gosched() // see core.pause
 		quiet++
+		wait = lookTime
 		now := time.Now().UnixNano()
 		for _, c := range w.cores {
 			if c.owner.Load() != inApp {
 				continue
 			}
 			quiet = 0
-			if now-c.entered.Load() > int64(busyFor) && w.board.IdleElsewhere(c.line) {
+			if now-c.entered.Load() <= int64(busyFor) {
+				continue
+			}
+			wait = tickTime
+			if w.board.IdleElsewhere(c.line) {
 				c.passOn()
 			}
 		}

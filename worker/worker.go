@@ -323,7 +323,7 @@ type listener struct {
 
 func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, error) {
 	l := &listener{fd: socket.FD, index: index, unix: socket.Unix, port: socket.Port, name: socket.Name, timeout: w.socketTimeout()}
-	l.inet = !socket.Unix && w.spec.HTTP.NoDelay
+	l.inet = !socket.Unix && w.spec.HTTP.NoDelay && socket.Protocol != "uwsgi" // one response, mostly one write
 	l.idle = l.timeout
 	switch socket.Protocol {
 	case "uwsgi":
