@@ -38,7 +38,10 @@ type queue struct {
 	ready   []*lane // lanes with items that nobody works on
 	waiting int     // items that are in no worker's hands
 	working int     // items that are
+	out     int     // deliveries that are under way
 	pace    time.Duration
+	late    bool // messages have waited for patience although a worker was free
+	armed   bool // a timer will say so
 	closed  bool
 }
 
@@ -121,7 +124,7 @@ func (q *queue) take(takers int) *delivery {
 		if q.closed {
 			return nil
 		}
-		if l := q.next(nil); l != nil {
+		if l := q.first(); l != nil {
 			most := batchMost
 			if q.pace > 0 {
 				most = int(min(max(batchTime/q.pace, 1), batchMost))
@@ -136,10 +139,39 @@ func (q *queue) take(takers int) *delivery {
 			}
 			q.waiting -= len(d.items)
 			q.working += len(d.items)
+			q.out++
 			return d
 		}
 		q.changed.Wait()
 	}
+}
+
+// Quick handlers are kept up with by one worker at a time, whose next delivery collects
+// what arrives meanwhile: sent out one by one, each message would cost several times what
+// handling it does. Another worker joins in when so many wait, or one for so long.
+const (
+	quick    = 500 * time.Microsecond
+	patience = time.Millisecond
+)
+
+// first is the lane to begin a delivery with; nil: there is none, or it is not time yet.
+func (q *queue) first() *lane {
+	if q.out > 0 && q.pace < quick && q.waiting < batchMost && !q.late {
+		if len(q.ready) > 0 && !q.armed {
+			q.armed = true
+			time.AfterFunc(patience, q.overdue)
+		}
+		return nil
+	}
+	q.late = false
+	return q.next(nil)
+}
+
+func (q *queue) overdue() {
+	q.mu.Lock()
+	q.armed, q.late = false, len(q.ready) > 0
+	q.mu.Unlock()
+	q.changed.Broadcast()
 }
 
 // move takes the first messages of a lane into the delivery.
@@ -181,6 +213,7 @@ func (q *queue) settle(d *delivery, left []*item, took, pause time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	handled := len(d.items) - len(left)
+	q.out--
 	q.working -= len(d.items)
 	q.waiting += len(left)
 	if handled > 0 {
