@@ -99,7 +99,7 @@ func (m *master) spawnDaemon(d *attachedDaemon) {
 func (m *master) daemonCommand(d *attachedDaemon) (*exec.Cmd, error) {
 	cmd := exec.Command("/bin/sh", "-c", d.Command)
 	cmd.Dir = absolute(m.appDir(m.cfg), d.Chdir)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Stdout, cmd.Stderr = m.commands.stdio()
 	if d.Stdin {
 		cmd.Stdin = os.Stdin
 	}

@@ -1,15 +1,16 @@
 package master
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"envoxyd/internal/logdate"
+	"envoxyd/master/logging"
 	"envoxyd/uwsgiopts"
 )
 
@@ -17,14 +18,25 @@ import (
 // descriptor 2, it is the whole process's.
 var datePrefix atomic.Pointer[logdate.Layout]
 
-// logf writes one line to the log, which is descriptor 2 in every process of ours.
+// through is what lines go through when the master owns the log; nil: they go to descriptor 2.
+var through atomic.Pointer[logging.Log]
+
+// logf writes one line to the log.
 func logf(format string, args ...any) {
 	var line []byte
 	if date := datePrefix.Load(); date != nil {
 		line = append(date.Append(line, time.Now()), " - "...)
 	}
 	line = fmt.Appendf(line, format, args...)
-	_, _ = os.Stderr.Write(append(line, '\n')) // there is no better place to say that the log is gone
+	_, _ = logWriter().Write(append(line, '\n')) // there is no better place to say that the log is gone
+}
+
+// logWriter takes whole lines.
+func logWriter() io.Writer {
+	if log := through.Load(); log != nil {
+		return log
+	}
+	return os.Stderr
 }
 
 // logDated writes a line with the time in front, as uWSGI does for what operators look up.
@@ -35,9 +47,10 @@ func logDated(format string, args ...any) {
 	logf(format, args...)
 }
 
-// openLog puts the file of --logto or --logto2 in the place of stdout and stderr,
-// and makes each line begin as --log-date says.
-func openLog(cfg *uwsgiopts.Config) error {
+// openLog opens the log: each line begins as --log-date says, and goes to the file of
+// --logto or its kin, or through the log master.
+func (m *master) openLog() error {
+	cfg := m.cfg
 	if cfg.LogDate != "" {
 		date, err := logdate.Parse(cfg.LogDate)
 		if err != nil {
@@ -45,28 +58,187 @@ func openLog(cfg *uwsgiopts.Config) error {
 		}
 		datePrefix.Store(&date)
 	}
-	name, base := cfg.Logto, cfg.StartDir
-	if name == "" {
-		name = cfg.Logto2
+	if cfg.LogFile() != "" && cfg.LogFile() != cfg.Logto2 {
+		flags := 0
+		if cfg.LogTruncate && !m.upgrader.second {
+			flags = os.O_TRUNC
+		}
+		file, err := m.logFile(cfg).Open(flags)
+		if err != nil {
+			return err
+		}
+		file.Close() // it is descriptors 1 and 2 now
 	}
-	if name == "" {
+	plan, err := compileLog(cfg)
+	if err != nil {
+		return err
+	}
+	if !cfg.LogMaster {
 		return nil
 	}
-	return redirect(absolute(base, name))
+	if err := m.startLog(cfg, plan); err != nil || !plan.Immediate() {
+		return err
+	}
+	return m.openLoggers() // nothing has to wait for another user
 }
 
-func redirect(path string) error {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
-	if err != nil {
-		return fmt.Errorf("log file: %w", err)
+// openLoggers opens the loggers, as the user that the instance runs as from then on.
+func (m *master) openLoggers() error {
+	if m.log == nil || m.logOpen {
+		return nil
 	}
-	defer file.Close()
-	for _, fd := range []int{1, 2} {
-		if err := unix.Dup3(int(file.Fd()), fd, 0); err != nil {
-			return fmt.Errorf("log file %s: %w", path, err)
+	plan, err := compileLog(m.cfg)
+	if err != nil {
+		return err
+	}
+	outputs, err := m.log.Open(plan)
+	if err != nil {
+		return err
+	}
+	m.log.Use(outputs)
+	m.logOpen = true
+	return nil
+}
+
+// openSecondLog is --logto2's: after privileges are dropped.
+func (m *master) openSecondLog() error {
+	cfg := m.cfg
+	if cfg.Logto2 == "" || cfg.LogFile() != cfg.Logto2 {
+		return nil
+	}
+	if m.log != nil {
+		return m.log.MoveTo(m.logFile(cfg))
+	}
+	flags := 0
+	if cfg.LogTruncate && !m.upgrader.second {
+		flags = os.O_TRUNC
+	}
+	file, err := m.logFile(cfg).Open(flags)
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+// compileLog decides everything about the log that needs no file, and blames the option.
+func compileLog(cfg *uwsgiopts.Config) (*logging.Plan, error) {
+	plan, err := logging.Compile(cfg, workDir(cfg))
+	var wrong *logging.OptionError
+	if errors.As(err, &wrong) {
+		if place := cfg.OriginOf(wrong.Option, wrong.Value).String(); place != "" {
+			return nil, fmt.Errorf("%s: %w", place, err)
 		}
 	}
+	return plan, err
+}
+
+// startLog makes the master the owner of the log.
+func (m *master) startLog(cfg *uwsgiopts.Config, plan *logging.Plan) error {
+	o := logging.Options{File: m.logFile(cfg), Processes: books{m.commands}, Raise: m.alarms.raise}
+	if cfg.LogFile() == cfg.Logto2 { // later
+		o.File.Path = ""
+	}
+	if address, udp := cfg.LogAddress(); udp {
+		o.Address = address
+	}
+	o.Stream, o.Cut = cfg.LogMasterStream, cfg.LogMasterBufsize
+	log, err := logging.Start(o)
+	if err != nil {
+		return err
+	}
+	m.log = log
+	m.commands.output.Store(log.Stdio())
+	through.Store(log)
+	for _, notice := range plan.Notices {
+		logf("%s", notice)
+	}
 	return nil
+}
+
+// logFile is the file of --logto and its kin, as it is to be opened.
+func (m *master) logFile(cfg *uwsgiopts.Config) logging.FileOptions {
+	o := logging.FileOptions{Dir: cfg.StartDir, Path: cfg.LogFile(), Backup: cfg.LogBackupname, MaxSize: cfg.LogMaxsize,
+		Mode: cfg.LogfileChmod, UID: -1, GID: -1, Standard: true}
+	if !cfg.LogfileChown || os.Geteuid() != 0 {
+		return o
+	}
+	if who, err := credential(cfg); err == nil { // whoever there is not is dropPrivileges' to refuse
+		o.UID, o.GID = int(who.Uid), int(who.Gid)
+	}
+	return o
+}
+
+// prepareLog gets the loggers of a new generation ready; they are used when it serves.
+func (g *generation) prepareLog() error {
+	m, cfg := g.m, g.cfg
+	var err error
+	if g.logs, err = compileLog(cfg); err != nil {
+		return err
+	}
+	if m.log == nil && cfg.LogMaster {
+		if err := m.startLog(cfg, g.logs); err != nil {
+			return err
+		}
+	}
+	if m.log == nil || m.current == nil {
+		return nil
+	}
+	g.outputs, err = m.log.Open(g.logs)
+	return err
+}
+
+// takeLog makes the generation's loggers the ones in use.
+func (g *generation) takeLog() {
+	if g.outputs != nil {
+		g.m.log.Use(g.outputs)
+		g.outputs = nil
+	}
+	g.m.alarms.follow(g.cfg)
+}
+
+// dropLog closes loggers that were never used.
+func (g *generation) dropLog() {
+	if g.outputs != nil {
+		g.m.log.Discard(g.outputs)
+		g.outputs = nil
+	}
+}
+
+// stdio is what processes of the generation have as standard output and error.
+func (g *generation) stdio() (out, err *os.File) {
+	if g.m.log != nil && g.cfg.LogMaster {
+		return g.m.log.Stdio(), g.m.log.Stdio()
+	}
+	return os.Stdout, os.Stderr
+}
+
+// reopenLog goes on in a new file, after somebody has moved the old one away.
+func (m *master) reopenLog(cfg *uwsgiopts.Config) {
+	if m.log != nil {
+		m.log.Reopen()
+		return
+	}
+	if cfg.LogFile() == "" {
+		return
+	}
+	if err := logging.Reopen(m.logFile(cfg)); err != nil {
+		logf("%v", err)
+	}
+}
+
+func (m *master) rotateLog() {
+	if m.log != nil {
+		m.log.Rotate()
+	}
+}
+
+// closeLog writes what is still on its way.
+func (m *master) closeLog() {
+	if m.log == nil {
+		return
+	}
+	m.log.Close()
+	through.Store(nil)
 }
 
 func absolute(base, name string) string {

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/master/logging"
 	"envoxyd/modules"
 	"envoxyd/uwsgiopts"
 )
@@ -58,6 +59,9 @@ type master struct {
 	daemons  daemons
 	crons    crons
 	commands *commands
+	log      *logging.Log // nil: every process writes for itself
+	logOpen  bool         // its loggers are open
+	alarms   *alarms
 	hooks    *hooks
 	hooking  bool // the hooks of a reload run
 	remapped map[os.Signal]string
@@ -83,34 +87,39 @@ func Run(cfg *uwsgiopts.Config, reread Reread) int {
 	m := &master{cfg: cfg, reread: reread, started: time.Now(), events: make(chan event, 64)}
 	m.commands = newCommands()
 	defer m.commands.close()
+	m.alarms = newAlarms(m.commands)
+	m.alarms.follow(cfg)
 	m.hooks = m.newHooks()
 	m.remapped = map[os.Signal]string{}
 	status, err := m.run()
 	if err != nil {
 		logf("%v", err)
 	}
+	m.alarms.close()
+	m.closeLog()
 	return status
 }
 
 func (m *master) run() (int, error) {
-	if err := openLog(m.cfg); err != nil {
+	var err error
+	if m.upgrader, err = newUpgrader(); err != nil {
+		return statusFailed, err
+	}
+	if err := m.openLog(); err != nil {
 		return statusFailed, err
 	}
 	for _, notice := range m.cfg.Notices {
 		logf("%s", notice)
 	}
 	if m.cfg.ShowConfig {
-		if err := m.cfg.WriteShowConfig(os.Stderr); err != nil {
+		if err := m.cfg.WriteShowConfig(logWriter()); err != nil {
 			return statusFailed, fmt.Errorf("show-config: %w", err)
 		}
 	}
+	m.listKinds()
 	m.banner()
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return statusFailed, fmt.Errorf("prctl(PR_SET_CHILD_SUBREAPER): %w", err)
-	}
-	var err error
-	if m.upgrader, err = newUpgrader(); err != nil {
-		return statusFailed, err
 	}
 	if m.alive, m.keep, err = os.Pipe(); err != nil {
 		return statusFailed, fmt.Errorf("pipe: %w", err)
@@ -161,6 +170,9 @@ func (m *master) prepare() (int, error) {
 		return hookStatus(err), err
 	}
 	if err := dropPrivileges(m.cfg); err != nil {
+		return statusFailed, err
+	}
+	if err := errors.Join(m.openSecondLog(), m.openLoggers()); err != nil {
 		return statusFailed, err
 	}
 	for _, phase := range []string{"as-user", "pre-app"} {
@@ -241,6 +253,7 @@ func (m *master) sweep(now time.Time) {
 	if m.current != nil {
 		m.runCrons(now)
 	}
+	m.watchQueues()
 	m.followChain()
 	if !m.upgrader.busy && !m.upgraded {
 		m.fifo.restore(m)

@@ -98,6 +98,8 @@ type Log struct {
 	QuietSigpipe  bool   `json:"quiet_sigpipe"`
 	QuietWrites   bool   `json:"quiet_writes"`
 	WritesAllowed bool   `json:"write_exceptions"` // false: --disable-write-exception
+	RequestFD     int    `json:"request_fd"`       // where lines about requests go; 0: to the others
+	File          string `json:"file"`             // that the log goes to in the end; empty: none
 }
 
 // Python says what to import and how to call it.

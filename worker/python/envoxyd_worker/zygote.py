@@ -119,6 +119,8 @@ def descriptors(spec):
     yield from (spec["control_fd"], spec["event_fd"], spec["alive_fd"], spec["scoreboard_fd"])
     yield from (fd for fd in spec["handover_fd"] if fd >= 0)
     yield from (s["fd"] for s in spec["sockets"])
+    if spec["log"]["request_fd"]:
+        yield spec["log"]["request_fd"]
 
 
 def set_path(spec):
