@@ -290,7 +290,8 @@ func (m *master) knows(pid int) bool {
 func (m *master) banner() {
 	cfg := m.cfg
 	logf("*** Starting uWSGI %s (%dbit) on [%s] ***", uwsgiopts.Version, 32<<(^uint(0)>>63), m.started.Format(time.ANSIC))
-	logf("envoxyd with %s on %s", runtime.Version(), uname())
+	logf("envoxyd with %s", runtime.Version())
+	logMachine()
 	logf("current working directory: %s", cfg.StartDir)
 	if path, err := os.Executable(); err == nil {
 		logf("detected binary path: %s", path)
@@ -304,10 +305,21 @@ func (m *master) banner() {
 	}
 }
 
-func uname() string {
+// logMachine says where this runs, and within which limits.
+func logMachine() {
 	var name unix.Utsname
-	if unix.Uname(&name) != nil {
-		return "Linux"
+	if unix.Uname(&name) == nil {
+		text := unix.ByteSliceToString
+		logf("os: %s-%s %s", text(name.Sysname[:]), text(name.Release[:]), text(name.Version[:]))
+		logf("nodename: %s", text(name.Nodename[:]))
+		logf("machine: %s", text(name.Machine[:]))
 	}
-	return unix.ByteSliceToString(name.Sysname[:]) + " " + unix.ByteSliceToString(name.Release[:])
+	logf("your memory page size is %d bytes", os.Getpagesize())
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NPROC, &limit) == nil && limit.Cur != unix.RLIM_INFINITY {
+		logf("your processes number limit is %d", limit.Cur)
+	}
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
+		logf("detected max file descriptor number: %d", limit.Cur)
+	}
 }

@@ -54,6 +54,7 @@ def run(text):
     uwsgi = prepare(spec)
     if spec.get("check"):
         leave_checked(reports, check.run(spec, uwsgi, reports))
+    print("Python version:", sys.version.replace("\n", " "), file=sys.stderr, flush=True)
     try:
         serving = {} if spec["python"]["lazy_apps"] else load(spec, uwsgi, reports)
     except SystemExit as wish:
