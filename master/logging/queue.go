@@ -23,13 +23,6 @@ func (b *batch) add(record []byte) {
 	b.ends = append(b.ends, len(b.data))
 }
 
-func (b *batch) clear() {
-	b.ends = b.ends[:0]
-	if b.data = b.data[:0]; cap(b.data) > queueSize/4 {
-		b.data = nil
-	}
-}
-
 // each calls write for one record after the other; lost is how many it has failed for.
 func (b *batch) each(write func(record []byte) error) (lost int, err error) {
 	start := 0
@@ -49,6 +42,12 @@ type writer interface {
 	close() error
 }
 
+// portion is some records, and what is to be done when they have been written.
+type portion struct {
+	batch
+	then func() // nil: nothing, and more records may be added
+}
+
 // queue hands records to a writer on a goroutine of its own, so that a slow one holds
 // up nobody else for long.
 type queue struct {
@@ -61,8 +60,8 @@ type queue struct {
 	cause  error
 
 	mu      sync.Mutex
-	waiting batch
-	orders  []func()
+	waiting []portion
+	size    int  // of what waits, bytes
 	lost    int  // records since that was last told
 	stuck   bool // it has been waited for in vain
 	closing bool
@@ -81,7 +80,7 @@ func newQueue(name string, to writer, say func(format string, args ...any), last
 // put takes a record, which the caller may use again. Patient callers wait for room.
 func (q *queue) put(record []byte, patient bool) {
 	q.mu.Lock()
-	for patient && !q.stuck && !q.closing && len(q.waiting.data) > 0 && len(q.waiting.data)+len(record) > queueSize {
+	for patient && !q.stuck && !q.closing && q.full(record) {
 		q.mu.Unlock()
 		timeout := time.NewTimer(roomTime)
 		select {
@@ -93,44 +92,57 @@ func (q *queue) put(record []byte, patient bool) {
 			q.stuck = true
 		}
 	}
-	if q.closing || len(q.waiting.data) > 0 && len(q.waiting.data)+len(record) > queueSize {
+	if q.closing || q.full(record) {
 		q.lost++
 	} else {
-		q.waiting.add(record)
+		if n := len(q.waiting); n == 0 || q.waiting[n-1].then != nil {
+			q.waiting = append(q.waiting, portion{})
+		}
+		q.waiting[len(q.waiting)-1].add(record)
+		q.size += len(record)
 	}
 	q.mu.Unlock()
 	notify(q.wake)
 }
 
-// order has do called by the writer's goroutine when what waits now has been written.
+// full: one more would be too much. One that waits alone may be of any size.
+func (q *queue) full(record []byte) bool { return q.size > 0 && q.size+len(record) > queueSize }
+
+// order has do called by the writer's goroutine, after what waits now and before what comes.
 func (q *queue) order(do func()) {
 	q.mu.Lock()
-	q.orders = append(q.orders, do)
+	if n := len(q.waiting); n == 0 || q.waiting[n-1].then != nil {
+		q.waiting = append(q.waiting, portion{})
+	}
+	q.waiting[len(q.waiting)-1].then = do
 	q.mu.Unlock()
 	notify(q.wake)
 }
 
 func (q *queue) run() {
 	defer close(q.done)
-	var b batch
+	var taken []portion
 	for {
 		q.mu.Lock()
-		b, q.waiting = q.waiting, b
-		orders, closing, lost := q.orders, q.closing, q.lost
-		q.orders, q.lost, q.stuck = nil, 0, false
+		taken, q.waiting = q.waiting, taken[:0]
+		closing, lost := q.closing, q.lost
+		q.size, q.lost, q.stuck = 0, 0, false
 		q.mu.Unlock()
 		notify(q.room)
 		if lost > 0 {
 			q.say("*** %d log line(s) lost: %s did not take them in time ***", lost, q.name)
 		}
-		if len(b.ends) > 0 {
-			q.write(&b)
-		}
-		for _, do := range orders {
-			do()
+		for i := range taken {
+			if len(taken[i].ends) > 0 {
+				q.write(&taken[i].batch)
+			}
+			if taken[i].then != nil {
+				taken[i].then()
+			}
+			taken[i] = portion{}
 		}
 		switch {
-		case len(b.ends) > 0 || len(orders) > 0:
+		case len(taken) > 0:
 		case closing:
 			if err := q.to.close(); err != nil {
 				q.say("%s: %v", q.name, err)
@@ -139,7 +151,6 @@ func (q *queue) run() {
 		default:
 			<-q.wake
 		}
-		b.clear()
 	}
 }
 
@@ -177,7 +188,10 @@ func (q *queue) finish(deadline time.Time) (lost int) {
 	case <-timeout.C:
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		return len(q.waiting.ends) + q.lost + 1 // it hangs in at least one
+		for i := range q.waiting {
+			lost += len(q.waiting[i].ends)
+		}
+		return lost + q.lost + 1 // it hangs in at least one
 	}
 }
 
