@@ -54,7 +54,8 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 			FD: i.add(uintptr(s.fd)), Protocol: s.protocol, Name: s.name, Port: s.port, Unix: s.path != "" || strings.HasPrefix(s.name, "@"),
 		})
 	}
-	if g.m.log != nil {
+	if g.m.log != nil && cfg.LogMaster {
+		spec.Log.Marked = !g.m.log.Stream()
 		requests, err := g.m.log.Requests(g.logs)
 		if err != nil {
 			return nil, err

@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"envoxyd/internal/logdate"
+	"envoxyd/internal/workerspec"
 	"envoxyd/protocol/uwsgi"
 	"envoxyd/worker/requestlog"
 )
@@ -67,15 +68,23 @@ func (c *core) logRequest() {
 			r.USS, r.PSS = ownUsage()
 		}
 	}
-	c.logline = c.w.line.Append(c.logline[:0], r)
+	c.logline = c.w.line.Append(c.w.logMark(c.logline[:0], c.w.requestLog), r)
 	c.w.writeLog(c.w.requestLog, c.logline)
+}
+
+// logMark begins a line for the descriptor.
+func (w *Worker) logMark(line []byte, fd int) []byte {
+	if w.spec.Log.Marked && fd == 2 {
+		line = append(line, workerspec.LineMark)
+	}
+	return line
 }
 
 // writeLog writes one line. Where the master takes the lines and does not, the line is
 // lost after a while; how many were is said as soon as it takes lines again.
 func (w *Worker) writeLog(fd int, line []byte) {
 	if lost := w.lostLines.Load(); lost > 0 && w.lostLines.CompareAndSwap(lost, 0) {
-		note := fmt.Appendf(nil, "*** worker %d: %d log line(s) lost: the log did not take them in time ***\n", w.id, lost)
+		note := fmt.Appendf(w.logMark(nil, 2), "*** worker %d: %d log line(s) lost: the log did not take them in time ***\n", w.id, lost)
 		if !writeWhole(2, note) {
 			w.lostLines.Add(lost)
 		}

@@ -232,7 +232,7 @@ func (w *Worker) followMaster() {
 
 // logf writes one line of the server's own to the log.
 func (w *Worker) logf(format string, args ...any) {
-	var line []byte
+	line := w.logMark(nil, 2)
 	if w.date != nil {
 		line = append(w.date.Append(line, time.Now()), " - "...)
 	}

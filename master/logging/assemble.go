@@ -3,6 +3,8 @@ package logging
 import (
 	"bytes"
 	"time"
+
+	"envoxyd/internal/workerspec"
 )
 
 // A line that is begun and not ended is waited for this long, and up to this size.
@@ -29,6 +31,10 @@ type piece struct {
 
 // add takes what a process has written.
 func (a *assembler) add(pid int32, data []byte, now time.Time) {
+	if !a.lines && len(data) > 1 && data[0] == workerspec.LineMark {
+		a.record(data[1:])
+		return
+	}
 	if part := a.parts[pid]; part != nil {
 		delete(a.parts, pid)
 		data = append(part.text, data...)

@@ -28,6 +28,7 @@ func TestPiecesOfALineComeTogether(t *testing.T) {
 		{"but not in a stream", true, 0, []written{{1, "a\nb\n"}}, []string{"a\n", "b\n"}, nil},
 		{"others come in between", false, 0, []written{{1, "a"}, {2, "other\n"}, {1, "b\n"}}, []string{"other\n", "ab\n"}, nil},
 		{"in a stream too", true, 0, []written{{1, "1\na"}, {2, "x\ny"}, {1, "b\n"}, {2, "z\n"}}, []string{"1\n", "x\n", "ab\n", "yz\n"}, nil},
+		{"a marked line of the same process", false, 0, []written{{1, "a"}, {1, "\x00server's\n"}, {1, "b\n"}}, []string{"server's\n", "ab\n"}, nil},
 		{"never ended", false, 0, []written{{1, "a"}, {1, "b"}}, nil, []string{"ab"}},
 		{"nothing", false, 0, []written{{1, ""}}, nil, nil},
 		{"too long", false, 10, []written{{1, long + "\n"}, {1, "short\n"}}, []string{"xxxxxxxxx\n", "short\n"}, nil},

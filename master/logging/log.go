@@ -134,6 +134,9 @@ func (l *Log) sayCut(n int) {
 // Stdio is what other processes get as standard output and error.
 func (l *Log) Stdio() *os.File { return l.lines.theirs }
 
+// Stream tells whether lines come by a stream, whatever the present configuration says.
+func (l *Log) Stream() bool { return l.lines.lines.lines }
+
 // Line logs a line of the master's own. It does not wait for slow loggers.
 func (l *Log) Line(line []byte) { l.line(line, false, true) }
 

@@ -104,8 +104,9 @@ def prepare(spec):
         os.set_inheritable(fd, False)
     if not faulthandler.is_enabled():
         faulthandler.enable()
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(line_buffering=True)  # what an application prints is in the log when it has been printed
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a line is in the log when it has been printed, and in one write also with PYTHONUNBUFFERED
+            stream.reconfigure(line_buffering=True, write_through=False)
     for number in OURS:
         signal.signal(number, ignore)
     sys.argv = ["uwsgi", *python["argv"].split()]
