@@ -91,7 +91,7 @@ func (a *alarms) raise(name string, message []byte) {
 func (a *alarms) deliver(name string, one *alarm) {
 	for {
 		a.mu.Lock()
-		if len(one.waiting) == 0 {
+		if len(one.waiting) == 0 || a.ctx.Err() != nil {
 			one.running = false
 			a.mu.Unlock()
 			return

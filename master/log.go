@@ -175,10 +175,15 @@ func (g *generation) prepareLog() error {
 	if g.logs, err = compileLog(cfg); err != nil {
 		return err
 	}
-	if m.log == nil && cfg.LogMaster {
+	if m.log == nil && cfg.LogMaster { // since this reload
 		if err := m.startLog(cfg, g.logs); err != nil {
 			return err
 		}
+		plain, err := m.log.Open(logging.Plain())
+		if err != nil {
+			return err
+		}
+		m.log.Use(plain) // until the generation serves
 	}
 	if m.log == nil || m.current == nil {
 		return nil
@@ -219,6 +224,7 @@ func (m *master) reopenLog(cfg *uwsgiopts.Config) {
 		return
 	}
 	if cfg.LogFile() == "" {
+		logf("log reopen: there is no log file")
 		return
 	}
 	if err := logging.Reopen(m.logFile(cfg)); err != nil {
@@ -227,9 +233,11 @@ func (m *master) reopenLog(cfg *uwsgiopts.Config) {
 }
 
 func (m *master) rotateLog() {
-	if m.log != nil {
-		m.log.Rotate()
+	if m.log == nil {
+		logf("log rotation: there is no log file")
+		return
 	}
+	m.log.Rotate()
 }
 
 // closeLog writes what is still on its way.

@@ -71,7 +71,7 @@ func (m *master) reload(brutal bool) {
 		m.reloadFailed()
 		return
 	}
-	if cfg.LogReopen {
+	if cfg.LogReopen && cfg.LogFile() != "" {
 		m.reopenLog(cfg)
 	}
 	m.hooking, m.hooks = true, m.newHooks()

@@ -119,6 +119,10 @@ func (f *file) rotate(now time.Time) {
 	if f.Path == "" {
 		return
 	}
+	if !f.there() { // somebody else has rotated it
+		f.reopen(now)
+		return
+	}
 	backup := f.Backup
 	if backup == "" {
 		backup = f.Path + "." + strconv.FormatInt(now.Unix(), 10)
@@ -141,6 +145,16 @@ func (f *file) rotate(now time.Time) {
 		return
 	}
 	f.use(handle)
+}
+
+// there: the file at the path is the one that is written to.
+func (f *file) there() bool {
+	at, err := os.Stat(f.at(f.Path))
+	if err != nil {
+		return false
+	}
+	ours, err := f.handle.Stat()
+	return err == nil && os.SameFile(at, ours)
 }
 
 // oversize rotates a file that has become too large.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -111,6 +112,22 @@ func TestReopeningFollowsAMovedFile(t *testing.T) {
 	}
 	if text := f.text(t, "x.log"); text != "[1795393908] x.log reopened.\nafter\n" {
 		t.Errorf("new: %q", text)
+	}
+}
+
+func TestAFileThatSomebodyElseHasRotatedIsNotRotatedAgain(t *testing.T) {
+	f, _ := logTo(t, func(o *FileOptions) { o.Backup = "bak.log" })
+	f.put(t, "before\n")
+	if err := os.Rename(filepath.Join(f.Dir, "x.log"), filepath.Join(f.Dir, "bak.log")); err != nil {
+		t.Fatal(err)
+	}
+	f.rotate(someTime)
+	f.put(t, "after\n")
+	if text := f.text(t, "bak.log"); !strings.HasPrefix(text, "before\n") {
+		t.Errorf("the backup is %q", text)
+	}
+	if text := f.text(t, "x.log"); !strings.HasSuffix(text, "\nafter\n") {
+		t.Errorf("the file is %q", text)
 	}
 }
 

@@ -150,9 +150,11 @@ func (l *Log) Write(text []byte) (int, error) {
 }
 
 func (l *Log) line(record []byte, patient, alarms bool) {
-	o := l.ready(record)
-	if o != nil {
-		o.record(&o.plan.main, record, patient, alarms)
+	for {
+		o := l.ready(record)
+		if o == nil || o.record(&o.plan.main, record, patient, alarms) {
+			return
+		}
 	}
 }
 
@@ -185,13 +187,18 @@ func (l *Log) Requests(plan *Plan) (*os.File, error) {
 }
 
 func (l *Log) request(record []byte) {
-	o := l.ready(record)
-	switch {
-	case o == nil:
-	case o.plan.requests == nil: // a generation whose configuration is no longer ours
-		o.record(&o.plan.main, record, true, true)
-	default:
-		o.record(o.plan.requests, record, true, true)
+	for {
+		o := l.ready(record)
+		if o == nil {
+			return
+		}
+		how := o.plan.requests
+		if how == nil { // a generation whose configuration is no longer ours
+			how = &o.plan.main
+		}
+		if o.record(how, record, true, true) {
+			return
+		}
 	}
 }
 
@@ -202,12 +209,18 @@ func (l *Log) Open(plan *Plan) (*Outputs, error) { return l.open(plan) }
 func (l *Log) Use(o *Outputs) {
 	l.mu.Lock()
 	before := l.current
-	for _, record := range l.held {
-		o.record(&o.plan.main, record, false, true)
+	for len(l.held) > 0 {
+		held := l.held
+		l.held = nil
+		l.mu.Unlock() // for alarms, which log
+		for _, record := range held {
+			o.record(&o.plan.main, record, false, true)
+		}
+		l.mu.Lock()
 	}
-	l.current, l.held = o, nil
-	l.setMaxsize(o.plan)
+	l.current = o
 	l.mu.Unlock()
+	l.setMaxsize(o.plan)
 	if before != nil {
 		l.retiring.Go(func() { before.close(time.Now().Add(closeTime)) })
 	}
@@ -224,6 +237,9 @@ func (l *Log) setMaxsize(plan *Plan) {
 func (l *Log) Discard(o *Outputs) {
 	l.retiring.Go(func() { o.close(time.Now().Add(closeTime)) })
 }
+
+// Retire leaves rotation to another master.
+func (l *Log) Retire() { l.ticker.Stop() }
 
 // Reopen has all log files opened again.
 func (l *Log) Reopen() { l.eachFile(func(f *file) { f.reopen(time.Now()) }) }

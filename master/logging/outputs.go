@@ -20,8 +20,7 @@ type Outputs struct {
 	files  []*file  // by number; nil: it is no file
 	raise  func(name string, record []byte)
 
-	mu     sync.Mutex // one record at a time finds its way
-	to     []int
+	using  sync.RWMutex // held for reading while a record finds its way
 	closed bool
 }
 
@@ -110,6 +109,18 @@ func fileOptions(arguments, dir string) (FileOptions, error) {
 	return o, nil
 }
 
+// LoggerFile is the file that a logger writes to, as it was written; "": it writes to none.
+func LoggerFile(l uwsgiopts.Logger) string {
+	if l.Kind != "file" {
+		return ""
+	}
+	o, err := fileOptions(l.Arguments, "")
+	if err != nil {
+		return ""
+	}
+	return o.Path
+}
+
 // forward writes to another queue.
 type forward struct{ to *queue }
 
@@ -138,24 +149,25 @@ func newDescriptor(arguments string) (*file, error) {
 	return &file{handle: os.NewFile(uintptr(fd), "fd:"+arguments)}, nil
 }
 
-// record sends one record on its way.
-func (o *Outputs) record(s *streamPlan, record []byte, patient, alarms bool) {
+// record sends one record on its way; false: these loggers are closed.
+func (o *Outputs) record(s *streamPlan, record []byte, patient, alarms bool) bool {
+	o.using.RLock()
+	defer o.using.RUnlock()
+	if o.closed {
+		return false
+	}
 	if alarms && o.raise != nil {
 		raised(s.alarms, record, func(name string) { o.raise(name, record) })
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.closed {
-		return
-	}
-	o.to = s.rules.loggers(o.to[:0], record)
 	now := time.Time{}
 	if len(s.encoders) > 0 {
 		now = time.Now()
 	}
-	for _, number := range o.to {
+	var room [8]int
+	for _, number := range s.rules.loggers(room[:0], record) {
 		o.queues[number].put(encode(s.encoders, o.plan.loggers[number].Name, record, now), patient)
 	}
+	return true
 }
 
 // eachFile has something done to every file, by its own goroutine.
@@ -169,9 +181,9 @@ func (o *Outputs) eachFile(do func(f *file)) {
 
 // close closes all loggers but the original, after what waits for them.
 func (o *Outputs) close(deadline time.Time) {
-	o.mu.Lock()
+	o.using.Lock()
 	o.closed = true
-	o.mu.Unlock()
+	o.using.Unlock()
 	for _, q := range o.queues[1:] {
 		q.close()
 	}

@@ -57,6 +57,9 @@ func Compile(cfg *uwsgiopts.Config, dir string) (*Plan, error) {
 		packetSize: cfg.RsyslogPacketSize, splitPackets: cfg.RsyslogSplit, dir: dir,
 	}
 	p.loggers = slices.Concat([]uwsgiopts.Logger{{}}, cfg.Loggers, cfg.ReqLoggers)
+	if cfg.LogFile() == "" && (cfg.LogMaxsize > 0 || cfg.LogBackupname != "") {
+		p.Notices = append(p.Notices, "log-maxsize and log-backupname are about the file of logto, and there is none: give a logger its own, file:logfile=PATH,backupname=PATH,maxsize=BYTES")
+	}
 	first, firstReq := 1, 1+len(cfg.Loggers)
 	main := p.loggers[first:firstReq]
 	var err error
@@ -92,6 +95,11 @@ func Compile(cfg *uwsgiopts.Config, dir string) (*Plan, error) {
 	p.requests.rules.unnamed = unnamed(p.loggers[firstReq:], firstReq, p.main.rules.unnamed)
 	p.requests.rules.routes, err = p.routes("log-req-route", cfg.LogReqRoutes, firstReq)
 	return p, err
+}
+
+// Plain is the plan of a log without any logger.
+func Plain() *Plan {
+	return &Plan{loggers: make([]uwsgiopts.Logger, 1), main: streamPlan{rules: rules{unnamed: []int{original}}}}
 }
 
 // unnamed returns the numbers of loggers without a name, or others where there is none.
@@ -153,7 +161,7 @@ func alarmRules(cfg *uwsgiopts.Config) (rules []alarmRule, err error) {
 	return rules, nil
 }
 
-// Immediate: there is no logger that has to be opened.
+// Immediate tells whether there is no logger that has to be opened.
 func (p *Plan) Immediate() bool { return len(p.loggers) == 1 }
 
 // Requests tells whether lines about requests go ways of their own.
