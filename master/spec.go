@@ -55,7 +55,7 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 		})
 	}
 	if g.m.log != nil && cfg.LogMaster {
-		spec.Log.Marked = !g.m.log.Stream()
+		spec.Log.Marked = !g.logs.Stream()
 		requests, err := g.m.log.Requests(g.logs)
 		if err != nil {
 			return nil, err

@@ -61,7 +61,10 @@ func (g *generation) startZygote() (*zygote, error) {
 		argv = append(argv, "-"+strings.Repeat("O", min(g.cfg.Optimize, 2)))
 	}
 	argv = append(argv, filepath.Join(lib, "python", "main.py"), fmt.Sprint(firstFD))
-	stdout, stderr := g.stdio()
+	stdout, stderr, err := g.stdio()
+	if err != nil {
+		return nil, err
+	}
 	pid, _, err := syscall.StartProcess(python, argv, &syscall.ProcAttr{
 		Dir:   g.m.appDir(g.cfg),
 		Env:   g.environment(),

@@ -10,7 +10,7 @@ import (
 // A line that is begun and not ended is waited for this long, and up to this size.
 const (
 	partTime = 200 * time.Millisecond
-	partSize = 256 << 10
+	partSize = 1 << 20
 )
 
 // assembler puts together the lines that processes write in pieces, so that nobody

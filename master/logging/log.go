@@ -23,8 +23,6 @@ const closeTime = 5 * time.Second
 type Options struct {
 	File      FileOptions // of --logto and its kin; Path "": the log is descriptor 2
 	Address   string      // HOST:PORT that takes the log instead
-	Stream    bool        // lines come by a stream
-	Cut       int         // longest record, bytes; 0: any
 	Processes Processes
 	Raise     func(name string, record []byte) // an alarm; must not block
 }
@@ -35,8 +33,6 @@ type Log struct {
 	file      *file  // the original; nil: it is none
 	processes Processes
 	raise     func(name string, record []byte)
-	lines     *inlet
-	cut       int
 	ticker    *time.Ticker
 	done      chan struct{}
 	watching  sync.WaitGroup
@@ -44,21 +40,18 @@ type Log struct {
 	mu       sync.Mutex
 	current  *Outputs // nil: nothing is open yet
 	held     [][]byte
-	requests *inlet // nil: nobody has needed it
+	inlets   map[string]*inlet // by name; made when a plan needs them
 	retiring sync.WaitGroup
 }
 
 // Start opens the original and begins to take lines.
 func Start(o Options) (*Log, error) {
-	l := &Log{processes: o.Processes, raise: o.Raise, cut: o.Cut, done: make(chan struct{}), ticker: time.NewTicker(time.Second)}
+	l := &Log{processes: o.Processes, raise: o.Raise, inlets: map[string]*inlet{}, done: make(chan struct{}), ticker: time.NewTicker(time.Second)}
 	to, err := l.openOriginal(o)
 	if err != nil {
 		return nil, err
 	}
 	l.original = newQueue("the log", to, l.say, true)
-	if l.lines, err = newInlet("log", o.Stream, o.Cut, func(record []byte) { l.line(record, true, true) }, l.sayCut); err != nil {
-		return nil, err
-	}
 	l.watching.Go(l.watch)
 	return l, nil
 }
@@ -77,8 +70,8 @@ func (l *Log) openOriginal(o Options) (writer, error) {
 }
 
 // MoveTo goes on in another file, which becomes this process's standard output and error.
-func (l *Log) MoveTo(o FileOptions) error {
-	handle, err := o.Open(0)
+func (l *Log) MoveTo(o FileOptions, flags int) error {
+	handle, err := o.Open(flags)
 	if err != nil {
 		return err
 	}
@@ -127,15 +120,42 @@ func (l *Log) say(format string, args ...any) {
 	l.original.put(fmt.Appendf(nil, format+"\n", args...), false)
 }
 
-func (l *Log) sayCut(n int) {
-	l.say("*** %d log record(s) cut to %d bytes: raise log-master-bufsize, or use log-master-stream ***", n, min(max(l.cut, 1), largestRecord))
+// Stdio is what processes of a plan's generation get as standard output and error.
+func (l *Log) Stdio(plan *Plan) (*os.File, error) {
+	name := "log"
+	if plan.stream {
+		name = "log stream"
+	}
+	return l.inlet(name, plan.stream, plan.cut, func(record []byte) { l.line(record, true, true) })
 }
 
-// Stdio is what other processes get as standard output and error.
-func (l *Log) Stdio() *os.File { return l.lines.theirs }
+// Requests is what workers write their lines about requests to; nil: to where they write all.
+func (l *Log) Requests(plan *Plan) (*os.File, error) {
+	switch {
+	case plan.requests == nil:
+		return nil, nil
+	case plan.reqStream:
+		return l.inlet("request stream", true, plan.cut, l.request)
+	}
+	return l.inlet("requests", false, plan.cut, l.request)
+}
 
-// Stream tells whether lines come by a stream, whatever the present configuration says.
-func (l *Log) Stream() bool { return l.lines.lines.lines }
+// inlet finds the inlet of that name, or makes it.
+func (l *Log) inlet(name string, stream bool, cut int, emit func(record []byte)) (*os.File, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if there := l.inlets[name]; there != nil {
+		return there.theirs, nil
+	}
+	made, err := newInlet(name, stream, cut, emit, func(n int) {
+		l.say("*** %d log record(s) cut: they were longer than log-master-bufsize, or than a record can be without log-master-stream ***", n)
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.inlets[name] = made
+	return made.theirs, nil
+}
 
 // Line logs a line of the master's own. It does not wait for slow loggers.
 func (l *Log) Line(line []byte) { l.line(line, false, true) }
@@ -166,24 +186,6 @@ func (l *Log) ready(record []byte) *Outputs {
 		l.held = append(l.held, append([]byte(nil), record...))
 	}
 	return l.current
-}
-
-// Requests is what workers write their lines about requests to, if those go ways of
-// their own. Its inlet is made by the first plan that needs one.
-func (l *Log) Requests(plan *Plan) (*os.File, error) {
-	if plan.requests == nil {
-		return nil, nil
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.requests == nil {
-		made, err := newInlet("requests", plan.reqStream, plan.cut, l.request, l.sayCut)
-		if err != nil {
-			return nil, err
-		}
-		l.requests = made
-	}
-	return l.requests.theirs, nil
 }
 
 func (l *Log) request(record []byte) {
@@ -264,9 +266,12 @@ func (l *Log) Close() {
 	l.ticker.Stop()
 	close(l.done)
 	l.watching.Wait()
-	l.lines.close()
-	if l.requests != nil {
-		l.requests.close()
+	l.mu.Lock()
+	inlets := l.inlets
+	l.inlets = nil
+	l.mu.Unlock()
+	for _, i := range inlets {
+		i.close()
 	}
 	deadline := time.Now().Add(closeTime)
 	l.mu.Lock()

@@ -21,11 +21,11 @@ func started(t *testing.T, dir string, args ...string) (*Log, *Plan) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := Start(Options{Stream: plan.stream, Cut: plan.cut, Processes: plainProcesses{make(chan string, 9)}})
+	l, err := Start(Options{Processes: plainProcesses{make(chan string, 9)}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.MoveTo(FileOptions{Dir: dir, Path: "original", Mode: -1, UID: -1, GID: -1}); err != nil {
+	if err := l.MoveTo(FileOptions{Dir: dir, Path: "original", Mode: -1, UID: -1, GID: -1}, 0); err != nil {
 		t.Fatal(err)
 	}
 	return l, plan
@@ -38,6 +38,16 @@ func use(t *testing.T, l *Log, plan *Plan) {
 		t.Fatal(err)
 	}
 	l.Use(o)
+}
+
+// stdio is what other processes write to.
+func stdio(t *testing.T, l *Log, plan *Plan) *os.File {
+	t.Helper()
+	file, err := l.Stdio(plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 func lines(t *testing.T, dir, name string) []string {
@@ -53,8 +63,8 @@ func TestNoLineOfAnyProcessIsLostOrMixedWithAnother(t *testing.T) {
 	for _, stream := range []bool{false, true} {
 		dir := t.TempDir()
 		args := []string{"--logger", "file:all"}
-		if stream {
-			args = append(args, "--log-master-stream")
+		if !stream {
+			args = append(args, "--log-drain", "nothing like it")
 		}
 		l, plan := started(t, dir, args...)
 		use(t, l, plan)
@@ -62,10 +72,11 @@ func TestNoLineOfAnyProcessIsLostOrMixedWithAnother(t *testing.T) {
 		const processes, each = 5, 200
 		script := fmt.Sprintf(`n=0; while [ $n -lt %d ]; do printf 'process %%s ' $0; printf 'line %%s end\n' $n; n=$((n+1)); done`, each)
 		var all sync.WaitGroup
+		out := stdio(t, l, plan)
 		for p := range processes {
 			all.Go(func() {
 				cmd := exec.Command("/bin/sh", "-c", script, fmt.Sprint(p))
-				cmd.Stdout = l.Stdio()
+				cmd.Stdout = out
 				if err := cmd.Run(); err != nil {
 					t.Error(err)
 				}
@@ -140,9 +151,10 @@ func TestRotationUnderLoadLosesNothing(t *testing.T) {
 	use(t, l, plan)
 	const count = 3000
 	var writing sync.WaitGroup
+	out := stdio(t, l, plan)
 	writing.Go(func() {
 		for n := range count {
-			fmt.Fprintf(l.Stdio(), "line %d\n", n)
+			fmt.Fprintf(out, "line %d\n", n)
 		}
 	})
 	kept := map[string]bool{}
@@ -184,7 +196,7 @@ func TestRequestsGoTheirOwnWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	fmt.Fprintln(file, "request")
-	fmt.Fprintln(l.Stdio(), "print")
+	fmt.Fprintln(stdio(t, l, plan), "print")
 	l.Close()
 	if req, main := lines(t, dir, "req"), lines(t, dir, "main"); !slices.Equal(req, []string{"Rrequest"}) || !slices.Equal(main, []string{"Mprint"}) {
 		t.Fatalf("requests %q, others %q", req, main)
@@ -195,8 +207,8 @@ func TestLongRecordsArriveWhole(t *testing.T) {
 	dir := t.TempDir()
 	l, plan := started(t, dir, "--logger", "file:all")
 	use(t, l, plan)
-	long := strings.Repeat("x", 150_000)
-	if _, err := fmt.Fprintln(l.Stdio(), long); err != nil {
+	long := strings.Repeat("x", 3_000_000)
+	if _, err := fmt.Fprintln(stdio(t, l, plan), long); err != nil {
 		t.Fatal(err)
 	}
 	l.Close()
@@ -209,12 +221,12 @@ func TestCutRecordsAreCounted(t *testing.T) {
 	dir := t.TempDir()
 	l, plan := started(t, dir, "--logger", "file:all", "--log-master-bufsize", "20")
 	use(t, l, plan)
-	fmt.Fprintln(l.Stdio(), strings.Repeat("x", 100))
+	fmt.Fprintln(stdio(t, l, plan), strings.Repeat("x", 100))
 	l.Close()
 	if got := lines(t, dir, "all"); !slices.Equal(got, []string{strings.Repeat("x", 19)}) {
 		t.Fatalf("%q", got)
 	}
-	if got := lines(t, dir, "original"); len(got) != 1 || !strings.Contains(got[0], "1 log record(s) cut to 20 bytes") {
+	if got := lines(t, dir, "original"); len(got) != 1 || !strings.Contains(got[0], "1 log record(s) cut") {
 		t.Fatalf("%q", got)
 	}
 }
@@ -230,7 +242,7 @@ func TestAlarmsAreRaisedButNotByQuietLines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.MoveTo(FileOptions{Dir: dir, Path: "original", Mode: -1, UID: -1, GID: -1}); err != nil {
+	if err := l.MoveTo(FileOptions{Dir: dir, Path: "original", Mode: -1, UID: -1, GID: -1}, 0); err != nil {
 		t.Fatal(err)
 	}
 	use(t, l, plan)

@@ -85,6 +85,7 @@ func Compile(cfg *uwsgiopts.Config, dir string) (*Plan, error) {
 	if p.main.alarms, err = alarmRules(cfg); err != nil {
 		return nil, err
 	}
+	p.stream = p.stream || p.linesWillDo()
 	if len(cfg.ReqLoggers) == 0 && len(cfg.LogReqRoutes) == 0 && len(cfg.LogReqEncoders) == 0 {
 		return p, nil
 	}
@@ -97,9 +98,24 @@ func Compile(cfg *uwsgiopts.Config, dir string) (*Plan, error) {
 	return p, err
 }
 
+// linesWillDo: nothing treats several lines of one write as one record, so they may come
+// by a stream, which takes writes of any size.
+func (p *Plan) linesWillDo() bool {
+	m := &p.main
+	if len(m.encoders)+len(m.alarms)+len(m.rules.routes)+len(m.rules.drains)+len(m.rules.filters)+p.cut > 0 {
+		return false
+	}
+	return !slices.ContainsFunc(p.loggers, func(l uwsgiopts.Logger) bool {
+		return !slices.Contains([]string{"", "file", "stdio", "fd", "pipe"}, l.Kind)
+	})
+}
+
+// Stream tells whether processes write to a stream rather than in records.
+func (p *Plan) Stream() bool { return p.stream }
+
 // Plain is the plan of a log without any logger.
 func Plain() *Plan {
-	return &Plan{loggers: make([]uwsgiopts.Logger, 1), main: streamPlan{rules: rules{unnamed: []int{original}}}}
+	return &Plan{stream: true, loggers: make([]uwsgiopts.Logger, 1), main: streamPlan{rules: rules{unnamed: []int{original}}}}
 }
 
 // unnamed returns the numbers of loggers without a name, or others where there is none.

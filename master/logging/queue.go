@@ -144,6 +144,9 @@ func (q *queue) run() {
 		switch {
 		case len(taken) > 0:
 		case closing:
+			if q.cause != nil {
+				q.tellFailed()
+			}
 			if err := q.to.close(); err != nil {
 				q.say("%s: %v", q.name, err)
 			}
@@ -164,9 +167,13 @@ func (q *queue) write(b *batch) {
 		q.cause = err
 		q.failed += lost
 	case q.cause != nil:
-		q.say("*** %d log line(s) lost: %s: %v ***", q.failed, q.name, q.cause)
-		q.failed, q.cause = 0, nil
+		q.tellFailed()
 	}
+}
+
+func (q *queue) tellFailed() {
+	q.say("*** %d log line(s) lost: %s: %v ***", q.failed, q.name, q.cause)
+	q.failed, q.cause = 0, nil
 }
 
 // close has the writer closed once it has written everything that waits.

@@ -114,6 +114,18 @@ func TestFailuresAreToldOnceAndCountedInTheEnd(t *testing.T) {
 	}
 }
 
+func TestFailuresAreToldAtTheEndAtTheLatest(t *testing.T) {
+	g := &gate{open: make(chan error, 1)}
+	var said sayings
+	q := newQueue("test", g, said.say, false)
+	q.put([]byte("a"), true)
+	g.open <- errors.New("gone")
+	q.finish(time.Now().Add(time.Minute))
+	if want := []string{"test: gone", "*** 1 log line(s) lost: test: gone ***"}; !slices.Equal(said.text, want) {
+		t.Fatalf("said %q", said.text)
+	}
+}
+
 func TestTheEndDoesNotWaitForAStuckLogger(t *testing.T) {
 	g := &gate{open: make(chan error)}
 	q := newQueue("test", g, (&sayings{}).say, false)
