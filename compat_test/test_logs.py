@@ -22,6 +22,7 @@ def application(environ, start_response):
     sys.stderr.flush()
     return answer(start_response, "done")
 """
+WHOLE = PRINTS.replace("    sys.stderr.flush()\n", "", 1)  # the piece waits for its end
 WAYS = pytest.mark.parametrize("transport", ["http-socket"], indirect=True)
 
 
@@ -38,6 +39,12 @@ def answered(load):
     return sorted(request.number for request in load.requests if not request.error)
 
 
+def touch(running, name, seconds):
+    """Gives a watched file a time that it has not had; it is watched since all workers serve."""
+    eventually(lambda: "spawned uWSGI master process" in text(running, "*.log", "moved-*", "kept-*"))
+    os.utime(running.dir / name, (seconds + 1, seconds + 1))
+
+
 def stop(running):
     running.signal(signal.SIGTERM)
     assert running.wait_exit() == 0
@@ -50,8 +57,7 @@ def test_nothing_is_lost_over_reloads_and_the_stop(server, transport, more):
     args = ["--master", "--processes", "2", "--logger", "pieces file:pieces.log", "--log-route", "pieces ^piece",
             "--logger", "file:main.log", "--req-logger", "file:req.log", "--log-format", "request %(uri) %(status)", *more]
     # (in a stream nobody can tell pieces of the application's threads from the server's own lines)
-    app = PRINTS.replace('    sys.stderr.flush()\n', "", 1) if more else PRINTS
-    running = server(transport, args, app=app)
+    running = server(transport, args, app=WHOLE if more else PRINTS)
     with Load(transport) as load:
         for reload in range(2):
             load.wait_for(200)
@@ -79,7 +85,7 @@ def test_rotation_under_load(server, transport):
         for kept in range(6):
             load.wait_for(100)
             if kept % 2:
-                os.utime(running.dir / "touch.me", (kept * 1000, kept * 1000))
+                touch(running, "touch.me", kept)
             else:
                 (running.dir / "fifo").write_text("L")
             eventually((running.dir / "bak.log").exists)
@@ -109,7 +115,7 @@ def test_logrotate_moves_the_file_away_under_load(server, transport, how):
     """Every process goes on in the new file, and no line is lost in between."""
     options = {"fifo": ["--master-fifo", "fifo"], "touch": ["--touch-logreopen", "touch.me"], "reload": ["--log-reopen"]}[how]
     args = ["--master", "--processes", "2", "--logto", "x.log", "--log-format", "request %(uri)", *options]
-    running = server(transport, args, app=PRINTS, files={"touch.me": ""})
+    running = server(transport, args, app=WHOLE, files={"touch.me": ""})
     with Load(transport) as load:
         for moved in range(3):
             load.wait_for(100)
@@ -117,7 +123,7 @@ def test_logrotate_moves_the_file_away_under_load(server, transport, how):
             if how == "fifo":
                 (running.dir / "fifo").write_text("l")
             elif how == "touch":
-                os.utime(running.dir / "touch.me", (moved * 1000 + 1, moved * 1000 + 1))
+                touch(running, "touch.me", moved)
             else:
                 running.signal(signal.SIGHUP)
             eventually((running.dir / "x.log").exists)
@@ -191,7 +197,7 @@ def test_a_logger_that_reads_nothing_stops_nobody(server, transport):
 
 @WAYS
 def test_children_and_daemons_log_whole_lines(server, transport):
-    script = "n=0; while [ $n -lt 100 ]; do printf 'daemon '; printf '%s end\\n' $n; n=$((n+1)); done; echo daemon done; exec sleep 1000"
+    script = "n=0; while [ $n -lt 100 ]; do printf 'daemon '; printf '%s end\\n' $n; n=$((n+1)); done; echo daemon done > /dev/stdout; exec sleep 1000"
     running = server(transport, ["--master", "--processes", "2", "--logger", "file:main.log", "-L", "--attach-daemon", script,
                                  "--hook-as-user", "exec:echo hooked"], app=PRINTS)
     with Load(transport) as load:

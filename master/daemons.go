@@ -80,7 +80,7 @@ func (m *master) spawnDaemon(d *attachedDaemon) {
 			verb = "respawning"
 		}
 		logf("[uwsgi-daemons] %s %q (uid: %d gid: %d)", verb, d.Command, os.Getuid(), os.Getgid())
-		err = m.commands.start(cmd)
+		err = m.startDaemon(cmd)
 	}
 	d.started = time.Now()
 	d.spawned++
@@ -96,10 +96,25 @@ func (m *master) spawnDaemon(d *attachedDaemon) {
 	}()
 }
 
+// startDaemon starts a daemon's process. Where the master owns the log it gets a pipe of
+// its own, which unlike a socket it may open by name: many log to /dev/stdout.
+func (m *master) startDaemon(cmd *exec.Cmd) error {
+	if m.log == nil || !m.cfg.LogMaster {
+		return m.commands.start(cmd)
+	}
+	output, err := m.log.Pipe()
+	if err != nil {
+		return err
+	}
+	defer output.Close()
+	cmd.Stdout, cmd.Stderr = output, output
+	return m.commands.start(cmd)
+}
+
 func (m *master) daemonCommand(d *attachedDaemon) (*exec.Cmd, error) {
 	cmd := exec.Command("/bin/sh", "-c", d.Command)
 	cmd.Dir = absolute(m.appDir(m.cfg), d.Chdir)
-	cmd.Stdout, cmd.Stderr = m.commands.stdio()
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if d.Stdin {
 		cmd.Stdin = os.Stdin
 	}

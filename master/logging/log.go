@@ -9,7 +9,9 @@ package logging
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -41,12 +43,13 @@ type Log struct {
 	current  *Outputs // nil: nothing is open yet
 	held     [][]byte
 	inlets   map[string]*inlet // by name; made when a plan needs them
+	pipes    map[*inlet]bool
 	retiring sync.WaitGroup
 }
 
 // Start opens the original and begins to take lines.
 func Start(o Options) (*Log, error) {
-	l := &Log{processes: o.Processes, raise: o.Raise, inlets: map[string]*inlet{}, done: make(chan struct{}), ticker: time.NewTicker(time.Second)}
+	l := &Log{processes: o.Processes, raise: o.Raise, inlets: map[string]*inlet{}, pipes: map[*inlet]bool{}, done: make(chan struct{}), ticker: time.NewTicker(time.Second)}
 	to, err := l.openOriginal(o)
 	if err != nil {
 		return nil, err
@@ -138,6 +141,29 @@ func (l *Log) Requests(plan *Plan) (*os.File, error) {
 		return l.inlet("request stream", true, plan.cut, l.request)
 	}
 	return l.inlet("requests", false, plan.cut, l.request)
+}
+
+// Pipe is standard output and error of one command alone. The caller closes it when the
+// command has it.
+func (l *Log) Pipe() (*os.File, error) {
+	made, err := newPipe("pipe", func(record []byte) { l.line(record, true, true) })
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	l.pipes[made] = true
+	l.mu.Unlock()
+	l.watching.Go(func() { // ends with its reader, at the latest by Close
+		made.reader.Wait()
+		l.mu.Lock()
+		mine := l.pipes[made]
+		delete(l.pipes, made)
+		l.mu.Unlock()
+		if mine {
+			made.close()
+		}
+	})
+	return made.theirs, nil
 }
 
 // inlet finds the inlet of that name, or makes it.
@@ -265,14 +291,15 @@ func (l *Log) eachFile(do func(f *file)) {
 func (l *Log) Close() {
 	l.ticker.Stop()
 	close(l.done)
-	l.watching.Wait()
 	l.mu.Lock()
-	inlets := l.inlets
-	l.inlets = nil
+	inlets := slices.Collect(maps.Values(l.inlets))
+	inlets = slices.AppendSeq(inlets, maps.Keys(l.pipes))
+	clear(l.pipes)
 	l.mu.Unlock()
 	for _, i := range inlets {
 		i.close()
 	}
+	l.watching.Wait()
 	deadline := time.Now().Add(closeTime)
 	l.mu.Lock()
 	current := l.current

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -96,6 +97,40 @@ func TestNoLineOfAnyProcessIsLostOrMixedWithAnother(t *testing.T) {
 		slices.Sort(want)
 		if !slices.Equal(got, want) {
 			t.Fatalf("stream %v: %d lines, want %d; first %q", stream, len(got), len(want), got[0])
+		}
+	}
+}
+
+func TestACommandMayOpenItsOutputByName(t *testing.T) {
+	dir := t.TempDir()
+	l, plan := started(t, dir, "--logger", "file:all")
+	use(t, l, plan)
+	for _, script := range []string{
+		"echo one > /dev/stdout; printf two >&2; sleep 0.01; echo ' three' > /proc/self/fd/2",
+		"printf last; exec sleep 30 >/dev/null 2>&1 & exit",
+		"echo ended; sleep 30 &", // it keeps the output, and is not waited for
+	} {
+		out, err := l.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("/bin/sh", "-c", script)
+		cmd.Stdout, cmd.Stderr = out, out
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		if err := cmd.Run(); err != nil {
+			t.Fatal(err)
+		}
+		out.Close()
+		t.Cleanup(func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }) // the sleep, if there is one
+	}
+	l.Close()
+	text, err := os.ReadFile(filepath.Join(dir, "all"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"one\n", "two three\n", "last", "ended\n"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("%q is not in %q", want, text)
 		}
 	}
 }
