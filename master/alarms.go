@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"sync"
@@ -29,15 +30,15 @@ type alarms struct {
 // alarm is one of them.
 type alarm struct {
 	kind, argument, dir string
-	last                []byte // message
-	when                time.Time
-	waiting             [][]byte // messages, while a command runs
+	recent              map[string]time.Time // messages, and when they were raised
+	waiting             [][]byte             // messages, while a command runs
 	running             bool
 }
 
 // Of one alarm this many messages wait for its command; at the end they have this long.
 const (
 	alarmQueue   = 64
+	alarmRecent  = 1000 // messages that are remembered
 	lastAlarms   = 3 * time.Second
 	alarmCommand = time.Minute
 )
@@ -56,7 +57,7 @@ func (a *alarms) follow(cfg *uwsgiopts.Config) {
 	a.freq, a.size = time.Duration(cfg.AlarmFreq)*time.Second, cfg.AlarmMsgSize
 	for _, given := range cfg.Alarms {
 		kind, argument, _ := strings.Cut(given[1], ":")
-		a.all[given[0]] = &alarm{kind: kind, argument: argument, dir: workDir(cfg)}
+		a.all[given[0]] = &alarm{kind: kind, argument: argument, dir: workDir(cfg), recent: map[string]time.Time{}}
 	}
 }
 
@@ -72,15 +73,19 @@ func (a *alarms) raise(name string, message []byte) {
 		message = message[:a.size]
 	}
 	now := time.Now()
-	if bytes.Equal(one.last, message) && now.Sub(one.when) < a.freq {
+	if len(one.recent) > alarmRecent {
+		clear(one.recent)
+	}
+	maps.DeleteFunc(one.recent, func(_ string, when time.Time) bool { return now.Sub(when) >= a.freq })
+	if _, said := one.recent[string(message)]; said {
 		return
 	}
-	one.last, one.when = bytes.Clone(message), now
+	one.recent[string(message)] = now
 	if len(one.waiting) == alarmQueue {
 		a.say("*** alarm %s: a message is lost, %q does not take them in time ***", name, one.argument)
 		return
 	}
-	one.waiting = append(one.waiting, one.last)
+	one.waiting = append(one.waiting, bytes.Clone(message))
 	if !one.running {
 		one.running = true
 		a.busy.Go(func() { a.deliver(name, one) })

@@ -29,7 +29,7 @@ func alarmed(t *testing.T, cfg *uwsgiopts.Config, raise func(a *alarms)) string 
 }
 
 func TestAnAlarmIsNotRepeatedForAWhile(t *testing.T) {
-	for freq, want := range map[int]string{3: "a|\nb|\na|\n", 0: "a|\na|\nb|\na|\n"} {
+	for freq, want := range map[int]string{3: "a|\nb|\n", 0: "a|\na|\nb|\na|\n"} {
 		got := alarmed(t, &uwsgiopts.Config{LoggingConfig: uwsgiopts.LoggingConfig{AlarmFreq: freq}}, func(a *alarms) {
 			for _, message := range []string{"a", "a", "b", "a"} {
 				a.raise("save", []byte(message))
