@@ -144,6 +144,7 @@ func (m *master) promote() {
 	before := m.sockets
 	m.sockets, m.cfg = g.sockets, g.cfg
 	g.takeLog()
+	m.gateway.activate(g)
 	m.touched.follow(g.cfg)
 	m.paused, m.chain = false, nil
 	m.serveStats()

@@ -10,7 +10,7 @@ import sys
 import threading
 import traceback
 
-from . import apps, check, uwsgi_module, worker
+from . import apps, check, gateway, uwsgi_module, worker
 
 LOAD_FAILED = 22
 
@@ -52,11 +52,16 @@ def run(text):
     spec = json.loads(text)
     reports = Reports(spec["control_fd"])
     uwsgi = prepare(spec)
+    events = gateway.open_gateway(spec)
     if spec.get("check"):
         leave_checked(reports, check.run(spec, uwsgi, reports))
     print("Python version:", sys.version.replace("\n", " "), file=sys.stderr, flush=True)
     try:
-        serving = {} if spec["python"]["lazy_apps"] else load(spec, uwsgi, reports)
+        serving = {}
+        if not spec["python"]["lazy_apps"]:
+            serving = load(spec, uwsgi, reports)
+            if events:
+                events.register(uwsgi.opt)
     except SystemExit as wish:
         leave(reports, exit_status(wish))
     except BaseException:
@@ -123,6 +128,7 @@ def descriptors(spec):
     yield from (s["fd"] for s in spec["sockets"])
     if spec["log"]["request_fd"]:
         yield spec["log"]["request_fd"]
+    yield from (spec.get("gateway") or {}).values()
 
 
 def set_path(spec):
