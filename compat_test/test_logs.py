@@ -197,7 +197,8 @@ def test_a_logger_that_reads_nothing_stops_nobody(server, transport):
 
 @WAYS
 def test_children_and_daemons_log_whole_lines(server, transport):
-    script = "n=0; while [ $n -lt 100 ]; do printf 'daemon '; printf '%s end\\n' $n; n=$((n+1)); done; echo daemon done > /dev/stdout; exec sleep 1000"
+    script = "n=0; while [ $n -lt 100 ]; do printf 'daemon '; printf '%s end\\n' $n; n=$((n+1)); done; " \
+             "echo daemon done > /dev/stdout; exec sleep 1000"
     running = server(transport, ["--master", "--processes", "2", "--logger", "file:main.log", "-L", "--attach-daemon", script,
                                  "--hook-as-user", "exec:echo hooked"], app=PRINTS)
     with Load(transport) as load:
