@@ -96,8 +96,9 @@ func (h *health) follow(c *conf) {
 // run looks again and again, each time at a slightly different moment: many services
 // started together must not ask together.
 func (h *health) run(ctx context.Context, name string, p probe.Probe, interval, timeout time.Duration) {
-	if _, costsNothing := p.(brokerProbe); costsNothing {
-		interval = min(interval, time.Second)
+	if broker, ok := p.(brokerProbe); ok {
+		interval = min(interval, time.Second) // it costs nothing
+		broker.await(ctx)
 	}
 	for {
 		h.look(ctx, name, p, timeout)
@@ -266,6 +267,16 @@ func postgresConfig(text json.RawMessage) (cfg *pgx.ConnConfig, what string, err
 type brokerProbe struct {
 	g   *Gateway
 	key string
+}
+
+// await waits for the first attempt to connect.
+func (p brokerProbe) await(ctx context.Context) {
+	if b := p.g.broker(p.key); b != nil {
+		select {
+		case <-b.client.Settled():
+		case <-ctx.Done():
+		}
+	}
 }
 
 // Check returns at once.

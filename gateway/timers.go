@@ -27,12 +27,7 @@ func (t *timers) follow(g *Gateway, r *Registration) {
 	defer t.mu.Unlock()
 	ctx, cancel := context.WithCancel(g.ctx)
 	t.cancel = cancel
-	seen := map[string]bool{}
 	for _, one := range r.Timers {
-		if seen[one.Name] {
-			continue
-		}
-		seen[one.Name] = true
 		if one.Cron != "" && !gronx.IsValid(one.Cron) {
 			g.logf("[TIMER] %s: %q is no cron expression", one.Name, one.Cron)
 			continue

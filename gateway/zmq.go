@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -95,7 +96,7 @@ func isTimeout(err error) bool { return errors.Is(err, zmq.ErrTimeout) }
 
 // answerZMQ has a view answer a peer's request.
 func (g *Gateway) answerZMQ(ctx context.Context, text []byte, peer string) []byte {
-	request, reply := zmq.Request{}, zmq.Reply{Protocol: "zmq", Performative: zmq.PerformativeReply, Headers: map[string]string{}}
+	request, reply := zmq.Request{}, zmq.Reply{Protocol: "M2M", Performative: zmq.PerformativeReply, Headers: map[string]string{}}
 	if err := json.Unmarshal(text, &request); err != nil {
 		return encodeReply(problem(&reply, 400, "the request is not a JSON object of performative, resource, headers, params, payload"))
 	}
@@ -154,11 +155,13 @@ func encodeReply(reply *zmq.Reply) []byte {
 	if reply.Payload == nil {
 		reply.Payload = json.RawMessage("null")
 	}
-	text, err := json.Marshal(reply)
-	if err != nil { // a payload that is not JSON after all
-		return []byte(`{"protocol":"zmq","performative":7,"status":500,"headers":{},"payload":null}`)
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(reply); err != nil { // a payload that is not JSON after all
+		return []byte(`{"protocol":"M2M","performative":7,"status":500,"headers":{},"payload":null}`)
 	}
-	return text
+	return bytes.TrimRight(text.Bytes(), "\n")
 }
 
 // maxVars is what a worker takes of an event's variables (see worker).

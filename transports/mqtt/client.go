@@ -82,7 +82,7 @@ func (c *Client) options() (*paho.ClientOptions, error) {
 		SetCredentialsProvider(c.login).SetCleanSession(c.cfg.Clean).SetKeepAlive(keepAlive).
 		SetConnectTimeout(connectTimeout).SetConnectRetry(true).SetConnectRetryInterval(time.Second).
 		SetAutoReconnect(true).SetMaxReconnectInterval(longestPause).SetResumeSubs(false).
-		SetOrderMatters(true).SetAutoAckDisabled(true).SetStore(newStore(&c.inbox)).
+		SetOrderMatters(true).SetAutoAckDisabled(true).SetStore(newStore(&c.inbox, c.outbox.open)).
 		SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) { c.arrived(m) }).
 		SetOnConnectHandler(func(paho.Client) { c.connected() }).
 		SetConnectionNotificationHandler(func(_ paho.Client, n paho.ConnectionNotification) { c.notify(n) })
@@ -119,10 +119,16 @@ func (c *Client) SetLogin(user, password string) {
 // notify follows the library's attempts to connect.
 func (c *Client) notify(n paho.ConnectionNotification) {
 	switch n := n.(type) {
+	case paho.ConnectionNotificationConnecting:
+		c.outbox.hold()
+		if c.cfg.Clean {
+			c.inbox.forget()
+		}
 	case paho.ConnectionNotificationBrokerFailed:
 		c.complain(fmt.Sprintf("not connected: %v", n.Reason))
 		c.once.Do(func() { close(c.settled) })
 	case paho.ConnectionNotificationLost:
+		c.inbox.connectionLost()
 		c.setUp(false)
 		reason := "the broker closed it"
 		if n.Reason != nil {
@@ -153,9 +159,7 @@ func (c *Client) setUp(up bool) {
 
 // connected makes the subscriptions, and only then says that the broker is there.
 func (c *Client) connected() {
-	if c.cfg.Clean {
-		c.inbox.forget()
-	}
+	c.inbox.connected()
 	c.mu.Lock()
 	wanted := maps.Clone(c.subscriptions)
 	c.problem = ""

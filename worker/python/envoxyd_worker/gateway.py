@@ -118,6 +118,8 @@ class Gateway:
 
     def add_timer(self, function, every=0, cron=""):
         name = f"{function.__module__}.{function.__qualname__}"
+        while self.functions.get(name, function) is not function:  # service modules are all called __init__
+            name += "'"
         self.functions[name] = function
         self.timers.append({"name": name, "every": every, "cron": cron})
 
