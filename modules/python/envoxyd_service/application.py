@@ -1,11 +1,14 @@
 """Builds the application when it is imported, in the order that services rely on."""
 import sys
 
+from . import requirements  # noqa: F401, I001 - first: it says what is missing
+
 import envoxy
 import uwsgi
+from envoxy.unavailable import Unavailable
 from flask import Flask
 
-from . import cors, health, request_log, zmq_backend
+from . import connectors, cors, health, request_log, zmq_backend
 from .credentials import CredentialsError, request_token
 from .loader import load_modules, load_packages
 from .startup import announce, last
@@ -80,15 +83,10 @@ def start_connector(name, section, conf):
     if not conf.get(section):
         return
     connector = getattr(envoxy, name)
-    if is_placeholder(connector):
+    if isinstance(connector, Unavailable):
         envoxy.log.error(f"{section} is configured, but {connector} is not available yet")
         return
     connector.initialize()
-
-
-def is_placeholder(connector):
-    """True for a name that the bundled envoxy only stands in for; the real package has none."""
-    return isinstance(connector, getattr(envoxy, "Unavailable", ()))
 
 
 def add_views(flask_app, conf):
@@ -102,13 +100,14 @@ def add_views(flask_app, conf):
 
 
 def register_orm_listeners():
-    """The ORM wants to see models being mapped, so this comes before any service module."""
+    """The real ORM wants to see models being mapped, so this comes before any service module; ours sees to it itself."""
+    if not connectors.real_is_used():
+        return
     try:
         from envoxy.db.orm.listeners import register_envoxy_listeners
     except ImportError:  # an envoxy of before the ORM
         return
-    if not is_placeholder(register_envoxy_listeners):
-        register_envoxy_listeners()
+    register_envoxy_listeners()
 
 
 app = build()

@@ -1,6 +1,7 @@
 """The process that imports the application and then only forks, on the master's word."""
 import faulthandler
 import gc
+import importlib
 import json
 import os
 import random
@@ -111,6 +112,8 @@ def prepare(spec):
     set_path(spec)
     uwsgi = uwsgi_module.make(spec)
     sys.modules["uwsgi"] = uwsgi
+    if "conf_content" in uwsgi.opt:  # an Envoxy service: whatever imports envoxy, be it the service's own run.py, gets our connectors
+        importlib.import_module("envoxyd_service")
     return uwsgi
 
 

@@ -1,24 +1,30 @@
-"""Column types: names that import until the ORM is there."""
-from ...unavailable import Unavailable
+"""Column types."""
+from .requirement import sqlalchemy
 
-ARRAY = Unavailable(f"{__name__}.ARRAY", "the ORM")
-BigInteger = Unavailable(f"{__name__}.BigInteger", "the ORM")
-Boolean = Unavailable(f"{__name__}.Boolean", "the ORM")
-DECIMAL = Unavailable(f"{__name__}.DECIMAL", "the ORM")
-Date = Unavailable(f"{__name__}.Date", "the ORM")
-DateTime = Unavailable(f"{__name__}.DateTime", "the ORM")
-Decimal = Unavailable(f"{__name__}.Decimal", "the ORM")
-Enum = Unavailable(f"{__name__}.Enum", "the ORM")
-Float = Unavailable(f"{__name__}.Float", "the ORM")
-Integer = Unavailable(f"{__name__}.Integer", "the ORM")
-Interval = Unavailable(f"{__name__}.Interval", "the ORM")
-JSON = Unavailable(f"{__name__}.JSON", "the ORM")
-JSONB = Unavailable(f"{__name__}.JSONB", "the ORM")
-Numeric = Unavailable(f"{__name__}.Numeric", "the ORM")
-SmallInteger = Unavailable(f"{__name__}.SmallInteger", "the ORM")
-String = Unavailable(f"{__name__}.String", "the ORM")
-Text = Unavailable(f"{__name__}.Text", "the ORM")
-Time = Unavailable(f"{__name__}.Time", "the ORM")
-UUID = Unavailable(f"{__name__}.UUID", "the ORM")
-Unicode = Unavailable(f"{__name__}.Unicode", "the ORM")
-UnicodeText = Unavailable(f"{__name__}.UnicodeText", "the ORM")
+BigInteger = sqlalchemy.BigInteger
+Boolean = sqlalchemy.Boolean
+DECIMAL = sqlalchemy.DECIMAL
+Date = sqlalchemy.Date
+DateTime = sqlalchemy.DateTime
+Enum = sqlalchemy.Enum
+Float = sqlalchemy.Float
+Integer = sqlalchemy.Integer
+Interval = sqlalchemy.Interval
+JSON = sqlalchemy.JSON
+Numeric = Decimal = sqlalchemy.Numeric
+SmallInteger = sqlalchemy.SmallInteger
+String = sqlalchemy.String
+Text = sqlalchemy.Text
+Time = sqlalchemy.Time
+Unicode = sqlalchemy.Unicode
+UnicodeText = sqlalchemy.UnicodeText
+
+# PostgreSQL's own
+ARRAY = sqlalchemy.dialects.postgresql.ARRAY
+JSONB = sqlalchemy.dialects.postgresql.JSONB
+UUID = sqlalchemy.dialects.postgresql.UUID
+
+__all__ = [
+    "ARRAY", "BigInteger", "Boolean", "DECIMAL", "Date", "DateTime", "Decimal", "Enum", "Float", "Integer", "Interval", "JSON",
+    "JSONB", "Numeric", "SmallInteger", "String", "Text", "Time", "UUID", "Unicode", "UnicodeText",
+]
