@@ -37,10 +37,14 @@ class Finder:
         package, _, name = fullname.partition(".")
         if package != "envoxy" or not name:
             return None
-        ours = [os.path.join(BUNDLED, *name.split(".")[:-1])]
-        is_ours = any(name == one or name.startswith(one + ".") for one in OURS)
-        spec = importlib.machinery.PathFinder.find_spec(fullname, ours + list(path or ()) if is_ours else list(path or ()) + ours)
-        if fullname == _DECORATORS and spec is not None:
+        *parents, last = name.split(".")
+        places = [*(path or ()), os.path.join(BUNDLED, *parents)]
+        if any(name == one or name.startswith(one + ".") for one in OURS):
+            places.insert(0, places.pop())
+        spec = importlib.machinery.PathFinder.find_spec(fullname, places)
+        if spec is not None and spec.submodule_search_locations:  # a package: what it lacks itself the other one may have
+            spec.submodule_search_locations = list(dict.fromkeys(os.path.join(place, last) for place in places))
+        if spec is not None and fullname == _DECORATORS:
             spec.loader = _WithLogEvent(spec.loader)
         return spec
 

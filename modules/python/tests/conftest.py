@@ -2,6 +2,8 @@
 
 import importlib
 import json
+import os
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -68,3 +70,18 @@ def records(capfd):
         return [json.loads(line) if line.startswith("{") else line for line in lines]
 
     return read
+
+
+@pytest.fixture
+def python(tmp_path):
+    """Runs a text in a Python of its own, where nothing is imported yet; gives what it prints."""
+
+    def run(source, path=(), **environ):
+        paths = [*(str(p) for p in path), str(Path(__file__).resolve().parents[1])]
+        done = subprocess.run(
+            [sys.executable, "-c", source], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1", **environ})
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    return run
