@@ -12,7 +12,9 @@ import sys
 BUNDLED = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "envoxy")
 
 # Packages and modules of envoxy that are ours; a package is so with all that is in it.
-OURS = ("cache.redis", "celery", "couchdb", "db.dispatcher", "db.orm.session", "mqtt", "postgresql", "redis", "zeromq")
+OURS = (
+    "cache.redis", "celery", "couchdb", "db.dispatcher", "db.exceptions", "db.orm.session", "mqtt", "postgresql", "redis", "zeromq",
+)
 _DECORATORS = "envoxy.decorators"
 
 

@@ -15,6 +15,7 @@ REAL = {
     "db/__init__.py": "WHOSE = 'real'\n",
     "db/dispatcher.py": "raise ImportError('broken')\n",
     "db/exceptions.py": "class DatabaseException(Exception): WHOSE = 'real'\n",
+    "db/helpers.py": "WHOSE = 'real'\n",
     "utils/__init__.py": "",
     "utils/config.py": "class Config: get = staticmethod(lambda node: {})\n",
     "utils/logs.py": "class Log: error = print\n",
@@ -35,15 +36,16 @@ def real(python, tmp_path):
 
 def test_connectors_come_from_ours_and_the_rest_from_the_real_one(real):
     out = real("""
-import envoxy, envoxy.constants, envoxy.db, envoxy.db.exceptions
+import envoxy, envoxy.constants, envoxy.db, envoxy.db.helpers, envoxy.db.exceptions
 from envoxy.utils.singleton import Singleton
-print(envoxy.WHOSE, envoxy.constants.WHOSE, envoxy.decorators.WHOSE, envoxy.db.WHOSE, envoxy.db.exceptions.DatabaseException.WHOSE)
+print(envoxy.WHOSE, envoxy.constants.WHOSE, envoxy.decorators.WHOSE, envoxy.db.WHOSE, envoxy.db.helpers.WHOSE)
+print(hasattr(envoxy.db.exceptions.DatabaseException, 'WHOSE'))
 import envoxy.mqtt.dispatcher, envoxy.redis.client, envoxy.db.dispatcher, envoxy.couchdb.client
 for module in (envoxy.mqtt, envoxy.mqtt.dispatcher, envoxy.redis.client, envoxy.db.dispatcher, envoxy.couchdb.client):
     print("site" in module.__file__)
 print(envoxy.View.dispatcher is envoxy.mqtt.dispatcher.Dispatcher, issubclass(envoxy.db.dispatcher.Connector, Singleton))
 """)
-    assert out == ["real real real real real", *["False"] * 5, "True True"]
+    assert out == ["real real real real real", *["False"] * 6, "True True"]
 
 
 def test_what_the_real_one_lacks_comes_from_ours_and_what_neither_has_is_missing(real):
