@@ -3,6 +3,8 @@ import json
 from functools import update_wrapper
 from types import MethodType
 
+from envoxyd_service import redaction
+
 from .utils.encoders import envoxy_json_loads
 from .utils.logs import Log
 
@@ -22,5 +24,5 @@ class log_event:  # noqa: N801 - a decorator
         Log.trace(line)
         data = envoxy_json_loads(msg.payload)
         if Log.is_gte_log_level(Log.VERBOSE):
-            Log.verbose(f"{line} | Message{json.dumps(data, ensure_ascii=False)}")
+            Log.verbose(f"{line} | Message{json.dumps(redaction.value(data), ensure_ascii=False)}")
         return self.func(view, data, **kwargs)

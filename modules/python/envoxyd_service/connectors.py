@@ -1,7 +1,7 @@
 """Our connectors inside an `envoxy` package that the deployment has itself.
 
-Its own open sockets and start threads before the workers are forked, lose messages, and more. So its connectors are imported
-from the bundled package; views, assertions, logs and all else stay its own. What it lacks of what ours import comes from there
+Its own open sockets and start threads before the workers are forked, lose messages, log secrets, and more. So its connectors are
+imported from the bundled package; views, assertions, logs and all else stay its own. What it lacks of what ours import comes from there
 too.
 """
 import importlib.machinery
@@ -13,7 +13,8 @@ BUNDLED = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 # Packages and modules of envoxy that are ours; a package is so with all that is in it.
 OURS = (
-    "cache.redis", "celery", "couchdb", "db.dispatcher", "db.exceptions", "db.orm.session", "mqtt", "postgresql", "redis", "zeromq",
+    "auth.backends", "cache.redis", "celery", "couchdb", "db.dispatcher", "db.exceptions", "db.orm.session", "mqtt", "postgresql",
+    "redis", "zeromq",
 )
 _DECORATORS = "envoxy.decorators"
 

@@ -38,6 +38,7 @@ def initialize(opt, tmp_path, monkeypatch):
     [
         (SERVER, "amqps://u%40x:p%2Fw@mq:5673/shop"),
         ({**SERVER, "cert_path": "/ca.pem"}, "amqps://u%40x:p%2Fw@mq:5673/shop"),
+        ({**SERVER, "cert_path": "false"}, "amqp://u%40x:p%2Fw@mq:5673/shop"),
         ({**SERVER, "cert_path": ""}, "amqp://u%40x:p%2Fw@mq:5673/shop"),
         ({**SERVER, "cert_path": False, "vhost": "/"}, "amqp://u%40x:p%2Fw@mq:5673/%2F"),
         ({"cert_path": None}, "amqp://127.0.0.1:5672/%2F"),
@@ -47,7 +48,7 @@ def initialize(opt, tmp_path, monkeypatch):
 def test_a_section_names_the_broker(initialize, server, broker):
     app = initialize({"amqp_servers": {"main": server}})
     assert (app.main, app.conf.broker_url) == ("envoxy", broker)
-    assert (app.conf.broker_use_ssl or {}).get("ca_certs") == (server.get("cert_path") or None)
+    assert (app.conf.broker_use_ssl or {}).get("ca_certs") == ("/ca.pem" if server.get("cert_path") == "/ca.pem" else None)
 
 
 def test_the_first_server_is_the_default_one(initialize):

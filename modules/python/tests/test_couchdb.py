@@ -109,11 +109,12 @@ def test_documents_are_found_read_and_made(couch):
 
 
 def test_fields_are_sent_where_the_section_wants_it(couch):
-    couch.answers = [(200, {"docs": []})] * 2
+    couch.answers = [(200, {"docs": []})] * 3
     archive = client(couch, fields=True)
     archive.find("archive.papers", ("a", "b"), {})
     archive.find("archive.papers", None, {})
-    assert [seen[2] for seen in couch.seen] == [{"selector": {}, "fields": ["a", "b"]}, {"selector": {}}]
+    client(couch, fields="false").find("archive.papers", ["a"], {})
+    assert [seen[2] for seen in couch.seen] == [{"selector": {}, "fields": ["a", "b"]}, {"selector": {}}, {"selector": {}}]
 
 
 @pytest.mark.parametrize("answer", [(404, {"error": "not_found"}), (500, b"oops"), (200, b"no JSON"), (201, b"[1]"), (401, b"")])
@@ -171,6 +172,14 @@ def test_a_server_alone_has_the_database_of_its_section(couch):
 def test_a_place_that_is_not_configured_is_named(db, text):
     with pytest.raises(DatabaseException, match=text):
         Client({"archive": {"bind": "x"}, "empty": {}}).get("x", db)
+
+
+@pytest.mark.parametrize("bind", ["http://ann:S3CRET/x@h", "http://ann:1/S3CRET@h", "ftp://ann:S3CRET@h", "http://ann:S3CRET@"])
+def test_a_bind_that_cannot_be_understood_is_not_quoted(bind, opt, capfd):
+    opt["log-level"] = b"\x09"
+    with pytest.raises(DatabaseException, match="percent-encoded") as failure:
+        Client({"archive": {"bind": bind}}).get("x", "archive.papers")
+    assert "S3CRET" not in str(failure.value) + capfd.readouterr().err
 
 
 def test_views_use_the_servers_of_the_configuration(couch, opt, monkeypatch):

@@ -311,7 +311,7 @@ def test_a_profile_is_printed_and_the_result_kept(capsys):
 
 
 class Message:
-    topic, payload = "/t", b'{"a": 1}'
+    topic, payload = "/t", b'{"a": 1, "list": [{"Api_Key": "S3CRET"}]}'
 
 
 def test_log_event_gives_the_view_its_decoded_message(opt, records):
@@ -323,9 +323,10 @@ def test_log_event_gives_the_view_its_decoded_message(opt, records):
             return self, data
 
     handler = Handler()
-    assert handler.on_event(None, None, Message) == (handler, {"a": 1})
+    assert handler.on_event(None, None, Message) == (handler, {"a": 1, "list": [{"Api_Key": "S3CRET"}]})
     assert handler.on_event.__name__ == "on_event"
-    assert [r["short_message"] for r in records()] == ["< ON_EVENT [MQTT] /t", '< ON_EVENT [MQTT] /t | Message{"a": 1}']
+    shown = '{"a": 1, "list": [{"Api_Key": "***"}]}'
+    assert [r["short_message"] for r in records()] == ["< ON_EVENT [MQTT] /t", f"< ON_EVENT [MQTT] /t | Message{shown}"]
 
 
 def test_cached_replies_are_kept_by_path_method_and_body(opt, serve, monkeypatch):

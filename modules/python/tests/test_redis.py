@@ -46,12 +46,14 @@ def test_tls_verifies_by_the_given_authority(section, authority):
 
 
 def test_without_tls_the_connection_is_plain():
-    assert not issubclass(connect({"bind": "h:1"}).connection_pool.connection_class, redis.SSLConnection)
+    assert not issubclass(connect({"bind": "h:1", "ssl": "false"}).connection_pool.connection_class, redis.SSLConnection)
 
 
-def test_another_scheme_is_refused():
-    with pytest.raises(ValueError, match="http://"):
-        connect({"bind": "http://h:1"})
+@pytest.mark.parametrize("bind,text", [("http://u:S3CRET@h:1", "http://"), ("redis://u:S3CRET/x@h", "percent-encoded")])
+def test_a_url_that_cannot_be_used_is_refused_and_not_quoted(bind, text):
+    with pytest.raises(ValueError, match=text) as failure:
+        connect({"bind": bind}).connection_pool  # noqa: B018
+    assert "S3CRET" not in str(failure.value)
 
 
 def test_a_missing_package_is_named(python):

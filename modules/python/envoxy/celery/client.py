@@ -3,10 +3,10 @@ import importlib.util
 from urllib.parse import quote
 
 from ..utils.config import Config
+from ..utils.truth import is_true
 
 _APP = "envoxy"
 _PORTS = {"amqp": 5672, "amqps": 5671}
-_WITHOUT_TLS = ("", False, None, 0)
 
 
 class Client:
@@ -42,14 +42,14 @@ class Client:
 
 def _broker(server):
     """The broker's URL; TLS unless cert_path says no."""
-    scheme = "amqp" if server.get("cert_path", True) in _WITHOUT_TLS else "amqps"
+    scheme = "amqps" if is_true(server.get("cert_path", True)) else "amqp"
     return _url(scheme, server, server.get("port") or _PORTS[scheme], server.get("vhost", "/"))
 
 
 def _settings(server):
     """What of the configuration is for the application beside its broker."""
     found = {}
-    if isinstance(server.get("cert_path"), str) and server["cert_path"]:
+    if isinstance(server.get("cert_path"), str) and is_true(server["cert_path"]):
         found["broker_use_ssl"] = {"ca_certs": server["cert_path"], "cert_reqs": 2}  # ssl.CERT_REQUIRED
     schedule = (Config.get("mongodb_servers") or {}).get("celery")
     if schedule:
@@ -66,7 +66,7 @@ def _results(server):
     bind = str(server.get("bind") or f"{server.get('host') or '127.0.0.1'}:{server.get('port') or 6379}")
     if "://" in bind:
         return bind
-    scheme = "rediss" if server.get("ssl") or server.get("cert_path") else "redis"
+    scheme = "rediss" if is_true(server.get("ssl")) or server.get("cert_path") else "redis"
     url = f"{scheme}://{_login(server, server.get('passwd') or server.get('password'))}{bind}/{server.get('db', 1)}"
     if scheme == "redis":
         return url

@@ -4,6 +4,7 @@ from urllib.parse import quote
 
 from ..db.exceptions import DatabaseException
 from ..utils.logs import Log
+from ..utils.truth import is_true
 from .selector import query
 from .transport import Transport
 
@@ -25,7 +26,7 @@ class Client:
         and read more of a document than they name.
         """
         data = query(params)
-        if fields and self._place(db)[1].get("fields"):
+        if fields and is_true(self._place(db)[1].get("fields")):
             data["fields"] = list(fields)
         reply = self.base_request(db, "POST", data=data, find=True)
         return _content(reply, "find", db, (200,)).get("docs") or []

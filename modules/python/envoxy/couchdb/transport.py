@@ -7,6 +7,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from ..db.exceptions import DatabaseException
 from ..utils.encoders import envoxy_json_dumps, envoxy_json_loads
 
 try:
@@ -36,11 +37,23 @@ class Reply:
         return envoxy_json_loads(self.content)
 
 
+def _split(bind):
+    """The parts of a URL; one that cannot be understood may hold a password, so that it is not quoted."""
+    try:
+        parts = urllib.parse.urlsplit(bind)
+        understood = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.path and (parts.port or True)
+    except ValueError:
+        understood = False
+    if not understood:
+        raise DatabaseException("CouchDB: bind is no http:// URL that can be understood; a password in it must be percent-encoded")
+    return parts
+
+
 class Transport:
     """Requests to one server; each thread keeps connections of its own, and so does a forked process."""
 
     def __init__(self, bind, user=None, password=None, timeout=30.0):
-        parts = urllib.parse.urlsplit(bind if "://" in bind else f"http://{bind}")
+        parts = _split(bind if "://" in bind else f"http://{bind}")
         place = parts.netloc.rpartition("@")[2]
         self.base = urllib.parse.urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", ""))  # holds no secret
         self.timeout = timeout

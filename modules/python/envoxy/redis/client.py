@@ -3,6 +3,7 @@ from urllib.parse import urlsplit
 
 from ..constants import REDIS_DEFAULT_DB, REDIS_DEFAULT_HOST, REDIS_DEFAULT_PORT, REDIS_DEFAULT_TTL
 from ..utils.encoders import envoxy_json_dumps, envoxy_json_loads
+from ..utils.truth import is_true
 
 CONNECT_TIMEOUT = 5.0  # seconds
 _SCHEMES = ("redis", "rediss", "unix")
@@ -28,7 +29,7 @@ def connect(server):
     }
     if "://" in bind:
         return _by_url(redis, bind, server, options)
-    if server.get("ssl") or server.get("cert_path"):
+    if is_true(server.get("ssl")) or server.get("cert_path"):
         options.update(ssl=True, ssl_ca_certs=server.get("cert_path"))
     place = urlsplit(f"//{bind}")
     host = place.hostname or server.get("host") or REDIS_DEFAULT_HOST
@@ -44,8 +45,11 @@ def _by_url(redis, bind, server, options):
         del options["socket_connect_timeout"]
     elif parts.scheme == "rediss" and server.get("cert_path"):
         options["ssl_ca_certs"] = server["cert_path"]
-    # what the URL says itself stands above the section's keys
-    return redis.Redis.from_url(bind, **{key: value for key, value in options.items() if value is not None})
+    given = {key: value for key, value in options.items() if value is not None}
+    try:
+        return redis.Redis.from_url(bind, **given)  # what the URL says itself stands above the section's keys
+    except ValueError:  # its text quotes from the URL
+        raise ValueError("redis: bind is no URL that can be understood; a password in it must be percent-encoded") from None
 
 
 class Client:
