@@ -72,9 +72,10 @@ OWN = {
     "site/envoxy/utils/encoders.py": "envoxy_json_dumps = envoxy_json_loads = None\n",
 }
 RUN = """
-import envoxy
+import envoxy, uwsgi
+level = uwsgi.opt["log-level"][0]
 def app(environ, start_response):
-    body = f"{envoxy.WHOSE} {envoxy.connect.__code__.co_filename}".encode()
+    body = f"{envoxy.WHOSE} {envoxy.connect.__code__.co_filename} {level} {uwsgi.opt['plugins']['auth']}".encode()
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
 """
@@ -82,6 +83,7 @@ def app(environ, start_response):
 
 @pytest.mark.parametrize("lazy", [[], ["--lazy-apps"]], ids=["preforked", "lazy-apps"])
 def test_an_installed_envoxy_gets_our_connectors_also_under_the_services_own_run(service, lazy):
-    _, port = service({}, {**OWN, "run.py": RUN}, ["--pythonpath", "site", "-p", "1", *lazy])
-    whose, place = get(port, "/").text.split()
-    assert whose == "real" and place.endswith("lib/envoxyd/modules/envoxy/redis/client.py")
+    conf = {"log": {"level": "4"}, "plugins": {"auth": "/p"}}
+    _, port = service(conf, {**OWN, "run.py": RUN}, ["--pythonpath", "site", "-p", "1", *lazy])
+    whose, place, *options = get(port, "/").text.split()
+    assert (whose, options) == ("real", ["4", "/p"]) and place.endswith("lib/envoxyd/modules/envoxy/redis/client.py")

@@ -8,7 +8,7 @@ import uwsgi
 from envoxy.unavailable import Unavailable
 from flask import Flask
 
-from . import connectors, cors, health, request_log, zmq_backend
+from . import bootstrap, connectors, cors, health, request_log, zmq_backend
 from .credentials import CredentialsError, request_token
 from .loader import load_modules, load_packages
 from .startup import announce, last
@@ -32,12 +32,11 @@ def build():
     conf = uwsgi.opt.get("conf_content")
     if conf is None:
         refuse("Nothing to serve: start with --set conf=envoxy.json, or with --set mode=test")
-    set_log(conf)
+    bootstrap.prepare(uwsgi.opt)
     announce("OK", f"Configuration file param found: {last(uwsgi.opt.get('conf', b'')).decode()}")
     announce("OK", "The configuration file was parsed successfully!")
 
     authenticate(conf)
-    uwsgi.opt["plugins"] = conf.get("plugins") or {}
     start_connector("celeryc", "amqp_servers", conf)
     add_views(flask_app, conf)
     start_connector("zmqc", "zmq_servers", conf)
@@ -58,12 +57,6 @@ def refuse(reason):
     """Log one emergency record and end the process with envoxy's status."""
     envoxy.log.emergency(reason)
     sys.exit(EXIT_STATUS)
-
-
-def set_log(conf):
-    log = conf.get("log") or {}
-    uwsgi.opt["log-level"] = bytes([int(log.get("level", 0))])
-    uwsgi.opt["log-format"] = log.get("format", "json")
 
 
 def authenticate(conf):

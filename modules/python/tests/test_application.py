@@ -236,3 +236,19 @@ def test_system_lines_are_bare_and_end_in_one_newline(build, records):
         json.loads(envoxy.Log.format_log("x", envoxy.Log.INFO, type("C", (), {"filename": "/a/b/c/d.py", "lineno": 3})))["file"]
         == "b.c.d.py"
     )
+
+
+def test_a_services_own_run_may_ask_for_the_token_itself(token_server):
+    server = token_server()
+    assert envoxy.authenticate(credentials(server.url)) == {"access_token": "t"}
+    assert envoxy.authenticate(None) == envoxy.authenticate({}) == {}
+    with pytest.raises(SystemExit) as ending:
+        envoxy.authenticate(credentials(""))
+    assert ending.value.code == -10
+
+
+def test_plugins_that_are_not_configured_are_missed_by_name(opt):
+    for plugins in ({}, {"plugins": None}, {"plugins": {"other": "/p"}}):
+        opt.update(plugins)
+        with pytest.raises(RuntimeError, match="no plugins.auth"):
+            envoxy.AuthBackendMixin().anonymous(None)

@@ -112,8 +112,8 @@ def prepare(spec):
     set_path(spec)
     uwsgi = uwsgi_module.make(spec)
     sys.modules["uwsgi"] = uwsgi
-    if "conf_content" in uwsgi.opt:  # an Envoxy service: whatever imports envoxy, be it the service's own run.py, gets our connectors
-        importlib.import_module("envoxyd_service")
+    if "conf_content" in uwsgi.opt:  # an Envoxy service, which may have a run.py of its own
+        importlib.import_module("envoxyd_service.bootstrap").prepare(uwsgi.opt)
     return uwsgi
 
 
