@@ -79,7 +79,7 @@ def python(tmp_path):
     def run(source, path=(), **environ):
         paths = [*(str(p) for p in path), str(Path(__file__).resolve().parents[1])]
         done = subprocess.run(
-            [sys.executable, "-c", source], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+            [sys.executable, "-c", source], cwd=tmp_path, capture_output=True, text=True, timeout=120,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1", **environ})
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()

@@ -4,20 +4,16 @@ A model is a file *.json that holds an object with an object `fields`. Exit stat
 """
 import json
 import sys
-from pathlib import Path
+
+from . import arguments
 
 AUDIT_FIELDS = ("id", "created", "updated", "href")
 
 
 def main(argv=None):
     """Check the directory that the first argument names; the exit status."""
-    argv = sys.argv[1:] if argv is None else argv
-    if not argv:
-        print("usage: python -m envoxy.tools.validate_models MODELS_DIR", file=sys.stderr)
-        return 2
-    directory = Path(argv[0])
-    if not directory.is_dir():
-        print(f"{directory}: no such directory", file=sys.stderr)
+    directory = arguments.directory(argv, "validate_models", "MODELS_DIR")
+    if directory is None:
         return 2
     faulty = 0
     for path in sorted(directory.rglob("*.json")):

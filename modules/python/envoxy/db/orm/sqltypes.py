@@ -1,28 +1,13 @@
-"""Column types."""
-from .requirement import sqlalchemy
+"""Column types: SQLAlchemy's, and PostgreSQL's own."""
+from . import requirement  # noqa: F401, I001 - first: it says what is missing
 
-BigInteger = sqlalchemy.BigInteger
-Boolean = sqlalchemy.Boolean
-DECIMAL = sqlalchemy.DECIMAL
-Date = sqlalchemy.Date
-DateTime = sqlalchemy.DateTime
-Enum = sqlalchemy.Enum
-Float = sqlalchemy.Float
-Integer = sqlalchemy.Integer
-Interval = sqlalchemy.Interval
-JSON = sqlalchemy.JSON
-Numeric = Decimal = sqlalchemy.Numeric
-SmallInteger = sqlalchemy.SmallInteger
-String = sqlalchemy.String
-Text = sqlalchemy.Text
-Time = sqlalchemy.Time
-Unicode = sqlalchemy.Unicode
-UnicodeText = sqlalchemy.UnicodeText
+from sqlalchemy import (
+    DECIMAL, JSON, BigInteger, Boolean, Date, DateTime, Enum, Float, Integer, Interval, Numeric, SmallInteger, String, Text, Time,
+    Unicode, UnicodeText,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
-# PostgreSQL's own
-ARRAY = sqlalchemy.dialects.postgresql.ARRAY
-JSONB = sqlalchemy.dialects.postgresql.JSONB
-UUID = sqlalchemy.dialects.postgresql.UUID
+Decimal = Numeric
 
 __all__ = [
     "ARRAY", "BigInteger", "Boolean", "DECIMAL", "Date", "DateTime", "Decimal", "Enum", "Float", "Integer", "Interval", "JSON",
