@@ -365,3 +365,15 @@ def test_a_cache_needs_the_redis_backend(opt):
     opt["conf_content"] = {"cache": {"backend": "memory"}}
     with pytest.raises(NotImplementedError):
         envoxy.Cache().get_backend()
+
+
+def test_parts_of_a_zeromq_reply_are_dropped_if_they_are_there(opt):
+    opt["conf_content"] = {"zmq_servers": {"first": {}, "second": {}}}
+    zmq = importlib.import_module("envoxy.zeromq.dispatcher").ZMQ()
+    assert list(zmq._instances) == ["first", "second"]
+    reply = {"a": 1, "b": 2, "headers": {"X-Cid": "1", "Date": "2"}}
+    zmq.remove_header(reply, "X-Cid")
+    zmq.remove_header(reply, "X-Cid")
+    zmq.remove_header({}, "X-Cid")
+    zmq.remove_keys(reply, ["a", "c"])
+    assert reply == {"b": 2, "headers": {"Date": "2"}}
