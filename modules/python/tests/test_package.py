@@ -37,16 +37,16 @@ def test_every_name_that_services_import_is_there(module, name):
         found = getattr(found, part)
 
 
-@pytest.mark.parametrize(
-    "use",
-    [
-        lambda: envoxy.mqttc.publish("b", "t", {}),
-        lambda: envoxy.zmqc.get("b", "/x"),
-        lambda: envoxy.pgsqlc.query("m", "select 1"),
-    ],
-)
-def test_what_is_not_there_yet_says_so_when_it_is_used(use):
+def test_what_is_not_there_yet_says_so_when_it_is_used():
+    if not isinstance(envoxy.pgsqlc.query, Unavailable):
+        pytest.skip("it is there")
     with pytest.raises(NotAvailable, match="is not available yet"):
+        envoxy.pgsqlc.query("m", "select 1")
+
+
+@pytest.mark.parametrize("use", [lambda: envoxy.mqttc.publish("b", "t", {}), lambda: envoxy.zmqc.get("b", "/x")])
+def test_events_need_a_server(use):
+    with pytest.raises(Exception, match="no event gateway"):
         use()
 
 
