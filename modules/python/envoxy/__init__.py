@@ -29,8 +29,10 @@ __version__ = "0.6.21+envoxyd"  # the release whose behaviour this follows
 
 
 def alembic_config_path():
-    """Path of the migrations' configuration file; raises NotAvailable."""
-    raise NotAvailable("envoxy.alembic_config_path", "the ORM")
+    """Path of the configuration file for alembic, which all services share."""
+    from .tools.alembic import CONFIG
+
+    return CONFIG
 
 
 envoxy = locals()  # services import the package's names as one dict

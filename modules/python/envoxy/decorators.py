@@ -1,13 +1,13 @@
 """Decorators of view classes and of their methods."""
-import json
-from functools import update_wrapper, wraps
-from types import MethodType
+from functools import wraps
 
 from .auth.backends import AuthBackendMixin
 from .cache import Cache
 from .constants import CACHE_DEFAULT_TTL, GET
-from .utils.encoders import envoxy_json_loads
+from .event_log import log_event
 from .utils.logs import Log
+
+__all__ = ["auth_anonymous_allowed", "auth_required", "cache", "log_event", "on"]
 
 
 def on(**kwargs):
@@ -86,22 +86,3 @@ class cache:
             self.cache.set(*place, value, ttl=self.ttl)
         except Exception as error:
             Log.warning(f"cache: {error}")
-
-
-class log_event:
-    """Log an event's topic and give the handler its decoded JSON: on_event(self, data)."""
-
-    def __init__(self, func):
-        self.func = func
-        update_wrapper(self, func)
-
-    def __get__(self, view, owner=None):
-        return self if view is None else MethodType(self, view)
-
-    def __call__(self, view, client, userdata, msg, **kwargs):
-        line = f"< ON_EVENT [MQTT] {msg.topic}"
-        Log.trace(line)
-        data = envoxy_json_loads(msg.payload)
-        if Log.is_gte_log_level(Log.VERBOSE):
-            Log.verbose(f"{line} | Message{json.dumps(data, ensure_ascii=False)}")
-        return self.func(view, data, **kwargs)

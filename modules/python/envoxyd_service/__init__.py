@@ -1,8 +1,8 @@
 """Makes one WSGI application of what envoxy.json names: modules or packages with views.
 
-Not called envoxyd: a package of that name in the deployment's venv would hide it.
+Not called envoxyd: a package of that name in the deployment's venv would hide it. Importing it has `import envoxy`, from then
+on, use the connectors that come with envoxyd.
 """
-import importlib.util
+from . import connectors
 
-if importlib.util.find_spec("flask") is None:
-    raise ModuleNotFoundError("Envoxy services need flask in the deployment's Python: pip install flask", name="flask")
+connectors.install()

@@ -1,11 +1,14 @@
 """Builds the application when it is imported, in the order that services rely on."""
 import sys
 
+from . import requirements  # noqa: F401, I001 - first: it says what is missing
+
 import envoxy
 import uwsgi
+from envoxy.unavailable import Unavailable
 from flask import Flask
 
-from . import cors, health, request_log, zmq_backend, zmq_service
+from . import bootstrap, connectors, cors, health, request_log, zmq_backend, zmq_service
 from .credentials import CredentialsError, request_token
 from .loader import load_modules, load_packages
 from .startup import announce, last
@@ -29,12 +32,11 @@ def build():
     conf = uwsgi.opt.get("conf_content")
     if conf is None:
         refuse("Nothing to serve: start with --set conf=envoxy.json, or with --set mode=test")
-    set_log(conf)
+    bootstrap.prepare(uwsgi.opt)
     announce("OK", f"Configuration file param found: {last(uwsgi.opt.get('conf', b'')).decode()}")
     announce("OK", "The configuration file was parsed successfully!")
 
     authenticate(conf)
-    uwsgi.opt["plugins"] = conf.get("plugins") or {}
     start_connector("celeryc", "amqp_servers", conf)
     add_views(flask_app, conf)
     start_connector("zmqc", "zmq_servers", conf)
@@ -57,12 +59,6 @@ def refuse(reason):
     sys.exit(EXIT_STATUS)
 
 
-def set_log(conf):
-    log = conf.get("log") or {}
-    uwsgi.opt["log-level"] = bytes([int(log.get("level", 0))])
-    uwsgi.opt["log-format"] = log.get("format", "json")
-
-
 def authenticate(conf):
     """Ask the server of `credentials` for a token, once; services read it by Config.get_credentials()."""
     credentials = conf.get("credentials")
@@ -80,15 +76,10 @@ def start_connector(name, section, conf):
     if not conf.get(section):
         return
     connector = getattr(envoxy, name)
-    if is_placeholder(connector):
+    if isinstance(connector, Unavailable):
         envoxy.log.error(f"{section} is configured, but {connector} is not available yet")
         return
     connector.initialize()
-
-
-def is_placeholder(connector):
-    """True for a name that the bundled envoxy only stands in for; the real package has none."""
-    return isinstance(connector, getattr(envoxy, "Unavailable", ()))
 
 
 def add_views(flask_app, conf):
@@ -106,13 +97,14 @@ def add_views(flask_app, conf):
 
 
 def register_orm_listeners():
-    """The ORM wants to see models being mapped, so this comes before any service module."""
+    """The real ORM wants to see models being mapped, so this comes before any service module; ours sees to it itself."""
+    if not connectors.real_is_used():
+        return
     try:
         from envoxy.db.orm.listeners import register_envoxy_listeners
     except ImportError:  # an envoxy of before the ORM
         return
-    if not is_placeholder(register_envoxy_listeners):
-        register_envoxy_listeners()
+    register_envoxy_listeners()
 
 
 app = build()

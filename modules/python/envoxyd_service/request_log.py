@@ -7,9 +7,8 @@ import envoxy
 import uwsgi
 from flask import g, request
 
-HIDDEN = "***"
-SECRET_HEADERS = {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token"}
-SECRET_WORDS = ("passw", "secret", "token", "api_key", "apikey", "private_key")
+from . import redaction
+
 LONGEST = 64 * 1024  # bytes of a body that is looked at
 SHOWN = 2000  # characters of it that are logged
 
@@ -28,7 +27,7 @@ def _log_request():
     log.trace(line)
     if log.is_gte_log_level(log.VERBOSE):
         g.envoxyd_start = time.monotonic()
-        log.verbose(f"{line} | Headers:{_headers(request.headers)}{_payload(_request_body())}")
+        log.verbose(f"{line} | Headers:{redaction.headers(request.headers.items())}{_payload(_request_body())}")
 
 
 def _log_response(response):
@@ -39,7 +38,7 @@ def _log_response(response):
     line = f"< Response [HTTP] {request.method} {_path()} - {response.status_code}"
     log.trace(line)
     if log.is_gte_log_level(log.VERBOSE):
-        log.verbose(f"{line} | Headers{_headers(response.headers)}{_payload(_response_body(response))}")
+        log.verbose(f"{line} | Headers{redaction.headers(response.headers.items())}{_payload(_response_body(response))}")
         log.verbose(f"updating last_event_ms {now}")
         took = time.monotonic() - g.get("envoxyd_start", time.monotonic())
         log.verbose(f"Request {_path()} took {took:.2f} sec")
@@ -47,11 +46,7 @@ def _log_response(response):
 
 
 def _path():
-    return request.full_path if request.query_string else request.path
-
-
-def _headers(headers):
-    return {key: HIDDEN if key.lower() in SECRET_HEADERS else value for key, value in headers.items()}
+    return redaction.query(request.full_path) if request.query_string else request.path
 
 
 def _request_body():
@@ -76,15 +71,7 @@ def _payload(body):
     if not body:
         return ""
     try:
-        text = json.dumps(_redacted(json.loads(body)), ensure_ascii=False)
+        text = json.dumps(redaction.value(json.loads(body)), ensure_ascii=False)
     except (ValueError, RecursionError):
         return ""
     return " | Payload" + (text if len(text) <= SHOWN else text[:SHOWN] + "...")
-
-
-def _redacted(value):
-    if isinstance(value, dict):
-        return {k: HIDDEN if any(word in k.lower() for word in SECRET_WORDS) else _redacted(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_redacted(v) for v in value]
-    return value

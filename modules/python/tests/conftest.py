@@ -2,13 +2,17 @@
 
 import importlib
 import json
+import os
+import subprocess
 import sys
 import types
 from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))
+ROOT = Path(__file__).resolve().parents[3]
+PATHS = [str(ROOT / "modules" / "python"), str(ROOT / "worker" / "python")]  # as in a server
+sys.path.extend(PATHS)
 sys.modules["uwsgi"] = types.ModuleType("uwsgi")
 sys.modules["uwsgi"].opt = {"mode": b"test"}
 
@@ -22,9 +26,27 @@ def opt():
     options.clear()
 
 
+class Events:
+    """In the place of the event gateway: keeps what it is asked for."""
+
+    def __init__(self):
+        self.asked, self.handlers, self.registered = [], {}, False
+
+    def subscribe(self, *what):
+        self.asked.append(what)
+
+    def call(self, op, payload=b"", **head):
+        self.asked.append((op, payload, head))
+        return {}, b""
+
+    def health(self):
+        return {}
+
+
 @pytest.fixture
 def build(opt, tmp_path, monkeypatch):
     """A factory: build(conf, files={name: text}, opt=…) makes the application in a directory of its own."""
+    monkeypatch.setattr("envoxyd_worker.gateway._mine", Events())
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     opt["mode"] = b"test"
@@ -68,3 +90,18 @@ def records(capfd):
         return [json.loads(line) if line.startswith("{") else line for line in lines]
 
     return read
+
+
+@pytest.fixture
+def python(tmp_path):
+    """Runs a text in a Python of its own, where nothing is imported yet; gives what it prints."""
+
+    def run(source, path=(), **environ):
+        paths = [*(str(p) for p in path), *PATHS]
+        done = subprocess.run(
+            [sys.executable, "-c", source], cwd=tmp_path, capture_output=True, text=True, timeout=120,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1", **environ})
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    return run

@@ -174,18 +174,16 @@ def test_health_is_added_unless_the_service_answers_it(build):
     assert client.get("/_health").json["service"] == "envoxy"
 
 
-def test_a_configured_connector_that_is_not_there_is_reported_and_http_starts(build, records):
+def test_a_peer_that_does_not_answer_is_the_requests_trouble(build, records):
     client = build(
         {
             "log": {"level": 6},
             "mqtt_servers": {"b": {}},
             "zmq_servers": {"z": {}},
-            "amqp_servers": {"a": {}},
             "default_zmq_backend": {"enabled": True, "path_prefix": "/v3/"},
         }
     ).test_client()
-    texts = [r["short_message"] for r in records() if isinstance(r, dict)]
-    assert len(texts) == 3 and all("not available yet" in t for t in texts)
+    assert not [r for r in records() if isinstance(r, dict)]
     assert client.get("/_health").status_code == 200
     assert client.get("/v3/x").status_code == 500
 
@@ -237,3 +235,19 @@ def test_system_lines_are_bare_and_end_in_one_newline(build, records):
         json.loads(envoxy.Log.format_log("x", envoxy.Log.INFO, type("C", (), {"filename": "/a/b/c/d.py", "lineno": 3})))["file"]
         == "b.c.d.py"
     )
+
+
+def test_a_services_own_run_may_ask_for_the_token_itself(token_server):
+    server = token_server()
+    assert envoxy.authenticate(credentials(server.url)) == {"access_token": "t"}
+    assert envoxy.authenticate(None) == envoxy.authenticate({}) == {}
+    with pytest.raises(SystemExit) as ending:
+        envoxy.authenticate(credentials(""))
+    assert ending.value.code == -10
+
+
+def test_plugins_that_are_not_configured_are_missed_by_name(opt):
+    for plugins in ({}, {"plugins": None}, {"plugins": {"other": "/p"}}):
+        opt.update(plugins)
+        with pytest.raises(RuntimeError, match="no plugins.auth"):
+            envoxy.AuthBackendMixin().anonymous(None)

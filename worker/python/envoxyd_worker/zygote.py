@@ -1,6 +1,7 @@
 """The process that imports the application and then only forks, on the master's word."""
 import faulthandler
 import gc
+import importlib
 import json
 import os
 import random
@@ -118,6 +119,8 @@ def prepare(spec):
     set_path(spec)
     uwsgi = uwsgi_module.make(spec)
     sys.modules["uwsgi"] = uwsgi
+    if "conf_content" in uwsgi.opt:  # an Envoxy service, which may have a run.py of its own
+        importlib.import_module("envoxyd_service.bootstrap").prepare(uwsgi.opt)
     return uwsgi
 
 

@@ -12,7 +12,12 @@ _PARAMETER = re.compile(r"{([^:{}]+):[^{}]+}")
 
 
 def authenticate_container(credentials):
-    """Ask credentials["server"] for a token; its JSON reply. Without one the process exits with 246."""
+    """Ask credentials["server"] for a token; its JSON reply, {} for a service without credentials.
+
+    A token that cannot be had ends the process with 246.
+    """
+    if not credentials:
+        return {}
     try:
         return request_token(credentials)
     except CredentialsError as error:
@@ -22,7 +27,7 @@ def authenticate_container(credentials):
 
 def get_auth_module(module_name=None):
     """The plugin's class Auth, or the module of that name from the plugin's directory."""
-    directory = Config.plugins().get("auth")
+    directory = (Config.plugins() or {}).get("auth")
     if not directory:
         raise RuntimeError("a view asks for authorization, but the configuration has no plugins.auth")
     if directory not in sys.path:

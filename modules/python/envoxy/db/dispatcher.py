@@ -1,13 +1,27 @@
 """Stores by server key, as views call them."""
+from ..couchdb.client import Client as CouchDBClient
 from ..redis.client import Client as RedisClient
-from ..unavailable import Unavailable
 from ..utils.config import Config
 from ..utils.singleton import Singleton
+from .orm.dispatcher import SqlalchemyDispatcher
 
-PgDispatcher = Unavailable(f"{__name__}.PgDispatcher", "the PostgreSQL connector")
-PgConnector = Unavailable(f"{__name__}.PgConnector", "the PostgreSQL connector")
-CouchDBDispatcher = Unavailable(f"{__name__}.CouchDBDispatcher", "the CouchDB connector")
-CouchConnector = Unavailable(f"{__name__}.CouchConnector", "the CouchDB connector")
+try:
+    from .postgres import PgConnector, PgDispatcher
+except ImportError:
+    from ..unavailable import Unavailable
+
+    PgConnector = Unavailable(f"{__name__}.PgConnector", "the PostgreSQL connector")
+
+    class PgDispatcher(SqlalchemyDispatcher):
+        """pgsqlc, as far as SQLAlchemy goes."""
+
+        client = Unavailable(f"{__name__}.PgDispatcher.client", "the PostgreSQL connector")
+        query = Unavailable(f"{__name__}.PgDispatcher.query", "the PostgreSQL connector")
+        transaction = Unavailable(f"{__name__}.PgDispatcher.transaction", "the PostgreSQL connector")
+
+__all__ = [
+    "Connector", "CouchConnector", "CouchDBDispatcher", "PgConnector", "PgDispatcher", "RedisConnector", "RedisDBDispatcher",
+]
 
 
 class Connector(Singleton):
@@ -19,6 +33,32 @@ class RedisConnector(Connector):
 
     def __init__(self):
         self.redis = RedisClient(Config.get("redis_servers"))
+
+
+class CouchConnector(Connector):
+    """The servers of `couchdb_servers`; connects at first use."""
+
+    def __init__(self):
+        self.couchdb = CouchDBClient(Config.get("couchdb_servers"))
+
+
+class CouchDBDispatcher:
+    """couchdbc: documents in CouchDB; db is "server.database"."""
+
+    @staticmethod
+    def find(db=None, fields=None, params=None):
+        """The documents that params select: field, field__gt and the like, page_size, page_start_index, order_by."""
+        return CouchConnector.instance().couchdb.find(db, fields, params)
+
+    @staticmethod
+    def get(id, db=None):
+        """The document; {} when there is none."""
+        return CouchConnector.instance().couchdb.get(id, db)
+
+    @staticmethod
+    def post(db=None, payload=None):
+        """Create a document: what CouchDB says of it."""
+        return CouchConnector.instance().couchdb.post(db, payload)
 
 
 class RedisDBDispatcher:

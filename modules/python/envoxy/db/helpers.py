@@ -1,4 +1,9 @@
-"""SQL for SQLAlchemy: a name that imports until the ORM is there."""
-from ..unavailable import Unavailable
+"""SQL for SQLAlchemy."""
+import re
 
-to_sa_text = Unavailable(f"{__name__}.to_sa_text", "the ORM")
+
+def to_sa_text(psycopg2_sql):
+    """SQL with %(name)s as SQLAlchemy's text() with :name."""
+    from .orm.requirement import sqlalchemy
+
+    return sqlalchemy.text(re.sub(r"%\((\w+)\)s", r":\1", psycopg2_sql))

@@ -79,6 +79,20 @@ class ZMQ:
         self._keep(place, message, reply)
         return reply
 
+    @property
+    def _instances(self):
+        """The servers by key: what services that come with a run.py of their own look for the first one in."""
+        return Config.get("zmq_servers") or {}
+
+    def remove_header(self, response, header):
+        """Drop a header of a reply, if it has it."""
+        (response.get("headers") or {}).pop(header, None)
+
+    def remove_keys(self, response, keys):
+        """Drop members of a reply, as far as it has them."""
+        for key in keys:
+            response.pop(key, None)
+
     def send_and_recv_future(self, server_key, message):
         """The same as a concurrent.futures.Future."""
         return self._executor().submit(self.send_and_recv, server_key, message)

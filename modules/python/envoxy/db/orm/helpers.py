@@ -1,4 +1,4 @@
-"""SQL for SQLAlchemy: names that import until the ORM is there."""
-from ...unavailable import Unavailable
+"""SQL for SQLAlchemy."""
+from ..helpers import to_sa_text
 
-to_sa_text = Unavailable(f"{__name__}.to_sa_text", "the ORM")
+__all__ = ["to_sa_text"]

@@ -1,24 +1,15 @@
-"""Column types: names that import until the ORM is there."""
-from ...unavailable import Unavailable
+"""Column types: SQLAlchemy's, and PostgreSQL's own."""
+from . import requirement  # noqa: F401, I001 - first: it says what is missing
 
-ARRAY = Unavailable(f"{__name__}.ARRAY", "the ORM")
-BigInteger = Unavailable(f"{__name__}.BigInteger", "the ORM")
-Boolean = Unavailable(f"{__name__}.Boolean", "the ORM")
-DECIMAL = Unavailable(f"{__name__}.DECIMAL", "the ORM")
-Date = Unavailable(f"{__name__}.Date", "the ORM")
-DateTime = Unavailable(f"{__name__}.DateTime", "the ORM")
-Decimal = Unavailable(f"{__name__}.Decimal", "the ORM")
-Enum = Unavailable(f"{__name__}.Enum", "the ORM")
-Float = Unavailable(f"{__name__}.Float", "the ORM")
-Integer = Unavailable(f"{__name__}.Integer", "the ORM")
-Interval = Unavailable(f"{__name__}.Interval", "the ORM")
-JSON = Unavailable(f"{__name__}.JSON", "the ORM")
-JSONB = Unavailable(f"{__name__}.JSONB", "the ORM")
-Numeric = Unavailable(f"{__name__}.Numeric", "the ORM")
-SmallInteger = Unavailable(f"{__name__}.SmallInteger", "the ORM")
-String = Unavailable(f"{__name__}.String", "the ORM")
-Text = Unavailable(f"{__name__}.Text", "the ORM")
-Time = Unavailable(f"{__name__}.Time", "the ORM")
-UUID = Unavailable(f"{__name__}.UUID", "the ORM")
-Unicode = Unavailable(f"{__name__}.Unicode", "the ORM")
-UnicodeText = Unavailable(f"{__name__}.UnicodeText", "the ORM")
+from sqlalchemy import (
+    DECIMAL, JSON, BigInteger, Boolean, Date, DateTime, Enum, Float, Integer, Interval, Numeric, SmallInteger, String, Text, Time,
+    Unicode, UnicodeText,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
+
+Decimal = Numeric
+
+__all__ = [
+    "ARRAY", "BigInteger", "Boolean", "DECIMAL", "Date", "DateTime", "Decimal", "Enum", "Float", "Integer", "Interval", "JSON",
+    "JSONB", "Numeric", "SmallInteger", "String", "Text", "Time", "UUID", "Unicode", "UnicodeText",
+]

@@ -1,0 +1,1 @@
+"""alembic's script directory: env.py and the template of a migration."""
