@@ -17,11 +17,11 @@ import (
 var mayImport = map[string][]string{
 	"cmd/envoxyd": {"master", "uwsgiopts", "modules"},
 	"master":      {"uwsgiopts", "modules", "internal", "transports/static"},
-	"worker":      {"protocol", "transports", "internal", "worker"},
+	"worker":      {"protocol", "transports", "modules/postgres", "internal", "worker"},
 	"transports":  {"protocol"},
 	"internal":    {"internal", "transports/static"},
 	"uwsgiopts":   {"uwsgiopts"},
-	"modules":     {},
+	"modules":     {"protocol"},
 	"protocol":    {},
 }
 
@@ -65,9 +65,15 @@ func allowed(path, name string) bool {
 	if strings.HasSuffix(name, "cloudflare/tableflip") {
 		return path == "master/upgrade.go"
 	}
+	if strings.HasPrefix(name, "github.com/jackc/") { // what the master must not link
+		return strings.HasPrefix(path, "modules/postgres/")
+	}
 	target, ours := strings.CutPrefix(name, "envoxyd/")
 	if !ours {
 		return true
+	}
+	if target == "modules/postgres" {
+		return strings.HasPrefix(path, "worker/")
 	}
 	for folder, targets := range mayImport {
 		if strings.HasPrefix(path, folder+"/") {

@@ -3,9 +3,8 @@ from ..redis.client import Client as RedisClient
 from ..unavailable import Unavailable
 from ..utils.config import Config
 from ..utils.singleton import Singleton
+from .postgres import PgConnector, PgDispatcher  # noqa: F401 - to be imported from here
 
-PgDispatcher = Unavailable(f"{__name__}.PgDispatcher", "the PostgreSQL connector")
-PgConnector = Unavailable(f"{__name__}.PgConnector", "the PostgreSQL connector")
 CouchDBDispatcher = Unavailable(f"{__name__}.CouchDBDispatcher", "the CouchDB connector")
 CouchConnector = Unavailable(f"{__name__}.CouchConnector", "the CouchDB connector")
 
