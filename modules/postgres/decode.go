@@ -18,15 +18,13 @@ type kind string
 
 const (
 	direct      kind = ""
-	decimal     kind = "numeric"     // text
-	date        kind = "date"        // the state of a datetime.date: year, month, day
-	clock       kind = "time"        // the state of a datetime.time
-	clockZone   kind = "timetz"      // (state, seconds east of Greenwich)
-	moment      kind = "timestamp"   // the state of a datetime.datetime
-	momentZone  kind = "timestamptz" // state, or (state, seconds east of Greenwich)
-	interval    kind = "interval"    // (days, seconds, microseconds)
-	jsonText    kind = "json"        // text
-	binaryBytes kind = "bytea"       // bytes
+	decimal     kind = "numeric" // text
+	date        kind = "date"    // text, as the next two
+	clock       kind = "time"
+	moment      kind = "timestamp"
+	interval    kind = "interval" // (days, seconds, microseconds)
+	jsonText    kind = "json"     // text
+	binaryBytes kind = "bytea"    // bytes
 )
 
 // codec reads the two forms of a type. A type without text form is read by pgx's own types.
@@ -58,9 +56,9 @@ func init() { // a variable of its own would refer to itself through transcoder
 		oidNumeric:     {decimal, readNumeric, readText},
 		oidDate:        {date, readDate, nil},
 		oidTime:        {clock, readTime, nil},
-		oidTimetz:      {clockZone, readTimetz, readTextTimetz},
+		oidTimetz:      {clock, readTimetz, readTextTimetz},
 		oidTimestamp:   {moment, readTimestamp, nil},
-		oidTimestamptz: {momentZone, readTimestamptz, nil},
+		oidTimestamptz: {moment, readTimestamptz, nil},
 		oidInterval:    {interval, readInterval, nil},
 	}
 }

@@ -12,8 +12,7 @@ import (
 	"envoxyd/protocol/marshal"
 )
 
-// Python's date and time classes take the states that they are pickled by: building
-// them so costs half of what numbers or text would.
+// Dates and times are written as Python's fromisoformat reads them, from 3.8 on.
 
 const (
 	microsPerSecond = 1_000_000
@@ -53,102 +52,134 @@ func appendDate(to []byte, day int64) ([]byte, error) {
 	if year < 1 || year > 9999 {
 		return to, errYear
 	}
-	return append(to, byte(year>>8), byte(year), byte(month), byte(dayOfMonth)), nil
+	to = appendTwo(appendTwo(to, year/100), year%100)
+	return appendTwo(append(appendTwo(append(to, '-'), month), '-'), dayOfMonth), nil
 }
+
+func appendTwo(to []byte, n int) []byte { return append(to, byte('0'+n/10), byte('0'+n%10)) }
 
 func appendClock(to []byte, micros int64) []byte {
-	seconds, fraction := micros/microsPerSecond, micros%microsPerSecond
-	return append(to, byte(seconds/3600), byte(seconds/60%60), byte(seconds%60), byte(fraction>>16), byte(fraction>>8), byte(fraction))
+	seconds, fraction := int(micros/microsPerSecond), int(micros%microsPerSecond)
+	to = appendTwo(append(appendTwo(append(appendTwo(to, seconds/3600), ':'), seconds/60%60), ':'), seconds%60)
+	if fraction != 0 {
+		to = appendTwo(appendTwo(appendTwo(append(to, '.'), fraction/10000), fraction/100%100), fraction%100)
+	}
+	return to
 }
 
-// appendState appends bytes of a fixed size, which fill writes.
-func stateHead(to []byte, size byte) []byte { return append(to, 's', size, 0, 0, 0) }
+// appendOffset appends seconds east of Greenwich as +hh:mm, or +hh:mm:ss where a zone of old needs it.
+func appendOffset(to []byte, seconds int) []byte {
+	sign := byte('+')
+	if seconds < 0 {
+		sign, seconds = '-', -seconds
+	}
+	to = appendTwo(append(appendTwo(append(to, sign), seconds/3600), ':'), seconds/60%60)
+	if seconds%60 != 0 {
+		to = appendTwo(append(to, ':'), seconds%60)
+	}
+	return to
+}
+
+// openText begins a short text whose length closeText writes.
+func openText(to []byte) ([]byte, int) { return append(to, 'z', 0), len(to) + 1 }
+
+func closeText(to []byte, at int) []byte {
+	to[at] = byte(len(to) - at - 1)
+	return to
+}
+
+// What infinity and -infinity become: the last and the first that there is.
+const (
+	lastDate    = "9999-12-31"
+	firstDate   = "0001-01-01"
+	lastMoment  = lastDate + "T23:59:59.999999"
+	firstMoment = firstDate + "T00:00:00"
+)
 
 func readDate(_ *encoder, to, value []byte) ([]byte, error) {
 	if len(value) != 4 {
 		return to, errForm
 	}
 	day := int32(binary.BigEndian.Uint32(value))
-	to = stateHead(to, 4)
-	switch day { // infinity and its opposite are the last and the first date that there is
+	switch day {
 	case math.MaxInt32:
-		return append(to, lastDate...), nil
+		return marshal.AppendText(to, lastDate), nil
 	case math.MinInt32:
-		return append(to, firstDate...), nil
+		return marshal.AppendText(to, firstDate), nil
 	}
-	return appendDate(to, int64(day))
+	to, at := openText(to)
+	to, err := appendDate(to, int64(day))
+	return closeText(to, at), err
 }
 
-const (
-	lastDate   = "\x27\x0f\x0c\x1f" // 9999-12-31
-	firstDate  = "\x00\x01\x01\x01"
-	lastClock  = "\x17\x3b\x3b\x0f\x42\x3f" // 23:59:59.999999
-	firstClock = "\x00\x00\x00\x00\x00\x00"
-)
-
 func appendMoment(to []byte, micros int64) ([]byte, error) {
+	switch micros {
+	case math.MaxInt64:
+		return append(to, lastMoment...), nil
+	case math.MinInt64:
+		return append(to, firstMoment...), nil
+	}
 	day, rest := micros/microsPerDay, micros%microsPerDay
 	if rest < 0 {
 		day, rest = day-1, rest+microsPerDay
 	}
 	to, err := appendDate(to, day)
-	return appendClock(to, rest), err
+	return appendClock(append(to, 'T'), rest), err
 }
 
 func readTimestamp(_ *encoder, to, value []byte) ([]byte, error) {
 	if len(value) != 8 {
 		return to, errForm
 	}
-	to = stateHead(to, 10)
-	switch micros := int64(binary.BigEndian.Uint64(value)); micros {
-	case math.MaxInt64:
-		return append(append(to, lastDate...), lastClock...), nil
-	case math.MinInt64:
-		return append(append(to, firstDate...), firstClock...), nil
-	default:
-		return appendMoment(to, micros)
-	}
+	to, at := openText(to)
+	to, err := appendMoment(to, int64(binary.BigEndian.Uint64(value)))
+	return closeText(to, at), err
 }
 
-// readTimestamptz gives the state alone for UTC, which is common, else (state, offset).
+// readTimestamptz gives the session's time of day, with its offset.
 func readTimestamptz(e *encoder, to, value []byte) ([]byte, error) {
 	if len(value) != 8 {
 		return to, errForm
 	}
-	micros := int64(binary.BigEndian.Uint64(value))
-	if e.zone == nil || e.zone == time.UTC || micros == math.MaxInt64 || micros == math.MinInt64 {
-		return readTimestamp(e, to, value)
+	micros, offset := int64(binary.BigEndian.Uint64(value)), 0
+	if e.zone != time.UTC && micros != math.MaxInt64 && micros != math.MinInt64 {
+		seconds := micros / microsPerSecond
+		if micros%microsPerSecond < 0 {
+			seconds--
+		}
+		_, offset = time.Unix(seconds+epochDays*24*60*60, 0).In(e.zone).Zone()
+		micros += int64(offset) * microsPerSecond
 	}
-	unix := micros/microsPerSecond + epochDays*24*60*60
-	if micros%microsPerSecond < 0 {
-		unix--
-	}
-	_, offset := time.Unix(unix, 0).In(e.zone).Zone()
-	to, err := appendMoment(stateHead(marshal.AppendTuple(to, 2), 10), micros+int64(offset)*microsPerSecond)
-	return marshal.AppendInt(to, int64(offset)), err
+	to, at := openText(to)
+	to, err := appendMoment(to, micros)
+	return closeText(appendOffset(to, offset), at), err
 }
 
 func readTime(_ *encoder, to, value []byte) ([]byte, error) {
 	if len(value) != 8 {
 		return to, errForm
 	}
+	to, at := openText(to)
+	to, err := appendTimeOfDay(to, value)
+	return closeText(to, at), err
+}
+
+func appendTimeOfDay(to, value []byte) ([]byte, error) {
 	micros := int64(binary.BigEndian.Uint64(value))
 	if micros < 0 || micros > microsPerDay {
 		return to, errForm
 	}
-	return appendClock(stateHead(to, 6), micros%microsPerDay), nil // 24:00 is 00:00
+	return appendClock(to, micros%microsPerDay), nil // 24:00 is 00:00
 }
 
 func readTimetz(_ *encoder, to, value []byte) ([]byte, error) {
 	if len(value) != 12 {
 		return to, errForm
 	}
-	micros, west := int64(binary.BigEndian.Uint64(value)), int32(binary.BigEndian.Uint32(value[8:]))
-	if micros < 0 || micros > microsPerDay {
-		return to, errForm
-	}
-	to = appendClock(stateHead(marshal.AppendTuple(to, 2), 6), micros%microsPerDay)
-	return marshal.AppendInt(to, -int64(west)), nil
+	to, at := openText(to)
+	to, err := appendTimeOfDay(to, value[:8])
+	west := int32(binary.BigEndian.Uint32(value[8:]))
+	return closeText(appendOffset(to, -int(west)), at), err
 }
 
 // readInterval counts a year as 365 days and a month as 30.

@@ -139,8 +139,9 @@ func (s *server) run(e *encoder, conn *pgconn.PgConn, t *template, params any) (
 	} else {
 		result = conn.ExecParams(context.Background(), b.text, values, one.description.ParamOIDs, formats, one.formats)
 	}
-	reply, err := e.reply(result, one.columnsOf(result.FieldDescriptions()))
-	if stale(err) {
+	columns, same := one.columnsOf(result.FieldDescriptions())
+	reply, err := e.reply(result, columns)
+	if !same || stale(err) {
 		known.forget(b)
 	}
 	return reply, err
@@ -159,19 +160,19 @@ func (b *bound) wire() (values [][]byte, formats []int16, oids []uint32) {
 }
 
 // columnsOf is the plan for the columns that came; they may differ from what was described.
-func (one *statement) columnsOf(came []pgconn.FieldDescription) []column {
-	same := len(came) == len(one.columns)
+func (one *statement) columnsOf(came []pgconn.FieldDescription) (columns []column, same bool) {
+	same = len(came) == len(one.columns)
 	for i := 0; same && i < len(came); i++ {
 		same = came[i].DataTypeOID == one.description.Fields[i].DataTypeOID && came[i].Name == one.columns[i].name
 	}
 	if same {
-		return one.columns
+		return one.columns, true
 	}
 	formats := make([]int16, len(came))
 	for i := range came {
 		formats[i] = came[i].Format
 	}
-	return columnsFor(came, formats)
+	return columnsFor(came, formats), false
 }
 
 // reply reads a result to its end.

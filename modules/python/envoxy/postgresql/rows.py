@@ -1,19 +1,16 @@
 """Results: the connector's reply is a marshalled list of dicts, whose dates, decimals and the like are made here.
 
-They come a column at a time, in the form that builds them fastest: text for a Decimal, and for a date or time the state
-that pickle would hand to its class.
+They come a column at a time, as text but for intervals (numbers) and bytea (bytes).
 """
 import json
 import marshal
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from itertools import repeat, starmap
+from itertools import starmap
 
 from ..db.exceptions import DatabaseException
 
 FIELDS = ("sqlstate", "detail", "hint", "schema", "table", "column", "constraint")
-
-_zones = {}
 
 
 def loads(reply):
@@ -57,29 +54,6 @@ def _deep(values, one):
     return [_deep(value, one) if type(value) is list else None if value is None else one(value) for value in values]
 
 
-def zone(seconds):
-    """The tzinfo of an offset east of Greenwich."""
-    if seconds not in _zones:
-        _zones[seconds] = timezone(timedelta(seconds=seconds)) if seconds else timezone.utc
-    return _zones[seconds]
-
-
-def _timestamptz(value):
-    if type(value) is bytes:
-        return datetime(value, timezone.utc)
-    return datetime(value[0], zone(value[1]))
-
-
-def _timestamptzs(values):
-    if tuple not in map(type, values):
-        return map(datetime, values, repeat(timezone.utc))
-    return map(_timestamptz, values)
-
-
-def _timetz(value):
-    return time(value[0], zone(value[1]))
-
-
 def _interval(value):
     return timedelta(*value)
 
@@ -87,17 +61,14 @@ def _interval(value):
 # what makes one value, and what makes a whole column without NULLs
 ONE = {
     "numeric": Decimal,
-    "date": date,
-    "time": time,
-    "timetz": _timetz,
-    "timestamp": datetime,
-    "timestamptz": _timestamptz,
+    "date": date.fromisoformat,
+    "time": time.fromisoformat,
+    "timestamp": datetime.fromisoformat,
     "interval": _interval,
     "json": json.loads,
     "bytea": memoryview,
 }
 ALL = {
     **{kind: lambda values, one=one: map(one, values) for kind, one in ONE.items()},
-    "timestamptz": _timestamptzs,
     "interval": lambda values: starmap(timedelta, values),
 }
