@@ -6,8 +6,6 @@ Rows have an int, a text, a timestamptz, a numeric, a uuid and a bool.
 """
 import os
 import re
-import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -15,9 +13,14 @@ from pathlib import Path
 
 from hello import ENVOXYD, cpu_seconds, free_port, wait_open
 
+sys.path.append(str(ENVOXYD.parent.parent / "compat_test"))
+from postgresql import NOT_THERE, Postgres, programs  # noqa: E402 - the tests' private server
+
 ROWS = 1000
-SCHEMA = """create table item as select i as id, 'name of item ' || i as name, timestamptz '2024-01-02 03:04:05.678+00' + i * interval '1 minute' as seen,
-    (i * 1.37)::numeric(10,2) as price, gen_random_uuid() as code, i % 3 = 0 as sold from generate_series(1, 1000) i; alter table item add primary key (id)"""
+SCHEMA = """create table item as select i as id, 'name of item ' || i as name,
+    timestamptz '2024-01-02 03:04:05.678+00' + i * interval '1 minute' as seen, (i * 1.37)::numeric(10,2) as price,
+    gen_random_uuid() as code, i % 3 = 0 as sold from generate_series(1, 1000) i;
+    alter table item add primary key (id); vacuum analyze item"""
 
 APP = """
 import os, threading
@@ -27,7 +30,7 @@ from envoxy.postgresql.client import Client
 import psycopg
 from psycopg.rows import dict_row
 host, port = os.environ["PG"].split(":")
-client = Client({"main": {"host": host, "port": port, "db": "postgres", "user": "bench", "passwd": "x"}})
+client = Client({"main": {"host": host, "port": port, "db": "shop", "user": "shop", "passwd": "shop"}})
 local = threading.local()
 
 def envoxyd(sql, params):
@@ -35,7 +38,8 @@ def envoxyd(sql, params):
 
 def psycopg3(sql, params, binary=False):
     if not hasattr(local, "connection"):
-        local.connection = psycopg.connect(host=host, port=port, dbname="postgres", user="bench", autocommit=True, row_factory=dict_row)
+        dsn = f"postgresql://shop:shop@{host}:{port}/shop"
+        local.connection = psycopg.connect(dsn, autocommit=True, row_factory=dict_row)
     return local.connection.execute(sql, params, binary=binary).fetchall()
 
 def psycopg3_binary(sql, params):
@@ -51,34 +55,6 @@ def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]
 """
-
-
-class Postgres:
-    """A private server, on a socket of loopback, without passwords and without fsync."""
-
-    def __init__(self, directory):
-        bins = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-        if not bins:
-            raise SystemExit("postgres.py: PostgreSQL is not installed")
-        self.port, self.bin, data = free_port(), bins[-1], directory / "pg"
-        data.mkdir()
-        prefix = []
-        if os.geteuid() == 0:
-            shutil.chown(data, "postgres")
-            prefix = ["runuser", "-u", "postgres", "--"]
-        subprocess.run([*prefix, self.bin / "initdb", "-D", data, "-U", "bench", "-A", "trust", "-E", "UTF8", "--locale", "C"],
-                       check=True, stdout=subprocess.DEVNULL, cwd=data)
-        self.process = subprocess.Popen(
-            [*prefix, self.bin / "postgres", "-D", data, "-p", str(self.port), "-h", "127.0.0.1", "-k", data, "-F"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=data, start_new_session=True)
-        wait_open(self.port, self.process)
-        while subprocess.run([self.bin / "psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "bench", "postgres", "-qc", SCHEMA],
-                             stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 2:
-            pass  # it is starting up
-
-    def close(self):
-        os.killpg(self.process.pid, signal.SIGINT)
-        self.process.wait()
 
 
 def measure(port, session, path, seconds):
@@ -108,11 +84,15 @@ def compare(port, session, seconds, rounds):
 def main():
     seconds, rounds = ([int(argument) for argument in sys.argv[1:]] + [5, 3][len(sys.argv) - 1:])[:2]
     venv = Path(os.environ.get("VENV", ENVOXYD.parent.parent / ".venv")).resolve()
+    if programs() is None:
+        raise SystemExit(f"postgres.py: {NOT_THERE}")
     with tempfile.TemporaryDirectory(prefix="envoxyd-bench-") as name:
         directory = Path(name)
         directory.chmod(0o755)
         (directory / "app.py").write_text(APP)
-        postgres = Postgres(directory)
+        postgres = Postgres()
+        for statement in SCHEMA.split(";"):
+            postgres.sql(statement)
         port = free_port()
         argv = [ENVOXYD, "--master", "--processes", "2", "--disable-logging", "--virtualenv", venv, "--wsgi-file", "app.py",
                 "--http-keepalive=30", "--http", f"127.0.0.1:{port}"]

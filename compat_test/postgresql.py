@@ -32,8 +32,9 @@ class Postgres:
             shutil.chown(self.data, "postgres")
             self.prefix = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
         (self.dir / "pw").write_text("shop")
-        subprocess.run([*self.prefix, self.bin / "initdb", "-D", self.data, "-U", "shop", "-A", "scram-sha-256", "--pwfile", self.dir / "pw",
-                        "-N", "-E", "UTF8", "--locale", "C"], check=True, stdin=subprocess.DEVNULL, capture_output=True, cwd=self.dir)
+        initdb = [self.bin / "initdb", "-D", self.data, "-N", "-E", "UTF8", "--locale", "C"]
+        login = ["-U", "shop", "-A", "scram-sha-256", "--pwfile", self.dir / "pw"]
+        subprocess.run([*self.prefix, *initdb, *login], check=True, stdin=subprocess.DEVNULL, capture_output=True, cwd=self.dir)
         self.process = None
         self.start()
         self.sql("create database shop", "postgres")
@@ -54,8 +55,8 @@ class Postgres:
             self.process = None
 
     def psql(self, text, database="shop"):
-        return subprocess.run([self.bin / "psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "shop", "-d", database, "-Atqc", text],
-                              env={**os.environ, "PGPASSWORD": "shop"}, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        argv = [self.bin / "psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "shop", "-d", database, "-Atqc", text]
+        return subprocess.run(argv, env={**os.environ, "PGPASSWORD": "shop"}, stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
     def sql(self, text, database="shop"):
         """What psql prints; an error is an error."""
@@ -65,7 +66,7 @@ class Postgres:
 
     def sessions(self):
         """How many programs are connected, but for this question's own."""
-        return int(self.sql("select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()", "postgres"))
+        return int(self.sql("select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"))
 
     def section(self, **more):
         """This server as an entry of psql_servers."""

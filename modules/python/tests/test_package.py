@@ -37,7 +37,6 @@ def test_every_name_that_services_import_is_there(module, name):
     [
         lambda: envoxy.mqttc.publish("b", "t", {}),
         lambda: envoxy.zmqc.get("b", "/x"),
-        lambda: envoxy.pgsqlc.query("m", "select 1"),
         lambda: envoxy.couchdbc.get("id"),
         lambda: envoxy.celeryc(),
         envoxy.alembic_config_path,
