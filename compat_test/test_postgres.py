@@ -140,7 +140,8 @@ def test_load_reload_and_stop_leave_no_session(service, http, postgres):
 def test_a_statement_in_flight_is_finished_before_the_sessions_end(service, http, postgres):
     running = service()
     with Load(http, clients=1, path="/pause?{number}") as load:
-        eventually(lambda: postgres.sql("select count(*) from pg_stat_activity where query = 'select pg_sleep(1.5)' and state = 'active'") == "1")
+        asleep = "select count(*) from pg_stat_activity where query = 'select pg_sleep(1.5)' and state = 'active'"
+        eventually(lambda: postgres.sql(asleep) == "1")
         running.signal(signal.SIGTERM)
         eventually(lambda: load.requests)
     assert load.requests[0].status == 200
@@ -149,7 +150,7 @@ def test_a_statement_in_flight_is_finished_before_the_sessions_end(service, http
 
 
 def test_a_restart_of_postgres_costs_only_the_requests_during_it(service, http, postgres):
-    running = service()
+    service()
     with Load(http, path="/rows?{number}") as load:
         load.wait_for(50)
         postgres.stop()
@@ -175,7 +176,8 @@ def test_sessions_that_end_between_requests_are_not_noticed(service, http, postg
 
 
 def test_transactions_under_load(service, http, postgres):
-    postgres.sql("drop table if exists account; create table account (name text, amount int); insert into account values ('a', 0), ('b', 0)")
+    postgres.sql("drop table if exists account; create table account (name text, amount int)")
+    postgres.sql("insert into account values ('a', 0), ('b', 0)")
     service(max_conn="2")
     with Load(http, path="/move?{number}") as load:
         load.wait_for(50)
