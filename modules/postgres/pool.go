@@ -78,6 +78,9 @@ func (s *server) queryOnce(e *encoder, t *template, params any) ([]byte, error) 
 	}
 	defer conn.Release()
 	pg := conn.Conn().PgConn()
+	if t.session && !s.pooled() {
+		defer retire(pg)
+	}
 	prologue := s.prologue()
 	if prologue != "" && !standsAlone[t.first] {
 		if err := execute(pg, "begin"+prologue); err != nil {
@@ -90,6 +93,13 @@ func (s *server) queryOnce(e *encoder, t *template, params any) ([]byte, error) 
 		return reply, execute(pg, "commit")
 	}
 	return s.run(e, pg, t, params)
+}
+
+// retire ends a session that is not as a new one would be; the pool does not take it back.
+func retire(conn *pgconn.PgConn) {
+	limit, cancel := context.WithTimeout(context.Background(), closeWait)
+	defer cancel()
+	_ = conn.Close(limit) // it is given up in any case
 }
 
 // standsAlone are statements that PostgreSQL refuses inside a transaction.

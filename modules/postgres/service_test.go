@@ -29,6 +29,8 @@ func TestWithServer(t *testing.T) {
 		"statement_timeout":                              statementTimeout,
 		"a session that was ended is replaced unnoticed": endedSessionIsReplaced,
 		"no secret in errors":                            noSecretInErrors,
+		"a changed session serves nobody else":           changedSessionServesNobodyElse,
+		"COPY is refused":                                copyIsRefused,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, p) })
 	}
@@ -219,7 +221,7 @@ func changedTable(t *testing.T, p *private) {
 	}
 	s := service(t, p, map[string]any{"max_conn": 1})
 	mustBeText(t, s, "5", "%s", int64(5))
-	if _, err := ask(s, "deallocate all"); err != nil {
+	if _, err := ask(s, "do $$ begin execute 'deallocate all'; end $$"); err != nil {
 		t.Fatal(err)
 	}
 	mustBeText(t, s, "5", "%s", int64(5))
@@ -260,21 +262,16 @@ func statementTimeout(t *testing.T, p *private) {
 }
 
 func endedSessionIsReplaced(t *testing.T, p *private) {
-	s := service(t, p, map[string]any{"max_conn": 1})
+	s := service(t, p, map[string]any{"max_conn": 1, "dsn": "postgresql://?application_name=victim"})
 	other := service(t, p, nil)
 	for range 20 {
-		if _, err := ask(s, "set application_name to 'victim'"); err != nil {
-			t.Fatal(err)
-		}
+		mustBeText(t, s, "1", "1")
 		if _, err := ask(other, "select pg_terminate_backend(pid, 10000) from pg_stat_activity where application_name = 'victim'"); err != nil {
 			t.Fatal(err)
 		}
 		mustBeText(t, s, "1", "1")
 	}
 	number := begin(t, s)
-	if _, err := askIn(s, number, "set application_name to 'victim'"); err != nil {
-		t.Fatal(err)
-	}
 	if _, err := ask(other, "select pg_terminate_backend(pid, 10000) from pg_stat_activity where application_name = 'victim'"); err != nil {
 		t.Fatal(err)
 	}
@@ -357,4 +354,35 @@ func TestSocketDeadlines(t *testing.T) {
 	if alive(conn.Conn().PgConn()) {
 		t.Error("a connection that was shut down counts as alive")
 	}
+}
+
+func copyIsRefused(t *testing.T, p *private) {
+	s := service(t, p, map[string]any{"max_conn": 1})
+	for _, sql := range []string{"copy (select 1) to stdout", "copy once from stdin", "select 1; copy once from stdin"} {
+		if got, err := ask(s, sql); err == nil {
+			t.Errorf("%s: %q", sql, got)
+		}
+		mustBeText(t, s, "1", "1")
+	}
+}
+
+func changedSessionServesNobodyElse(t *testing.T, p *private) {
+	s := service(t, p, map[string]any{"max_conn": 1})
+	if _, err := ask(s, "set application_name to 'mine'"); err != nil {
+		t.Fatal(err)
+	}
+	mustBeText(t, s, "", "select setting from pg_settings where name = 'application_name'")
+	number := begin(t, s)
+	for _, sql := range []string{"set application_name to 'mine'", "set local work_mem to '1MB'", "create temp table passing ()"} {
+		if _, err := askIn(s, number, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := askIn(s, number, "show application_name"); err != nil || got != oneText("application_name", "mine") {
+		t.Errorf("in the transaction: %q, %v", got, err)
+	}
+	if _, _, err := s.end(number, true); err != nil {
+		t.Fatal(err)
+	}
+	mustBeText(t, s, "", "select setting from pg_settings where name = 'application_name'")
 }

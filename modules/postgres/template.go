@@ -8,13 +8,14 @@ import (
 
 // template is a statement as an application writes it, cut at its parameters.
 type template struct {
-	pieces []string // what stands before, between and after the holes
-	holes  []hole
-	names  []string // of named parameters, each once; nil: positional
-	text   string   // with $1, $2, … in the holes
-	inline bool     // PostgreSQL takes no parameters here: values are written into the text
-	simple bool     // several statements, which only the simple protocol takes
-	first  string   // the first word, in lower case
+	pieces  []string // what stands before, between and after the holes
+	holes   []hole
+	names   []string // of named parameters, each once; nil: positional
+	text    string   // with $1, $2, … in the holes
+	inline  bool     // PostgreSQL takes no parameters here: values are written into the text
+	simple  bool     // several statements, which only the simple protocol takes
+	session bool     // it changes the session, which must not serve others then
+	first   string   // the first word, in lower case
 }
 
 // hole is the place of one parameter.
@@ -27,6 +28,12 @@ type hole struct {
 var parametrised = map[string]bool{
 	"": true, "select": true, "insert": true, "update": true, "delete": true, "with": true, "values": true, "merge": true, "table": true, "explain": true,
 }
+
+// changing are first words of statements whose effect stays with the session.
+var changing = map[string]bool{"listen": true, "load": true, "prepare": true, "deallocate": true, "discard": true, "reset": true}
+
+// passing are what may follow SET without an effect beyond the transaction.
+var passing = map[string]bool{"local": true, "transaction": true, "constraints": true}
 
 // typed are the words after which a quoted constant must stand.
 var typed = map[string]bool{"interval": true, "date": true, "time": true, "timetz": true, "timestamp": true, "timestamptz": true}
@@ -41,7 +48,10 @@ func parseTemplate(sql string) (*template, error) {
 	if err := s.scan(); err != nil {
 		return nil, err
 	}
-	t := &template{pieces: append(s.pieces, s.piece.String()), holes: s.holes, names: s.names, first: s.first}
+	if s.streams {
+		return nil, fmt.Errorf("%w: COPY from or to the client is not supported", ErrUsage)
+	}
+	t := &template{pieces: append(s.pieces, s.piece.String()), holes: s.holes, names: s.names, first: s.first, session: s.session}
 	t.simple = s.statements > 1
 	t.inline = t.simple || !parametrised[s.first]
 	var text strings.Builder
@@ -79,6 +89,10 @@ type scanner struct {
 	first      string // word of the first statement
 	statements int
 	ended      bool   // a semicolon has been seen, and nothing after it
+	opening    string // the first word of a statement, while the second is awaited
+	session    bool
+	copying    bool   // in a COPY
+	streams    bool   // one that reads or writes this connection
 	word       string // the token just seen, if it was a word
 }
 
@@ -145,11 +159,21 @@ func (s *scanner) takeWord() {
 		length++
 	}
 	word := strings.ToLower(s.sql[s.at : s.at+length])
-	opening := s.statements == 0
+	opening := s.statements == 0 || s.ended
 	s.token()
 	if opening {
-		s.first = word
+		s.copying = word == "copy"
+		s.session = s.session || changing[word]
+		s.opening = word
+		if s.statements == 1 {
+			s.first = word
+		}
 	}
+	if !opening {
+		s.session = s.session || s.opening == "set" && !passing[word] || s.opening == "create" && (word == "temp" || word == "temporary")
+		s.opening = ""
+	}
+	s.streams = s.streams || s.copying && (word == "stdin" || word == "stdout")
 	s.word = word
 	s.keep(length)
 	if word == "e" && s.at < len(s.sql) && s.sql[s.at] == '\'' {

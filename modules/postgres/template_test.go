@@ -50,6 +50,7 @@ func TestTemplates(t *testing.T) {
 		{sql: "select 1; -- done\n ", text: "select 1; -- done\n "},
 		{sql: "select 1;;", text: "select 1;;"},
 		{sql: "select ';'; select %s", text: "select ';'; select $1", holes: 1, inline: true, simple: true},
+		{sql: "copy t from '/stdin'; select stdin", text: "copy t from '/stdin'; select stdin", inline: true, simple: true},
 		{sql: "", text: ""},
 		{sql: "%%", text: "%"},
 	} {
@@ -64,8 +65,20 @@ func TestTemplates(t *testing.T) {
 	}
 }
 
+func TestStatementsThatChangeTheSession(t *testing.T) {
+	for sql, want := range map[string]bool{
+		"set search_path to x": true, "SET /* */ LOCAL x = 1": false, "set transaction read only": false, "update t set a = 1": false,
+		"select 1; set x = 1": true, "create temp table t ()": true, "create table temp ()": false, "listen x": true, "select set from t": false,
+		"set 'x'": false, "reset all": true,
+	} {
+		if got, err := parseTemplate(sql); err != nil || got.session != want {
+			t.Errorf("%s: %v, %v", sql, got, err)
+		}
+	}
+}
+
 func TestTemplatesRefused(t *testing.T) {
-	for _, sql := range []string{"select %(a", "select %(a)", "select %(a)d", "select %s, %(a)s", "select \x00"} {
+	for _, sql := range []string{"select %(a", "select %(a)", "select %(a)d", "select %s, %(a)s", "select \x00", "copy t from stdin", "select 1; Copy (select ';') to\nSTDOUT"} {
 		if got, err := parseTemplate(sql); !errors.Is(err, ErrUsage) {
 			t.Errorf("%q: %+v, %v", sql, got, err)
 		}

@@ -15,6 +15,7 @@ type transaction struct {
 	server *server
 	conn   *pgxpool.Conn
 	over   bool
+	retire bool // its session was changed
 }
 
 func (s *server) begin() (*transaction, error) {
@@ -41,6 +42,7 @@ func (t *transaction) query(e *encoder, text *template, params any) ([]byte, err
 	if t.over {
 		return nil, fmt.Errorf("%w: the transaction is over", ErrUsage)
 	}
+	t.retire = t.retire || text.session
 	return t.server.run(e, t.conn.Conn().PgConn(), text, params)
 }
 
@@ -54,6 +56,9 @@ func (t *transaction) end(commit bool) error {
 	t.over = true
 	defer t.conn.Release()
 	pg := t.conn.Conn().PgConn()
+	if t.retire && !t.server.pooled() {
+		defer retire(pg)
+	}
 	if pg.IsClosed() {
 		return &Problem{Message: t.server.place + ": the connection was lost: the transaction is rolled back", Lost: true}
 	}
