@@ -59,7 +59,8 @@ array[1,2,null] | array[[1,2],[3,4]] | '{}'::int[] | '[0:1]={5,6}'::int[] | arra
 array[1.5,2]
 array['2024-01-01'::date] | array['2024-01-01 10:00+00'::timestamptz] | array['{"a":1}'::jsonb]
 array['\x01'::bytea] | array['1 day'::interval]
-array['192.168.0.1'::inet] | array[1.5::float4] | array['10:00+01'::timetz] | array['x'::varchar] | row(1,'a') | 'a b'::tsvector | '$12.50'::money
+array['192.168.0.1'::inet] | array[1.5::float4] | array['10:00+01'::timetz] | array['x'::varchar] | row(1,'a') | 'a b'::tsvector
+'$12.50'::money
 """
 
 LATER = datetime.timezone(datetime.timedelta(hours=2))
