@@ -5,6 +5,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"envoxyd/internal/shm"
 	"envoxyd/internal/workerspec"
 	"envoxyd/uwsgiopts"
@@ -16,12 +18,13 @@ const defaultMercy = 60 * time.Second
 // generation is one zygote and the workers that it forked: one version of the
 // configuration and the code.
 type generation struct {
-	m       *master
-	number  int
-	cfg     *uwsgiopts.Config
-	sockets []*socket
-	board   *shm.Board
-	zygote  *zygote
+	m        *master
+	number   int
+	cfg      *uwsgiopts.Config
+	sockets  []*socket
+	board    *shm.Board
+	zygote   *zygote
+	handover int // where the gateway sends what it wants handled; -1: nowhere
 
 	loaded    bool
 	loadTime  time.Duration
@@ -59,7 +62,7 @@ func (m *master) startNext(cfg *uwsgiopts.Config, sockets []*socket) (err error)
 			m.closeUnused(sockets, m.sockets)
 		}
 	}()
-	g := &generation{m: m, number: m.number, cfg: cfg, sockets: sockets, began: time.Now()}
+	g := &generation{m: m, number: m.number, cfg: cfg, sockets: sockets, handover: -1, began: time.Now()}
 	for id := 1; id <= cfg.Processes; id++ {
 		g.workers = append(g.workers, &worker{id: id})
 	}
@@ -82,7 +85,14 @@ func (g *generation) report(e workerspec.Event) {
 		if g.draining {
 			return
 		}
-		g.m.hooked(g.cfg, []string{"post-app"}, g.forkAll)
+		start := func(m *master) { m.hooked(g.cfg, []string{"post-app"}, g.forkAll) }
+		if g.m.current == nil {
+			g.m.gateway.prepare(g.number, start)
+		} else {
+			start(g.m)
+		}
+	case "gateway":
+		g.m.gateway.require()
 	case "forked":
 		g.adopt(g.workers[e.Worker-1], e.PID)
 	case "ready":
@@ -363,6 +373,9 @@ func (g *generation) retireOld(now time.Time) {
 
 func (g *generation) close() {
 	g.zygote.close()
+	if g.handover >= 0 {
+		_ = unix.Close(g.handover)
+	}
 	if err := g.board.Close(); err != nil {
 		logf("%v", err)
 	}

@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/gatewayspec"
 	"envoxyd/internal/logdate"
 	"envoxyd/internal/shm"
 	"envoxyd/internal/workerspec"
@@ -44,9 +45,12 @@ type Worker struct {
 	board     *shm.Board
 	cores     []*core
 	listeners []*listener
-	hostname  string
-	started   time.Time
-	events    *os.File // reports to the master
+
+	eventListener *listener // what the gateway's deliveries are taken for
+
+	hostname string
+	started  time.Time
+	events   *os.File // reports to the master
 
 	line  *requestlog.Line // how requests are logged
 	date  *logdate.Layout  // before the server's own lines; nil: none
@@ -116,6 +120,7 @@ func New(document []byte, id int, io []coreIO) (*Worker, error) {
 		}
 		w.listeners = append(w.listeners, l)
 	}
+	w.eventListener = &listener{fd: -1, index: gatewayspec.EventListener, event: true, unix: true, idle: w.socketTimeout(), timeout: w.socketTimeout(), name: "events"}
 	for i := range io {
 		c, err := newCore(w, i, &io[i])
 		if err != nil {
@@ -314,6 +319,7 @@ type listener struct {
 	fastcgi   bool
 	scgi      bool
 	puwsgi    bool // uwsgi with several packets on a connection
+	event     bool // uwsgi packets of the gateway's, for the service's event handlers
 	idle      time.Duration
 	timeout   time.Duration // of each read and write
 	port      string
@@ -391,6 +397,7 @@ const (
 	reqHTTP10
 	reqSeekable
 	reqStatus
+	reqEvent
 )
 
 const (

@@ -8,7 +8,7 @@ import sys
 import threading
 import traceback
 
-from . import apps, autoreload, uwsgi_module, wsgi, zygote
+from . import apps, autoreload, gateway, uwsgi_module, wsgi, zygote
 
 
 def main(spec, text, uwsgi, serving, number):
@@ -18,10 +18,15 @@ def main(spec, text, uwsgi, serving, number):
     name_process(python["procname"].replace("\0", str(number)))
     state = uwsgi_module.state(uwsgi)
     state.worker = number
+    events = gateway.current() if spec.get("gateway") else None
+    if events:
+        events.worker = number
     try:
         uwsgi_module.run_hook(uwsgi, "post_fork_hook")
         if python["lazy_apps"]:
             serving = apps.load(spec, uwsgi, lambda step: None)
+            if events:
+                events.register(uwsgi.opt)
         for name in python["imports"] or ():
             apps.import_or_run(name)
     except SystemExit as wish:
@@ -32,6 +37,7 @@ def main(spec, text, uwsgi, serving, number):
     extension = start(spec, text, number)
     state.extension = extension
     settings = wsgi.settings(spec, uwsgi, apps.choose(serving, python, extension), extension)
+    settings["event"] = events.application if events else None
     threads = [threading.Thread(target=serve, args=(extension, core, settings), name=f"uWSGIWorker{number}Core{core}", daemon=True)
                for core in range(1, spec["threads"])]
     for thread in threads:
