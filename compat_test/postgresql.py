@@ -65,6 +65,10 @@ class Postgres:
         return done.stdout.strip()
 
     def sessions(self):
+        """How many connections workers have; the gateway's for its probe is none of them."""
+        return int(self.sql("select count(*) from pg_stat_activity where application_name = 'envoxyd'"))
+
+    def all_sessions(self):
         """How many programs are connected, but for this question's own."""
         return int(self.sql("select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"))
 

@@ -119,7 +119,7 @@ def body(reply):
 
 
 def gone(postgres):
-    eventually(lambda: postgres.sessions() == 0, 15)
+    eventually(lambda: postgres.all_sessions() == 0, 15)
 
 
 def test_load_reload_and_stop_leave_no_session(service, http, postgres):
@@ -249,7 +249,7 @@ pool_mode = transaction
         assert load.failures() == []
         with Load(http, clients=8, path="/rows?{number}") as rows:
             rows.wait_for(100)
-            assert postgres.sessions() <= 2
+            assert postgres.all_sessions() <= 2
         assert rows.failures() == []
         moved = len(load.requests)
         assert postgres.sql("select string_agg(name || amount, ' ' order by name) from ledger.account") == f"a{-moved} b{moved}"

@@ -127,6 +127,9 @@ func (s *settings) pooled() bool { return s.mode != pgx.QueryExecModeCacheStatem
 func (s *settings) sessionParameters() {
 	parameters := s.pool.ConnConfig.RuntimeParams
 	parameters["client_encoding"] = "UTF8"
+	if parameters["application_name"] == "" {
+		parameters["application_name"] = "envoxyd" // in pg_stat_activity and the server's log
+	}
 	if s.pooled() {
 		return
 	}

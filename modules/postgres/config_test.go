@@ -43,7 +43,7 @@ func TestBehindAPooler(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(s.pool.ConnConfig.RuntimeParams) != 1 || s.prologue() != `; set local search_path to "a b"; set local statement_timeout to 1000` {
+	if len(s.pool.ConnConfig.RuntimeParams) != 2 || s.prologue() != `; set local search_path to "a b"; set local statement_timeout to 1000` {
 		t.Errorf("%v, %q", s.pool.ConnConfig.RuntimeParams, s.prologue())
 	}
 }

@@ -371,7 +371,7 @@ func changedSessionServesNobodyElse(t *testing.T, p *private) {
 	if _, err := ask(s, "set application_name to 'mine'"); err != nil {
 		t.Fatal(err)
 	}
-	mustBeText(t, s, "", "select setting from pg_settings where name = 'application_name'")
+	mustBeText(t, s, "envoxyd", "select setting from pg_settings where name = 'application_name'")
 	number := begin(t, s)
 	for _, sql := range []string{"set application_name to 'mine'", "set local work_mem to '1MB'", "create temp table passing ()"} {
 		if _, err := askIn(s, number, sql); err != nil {
@@ -384,5 +384,5 @@ func changedSessionServesNobodyElse(t *testing.T, p *private) {
 	if _, _, err := s.end(number, true); err != nil {
 		t.Fatal(err)
 	}
-	mustBeText(t, s, "", "select setting from pg_settings where name = 'application_name'")
+	mustBeText(t, s, "envoxyd", "select setting from pg_settings where name = 'application_name'")
 }
