@@ -273,11 +273,16 @@ class FakePsycopg2(types.ModuleType):
     class Error(Exception):
         pgcode = "42P01"
 
+    class ProgrammingError(Error):
+        pass
+
     def __init__(self):
         super().__init__("psycopg2")
         self.connections = []
 
     def connect(self, dsn, **keywords):
+        if "unreadable" in dsn:
+            raise self.ProgrammingError(f"invalid dsn: {dsn}")
         made = types.SimpleNamespace(dsn=dsn, keywords=keywords, closed=0, sql=[], autocommit=False)
         made.cursor = lambda: FakeCursor(self, made)
         made.close = lambda: setattr(made, "closed", 1)
@@ -328,6 +333,12 @@ def test_scripts_use_the_deployments_driver(psycopg2):
     client.close()
     client.query("main", "select")
     assert len(psycopg2.connections) == 2 and connection.closed
+
+
+def test_a_dsn_that_cannot_be_read_is_not_quoted(psycopg2):
+    with pytest.raises(DatabaseException) as raised:
+        Client({"main": {"dsn": "unreadable s3cret"}}).query("main", "select 1")
+    assert "s3cret" not in str(raised.value) and "psql_servers.main" in str(raised.value) and raised.value.__cause__ is None
 
 
 def test_transactions_of_scripts(psycopg2):

@@ -85,20 +85,24 @@ class Driver:
         connections = self._connections()
         try:
             if key not in connections or connections[key].closed:
-                connections[key] = self._connect(self.confs[key])
+                connections[key] = self._connect(key)
             with connections[key].cursor() as cursor:
                 return run(cursor)
         except self.module.Error as error:
             raise self._problem(error) from None
 
-    def _connect(self, conf):
+    def _connect(self, key):
+        conf = self.confs[key]
         keywords = {keyword: conf[name] for name, keyword in KEYWORDS if conf.get(name)}
         dsn = conf.get("dsn") or conf.get("url") or ""
         scheme, found, rest = dsn.partition("://")
         if found:
             dsn = scheme.partition("+")[0] + found + rest
         keywords["connect_timeout"] = int(float(conf.get("timeout") or TIMEOUT_CONN))
-        connection = self.module.connect(dsn, **keywords)
+        try:
+            connection = self.module.connect(dsn, **keywords)
+        except self.module.ProgrammingError:  # its text quotes what it could not read
+            raise DatabaseException(f"psql_servers.{key}: the dsn cannot be read") from None
         connection.autocommit = True
         if hasattr(self.module, "ClientCursor"):
             _like_psycopg2(self.module, connection)
