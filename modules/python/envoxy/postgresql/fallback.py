@@ -123,9 +123,18 @@ class Driver:
 
 
 def _like_psycopg2(psycopg, connection):
-    """Values written into the text, and these types as text, as psycopg2 has them."""
+    """Values written into the text, tuples as they stand after IN, and some types as text."""
+    from psycopg.adapt import RecursiveDumper
     from psycopg.types.string import TextLoader
 
+    class Group(RecursiveDumper):
+        def dump(self, obj):
+            return self.quote(obj)
+
+        def quote(self, obj):
+            return b"(" + b", ".join(self._tx.as_literal(item) for item in obj) + b")"
+
+    connection.adapters.register_dumper(tuple, Group)
     connection.cursor_factory = psycopg.ClientCursor
     for name in ("uuid", "inet", "cidr"):
         connection.adapters.register_loader(name, TextLoader)
