@@ -27,6 +27,10 @@ func (m *master) command(b byte) {
 		m.fifo.choose(m, int(b-'0'))
 	case 'c':
 		m.chainReload()
+	case 'l':
+		m.reopenLog(m.cfg)
+	case 'L':
+		m.rotateLog()
 	case 'p':
 		m.togglePause()
 	case 'P':

@@ -9,6 +9,7 @@ import (
 
 	"envoxyd/internal/shm"
 	"envoxyd/internal/workerspec"
+	"envoxyd/master/logging"
 	"envoxyd/uwsgiopts"
 )
 
@@ -25,6 +26,8 @@ type generation struct {
 	board    *shm.Board
 	zygote   *zygote
 	handover int // where the gateway sends what it wants handled; -1: nowhere
+	logs     *logging.Plan
+	outputs  *logging.Outputs // loggers that are not used yet; nil: none
 
 	loaded    bool
 	loadTime  time.Duration
@@ -66,6 +69,14 @@ func (m *master) startNext(cfg *uwsgiopts.Config, sockets []*socket) (err error)
 	for id := 1; id <= cfg.Processes; id++ {
 		g.workers = append(g.workers, &worker{id: id})
 	}
+	defer func() {
+		if err != nil {
+			g.dropLog()
+		}
+	}()
+	if err = g.prepareLog(); err != nil {
+		return err
+	}
 	if g.board, err = shm.NewBoard(cfg.Processes, cfg.Threads); err != nil {
 		return err
 	}
@@ -101,6 +112,8 @@ func (g *generation) report(e workerspec.Event) {
 		if w := g.workers[e.Worker-1]; w.pid == e.PID {
 			w.leaving = true
 		}
+	case "alarm":
+		g.m.alarms.raise(e.Option, []byte(e.Text))
 	case "failed":
 		if e.Worker > 0 {
 			g.workers[e.Worker-1].failed = e.Status
@@ -231,6 +244,9 @@ func (g *generation) mourn(w *worker, pid int, state *os.ProcessState) {
 	}
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		logf("DAMN ! worker %d (pid: %d) died, killed by signal %d :( trying respawn ...", w.id, pid, status.Signal())
+		if status.Signal() == syscall.SIGSEGV {
+			g.m.alarmSegfault(g.cfg, w.id, pid)
+		}
 		return
 	}
 	logf("DAMN ! worker %d (pid: %d) died :( trying respawn ...", w.id, pid)
@@ -372,6 +388,7 @@ func (g *generation) retireOld(now time.Time) {
 }
 
 func (g *generation) close() {
+	g.dropLog()
 	g.zygote.close()
 	if g.handover >= 0 {
 		_ = unix.Close(g.handover)

@@ -114,6 +114,7 @@ type Config struct {
 
 	StaticConfig
 	SupervisedConfig
+	LoggingConfig
 
 	IgnoreSigpipe         bool
 	IgnoreWriteErrors     bool

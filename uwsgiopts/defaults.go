@@ -18,5 +18,6 @@ func defaults() *Config {
 		NeedApp:           true,
 		WorkerReloadMercy: 60 * time.Second,
 		MinWorkerLifetime: 10 * time.Second,
+		LoggingConfig:     LoggingConfig{LogfileChmod: -1, RsyslogPacketSize: 1024, AlarmFreq: 3, AlarmMsgSize: 8192},
 	}
 }
