@@ -19,11 +19,11 @@ var mayImport = map[string][]string{
 	"cmd/envoxyd-gateway": {"gateway", "internal/gatewayspec"},
 	"gateway":             {"protocol", "transports", "modules", "internal"},
 	"master":              {"uwsgiopts", "modules", "internal", "transports/static", "master"},
-	"worker":              {"protocol", "transports", "internal", "worker"},
+	"worker":              {"protocol", "transports", "modules/postgres", "internal", "worker"},
 	"transports":          {"protocol"},
 	"internal":            {"internal", "transports/static"},
 	"uwsgiopts":           {"uwsgiopts"},
-	"modules":             {},
+	"modules":             {"protocol"},
 	"protocol":            {},
 }
 
@@ -67,9 +67,15 @@ func allowed(path, name string) bool {
 	if strings.HasSuffix(name, "cloudflare/tableflip") {
 		return path == "master/upgrade.go"
 	}
+	if strings.HasPrefix(name, "github.com/jackc/") {
+		return under(path, "modules/postgres", "modules/probe", "gateway")
+	}
 	target, ours := strings.CutPrefix(name, "envoxyd/")
 	if !ours {
 		return true
+	}
+	if strings.HasPrefix(target, "modules/") && under(path, "cmd/envoxyd", "master") {
+		return false // what they talk to stays out of the master
 	}
 	for folder, targets := range mayImport {
 		if strings.HasPrefix(path, folder+"/") {
@@ -77,4 +83,8 @@ func allowed(path, name string) bool {
 		}
 	}
 	return false
+}
+
+func under(path string, folders ...string) bool {
+	return slices.ContainsFunc(folders, func(folder string) bool { return strings.HasPrefix(path, folder+"/") })
 }

@@ -20,6 +20,13 @@ def application(environ, start_response):
 PATHS = {"http keep-alive": ["--http-keepalive=30", "--http"], "http-socket": ["--http-socket"]}
 
 
+def free_port():
+    """A TCP port on 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
 def wait_open(port, process):
     """Until the server listens; raises if it ends instead."""
     while process.poll() is None:
@@ -46,9 +53,7 @@ def cpu_seconds(session):
 
 def measure(binary, options, directory, seconds):
     """(requests per second, CPU microseconds per request, p99 as wrk prints it)"""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+    port = free_port()
     argv = [binary, "--master", "--processes", "2", "--disable-logging", "--wsgi-file", "app.py", *options, f"127.0.0.1:{port}"]
     with open(directory / "log", "wb") as log:
         process = subprocess.Popen(argv, cwd=directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)

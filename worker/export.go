@@ -2,6 +2,7 @@ package worker
 
 /*
 #cgo CFLAGS: -Wall -Wextra -Werror -Wno-unused-parameter
+#include <stdlib.h>
 #include "shim.h"
 */
 import "C"
@@ -104,6 +105,30 @@ func envoxyd_set_logvar(core C.int, name *C.char, nameSize C.size_t, value *C.ch
 func envoxyd_get_logvar(core C.int, name *C.char, nameSize C.size_t, room *C.char, size C.size_t) C.int {
 	defer guard()
 	return C.int(the.cores[core].logvar(cBytes(name, nameSize), cBytes(room, size)))
+}
+
+// envoxyd_call reads payload only before it returns. What it puts into reply is malloc'ed
+// and the caller's: the result for 0, else the text of an error.
+//
+//export envoxyd_call
+func envoxyd_call(name *C.char, nameSize C.size_t, operation C.int, payload *C.char, size C.size_t, reply **C.char, replySize *C.size_t) C.int {
+	defer guard()
+	deliver := func(data []byte) {
+		*reply = (*C.char)(C.CBytes(data))
+		*replySize = C.size_t(len(data))
+	}
+	if err := callService(string(cBytes(name, nameSize)), int(operation), cBytes(payload, size), deliver); err != nil {
+		C.free(unsafe.Pointer(*reply)) // of a service that failed after it had delivered
+		deliver([]byte(err.Error()))
+		return 1
+	}
+	return 0
+}
+
+//export envoxyd_close_services
+func envoxyd_close_services() {
+	defer guard()
+	closeServices()
 }
 
 // cBytes is C's memory as a slice, for the time of the call.

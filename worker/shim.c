@@ -263,6 +263,54 @@ static PyObject *shim_get_logvar(PyObject *self, PyObject *args)
     return PyBytes_FromStringAndSize(value, size);
 }
 
+/* call(service: str, operation: int, payload: bytes) -> bytes: one call of a connector that is written in Go.
+ * The payload stays the caller's and is not looked at after the call; the reply is copied once. */
+static PyObject *shim_call(PyObject *self, PyObject *args)
+{
+    const char *name, *payload;
+    Py_ssize_t name_len, size;
+    int operation, failed;
+    char *reply = NULL;
+    size_t reply_len = 0;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "s#iy#", &name, &name_len, &operation, &payload, &size) || !usable())
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    failed = envoxyd_call((char *)name, (size_t)name_len, operation, (char *)payload, (size_t)size, &reply, &reply_len);
+    Py_END_ALLOW_THREADS
+    PyObject *result = NULL;
+    if (failed) {
+        PyObject *text = PyUnicode_DecodeUTF8(reply, (Py_ssize_t)reply_len, "replace");
+        if (text)
+            PyErr_SetObject(PyExc_RuntimeError, text);
+        Py_XDECREF(text);
+    } else
+        result = PyBytes_FromStringAndSize(reply, (Py_ssize_t)reply_len);
+    free(reply);
+    return result;
+}
+
+/* usable() -> bool: whether call() reaches anything in this process. */
+static PyObject *shim_usable(PyObject *self, PyObject *unused)
+{
+    (void)self;
+    (void)unused;
+    return PyBool_FromLong(!forked && cores);
+}
+
+/* close_services(): ends the connectors' connections. */
+static PyObject *shim_close_services(PyObject *self, PyObject *unused)
+{
+    (void)self;
+    (void)unused;
+    if (!usable())
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    envoxyd_close_services();
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
 /* alternate_stacks(): Python before 3.10 installs handlers without SA_ONSTACK;
  * on a Go thread's small stack they would end the process. */
 static PyObject *shim_alternate_stacks(PyObject *self, PyObject *unused)
@@ -294,6 +342,9 @@ static PyMethodDef methods[] = {
     {"stop", shim_stop, METH_VARARGS, NULL},
     {"status", shim_status, METH_NOARGS, NULL},
     {"alternate_stacks", shim_alternate_stacks, METH_NOARGS, NULL},
+    {"call", shim_call, METH_VARARGS, NULL},
+    {"usable", shim_usable, METH_NOARGS, NULL},
+    {"close_services", shim_close_services, METH_NOARGS, NULL},
     {"wakeup_fd", shim_wakeup_fd, METH_NOARGS, NULL},
     {"forked", shim_forked, METH_NOARGS, NULL},
     {"environ", shim_environ, METH_NOARGS, NULL},

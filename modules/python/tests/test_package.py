@@ -12,7 +12,7 @@ import envoxy
 import pytest
 from envoxy import asserts
 from envoxy.exceptions import ValidationException
-from envoxy.unavailable import NotAvailable, Unavailable
+from envoxy.unavailable import Unavailable
 from envoxy.utils import encoders
 from envoxy.utils.cache import LRUCache
 from envoxy.utils.config import Config
@@ -35,13 +35,6 @@ def test_every_name_that_services_import_is_there(module, name):
             pytest.skip(f"{found} is not there yet")
         assert hasattr(found, part)
         found = getattr(found, part)
-
-
-def test_what_is_not_there_yet_says_so_when_it_is_used():
-    if not isinstance(envoxy.pgsqlc.query, Unavailable):
-        pytest.skip("it is there")
-    with pytest.raises(NotAvailable, match="is not available yet"):
-        envoxy.pgsqlc.query("m", "select 1")
 
 
 @pytest.mark.parametrize("use", [lambda: envoxy.mqttc.publish("b", "t", {}), lambda: envoxy.zmqc.get("b", "/x")])

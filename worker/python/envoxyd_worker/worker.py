@@ -50,7 +50,7 @@ def main(spec, text, uwsgi, serving, number):
     serve(extension, 0, settings)
     for thread in threads:
         thread.join()
-    end(spec, uwsgi, extension.status())
+    end(spec, uwsgi, extension)
 
 
 def become(user):
@@ -140,7 +140,7 @@ def serve(extension, core, settings):
     extension.serve(core, {**settings, "environ": environ})
 
 
-def end(spec, uwsgi, status):
+def end(spec, uwsgi, extension):
     """Python's own way out, but for the interpreter's finalisation: Go's threads are still there."""
     if not spec["python"]["skip_atexit"]:
         uwsgi_module.run_hook(uwsgi, "atexit")
@@ -154,6 +154,8 @@ def end(spec, uwsgi, status):
             stream.flush()
         except (OSError, ValueError):
             pass
+    status = extension.status()
+    extension.close_services()
     os._exit(status)
 
 

@@ -3,21 +3,7 @@ from ..couchdb.client import Client as CouchDBClient
 from ..redis.client import Client as RedisClient
 from ..utils.config import Config
 from ..utils.singleton import Singleton
-from .orm.dispatcher import SqlalchemyDispatcher
-
-try:
-    from .postgres import PgConnector, PgDispatcher
-except ImportError:
-    from ..unavailable import Unavailable
-
-    PgConnector = Unavailable(f"{__name__}.PgConnector", "the PostgreSQL connector")
-
-    class PgDispatcher(SqlalchemyDispatcher):
-        """pgsqlc, as far as SQLAlchemy goes."""
-
-        client = Unavailable(f"{__name__}.PgDispatcher.client", "the PostgreSQL connector")
-        query = Unavailable(f"{__name__}.PgDispatcher.query", "the PostgreSQL connector")
-        transaction = Unavailable(f"{__name__}.PgDispatcher.transaction", "the PostgreSQL connector")
+from .postgres import PgConnector, PgDispatcher
 
 __all__ = [
     "Connector", "CouchConnector", "CouchDBDispatcher", "PgConnector", "PgDispatcher", "RedisConnector", "RedisDBDispatcher",

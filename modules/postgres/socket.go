@@ -1,0 +1,226 @@
+package postgres
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"golang.org/x/sys/unix"
+)
+
+type ctx = context.Context
+
+// socket is a connection whose reads wait in poll(2) on the calling thread. Go's own
+// wait in the scheduler, which hands over to another thread and back: dear for a
+// thread that comes from C, as each does that runs Python.
+type socket struct {
+	fd            int
+	local, remote net.Addr
+	deadline      atomic.Int64 // unix nanoseconds; 0: none
+
+	mutex  sync.Mutex
+	users  int // calls that are using fd
+	closed bool
+}
+
+// dial connects as net.Dialer does, then takes the descriptor away from Go's poller.
+func dial(c ctx, network, address string) (net.Conn, error) {
+	dialer := net.Dialer{KeepAlive: time.Minute}
+	conn, err := dialer.DialContext(c, network, address)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	raw, err := conn.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("taking the descriptor: %w", err)
+	}
+	s := &socket{fd: -1, local: conn.LocalAddr(), remote: conn.RemoteAddr()}
+	if controlErr := raw.Control(func(fd uintptr) { s.fd, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) }); controlErr != nil {
+		err = controlErr
+	}
+	if err != nil {
+		return nil, fmt.Errorf("taking the descriptor: %w", err)
+	}
+	return s, nil
+}
+
+// begin claims fd, so that Close does not give its number to somebody else meanwhile.
+func (s *socket) begin() error {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.closed {
+		return net.ErrClosed
+	}
+	s.users++
+	return nil
+}
+
+func (s *socket) end() {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.users--
+	if s.closed && s.users == 0 {
+		_ = unix.Close(s.fd)
+	}
+}
+
+func (s *socket) Read(to []byte) (int, error) {
+	if err := s.begin(); err != nil {
+		return 0, err
+	}
+	defer s.end()
+	for {
+		n, err := unix.Read(s.fd, to)
+		switch {
+		case n > 0:
+			return n, nil
+		case n == 0 && err == nil:
+			if s.late() {
+				return 0, os.ErrDeadlineExceeded
+			}
+			if len(to) == 0 {
+				return 0, nil
+			}
+			return 0, io.EOF
+		case errors.Is(err, unix.EAGAIN):
+			if err := s.await(unix.POLLIN); err != nil {
+				return 0, err
+			}
+		case !errors.Is(err, unix.EINTR):
+			return 0, os.NewSyscallError("read", err)
+		}
+	}
+}
+
+func (s *socket) Write(data []byte) (int, error) {
+	if err := s.begin(); err != nil {
+		return 0, err
+	}
+	defer s.end()
+	written := 0
+	for written < len(data) {
+		n, err := unix.SendmsgN(s.fd, data[written:], nil, nil, unix.MSG_NOSIGNAL)
+		switch {
+		case err == nil:
+			written += n
+		case errors.Is(err, unix.EAGAIN):
+			if err := s.await(unix.POLLOUT); err != nil {
+				return written, err
+			}
+		case !errors.Is(err, unix.EINTR):
+			return written, os.NewSyscallError("write", err)
+		}
+	}
+	return written, nil
+}
+
+// await waits until the descriptor is ready, or the deadline, or Close.
+func (s *socket) await(events int16) error {
+	for {
+		wait := -1
+		if deadline := s.deadline.Load(); deadline != 0 {
+			left := time.Until(time.Unix(0, deadline))
+			if left <= 0 {
+				return os.ErrDeadlineExceeded
+			}
+			wait = int(left.Milliseconds()) + 1
+		}
+		fds := []unix.PollFd{{Fd: int32(s.fd), Events: events}}
+		n, err := unix.Poll(fds, wait)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return os.NewSyscallError("poll", err)
+		}
+		if n > 0 {
+			return nil
+		}
+	}
+}
+
+func (s *socket) late() bool {
+	deadline := s.deadline.Load()
+	return deadline != 0 && time.Now().UnixNano() >= deadline
+}
+
+// SetDeadline bounds what begins after it. One that is past already ends what waits
+// now, and with it the connection: pgx does not go on with one after a timeout.
+func (s *socket) SetDeadline(t time.Time) error {
+	if t.IsZero() {
+		s.deadline.Store(0)
+		return nil
+	}
+	s.deadline.Store(t.UnixNano())
+	if s.late() {
+		s.shutdown()
+	}
+	return nil
+}
+
+// SetReadDeadline is SetDeadline.
+func (s *socket) SetReadDeadline(t time.Time) error { return s.SetDeadline(t) }
+
+// SetWriteDeadline is SetDeadline.
+func (s *socket) SetWriteDeadline(t time.Time) error { return s.SetDeadline(t) }
+
+func (s *socket) shutdown() {
+	if s.begin() == nil {
+		_ = unix.Shutdown(s.fd, unix.SHUT_RDWR) // it may be gone already
+		s.end()
+	}
+}
+
+// Close wakes whoever reads or writes; the last of them closes the descriptor.
+func (s *socket) Close() error {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.closed {
+		return net.ErrClosed
+	}
+	s.closed = true
+	if s.users > 0 {
+		_ = unix.Shutdown(s.fd, unix.SHUT_RDWR) // it may be gone already
+		return nil
+	}
+	return os.NewSyscallError("close", unix.Close(s.fd))
+}
+
+// LocalAddr is this end's address.
+func (s *socket) LocalAddr() net.Addr { return s.local }
+
+// RemoteAddr is the server's address.
+func (s *socket) RemoteAddr() net.Addr { return s.remote }
+
+// alive looks whether the server has hung up on a connection that nobody uses.
+func alive(conn *pgconn.PgConn) bool {
+	if conn.IsClosed() {
+		return false
+	}
+	plain := conn.Conn()
+	if secured, ok := plain.(*tls.Conn); ok {
+		plain = secured.NetConn()
+	}
+	s, ok := plain.(*socket)
+	if !ok {
+		return true
+	}
+	if s.begin() != nil {
+		return false
+	}
+	defer s.end()
+	fds := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLRDHUP}}
+	for {
+		n, err := unix.Poll(fds, 0)
+		if !errors.Is(err, unix.EINTR) {
+			return n == 0 && err == nil
+		}
+	}
+}
