@@ -16,7 +16,7 @@ import (
 // A folder stands for those below it; what is not listed may import nothing of ours.
 var mayImport = map[string][]string{
 	"cmd/envoxyd": {"master", "uwsgiopts", "modules"},
-	"master":      {"uwsgiopts", "modules", "internal", "transports/static"},
+	"master":      {"master", "uwsgiopts", "modules", "internal", "transports/static"},
 	"worker":      {"protocol", "transports", "internal", "worker"},
 	"transports":  {"protocol"},
 	"internal":    {"internal", "transports/static"},

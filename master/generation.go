@@ -23,6 +23,12 @@ type generation struct {
 	board   *shm.Board
 	zygote  *zygote
 
+	cheapening  cheapening
+	crew        int  // places that were filled at the start
+	asleep      bool // all places are empty until somebody connects
+	served      uint64
+	lastRequest time.Time // --idle: when served had changed, or a request was in hand
+
 	loaded    bool
 	loadTime  time.Duration
 	explained bool // the zygote has said itself why it could not load
@@ -42,7 +48,9 @@ type worker struct {
 	started  time.Time
 	ready    bool
 	ever     bool // a process in this place has been ready
-	leaving  bool // it said that it ends
+	leaving  bool // it said, or was told, that it ends
+	forking  bool // the zygote was asked for a process
+	cheap    bool // the place is to be empty: --cheaper, or asleep
 	failed   int  // the status that it reported before ending, 0 otherwise
 	quick    int  // deaths in a row soon after the start
 	respawns int
@@ -52,16 +60,19 @@ type worker struct {
 	servedBefore uint64    // requests of the processes that were in this place before
 }
 
-// startNext starts a generation on sockets, which takes over when all of its workers are ready.
+// startNext starts a generation on sockets, which takes over when all workers that it starts with are ready.
 func (m *master) startNext(cfg *uwsgiopts.Config, sockets []*socket) (err error) {
 	defer func() {
 		if err != nil {
 			m.closeUnused(sockets, m.sockets)
 		}
 	}()
-	g := &generation{m: m, number: m.number, cfg: cfg, sockets: sockets, began: time.Now()}
+	g := &generation{m: m, number: m.number, cfg: cfg, sockets: sockets, began: time.Now(), cheapening: newCheapening(cfg)}
+	if g.asleep = m.sleepAtStart(cfg.Cheap); !g.asleep {
+		g.crew = m.firstCrew(cfg)
+	}
 	for id := 1; id <= cfg.Processes; id++ {
-		g.workers = append(g.workers, &worker{id: id})
+		g.workers = append(g.workers, &worker{id: id, cheap: id > g.crew})
 	}
 	if g.board, err = shm.NewBoard(cfg.Processes, cfg.Threads); err != nil {
 		return err
@@ -109,14 +120,23 @@ func (g *generation) forkAll(m *master, err error) {
 		m.generationFailed(g, hookStatus(err))
 	default:
 		for _, w := range g.workers {
-			g.zygote.fork(w.id)
+			g.respawn(w)
 		}
+		g.takeOver()
+	}
+}
+
+// takeOver makes the generation the serving one when all that it starts with is ready.
+func (g *generation) takeOver() {
+	if g.m.next == g && g.ready >= g.crew {
+		g.m.promote()
 	}
 }
 
 // adopt makes a fresh process the worker: it is our child by now.
 func (g *generation) adopt(w *worker, pid int) {
 	m := g.m
+	w.forking = false
 	if pid <= 0 {
 		logf("the zygote could not fork worker %d", w.id)
 		m.after(time.Second, func(*master) { g.respawn(w) })
@@ -152,15 +172,16 @@ func (g *generation) becameReady(e workerspec.Event) {
 		_ = syscall.Kill(e.PID, syscall.SIGTERM)
 		return
 	}
-	w.ready = true
+	w.ready, w.leaving = true, w.cheap
+	if w.cheap { // while it was starting
+		g.replace(w)
+	}
 	g.m.tellPause(w)
 	if !w.ever {
 		w.ever = true
 		g.ready++
 	}
-	if g.m.next == g && g.ready == len(g.workers) {
-		g.m.promote()
-	}
+	g.takeOver()
 	g.m.followChain()
 }
 
@@ -185,6 +206,12 @@ func (g *generation) exited(w *worker, pid int, state *os.ProcessState, err erro
 	if err != nil {
 		logf("worker %d (pid: %d): %v", w.id, pid, err)
 	}
+	if w.cheap {
+		logf("uWSGI worker %d cheaped.", w.id)
+		w.failed = 0
+		w.respawns++
+		return
+	}
 	if !w.ever && (w.failed != 0 || !signaled(state)) {
 		g.failedToStart(w, pid, state)
 		return
@@ -202,6 +229,11 @@ func (g *generation) failedToStart(w *worker, pid int, state *os.ProcessState) {
 		status = max(state.ExitCode(), statusFailed)
 	}
 	logf("OOPS ! failed loading app in worker %d (pid %d)", w.id, pid)
+	if g == g.m.current && g.ready > 0 && g.cheapening.policy != nil { // the others serve on
+		w.cheap, w.failed = true, 0
+		g.cheapening.hold = time.Now().Add(max(w.backoff(0), time.Second))
+		return
+	}
 	g.m.generationFailed(g, status)
 }
 
@@ -243,7 +275,8 @@ func (w *worker) backoff(age time.Duration) time.Duration {
 }
 
 func (g *generation) respawn(w *worker) {
-	if !g.draining && w.pid == 0 {
+	if !g.draining && !w.cheap && w.pid == 0 && !w.forking {
+		w.forking = true
 		g.zygote.fork(w.id)
 	}
 }

@@ -48,22 +48,23 @@ type master struct {
 	old     []*generation // on their way out
 	number  int           // of the newest generation
 
-	upgrader *upgrader
-	watchdog *watchdog
-	touched  touched
-	fifo     fifo
-	paused   bool
-	pauses   int // how often that has changed
-	chain    *chain
-	daemons  daemons
-	crons    crons
-	commands *commands
-	hooks    *hooks
-	hooking  bool // the hooks of a reload run
-	remapped map[os.Signal]string
-	stats    []*statsServer
-	brutal   bool // the reload in hand does not wait for requests
-	wanted   wanted
+	upgrader    *upgrader
+	watchdog    *watchdog
+	touched     touched
+	fifo        fifo
+	paused      bool
+	pauses      int // how often that has changed
+	chain       *chain
+	daemons     daemons
+	crons       crons
+	commands    *commands
+	hooks       *hooks
+	hooking     bool // the hooks of a reload run
+	remapped    map[os.Signal]string
+	stats       []*statsServer
+	connections *readableWatch // while the serving generation is asleep; else nil
+	brutal      bool           // the reload in hand does not wait for requests
+	wanted      wanted
 
 	stopping  bool
 	upgraded  bool // another master has taken over
@@ -205,6 +206,7 @@ func (m *master) finished() bool {
 
 func (m *master) end() int {
 	m.stopStats()
+	m.stopWatching()
 	m.fifo.close()
 	m.upgrader.stop()
 	if m.upgraded {
@@ -247,6 +249,10 @@ func (m *master) sweep(now time.Time) {
 	}
 	if m.current != nil {
 		m.current.retireOld(now)
+		if !m.paused {
+			m.current.adjust(now)
+		}
+		m.lookForIdleness(now)
 	}
 	reapStrangers(m.knows)
 }

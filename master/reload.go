@@ -138,6 +138,7 @@ func (m *master) generationFailed(g *generation, status int) {
 func (m *master) promote() {
 	g, old := m.next, m.current
 	m.next, m.current = nil, g
+	m.stopWatching()
 	before := m.sockets
 	m.sockets, m.cfg = g.sockets, g.cfg
 	m.touched.follow(g.cfg)
@@ -157,6 +158,9 @@ func (m *master) promote() {
 		}
 		m.retire(old)
 		m.closeUnused(before, m.sockets)
+	}
+	if g.asleep {
+		m.watchForConnections()
 	}
 	m.replaceDaemons()
 	m.crons.follow(g.cfg)

@@ -207,6 +207,7 @@ func (m *master) upgradeDone(err error) {
 	logf("upgrade: the new master serves, this one finishes what it has")
 	m.upgraded = true
 	m.watchdog.stop()
+	m.stopWatching()
 	m.stopStats()
 	m.fifo.close()
 	m.daemons.stop(m.cfg)

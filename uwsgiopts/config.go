@@ -114,6 +114,7 @@ type Config struct {
 
 	StaticConfig
 	SupervisedConfig
+	CheaperConfig
 
 	IgnoreSigpipe         bool
 	IgnoreWriteErrors     bool

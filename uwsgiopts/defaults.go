@@ -18,5 +18,6 @@ func defaults() *Config {
 		NeedApp:           true,
 		WorkerReloadMercy: 60 * time.Second,
 		MinWorkerLifetime: 10 * time.Second,
+		CheaperConfig:     cheaperDefaults(),
 	}
 }

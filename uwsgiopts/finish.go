@@ -123,18 +123,6 @@ func (p *parser) validateListen() error {
 	return nil
 }
 
-// validateCheaper: fewer idle workers than workers.
-func (p *parser) validateCheaper() error {
-	e := p.lastOf("cheaper")
-	if e == nil {
-		return nil
-	}
-	if n, _, err := leadingInt(e.Value); err == nil && !e.Flag && n >= int64(p.cfg.Processes) {
-		return refuse(e.Origin, "option \"cheaper\": %d is not less than the number of processes, %d", n, p.cfg.Processes)
-	}
-	return nil
-}
-
 // refuseAimless tells the users of envoxyd what uWSGI's need-app would say too late.
 func (p *parser) refuseAimless() error {
 	const upstreamStatus = 246
