@@ -95,7 +95,7 @@ def test_worker_that_dies_is_replaced_and_a_cheap_one_is_not(server, transport):
     assert before[number] == pid
     running.signal_process(pid, 9)
     eventually(lambda: list(crew(running)) == [number] and crew(running)[number] != pid)
-    assert [w["status"] for w in stats(running)["workers"]].count("cheap") == 3
+    eventually(lambda: [w["status"] for w in stats(running)["workers"]].count("cheap") == 3)
 
 
 def test_pause_freezes_the_number(server, transport):

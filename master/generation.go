@@ -23,6 +23,7 @@ type generation struct {
 	board   *shm.Board
 	zygote  *zygote
 
+	measured    time.Time // --evil-reload-on-*
 	cheapening  cheapening
 	crew        int  // places that were filled at the start
 	asleep      bool // all places are empty until somebody connects
@@ -57,6 +58,7 @@ type worker struct {
 	harakiri int // how often it was killed for one
 
 	mercy        time.Time // when it is killed, should it not have left by then; zero: it may stay
+	harakiriEnd  time.Time // when it is killed, having been asked to end; zero: it has not
 	servedBefore uint64    // requests of the processes that were in this place before
 }
 
@@ -148,7 +150,7 @@ func (g *generation) adopt(w *worker, pid int) {
 		return
 	}
 	w.pid, w.process, w.started, w.leaving, w.ready = pid, process, time.Now(), false, false
-	w.servedBefore, w.mercy = g.requests(w), time.Time{}
+	w.servedBefore, w.mercy, w.harakiriEnd = g.requests(w), time.Time{}, time.Time{}
 	if w.respawns > 0 {
 		logf("Respawned uWSGI worker %d (new pid: %d)", w.id, pid)
 	} else {

@@ -53,6 +53,8 @@ type master struct {
 	touched     touched
 	fifo        fifo
 	paused      bool
+	orders      orders
+	notices     notices
 	pauses      int // how often that has changed
 	chain       *chain
 	daemons     daemons
@@ -207,11 +209,14 @@ func (m *master) finished() bool {
 func (m *master) end() int {
 	m.stopStats()
 	m.stopWatching()
+	m.orders.close()
+	m.notices.close()
 	m.fifo.close()
 	m.upgrader.stop()
 	if m.upgraded {
 		return statusOK
 	}
+	m.notices.remove()
 	if m.status == statusOK {
 		m.atExit(m.cfg)
 	}
@@ -249,6 +254,7 @@ func (m *master) sweep(now time.Time) {
 	}
 	if m.current != nil {
 		m.current.retireOld(now)
+		m.current.reloadEvilly(now)
 		if !m.paused {
 			m.current.adjust(now)
 		}

@@ -164,6 +164,8 @@ func (m *master) promote() {
 	}
 	m.replaceDaemons()
 	m.crons.follow(g.cfg)
+	m.orders.follow(m, g.cfg)
+	m.notices.follow(g.cfg)
 	m.hooked(g.cfg, []string{"master-start"}, func(m *master, err error) {
 		if err != nil {
 			logf("%v", err)

@@ -20,6 +20,7 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 		Version: uwsgiopts.Version, Program: cfg.Program, Generation: g.number, StartedOn: g.m.started.Unix(),
 		Processes: cfg.Processes, Threads: cfg.Threads, Lib: lib,
 		HTTP: httpSpec(cfg), Limits: limitsSpec(cfg), Log: logSpec(cfg), Python: pythonSpec(cfg),
+		Process: workerspec.Process{LimitAS: cfg.LimitAS, LimitNproc: cfg.LimitNproc, Prio: cfg.Prio, CPUAffinity: cfg.CPUAffinity},
 	}
 	if cfg.Master {
 		spec.MasterPID = os.Getpid()
@@ -52,6 +53,7 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 		}
 		spec.Sockets = append(spec.Sockets, workerspec.Socket{
 			FD: i.add(uintptr(s.fd)), Protocol: s.protocol, Name: s.name, Port: s.port, Unix: s.path != "" || strings.HasPrefix(s.name, "@"),
+			Workers: cfg.MapSockets[len(spec.Sockets)],
 		})
 	}
 	for _, p := range cfg.Pairs {
@@ -115,7 +117,8 @@ func httpSpec(cfg *uwsgiopts.Config) workerspec.HTTP {
 func limitsSpec(cfg *uwsgiopts.Config) workerspec.Limits {
 	return workerspec.Limits{
 		BufferSize: cfg.BufferSize, MaxVars: cfg.MaxVars, SocketTimeoutMillis: int(cfg.SocketTimeout / time.Millisecond),
-		LimitPost: cfg.LimitPost, PostBuffering: cfg.PostBuffering, HarakiriSeconds: int(cfg.Harakiri / time.Second),
+		SendTimeoutMillis: int(cfg.SendTimeout / time.Millisecond),
+		LimitPost:         cfg.LimitPost, PostBuffering: cfg.PostBuffering, HarakiriSeconds: int(cfg.Harakiri / time.Second),
 		MaxRequests: cfg.MaxRequests, MaxRequestsDelta: cfg.MaxRequestsDelta,
 		MinLifetimeSeconds: int(cfg.MinWorkerLifetime / time.Second), ReloadOnRSS: cfg.ReloadOnRSS, ReloadOnAS: cfg.ReloadOnAS,
 	}

@@ -208,6 +208,8 @@ func (m *master) upgradeDone(err error) {
 	m.upgraded = true
 	m.watchdog.stop()
 	m.stopWatching()
+	m.orders.close()
+	m.notices.close()
 	m.stopStats()
 	m.fifo.close()
 	m.daemons.stop(m.cfg)

@@ -61,10 +61,17 @@ func (g *generation) startZygote() (*zygote, error) {
 		argv = append(argv, "-"+strings.Repeat("O", min(g.cfg.Optimize, 2)))
 	}
 	argv = append(argv, filepath.Join(lib, "python", "main.py"), fmt.Sprint(firstFD))
+	stdin := os.Stdin
+	if !g.cfg.HonourStdin {
+		if stdin, err = os.Open(os.DevNull); err != nil {
+			return nil, fmt.Errorf("standard input of the application: %w", err)
+		}
+		inherited.files = append(inherited.files, stdin)
+	}
 	pid, _, err := syscall.StartProcess(python, argv, &syscall.ProcAttr{
 		Dir:   g.m.appDir(g.cfg),
 		Env:   g.environment(),
-		Files: append([]uintptr{0, 1, 2, document.Fd()}, inherited.fds...),
+		Files: append([]uintptr{stdin.Fd(), 1, 2, document.Fd()}, inherited.fds...),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("unable to start %s: %w", python, err)

@@ -115,6 +115,7 @@ type Config struct {
 	StaticConfig
 	SupervisedConfig
 	CheaperConfig
+	ProcessConfig
 
 	IgnoreSigpipe         bool
 	IgnoreWriteErrors     bool

@@ -19,5 +19,6 @@ func defaults() *Config {
 		WorkerReloadMercy: 60 * time.Second,
 		MinWorkerLifetime: 10 * time.Second,
 		CheaperConfig:     cheaperDefaults(),
+		ProcessConfig:     processDefaults(),
 	}
 }

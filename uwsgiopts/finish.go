@@ -21,7 +21,7 @@ func (p *parser) finish() error {
 		return err
 	}
 	p.unknownNames()
-	for _, validate := range []func() error{p.validateNumbers, p.validateCheaper, p.validateListen, p.refuseAimless} {
+	for _, validate := range []func() error{p.validateNumbers, p.validateCheaper, p.validateMapSockets, p.validateListen, p.refuseAimless} {
 		if err := p.tolerate(validate()); err != nil {
 			return err
 		}

@@ -34,7 +34,7 @@ func backgroundOptions() []Option {
 		{Names: []string{"attach-control-daemon"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "as attach-daemon, and stop the instance when it ends", set: daemon(true)},
 		{Names: []string{"smart-attach-daemon"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "run a command that goes to the background: PIDFILE COMMAND"},
 		{Names: []string{"smart-attach-daemon2"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "the same, and ask it to reload with the instance: PIDFILE COMMAND"},
-		{Names: []string{"daemons-honour-stdin"}, Kind: Flag, Flags: StartsMaster, Doc: "leave standard input open for daemons"},
+		{Names: []string{"daemons-honour-stdin"}, Kind: Flag, Flags: StartsMaster, Doc: "leave standard input open for daemons", set: flagOn(func(c *Config) *bool { return &c.DaemonsHonourStdin })},
 		{Names: []string{"attach-daemon2"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "run a command beside the workers: cmd=COMMAND,freq=…,stopsignal=…", set: setDaemon2},
 		{Names: []string{"curl-cron", "cron-curl"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "fetch a URL by the clock: MINUTE HOUR DAY MONTH WEEKDAY URL"},
 		{Names: []string{"legion-curl-cron", "legion-cron-curl", "curl-cron-legion", "cron-curl-legion"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "the same, on the lord of a legion"},

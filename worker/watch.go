@@ -137,6 +137,12 @@ type parcel struct {
 
 // handOver sends the connection to whichever core of whichever worker takes it first.
 func (c *core) handOver(cn *conn) {
+	if cn.listener.mapped { // whoever took it may not be among those that serve it
+		if cn.index < 0 {
+			c.keep(cn)
+		}
+		return
+	}
 	text, err := json.Marshal(parcel{cn.listener.index, cn.peer.RemoteAddr, cn.peer.RemotePort})
 	if err != nil {
 		return

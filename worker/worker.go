@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -44,6 +45,7 @@ type Worker struct {
 	board     *shm.Board
 	cores     []*core
 	listeners []*listener
+	ours      []*listener // those of them that this worker accepts from (--map-socket)
 	hostname  string
 	started   time.Time
 	events    *os.File // reports to the master
@@ -115,6 +117,9 @@ func New(document []byte, id int, io []coreIO) (*Worker, error) {
 			return nil, err
 		}
 		w.listeners = append(w.listeners, l)
+		if len(socket.Workers) == 0 || slices.Contains(socket.Workers, id) {
+			w.ours = append(w.ours, l)
+		}
 	}
 	for i := range io {
 		c, err := newCore(w, i, &io[i])
@@ -315,7 +320,9 @@ type listener struct {
 	scgi      bool
 	puwsgi    bool // uwsgi with several packets on a connection
 	idle      time.Duration
-	timeout   time.Duration // of each read and write
+	mapped    bool          // only some workers serve it
+	timeout   time.Duration // of each read, and of each write unless that has its own
+	send      time.Duration // of each write
 	port      string
 	name      string
 	extra     []byte // --http-var in packet form
@@ -325,6 +332,7 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 	l := &listener{fd: socket.FD, index: index, unix: socket.Unix, port: socket.Port, name: socket.Name, timeout: w.socketTimeout()}
 	l.inet = !socket.Unix && w.spec.HTTP.NoDelay && socket.Protocol != "uwsgi" // one response, mostly one write
 	l.idle = l.timeout
+	l.mapped = len(socket.Workers) > 0
 	switch socket.Protocol {
 	case "uwsgi":
 	case "puwsgi":
@@ -350,6 +358,10 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 		}
 	default:
 		return nil, fmt.Errorf("socket %s: the protocol %q is not there yet", socket.Name, socket.Protocol)
+	}
+	l.send = l.timeout
+	if own := w.spec.Limits.SendTimeoutMillis; own > 0 && !l.router {
+		l.send = time.Duration(own) * time.Millisecond
 	}
 	if err := unix.SetNonblock(l.fd, true); err != nil {
 		return nil, fmt.Errorf("socket %s: %w", socket.Name, err)

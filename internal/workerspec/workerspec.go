@@ -34,6 +34,7 @@ type Spec struct {
 	Limits  Limits   `json:"limits"`
 	Log     Log      `json:"log"`
 	Python  Python   `json:"python"`
+	Process Process  `json:"process"`
 
 	Static *static.Options `json:"static,omitempty"` // nil: the application answers everything
 
@@ -48,6 +49,7 @@ type Socket struct {
 	Name     string `json:"name"`     // as in the log
 	Port     string `json:"port"`     // SERVER_PORT
 	Unix     bool   `json:"unix"`
+	Workers  []int  `json:"workers,omitempty"` // those that serve it; none: all
 }
 
 // HTTP is what the HTTP transports need.
@@ -67,6 +69,7 @@ type Limits struct {
 	BufferSize          int   `json:"buffer_size"`
 	MaxVars             int   `json:"max_vars"`
 	SocketTimeoutMillis int   `json:"socket_timeout_ms"`
+	SendTimeoutMillis   int   `json:"send_timeout_ms"` // of writes; 0: as the socket timeout
 	LimitPost           int64 `json:"limit_post"`
 	PostBuffering       int64 `json:"post_buffering"`
 	HarakiriSeconds     int   `json:"harakiri"`
@@ -130,6 +133,14 @@ type Python struct {
 	Pidfile           string   `json:"pidfile"`
 	User              *User    `json:"user"` // nil: stay who the zygote is
 	AutoreloadMillis  int      `json:"autoreload_ms"`
+}
+
+// Process is what zygote and workers set for themselves.
+type Process struct {
+	LimitAS     int64 `json:"limit_as"`     // bytes; 0: no limit
+	LimitNproc  int   `json:"limit_nproc"`  // 0: no limit
+	Prio        int   `json:"prio"`         // 0: as it is
+	CPUAffinity int   `json:"cpu_affinity"` // processors for each worker; 0: all
 }
 
 // User is who a worker becomes right after the fork (--master-as-root).

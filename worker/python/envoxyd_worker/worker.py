@@ -8,12 +8,13 @@ import sys
 import threading
 import traceback
 
-from . import apps, autoreload, uwsgi_module, wsgi, zygote
+from . import apps, autoreload, limits, uwsgi_module, wsgi, zygote
 
 
 def main(spec, text, uwsgi, serving, number):
     python = spec["python"]
     os.close(spec["control_fd"])
+    limits.in_worker(spec["process"], number)
     become(python["user"])
     name_process(python["procname"].replace("\0", str(number)))
     state = uwsgi_module.state(uwsgi)
@@ -29,7 +30,8 @@ def main(spec, text, uwsgi, serving, number):
     except BaseException:
         traceback.print_exc()
         fail(spec, number, zygote.LOAD_FAILED)
-    extension = start(spec, text, number)
+    with limits.AddressSpace(spec["process"]["limit_as"]):
+        extension = start(spec, text, number)
     state.extension = extension
     settings = wsgi.settings(spec, uwsgi, apps.choose(serving, python, extension), extension)
     threads = [threading.Thread(target=serve, args=(extension, core, settings), name=f"uWSGIWorker{number}Core{core}", daemon=True)

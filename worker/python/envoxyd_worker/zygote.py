@@ -10,7 +10,7 @@ import sys
 import threading
 import traceback
 
-from . import apps, check, uwsgi_module, worker
+from . import apps, check, limits, uwsgi_module, worker
 
 LOAD_FAILED = 22
 
@@ -99,6 +99,7 @@ def exit_status(wish):
 def prepare(spec):
     """The interpreter as uWSGI's applications find it."""
     python = spec["python"]
+    limits.in_zygote(spec["process"])
     for fd in descriptors(spec):  # for our forks, not for what an application executes
         os.set_inheritable(fd, False)
     if not faulthandler.is_enabled():
