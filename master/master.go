@@ -58,6 +58,7 @@ type master struct {
 	pauses      int // how often that has changed
 	chain       *chain
 	daemons     daemons
+	smart       smartDaemons
 	crons       crons
 	commands    *commands
 	hooks       *hooks
@@ -244,6 +245,9 @@ func (m *master) sweep(now time.Time) {
 	m.lastSweep = now
 	if m.current != nil {
 		m.touched.look(m)
+	}
+	if m.current != nil {
+		m.smart.look(m, now)
 	}
 	if m.current != nil {
 		m.runCrons(now)

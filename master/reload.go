@@ -163,6 +163,7 @@ func (m *master) promote() {
 		m.watchForConnections()
 	}
 	m.replaceDaemons()
+	m.smart.follow(m, g.cfg)
 	m.crons.follow(g.cfg)
 	m.orders.follow(m, g.cfg)
 	m.notices.follow(g.cfg)
