@@ -95,7 +95,7 @@ func (g *generation) report(e workerspec.Event) {
 		if g.draining {
 			return
 		}
-		g.m.hooked(g.cfg, []string{"post-app"}, g.forkAll)
+		g.m.hooked(g.cfg, []string{"post-app", "master-start"}, g.forkAll)
 	case "forked":
 		g.adopt(g.workers[e.Worker-1], e.PID)
 	case "ready":
@@ -279,7 +279,7 @@ func (w *worker) backoff(age time.Duration) time.Duration {
 func (g *generation) respawn(w *worker) {
 	if !g.draining && !w.cheap && w.pid == 0 && !w.forking {
 		w.forking = true
-		g.zygote.fork(w.id)
+		g.zygote.fork(w.id, w.respawns > 0)
 	}
 }
 

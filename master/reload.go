@@ -167,13 +167,6 @@ func (m *master) promote() {
 	m.crons.follow(g.cfg)
 	m.orders.follow(m, g.cfg)
 	m.notices.follow(g.cfg)
-	m.hooked(g.cfg, []string{"master-start"}, func(m *master, err error) {
-		if err != nil {
-			logf("%v", err)
-			m.status = hookStatus(err)
-			m.stop()
-		}
-	})
 	m.notify("READY=1\nMAINPID=" + pidText())
 	m.forgetGone()
 	m.catchUp()

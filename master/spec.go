@@ -20,7 +20,8 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 		Version: uwsgiopts.Version, Program: cfg.Program, Generation: g.number, StartedOn: g.m.started.Unix(),
 		Processes: cfg.Processes, Threads: cfg.Threads, Lib: lib,
 		HTTP: httpSpec(cfg), Limits: limitsSpec(cfg), Log: logSpec(cfg), Python: pythonSpec(cfg),
-		Process: workerspec.Process{LimitAS: cfg.LimitAS, LimitNproc: cfg.LimitNproc, Prio: cfg.Prio, CPUAffinity: cfg.CPUAffinity},
+		Process: workerspec.Process{LimitAS: cfg.LimitAS, LimitNproc: cfg.LimitNproc, Prio: cfg.Prio, CPUAffinity: cfg.CPUAffinity,
+			Hooks: workerHooks(cfg)},
 	}
 	if cfg.Master {
 		spec.MasterPID = os.Getpid()
@@ -60,6 +61,18 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 		spec.Opt = append(spec.Opt, [3]any{p.Name, p.Value, p.Flag})
 	}
 	return spec, nil
+}
+
+// workerPhases are the phases of hooks that workers run themselves.
+var workerPhases = []string{"post-fork", "accepting", "accepting-once", "accepting1", "accepting1-once"}
+
+func workerHooks(cfg *uwsgiopts.Config) (hooks [][2]string) {
+	for _, hook := range cfg.Hooks {
+		if slices.Contains(workerPhases, hook.Phase) {
+			hooks = append(hooks, [2]string{hook.Phase, hook.Text})
+		}
+	}
+	return hooks
 }
 
 // readService reads envoxy.json; nil: there is none to read. An application of the

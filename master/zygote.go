@@ -242,8 +242,8 @@ func (g *generation) listenTo(conn net.Conn, who string) {
 }
 
 // fork has the zygote fork a worker; if the zygote is gone, its end says what follows.
-func (z *zygote) fork(id int) {
-	text, err := json.Marshal(workerspec.Command{Fork: id})
+func (z *zygote) fork(id int, again bool) {
+	text, err := json.Marshal(workerspec.Command{Fork: id, Again: again})
 	if err == nil && !z.ended {
 		_, _ = z.control.Write(text)
 	}

@@ -141,6 +141,8 @@ type Process struct {
 	LimitNproc  int   `json:"limit_nproc"`  // 0: no limit
 	Prio        int   `json:"prio"`         // 0: as it is
 	CPUAffinity int   `json:"cpu_affinity"` // processors for each worker; 0: all
+
+	Hooks [][2]string `json:"hooks"` // of workers: phase and ACTION:ARGUMENT
 }
 
 // User is who a worker becomes right after the fork (--master-as-root).
@@ -151,9 +153,10 @@ type User struct {
 }
 
 // Command is what the master writes to the zygote's control socket, one JSON
-// object a datagram: fork worker Worker.
+// object a datagram: fork a worker.
 type Command struct {
-	Fork int `json:"fork"`
+	Fork  int  `json:"fork"`  // the worker's number
+	Again bool `json:"again"` // there was a process in its place before
 }
 
 // Event is what zygote and workers report, one JSON object a datagram.

@@ -8,10 +8,10 @@ import sys
 import threading
 import traceback
 
-from . import apps, autoreload, limits, uwsgi_module, wsgi, zygote
+from . import apps, autoreload, hooks, limits, uwsgi_module, wsgi, zygote
 
 
-def main(spec, text, uwsgi, serving, number):
+def main(spec, text, uwsgi, serving, number, again):
     python = spec["python"]
     os.close(spec["control_fd"])
     limits.in_worker(spec["process"], number)
@@ -20,11 +20,14 @@ def main(spec, text, uwsgi, serving, number):
     state = uwsgi_module.state(uwsgi)
     state.worker = number
     try:
+        hooks.run(spec["process"]["hooks"], "post-fork")
         uwsgi_module.run_hook(uwsgi, "post_fork_hook")
         if python["lazy_apps"]:
             serving = apps.load(spec, uwsgi, lambda step: None)
         for name in python["imports"] or ():
             apps.import_or_run(name)
+    except hooks.Failed as error:
+        fail_hook(spec, number, error)
     except SystemExit as wish:
         fail(spec, number, zygote.exit_status(wish))
     except BaseException:
@@ -34,6 +37,10 @@ def main(spec, text, uwsgi, serving, number):
         extension = start(spec, text, number)
     state.extension = extension
     settings = wsgi.settings(spec, uwsgi, apps.choose(serving, python, extension), extension)
+    try:
+        hooks.accepting(spec["process"]["hooks"], number, again)
+    except hooks.Failed as error:
+        fail_hook(spec, number, error)
     threads = [threading.Thread(target=serve, args=(extension, core, settings), name=f"uWSGIWorker{number}Core{core}", daemon=True)
                for core in range(1, spec["threads"])]
     for thread in threads:
@@ -55,6 +62,11 @@ def become(user):
         os.setgroups(user["groups"])
         os.setgid(user["gid"])
         os.setuid(user["uid"])
+
+
+def fail_hook(spec, number, error):
+    print(error, file=sys.stderr)
+    fail(spec, number, 1)
 
 
 def fail(spec, number, status):

@@ -156,8 +156,9 @@ def obey(spec, text, uwsgi, serving, reports):
             continue
         if not command:  # the master has closed its end: no more workers are wanted
             os._exit(0)
-        number = json.loads(command)["fork"]
-        pid = fork_orphan(lambda: worker.main(spec, text, uwsgi, serving, number))
+        order = json.loads(command)
+        number, again = order["fork"], order["again"]
+        pid = fork_orphan(lambda: worker.main(spec, text, uwsgi, serving, number, again))
         reports.send("forked", worker=number, pid=pid)
 
 
