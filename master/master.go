@@ -54,6 +54,7 @@ type master struct {
 	fifo        fifo
 	paused      bool
 	orders      orders
+	pushers     pushers
 	notices     notices
 	pauses      int // how often that has changed
 	chain       *chain
@@ -248,6 +249,7 @@ func (m *master) sweep(now time.Time) {
 	}
 	if m.current != nil {
 		m.smart.look(m, now)
+		m.pushers.look(m, now)
 	}
 	if m.current != nil {
 		m.runCrons(now)

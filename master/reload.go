@@ -166,6 +166,7 @@ func (m *master) promote() {
 	m.smart.follow(m, g.cfg)
 	m.crons.follow(g.cfg)
 	m.orders.follow(m, g.cfg)
+	m.pushers.follow(m, g.cfg)
 	m.notices.follow(g.cfg)
 	m.notify("READY=1\nMAINPID=" + pidText())
 	m.forgetGone()

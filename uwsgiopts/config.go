@@ -116,6 +116,7 @@ type Config struct {
 	SupervisedConfig
 	CheaperConfig
 	ProcessConfig
+	PushConfig
 
 	IgnoreSigpipe         bool
 	IgnoreWriteErrors     bool

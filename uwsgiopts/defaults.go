@@ -20,5 +20,6 @@ func defaults() *Config {
 		MinWorkerLifetime: 10 * time.Second,
 		CheaperConfig:     cheaperDefaults(),
 		ProcessConfig:     processDefaults(),
+		PushConfig:        pushDefaults(),
 	}
 }
