@@ -54,6 +54,7 @@ type master struct {
 	fifo        fifo
 	paused      bool
 	orders      orders
+	locks       fileLocks
 	pushers     pushers
 	notices     notices
 	pauses      int // how often that has changed
@@ -144,6 +145,9 @@ func (m *master) prepare() (int, error) {
 	if m.cfg.Umask >= 0 {
 		unix.Umask(m.cfg.Umask)
 	}
+	if err := m.locks.take(m.cfg, m.upgrader.second); err != nil {
+		return statusFailed, err
+	}
 	for _, phase := range []string{"asap", "pre-jail", "in-jail"} { // they may make the directories
 		if err := m.hooks.run(m.commands.ctx, m.cfg, phase); err != nil {
 			return hookStatus(err), err
@@ -164,6 +168,9 @@ func (m *master) prepare() (int, error) {
 	}
 	if err := m.hooks.run(m.commands.ctx, m.cfg, "as-root"); err != nil {
 		return hookStatus(err), err
+	}
+	if err := joinCgroups(m.cfg); err != nil {
+		return statusFailed, err
 	}
 	if err := dropPrivileges(m.cfg); err != nil {
 		return statusFailed, err
@@ -266,6 +273,7 @@ func (m *master) sweep(now time.Time) {
 		}
 		m.lookForIdleness(now)
 	}
+	m.locks.retry()
 	reapStrangers(m.knows)
 }
 

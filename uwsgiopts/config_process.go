@@ -32,10 +32,37 @@ type ProcessConfig struct {
 	NotifySocket string
 
 	DaemonsHonourStdin bool
+
+	Flocks        []Flock
+	Cgroups       []string
+	CgroupOpts    []string // KEY=VALUE
+	CgroupDirMode int
+}
+
+// Flock is a file that only one instance may have locked.
+type Flock struct {
+	Path string
+	Wait bool // else the start fails
+}
+
+func flock(wait bool) setter {
+	return func(c *Config, g given) error {
+		c.Flocks = append(c.Flocks, Flock{Path: g.text, Wait: wait})
+		return nil
+	}
+}
+
+func setCgroupDirMode(c *Config, g given) error {
+	mode, err := strconv.ParseUint(g.text, 8, 32)
+	if err != nil || mode > 0o7777 {
+		return fmt.Errorf("invalid value %q for option %q: an octal mode is needed", g.text, g.name)
+	}
+	c.CgroupDirMode = int(mode)
+	return nil
 }
 
 func processDefaults() ProcessConfig {
-	return ProcessConfig{HarakiriGracefulSignal: sigterm, MemCollectorFreq: 3 * time.Second}
+	return ProcessConfig{HarakiriGracefulSignal: sigterm, MemCollectorFreq: 3 * time.Second, CgroupDirMode: 0o700}
 }
 
 func setPrio(c *Config, g given) error {
