@@ -122,6 +122,7 @@ func confOverrides(cfg *uwsgiopts.Config) (overrides []string) {
 func httpSpec(cfg *uwsgiopts.Config) workerspec.HTTP {
 	return workerspec.HTTP{
 		KeepaliveMillis: int(cfg.HTTPKeepalive / time.Millisecond), AutoChunked: cfg.HTTPAutoChunked,
+		HeadMillis: int(cfg.HTTPHeadersTimeout / time.Millisecond), ServerNameHost: cfg.HTTPServerNameIsHost,
 		TimeoutMillis: int(cfg.HTTPTimeout / time.Millisecond), Vars: cfg.HTTPVars, ProxyProtocol: cfg.ProxyProtocol,
 		ManageScript: cfg.ManageScriptName, NoDelay: true, ExpectLimit: max(cfg.HTTPManageExpect, 0),
 	}
@@ -159,6 +160,7 @@ func pythonSpec(cfg *uwsgiopts.Config) workerspec.Python {
 		SharedImports: cfg.SharedImports, EarlyImports: cfg.EarlyImports, CatchExceptions: cfg.CatchExceptions,
 		Strict: cfg.WSGIStrict, AcceptBuffer: cfg.AcceptBuffer, ManageChunked: cfg.ManageChunked,
 		NoFileWrapper: cfg.DisableFileWrap, SkipAtexit: cfg.SkipAtexit, AddHeaders: cfg.AddHeaders, DelHeaders: cfg.DelHeaders,
+		CollectHeaders: cfg.CollectHeaders, PullHeaders: cfg.PullHeaders, AutoGzip: cfg.HTTPAutoGzip,
 		ReloadOnException: cfg.ReloadOnException, Procname: workerName(cfg), Hostname: hostname, Pidfile: cfg.Pidfile,
 		AutoreloadMillis: int(cfg.PyAutoreload / time.Millisecond),
 	}

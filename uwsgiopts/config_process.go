@@ -128,3 +128,23 @@ func (p *parser) validateMapSockets() error {
 	}
 	return nil
 }
+
+// onlyPython refuses a modifier1 that would hand requests to another language.
+func onlyPython(_ *Config, g given) error {
+	n, err := g.integer(math.MaxUint8)
+	if err == nil && n != 0 {
+		err = fmt.Errorf("option %q: %d stands for another kind of application; only Python (0) is served", g.name, n)
+	}
+	return err
+}
+
+// headerVariable reads HEADER VARIABLE.
+func headerVariable(field func(c *Config) *[]string) setter {
+	return func(c *Config, g given) error {
+		if len(strings.Fields(g.text)) != 2 {
+			return fmt.Errorf("option %q: %q is not a header, a blank and a variable", g.name, g.text)
+		}
+		*field(c) = append(*field(c), g.text)
+		return nil
+	}
+}

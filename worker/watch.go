@@ -179,7 +179,7 @@ func (c *core) takeHandover() *conn {
 	l := c.w.listeners[p.Listener]
 	cn := c.newConn()
 	*cn = conn{fd: fd, listener: l, index: -1, lastUse: c.now}
-	cn.peer = http.Peer{ServerName: c.w.hostname, ServerPort: l.port, Router: l.router, Extra: l.extra, NoScript: c.w.spec.HTTP.ManageScript,
+	cn.peer = http.Peer{ServerName: c.w.hostname, ServerPort: l.port, Router: l.router, Extra: l.extra, HostName: l.hostName, NoScript: c.w.spec.HTTP.ManageScript,
 		RemoteAddr: p.Addr, RemotePort: p.Port}
 	return cn
 }

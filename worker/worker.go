@@ -323,6 +323,8 @@ type listener struct {
 	mapped    bool          // only some workers serve it
 	timeout   time.Duration // of each read, and of each write unless that has its own
 	send      time.Duration // of each write
+	head      time.Duration // of a request's whole head
+	hostName  bool          // SERVER_NAME is the Host header
 	port      string
 	name      string
 	extra     []byte // --http-var in packet form
@@ -332,7 +334,7 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 	l := &listener{fd: socket.FD, index: index, unix: socket.Unix, port: socket.Port, name: socket.Name, timeout: w.socketTimeout()}
 	l.inet = !socket.Unix && w.spec.HTTP.NoDelay && socket.Protocol != "uwsgi" // one response, mostly one write
 	l.idle = l.timeout
-	l.mapped = len(socket.Workers) > 0
+	l.mapped, l.head = len(socket.Workers) > 0, headTime
 	switch socket.Protocol {
 	case "uwsgi":
 	case "puwsgi":
@@ -346,6 +348,10 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 	case "http-router":
 		l.http, l.router = true, true
 		l.timeout = time.Duration(w.spec.HTTP.TimeoutMillis) * time.Millisecond
+		l.hostName = w.spec.HTTP.ServerNameHost
+		if own := w.spec.HTTP.HeadMillis; own > 0 {
+			l.head = time.Duration(own) * time.Millisecond
+		}
 		l.keepalive = w.spec.HTTP.KeepaliveMillis > 0
 		l.idle = time.Duration(w.spec.HTTP.KeepaliveMillis) * time.Millisecond
 		if !l.keepalive {

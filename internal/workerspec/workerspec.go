@@ -57,6 +57,8 @@ type HTTP struct {
 	KeepaliveMillis int      `json:"keepalive_ms"` // --http; 0: close after each response
 	AutoChunked     bool     `json:"auto_chunked"`
 	TimeoutMillis   int      `json:"timeout_ms"`
+	HeadMillis      int      `json:"head_ms"` // for a whole head
+	ServerNameHost  bool     `json:"server_name_host"`
 	Vars            []string `json:"vars"`
 	ProxyProtocol   bool     `json:"proxy_protocol"`
 	ManageScript    bool     `json:"manage_script_name"`
@@ -127,6 +129,9 @@ type Python struct {
 	SkipAtexit        bool     `json:"skip_atexit"`
 	AddHeaders        []string `json:"add_headers"`
 	DelHeaders        []string `json:"del_headers"`
+	CollectHeaders    []string `json:"collect_headers"`
+	PullHeaders       []string `json:"pull_headers"`
+	AutoGzip          bool     `json:"auto_gzip"`
 	ReloadOnException bool     `json:"reload_on_exception"`
 	Procname          string   `json:"procname"` // a NUL stands for the worker's number; empty: leave alone
 	Hostname          string   `json:"hostname"`
