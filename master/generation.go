@@ -378,24 +378,6 @@ func (g *generation) enforce(now time.Time) {
 	}
 }
 
-// retireOld ends workers that have lived for --max-worker-lifetime, one at a time.
-func (g *generation) retireOld(now time.Time) {
-	limit := g.cfg.MaxWorkerLifetime
-	if limit <= 0 || g.draining {
-		return
-	}
-	for _, w := range g.workers {
-		age := now.Sub(w.started)
-		if w.process == nil || w.leaving || !w.ready || age <= limit+time.Duration(w.id-1)*g.cfg.MaxWorkerLifetimeDelta {
-			continue
-		}
-		logf("worker %d lifetime reached, it was running for %d second(s)", w.id, int(age.Seconds()))
-		w.leaving = true
-		_ = w.process.Signal(syscall.SIGHUP) // it may have ended: exited will hear of it
-		return
-	}
-}
-
 func (g *generation) close() {
 	g.zygote.close()
 	if err := g.board.Close(); err != nil {

@@ -4,8 +4,27 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 )
+
+// retireOld ends workers that have lived for --max-worker-lifetime, one at a time.
+func (g *generation) retireOld(now time.Time) {
+	limit := g.cfg.MaxWorkerLifetime
+	if limit <= 0 || g.draining {
+		return
+	}
+	for _, w := range g.workers {
+		age := now.Sub(w.started)
+		if w.process == nil || w.leaving || !w.ready || age <= limit+time.Duration(w.id-1)*g.cfg.MaxWorkerLifetimeDelta {
+			continue
+		}
+		logf("worker %d lifetime reached, it was running for %d second(s)", w.id, int(age.Seconds()))
+		w.leaving = true
+		_ = w.process.Signal(syscall.SIGHUP) // it may have ended: exited will hear of it
+		return
+	}
+}
 
 // reloadEvilly kills workers that hold more memory than --evil-reload-on-rss or
 // --evil-reload-on-as allow, whatever they are at.
