@@ -24,7 +24,7 @@ export CGO_CFLAGS = -O2 -Wall -Wextra -Wno-unused-parameter -Werror -I$(PYTHON_I
 export CGO_LDFLAGS = -Wl,--unresolved-symbols=ignore-all
 export CGO_LDFLAGS_ALLOW = -Wl,--unresolved-symbols=.*
 
-GO_SOURCES := go.mod go.sum $(shell find cmd master worker modules uwsgiopts protocol transports internal \
+GO_SOURCES := go.mod go.sum $(shell find cmd gateway master worker modules uwsgiopts protocol transports internal \
 	\( -name '*.go' -o -name '*.c' -o -name '*.h' \) ! -name '*_test.go')
 WORKER_PYTHON := $(shell find worker/python -name __pycache__ -prune -o -print)
 MODULES_PYTHON := $(shell find modules/python -name __pycache__ -prune -o -print)
@@ -35,12 +35,17 @@ MODULES_PYTHON := $(shell find modules/python -name __pycache__ -prune -o -print
 
 # ---- build -----------------------------------------------------------------
 
-build: headers bin/envoxyd lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/python/.copied lib/envoxyd/modules/.copied
+build: headers bin/envoxyd lib/envoxyd/envoxyd-gateway lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/python/.copied lib/envoxyd/modules/.copied
 
 # Everything is made under another name and moved into place: a server that runs from here keeps its own files.
 bin/envoxyd: $(GO_SOURCES)
 	@mkdir -p $(@D)
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.build=$(VERSION)' -o $@.new ./cmd/envoxyd
+	@mv $@.new $@
+
+lib/envoxyd/envoxyd-gateway: $(GO_SOURCES)
+	@mkdir -p $(@D)
+	CGO_ENABLED=0 $(GO) build -trimpath -o $@.new ./cmd/envoxyd-gateway
 	@mv $@.new $@
 
 lib/envoxyd/_envoxyd.abi3.so: $(GO_SOURCES)
@@ -116,7 +121,7 @@ docs:
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/envoxyd
 	install -m 755 bin/envoxyd $(DESTDIR)$(PREFIX)/bin/envoxyd
-	install -m 755 lib/envoxyd/_envoxyd.abi3.so $(DESTDIR)$(PREFIX)/lib/envoxyd/
+	install -m 755 lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/envoxyd-gateway $(DESTDIR)$(PREFIX)/lib/envoxyd/
 	packaging/copy-python worker/python $(DESTDIR)$(PREFIX)/lib/envoxyd/python
 	packaging/copy-python modules/python $(DESTDIR)$(PREFIX)/lib/envoxyd/modules
 

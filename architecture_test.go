@@ -15,14 +15,16 @@ import (
 // mayImport lists, for each folder, the folders of this repository that it may import.
 // A folder stands for those below it; what is not listed may import nothing of ours.
 var mayImport = map[string][]string{
-	"cmd/envoxyd": {"master", "uwsgiopts", "modules"},
-	"master":      {"master", "uwsgiopts", "modules", "internal", "transports/static"},
-	"worker":      {"protocol", "transports", "internal", "worker"},
-	"transports":  {"protocol"},
-	"internal":    {"internal", "transports/static"},
-	"uwsgiopts":   {"uwsgiopts"},
-	"modules":     {},
-	"protocol":    {},
+	"cmd/envoxyd":         {"master", "uwsgiopts", "modules"},
+	"cmd/envoxyd-gateway": {"gateway", "internal/gatewayspec"},
+	"gateway":             {"protocol", "transports", "modules", "internal"},
+	"master":              {"master", "uwsgiopts", "modules", "internal", "transports/static"},
+	"worker":              {"protocol", "transports", "internal", "worker"},
+	"transports":          {"protocol"},
+	"internal":            {"internal", "transports/static"},
+	"uwsgiopts":           {"uwsgiopts"},
+	"modules":             {},
+	"protocol":            {},
 }
 
 func TestImportsGoOneWay(t *testing.T) {

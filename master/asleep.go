@@ -35,7 +35,7 @@ func (m *master) goCheap() {
 	m.watchForConnections()
 }
 
-// watchForConnections wakes the workers at the next connection.
+// watchForConnections wakes the workers at the next connection, or event of the gateway's.
 func (m *master) watchForConnections() {
 	logf("cheap mode enabled: waiting for socket connection...")
 	var fds []int
@@ -43,6 +43,9 @@ func (m *master) watchForConnections() {
 		if s.protocol != protocolStats && s.protocol != protocolShared {
 			fds = append(fds, s.fd)
 		}
+	}
+	if arrivals := m.current.arrivals; arrivals >= 0 {
+		fds = append(fds, arrivals)
 	}
 	watch, err := watchReadable(fds, m.events, func(m *master) { m.wake() })
 	if err != nil { // better awake than deaf

@@ -5,6 +5,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"envoxyd/internal/shm"
 	"envoxyd/internal/workerspec"
 	"envoxyd/uwsgiopts"
@@ -16,12 +18,14 @@ const defaultMercy = 60 * time.Second
 // generation is one zygote and the workers that it forked: one version of the
 // configuration and the code.
 type generation struct {
-	m       *master
-	number  int
-	cfg     *uwsgiopts.Config
-	sockets []*socket
-	board   *shm.Board
-	zygote  *zygote
+	m        *master
+	number   int
+	cfg      *uwsgiopts.Config
+	sockets  []*socket
+	board    *shm.Board
+	zygote   *zygote
+	handover int // where the gateway sends what it wants handled; -1: nowhere
+	arrivals int // where that comes out, for the workers
 
 	measured    time.Time // --evil-reload-on-*
 	cheapening  cheapening
@@ -48,6 +52,7 @@ type worker struct {
 	process  *os.Process
 	started  time.Time
 	ready    bool
+	readyPID int  // of the process that was last reported ready
 	ever     bool // a process in this place has been ready
 	leaving  bool // it said, or was told, that it ends
 	forking  bool // the zygote was asked for a process
@@ -69,7 +74,7 @@ func (m *master) startNext(cfg *uwsgiopts.Config, sockets []*socket) (err error)
 			m.closeUnused(sockets, m.sockets)
 		}
 	}()
-	g := &generation{m: m, number: m.number, cfg: cfg, sockets: sockets, began: time.Now(), cheapening: newCheapening(cfg)}
+	g := &generation{m: m, number: m.number, cfg: cfg, sockets: sockets, handover: -1, arrivals: -1, began: time.Now(), cheapening: newCheapening(cfg)}
 	if g.asleep = m.sleepAtStart(cfg.Cheap); !g.asleep {
 		g.crew = m.firstCrew(cfg)
 	}
@@ -95,7 +100,14 @@ func (g *generation) report(e workerspec.Event) {
 		if g.draining {
 			return
 		}
-		g.m.hooked(g.cfg, []string{"post-app", "master-start"}, g.forkAll)
+		start := func(m *master) { m.hooked(g.cfg, []string{"post-app", "master-start"}, g.forkAll) }
+		if g.m.current == nil {
+			g.m.gateway.prepare(g.number, start)
+		} else {
+			start(g.m)
+		}
+	case "gateway":
+		g.m.gateway.require()
 	case "forked":
 		g.adopt(g.workers[e.Worker-1], e.PID)
 	case "ready":
@@ -165,6 +177,8 @@ func (g *generation) adopt(w *worker, pid int) {
 		_ = process.Kill()
 	case g.draining:
 		_ = process.Signal(syscall.SIGTERM)
+	default:
+		g.settle(w)
 	}
 }
 
@@ -174,106 +188,27 @@ func (g *generation) becameReady(e workerspec.Event) {
 		_ = syscall.Kill(e.PID, syscall.SIGTERM)
 		return
 	}
+	w.readyPID = e.PID
+	if !w.ever {
+		w.ever = true
+		g.ready++
+	}
+	g.settle(w)
+	g.takeOver()
+	g.m.followChain()
+}
+
+// settle marks the process in a place ready. That it is and that it was forked are
+// reported on different ways, and it may have ended before either arrives.
+func (g *generation) settle(w *worker) {
+	if w.process == nil || w.ready || w.readyPID != w.pid {
+		return
+	}
 	w.ready, w.leaving = true, w.cheap
 	if w.cheap { // while it was starting
 		g.replace(w)
 	}
 	g.m.tellPause(w)
-	if !w.ever {
-		w.ever = true
-		g.ready++
-	}
-	g.takeOver()
-	g.m.followChain()
-}
-
-// exited notes the end of a worker's process and decides what follows.
-func (g *generation) exited(w *worker, pid int, state *os.ProcessState, err error) {
-	if w.pid != pid {
-		return
-	}
-	age := time.Since(w.started)
-	w.pid, w.process, w.ready = 0, nil, false
-	for c := range g.board.Cores() {
-		core := g.board.Core(w.id, c)
-		core.State.Store(shm.Absent)
-		core.Deadline.Store(0)
-		core.UserDeadline.Store(0)
-	}
-	if g.draining {
-		logf("worker %d buried after %d seconds", w.id, int(age.Seconds()))
-		g.m.forgetGone()
-		return
-	}
-	if err != nil {
-		logf("worker %d (pid: %d): %v", w.id, pid, err)
-	}
-	if w.cheap {
-		logf("uWSGI worker %d cheaped.", w.id)
-		w.failed = 0
-		w.respawns++
-		return
-	}
-	if !w.ever && (w.failed != 0 || !signaled(state)) {
-		g.failedToStart(w, pid, state)
-		return
-	}
-	g.mourn(w, pid, state)
-	w.failed = 0
-	w.respawns++
-	g.m.after(w.backoff(age), func(*master) { g.respawn(w) })
-}
-
-// failedToStart: a worker that never served takes its generation with it.
-func (g *generation) failedToStart(w *worker, pid int, state *os.ProcessState) {
-	status := w.failed
-	if status == 0 && state != nil {
-		status = max(state.ExitCode(), statusFailed)
-	}
-	logf("OOPS ! failed loading app in worker %d (pid %d)", w.id, pid)
-	if g == g.m.current && g.ready > 0 && g.cheapening.policy != nil { // the others serve on
-		w.cheap, w.failed = true, 0
-		g.cheapening.hold = time.Now().Add(max(w.backoff(0), time.Second))
-		return
-	}
-	g.m.generationFailed(g, status)
-}
-
-// signaled: somebody else ended the process; that says nothing about the application.
-func signaled(state *os.ProcessState) bool {
-	if state == nil {
-		return false
-	}
-	status, ok := state.Sys().(syscall.WaitStatus)
-	return ok && status.Signaled()
-}
-
-// mourn says how the process ended, unless it said so itself.
-func (g *generation) mourn(w *worker, pid int, state *os.ProcessState) {
-	if w.leaving || state == nil {
-		return
-	}
-	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		logf("DAMN ! worker %d (pid: %d) died, killed by signal %d :( trying respawn ...", w.id, pid, status.Signal())
-		return
-	}
-	logf("DAMN ! worker %d (pid: %d) died :( trying respawn ...", w.id, pid)
-}
-
-// backoff is how long a place stays empty after a process that lived for age:
-// nothing at first, more with each death in a row, of this worker alone.
-func (w *worker) backoff(age time.Duration) time.Duration {
-	if age > 2*time.Second || w.leaving {
-		w.quick = 0
-		return 0
-	}
-	w.quick++
-	if w.quick < 3 {
-		return 0
-	}
-	wait := min(100*time.Millisecond<<min(w.quick-3, 6), 5*time.Second)
-	logf("worker %d respawning too fast !!! it has to sleep a bit (%v)...", w.id, wait)
-	return wait
 }
 
 func (g *generation) respawn(w *worker) {
@@ -380,6 +315,11 @@ func (g *generation) enforce(now time.Time) {
 
 func (g *generation) close() {
 	g.zygote.close()
+	for _, fd := range []int{g.handover, g.arrivals} {
+		if fd >= 0 {
+			_ = unix.Close(fd)
+		}
+	}
 	if err := g.board.Close(); err != nil {
 		logf("%v", err)
 	}

@@ -48,6 +48,7 @@ type master struct {
 	old     []*generation // on their way out
 	number  int           // of the newest generation
 
+	gateway     *gateway
 	upgrader    *upgrader
 	watchdog    *watchdog
 	touched     touched
@@ -87,6 +88,7 @@ func Run(cfg *uwsgiopts.Config, reread Reread) int {
 		return status
 	}
 	m := &master{cfg: cfg, reread: reread, started: time.Now(), events: make(chan event, 64)}
+	m.gateway = &gateway{m: m, predecessor: -1}
 	m.commands = newCommands()
 	defer m.commands.close()
 	m.hooks = m.newHooks()
@@ -136,6 +138,7 @@ func (m *master) run() (int, error) {
 		case now := <-ticker.C:
 			m.sweep(now)
 		}
+		m.dismissGateway()
 	}
 	return m.end(), nil
 }
@@ -212,7 +215,19 @@ func (m *master) failStart(err error) {
 
 // finished: nothing runs any more, and nothing is to be started.
 func (m *master) finished() bool {
-	return (m.stopping || m.upgraded) && m.current == nil && m.next == nil && len(m.old) == 0 && m.daemons.gone()
+	return m.served() && m.gateway.gone() && m.daemons.gone()
+}
+
+// served: no generation is left, and none is to be started.
+func (m *master) served() bool {
+	return (m.stopping || m.upgraded) && m.current == nil && m.next == nil && len(m.old) == 0
+}
+
+// dismissGateway lets the gateway go after the last worker that could use it.
+func (m *master) dismissGateway() {
+	if m.served() {
+		m.gateway.stop()
+	}
 }
 
 func (m *master) end() int {

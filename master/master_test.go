@@ -169,7 +169,7 @@ func TestSocketsPassFromOneMasterToTheNext(t *testing.T) {
 	if err := unix.Pipe(pipe[:]); err != nil {
 		t.Fatal(err)
 	}
-	file, err := send([]*socket{{key: ":80", fd: pipe[0]}, {key: "u.sock", fd: pipe[1]}})
+	file, err := send([]*socket{{key: ":80", fd: pipe[0]}, {key: "u.sock", fd: pipe[1]}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

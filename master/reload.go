@@ -141,6 +141,7 @@ func (m *master) promote() {
 	m.stopWatching()
 	before := m.sockets
 	m.sockets, m.cfg = g.sockets, g.cfg
+	m.gateway.activate(g)
 	m.touched.follow(g.cfg)
 	m.paused, m.chain = false, nil
 	m.serveStats()

@@ -80,6 +80,7 @@ func (m *master) stop() {
 		for _, g := range m.generations() {
 			g.kill()
 		}
+		m.gateway.proceed(&m.gateway.quiet)
 		return
 	}
 	logf("SIGINT/SIGTERM received...killing workers...")
@@ -114,12 +115,19 @@ func (m *master) drainAll() {
 		m.retire(m.next)
 		m.next = nil
 	}
+	m.gateway.quiesce(func(m *master) {
+		m.drainCurrent(syscall.SIGTERM)
+		m.after(lastAccepts, func(m *master) { m.refuseConnections() })
+	})
+}
+
+// drainCurrent has the serving generation finish what it has.
+func (m *master) drainCurrent(sig syscall.Signal) {
 	if m.current != nil {
-		m.current.drain(syscall.SIGTERM)
+		m.current.drain(sig)
 		m.retire(m.current)
 		m.current = nil
 	}
-	m.after(lastAccepts, func(m *master) { m.refuseConnections() })
 	m.forgetGone()
 }
 

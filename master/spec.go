@@ -43,8 +43,20 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 	if i.workers, spec.EventFD, err = i.pair(); err != nil {
 		return nil, err
 	}
-	if spec.HandoverFD, err = i.handover(cfg.Processes * cfg.Threads); err != nil {
+	cores := cfg.Processes * cfg.Threads
+	if service := cfg.Profile || namesBuiltinApp(cfg); service {
+		if err := g.m.gateway.share(); err != nil {
+			return nil, err
+		}
+		spec.Gateway = &workerspec.Gateway{CallsFD: i.add(uintptr(g.m.gateway.calls[0])), HealthFD: i.add(g.m.gateway.note.Fd())}
+		cores = max(cores, 2) // the gateway hands over too
+	}
+	if spec.HandoverFD, err = i.handover(cores); err != nil {
 		return nil, err
+	}
+	if spec.Gateway != nil {
+		pair := i.files[len(i.files)-2:]
+		g.arrivals, g.handover = dupCloexec(int(pair[0].Fd())), dupCloexec(int(pair[1].Fd()))
 	}
 	spec.AliveFD = i.add(g.m.alive.Fd())
 	spec.ScoreboardFD = i.add(g.board.File().Fd())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"sync"
@@ -83,17 +84,22 @@ func (u *upgrader) inherited(key string) int {
 
 // send puts the sockets into a socket pair and returns the end to be passed on.
 // The messages wait in the kernel for whoever receives from it.
-func send(sockets []*socket) (*os.File, error) {
+func send(sockets []*socket, more map[string]int) (*os.File, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("socketpair: %w", err)
 	}
 	defer unix.Close(fds[0])
 	file := os.NewFile(uintptr(fds[1]), socketsFile)
+	passed := map[string]int{}
 	for _, s := range sockets {
-		if err := unix.Sendmsg(fds[0], []byte(s.key), unix.UnixRights(s.fd), nil, unix.MSG_DONTWAIT); err != nil {
+		passed[s.key] = s.fd
+	}
+	maps.Copy(passed, more)
+	for key, fd := range passed {
+		if err := unix.Sendmsg(fds[0], []byte(key), unix.UnixRights(fd), nil, unix.MSG_DONTWAIT); err != nil {
 			file.Close()
-			return nil, fmt.Errorf("passing socket %s on: %w", s.name, err)
+			return nil, fmt.Errorf("passing %s on: %w", key, err)
 		}
 	}
 	return file, nil
@@ -177,7 +183,7 @@ func (m *master) upgrade() {
 		m.wanted.upgrade = true
 		return
 	}
-	file, err := send(m.sockets)
+	file, err := send(m.sockets, m.gateway.legacy())
 	if err == nil {
 		defer file.Close()
 		err = m.upgrader.AddFile(socketsFile, file)
@@ -213,10 +219,5 @@ func (m *master) upgradeDone(err error) {
 	m.stopStats()
 	m.fifo.close()
 	m.daemons.stop(m.cfg)
-	if m.current != nil {
-		m.current.drain(syscall.SIGHUP)
-		m.retire(m.current)
-		m.current = nil
-	}
-	m.forgetGone()
+	m.gateway.quiesce(func(m *master) { m.drainCurrent(syscall.SIGHUP) })
 }

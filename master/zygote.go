@@ -147,17 +147,22 @@ func specFile(spec *workerspec.Spec) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("worker specification: %w", err)
 	}
-	fd, err := unix.MemfdCreate("envoxyd-spec", unix.MFD_CLOEXEC)
+	return memoryFile("envoxyd-spec", text)
+}
+
+// memoryFile holds a text for a process to read from the start.
+func memoryFile(name string, text []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
 	if err != nil {
-		return nil, fmt.Errorf("worker specification: %w", err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	file := os.NewFile(uintptr(fd), "spec")
+	file := os.NewFile(uintptr(fd), name)
 	if _, err = file.Write(text); err == nil {
 		_, err = file.Seek(0, io.SeekStart)
 	}
 	if err != nil {
 		file.Close()
-		return nil, fmt.Errorf("worker specification: %w", err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return file, nil
 }

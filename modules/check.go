@@ -16,6 +16,7 @@ type rule struct {
 
 var (
 	texts    = []kind{text}
+	booleans = []kind{boolean}
 	numbers  = []kind{number, text}
 	objects  = []kind{object}
 	lists    = []kind{list}
@@ -46,11 +47,31 @@ var rules = []rule{
 	{"zmq_servers.*", objects, nil},
 	{"zmq_servers.*.host", texts, nil},
 	{"zmq_servers.*.port", numbers, wholeNumber},
+	{"zmq_servers.*.timeout", numbers, nil},
+	{"boot.*.zmq", objects, nil},
+	{"boot.*.zmq.bind", []kind{text, list}, nil},
+	{"health", objects, nil},
+	{"health.interval", numbers, nil},
+	{"health.timeout", numbers, nil},
 	{"default_zmq_backend", objects, nil},
 	{"default_zmq_backend.path_prefix", texts, nil},
 	{"mqtt_servers", objects, nil},
 	{"mqtt_servers.*", objects, nil},
 	{"mqtt_servers.*.bind", texts, brokerURL},
+	{"mqtt_servers.*.user", texts, nil},
+	{"mqtt_servers.*.passwd", texts, nil},
+	{"mqtt_servers.*.cert_path", texts, nil},
+	{"mqtt_servers.*.client_cert_path", texts, nil},
+	{"mqtt_servers.*.client_key_path", texts, nil},
+	{"mqtt_servers.*.client_id", texts, nil},
+	{"mqtt_servers.*.clean_session", booleans, nil},
+	{"mqtt_servers.*.embedded", booleans, nil},
+	{"mqtt_servers.*.keepalive", numbers, wholeNumber},
+	{"mqtt_servers.*.max_queued", numbers, wholeNumber},
+	{"mqtt_servers.*.will", objects, nil},
+	{"mqtt_servers.*.will.topic", texts, nil},
+	{"mqtt_servers.*.will.qos", numbers, wholeNumber},
+	{"mqtt_servers.*.will.retain", booleans, nil},
 	{"psql_servers", objects, nil},
 	{"psql_servers.*", []kind{object, text}, nil}, // "default" names a server
 	{"psql_servers.*.host", texts, nil},

@@ -52,6 +52,7 @@ func TestValuesOfProcessOptionsThatAreRefused(t *testing.T) {
 	for args, word := range map[string]string{
 		"--cheaper|4|-p|4": "must be lower than processes",
 		"--cheaper|1|-p|4|--cheaper-rss-limit-soft|9|--cheaper-rss-limit-hard|9": "higher",
+		"--max-worker-lifetime|10":     "not more than min-worker-lifetime, 10",
 		"--map-socket|0:1":             "no socket 0",
 		"--map-socket|0:2|-s|:1":       "no worker 2",
 		"--map-socket|x:1":             "number of a socket",

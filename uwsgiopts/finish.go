@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // finish turns what was collected into the Config's last fields and refuses what cannot be served.
@@ -105,6 +106,10 @@ func (p *parser) validateNumbers() error {
 		return p.refuseValue("threads", "%d threads are more than %d", c.Threads, most)
 	case c.BufferSize > 1<<30:
 		return p.refuseValue("buffer-size", "%d bytes for each request are too many", c.BufferSize)
+	}
+	if c.MaxWorkerLifetime > 0 && c.MaxWorkerLifetime <= c.MinWorkerLifetime {
+		return p.refuseValue("max-worker-lifetime", "%d seconds are not more than min-worker-lifetime, %d",
+			c.MaxWorkerLifetime/time.Second, c.MinWorkerLifetime/time.Second)
 	}
 	if c.Processes == 0 {
 		return p.refuseValue("processes", "no process to serve with")

@@ -73,7 +73,7 @@ func (w *Worker) paramsDone(p *parser, params []byte, r *request) error {
 		return err
 	}
 	r.parsed.vars = append([]byte(nil), r.parsed.vars...) // p goes back to its pool
-	if err := w.admit(r.parsed.length); err != nil {
+	if err := w.admit(r.conn.listener, r.parsed.length); err != nil {
 		return err
 	}
 	r.body = newBody(r.parsed.length, w.spec.Limits.PostBuffering)

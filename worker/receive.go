@@ -39,11 +39,11 @@ func (c *core) parse(cn *conn, data []byte) bool {
 		c.receiveSlowly(cn, data, p)
 		return false
 	}
-	if err := c.w.admit(p.length); err != nil {
+	if err := c.w.admit(cn.listener, p.length); err != nil {
 		c.complain(cn, err)
 		return false
 	}
-	if c.w.files != nil && c.w.files.wants(c) && c.sendStatic(cn, &p) {
+	if c.w.files != nil && !cn.listener.event && c.w.files.wants(c) && c.sendStatic(cn, &p) {
 		return false
 	}
 	c.begin(cn, &p, p.body)
@@ -114,6 +114,9 @@ func (c *parser) preparse(l *listener, peer *http.Peer, data []byte) (p parsed) 
 		return p // it comes in pieces, which receiveFastCGI puts together
 	}
 	limit := c.w.spec.Limits.BufferSize
+	if l.event {
+		limit = max(limit, eventVars)
+	}
 	if len(data) < uwsgi.HeaderSize {
 		return p
 	}
@@ -155,6 +158,10 @@ func (c *parser) preparse(l *listener, peer *http.Peer, data []byte) (p parsed) 
 	}
 	return p
 }
+
+// eventVars is how large the variables of an event may be: headers of a ZeroMQ
+// request are among them, and --buffer-size is about other clients.
+const eventVars = 16 << 10
 
 // withoutBody ends the packet here: persistent uwsgi has no place for bodies.
 // An application that reads one that was announced gets an error.
@@ -305,8 +312,8 @@ func firstIs(value []byte, want string) bool {
 }
 
 // admit refuses a body over the limit before any of it is waited for.
-func (w *Worker) admit(length int64) error {
-	if limit := w.spec.Limits.LimitPost; limit > 0 && length > limit {
+func (w *Worker) admit(l *listener, length int64) error {
+	if limit := w.spec.Limits.LimitPost; limit > 0 && length > limit && !l.event {
 		return errPost
 	}
 	return nil
@@ -329,6 +336,9 @@ func (c *core) begin(cn *conn, p *parsed, body []byte) {
 	io.outLen = 0
 	if cn.listener.status {
 		io.flags |= reqStatus
+	}
+	if cn.listener.event {
+		io.flags |= reqEvent
 	}
 	if c.w.phase.Load() != serving && p.keep {
 		io.flags |= reqDrain

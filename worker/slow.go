@@ -80,7 +80,7 @@ func (w *Worker) receiveRest(cn *conn, data []byte) *request {
 	in.until = time.Time{}
 	// preparse's results alias data and the pooled parser: keep copies.
 	head.vars = append([]byte(nil), head.vars...)
-	if err := w.admit(head.length); err != nil {
+	if err := w.admit(cn.listener, head.length); err != nil {
 		return w.turnAway(cn, err)
 	}
 	r := &request{conn: cn, parsed: head}
@@ -165,7 +165,7 @@ func (w *Worker) receiveChunks(in *input, r *request, start []byte) *request {
 			_, err = r.body.Write(out)
 		}
 		if err == nil {
-			err = w.admit(r.body.size)
+			err = w.admit(r.conn.listener, r.body.size)
 		}
 		if err != nil {
 			r.body.free()
@@ -251,7 +251,7 @@ func (c *core) serve(r *request) bool {
 		c.complain(cn, err)
 		return false
 	}
-	if c.w.files != nil && c.w.files.wants(c) && c.sendStatic(cn, &p) {
+	if c.w.files != nil && !cn.listener.event && c.w.files.wants(c) && c.sendStatic(cn, &p) {
 		if r.body != nil {
 			r.body.free()
 		}

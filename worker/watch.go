@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/gatewayspec"
 	"envoxyd/transports/http"
 )
 
@@ -128,13 +129,6 @@ func (c *core) passEvent(e *unix.EpollEvent) {
 	}
 }
 
-// parcel is what goes with a connection's descriptor.
-type parcel struct {
-	Listener int
-	Addr     string
-	Port     string
-}
-
 // handOver sends the connection to whichever core of whichever worker takes it first.
 func (c *core) handOver(cn *conn) {
 	if cn.listener.mapped { // whoever took it may not be among those that serve it
@@ -143,7 +137,7 @@ func (c *core) handOver(cn *conn) {
 		}
 		return
 	}
-	text, err := json.Marshal(parcel{cn.listener.index, cn.peer.RemoteAddr, cn.peer.RemotePort})
+	text, err := json.Marshal(gatewayspec.Parcel{Listener: cn.listener.index, Addr: cn.peer.RemoteAddr, Port: cn.peer.RemotePort})
 	if err != nil {
 		return
 	}
@@ -170,13 +164,16 @@ func (c *core) takeHandover() *conn {
 		c.w.logf("a connection was lost between cores: %v", err)
 		return nil
 	}
-	var p parcel
-	if err := json.Unmarshal(text[:n], &p); err != nil || p.Listener >= len(c.w.listeners) {
+	var p gatewayspec.Parcel
+	if err := json.Unmarshal(text[:n], &p); err != nil || p.Listener >= len(c.w.listeners) || p.Listener < gatewayspec.EventListener {
 		c.w.logf("a connection was lost between cores: listener %d, %v", p.Listener, err)
 		_ = syscall.Close(fd)
 		return nil
 	}
-	l := c.w.listeners[p.Listener]
+	l := c.w.eventListener
+	if p.Listener != gatewayspec.EventListener {
+		l = c.w.listeners[p.Listener]
+	}
 	cn := c.newConn()
 	*cn = conn{fd: fd, listener: l, index: -1, lastUse: c.now}
 	cn.peer = http.Peer{ServerName: c.w.hostname, ServerPort: l.port, Router: l.router, Extra: l.extra, HostName: l.hostName, NoScript: c.w.spec.HTTP.ManageScript,

@@ -22,6 +22,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/gatewayspec"
 	"envoxyd/internal/logdate"
 	"envoxyd/internal/shm"
 	"envoxyd/internal/workerspec"
@@ -46,9 +47,12 @@ type Worker struct {
 	cores     []*core
 	listeners []*listener
 	ours      []*listener // those of them that this worker accepts from (--map-socket)
-	hostname  string
-	started   time.Time
-	events    *os.File // reports to the master
+
+	eventListener *listener // what the gateway's deliveries are taken for
+
+	hostname string
+	started  time.Time
+	events   *os.File // reports to the master
 
 	line  *requestlog.Line // how requests are logged
 	date  *logdate.Layout  // before the server's own lines; nil: none
@@ -121,6 +125,8 @@ func New(document []byte, id int, io []coreIO) (*Worker, error) {
 			w.ours = append(w.ours, l)
 		}
 	}
+	w.eventListener = &listener{fd: -1, index: gatewayspec.EventListener, event: true, unix: true, idle: w.socketTimeout(),
+		timeout: w.socketTimeout(), send: w.socketTimeout(), head: headTime, name: "events"}
 	for i := range io {
 		c, err := newCore(w, i, &io[i])
 		if err != nil {
@@ -256,6 +262,7 @@ type listener struct {
 	fastcgi   bool
 	scgi      bool
 	puwsgi    bool // uwsgi with several packets on a connection
+	event     bool // uwsgi packets of the gateway's, for the service's event handlers
 	idle      time.Duration
 	mapped    bool          // only some workers serve it
 	timeout   time.Duration // of each read, and of each write unless that has its own
@@ -346,6 +353,7 @@ const (
 	reqHTTP10
 	reqSeekable
 	reqStatus
+	reqEvent
 )
 
 const (

@@ -48,6 +48,7 @@ core_t *wsgi_core_new(int index, core_io *io, PyObject *settings)
     core->index = index;
     core->io = io;
     core->app = setting(settings, "app");
+    core->event = setting(settings, "event");
     core->base = setting(settings, "environ");
     core->on_error = setting(settings, "on_error");
     core->file_wrapper = setting(settings, "file_wrapper");
@@ -71,6 +72,7 @@ void wsgi_core_free(core_t *core)
 {
     current = NULL;
     Py_CLEAR(core->app);
+    Py_CLEAR(core->event);
     Py_CLEAR(core->base);
     Py_CLEAR(core->on_error);
     Py_CLEAR(core->file_wrapper);
@@ -300,7 +302,8 @@ void wsgi_handle(core_t *core)
     core->input = NULL;
     response_reset(core);
     core->environ = environ_build(core);
-    PyObject *result = core->environ ? PyObject_CallFunctionObjArgs(core->app, core->environ, core->start_response, NULL) : NULL;
+    PyObject *app = io->flags & REQ_EVENT && core->event ? core->event : core->app;
+    PyObject *result = core->environ ? PyObject_CallFunctionObjArgs(app, core->environ, core->start_response, NULL) : NULL;
     if (!result || respond(core, result) < 0)
         fail(core, "application");
     else

@@ -14,6 +14,7 @@ typedef struct core_t {
     int index;
     core_io *io;
     PyObject *app;          /* called with environ and start_response */
+    PyObject *event;        /* called in its place for events; may be NULL */
     PyObject *base;         /* the environ that every request starts from */
     PyObject *on_error;     /* on_error(type, value, traceback, where) -> None | (status, headers, body) */
     PyObject *file_wrapper; /* its class; .region() -> None | (fd, offset, size) */

@@ -27,6 +27,8 @@ type Spec struct {
 	HandoverFD   [2]int `json:"handover_fd"` // a socket pair for connections that change cores; -1 where there is one core
 	Lib          string `json:"lib"`         // the folder lib/envoxyd
 
+	Gateway *Gateway `json:"gateway,omitempty"` // nil: no Envoxy service
+
 	Check bool `json:"check,omitempty"` // import, report, leave: nothing is to be served
 
 	Sockets []Socket `json:"sockets"`
@@ -40,6 +42,12 @@ type Spec struct {
 
 	Opt     [][3]any        `json:"opt"` // uwsgi.opt in order: name, value, is a flag
 	Service json.RawMessage `json:"service,omitempty"`
+}
+
+// Gateway is how an Envoxy service reaches the event gateway, should it need one.
+type Gateway struct {
+	CallsFD  int `json:"calls_fd"`  // takes one end of a stream, with SCM_RIGHTS, for the gateway to serve
+	HealthFD int `json:"health_fd"` // the state of connectors: see internal/shm.Note
 }
 
 // Socket is one listening socket.
@@ -166,7 +174,7 @@ type Command struct {
 
 // Event is what zygote and workers report, one JSON object a datagram.
 type Event struct {
-	Kind   string `json:"kind"`   // zygote: step, loaded, forked, failed, with --check problem, note, checked; worker: ready, failed, stopping
+	Kind   string `json:"kind"`   // zygote: step, loaded, forked, failed, gateway, with --check problem, note, checked; worker: ready, failed, stopping, gateway
 	Worker int    `json:"worker"` // 0: the zygote
 	PID    int    `json:"pid"`
 	Status int    `json:"status"` // of failed: the exit status to pass on

@@ -14,6 +14,7 @@ from .db.dispatcher import PgDispatcher as pgsqlc
 from .db.dispatcher import RedisDBDispatcher as redisc
 from .decorators import auth_anonymous_allowed, auth_required, cache, log_event, on
 from .mqtt.dispatcher import Dispatcher as mqttc
+from .timers import cron, every
 from .unavailable import NotAvailable, Unavailable
 from .utils.config import Config
 from .utils.encoders import envoxy_json_loads

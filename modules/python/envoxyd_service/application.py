@@ -5,7 +5,7 @@ import envoxy
 import uwsgi
 from flask import Flask
 
-from . import cors, health, request_log, zmq_backend
+from . import cors, health, request_log, zmq_backend, zmq_service
 from .credentials import CredentialsError, request_token
 from .loader import load_modules, load_packages
 from .startup import announce, last
@@ -96,9 +96,13 @@ def add_views(flask_app, conf):
     if modules and packages:
         refuse("modules and packages cannot both be used: move the views of one into the other")
     register_orm_listeners()
+    views = []
     for view_class in load_modules(modules) + load_packages(packages):
-        view_class().set_flask(flask_app)
+        view = view_class()
+        view.set_flask(flask_app)
+        views.append(view)
         announce("###", f'Loaded "{view_class}".')
+    zmq_service.add(flask_app, views)
 
 
 def register_orm_listeners():

@@ -4,6 +4,8 @@ import importlib.util
 
 from .startup import announce
 
+loaded = {}  # path -> module, of `modules`: they are in nobody's sys.modules
+
 
 def load_modules(paths):
     """Execute each file under the module name `__init__`; the view classes in order."""
@@ -15,6 +17,7 @@ def load_modules(paths):
             raise ImportError(f"not a Python file: {path}", path=path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
+        loaded[path] = module
         classes.extend(_listed(module))
     return classes
 

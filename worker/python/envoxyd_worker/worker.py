@@ -8,7 +8,7 @@ import sys
 import threading
 import traceback
 
-from . import apps, autoreload, hooks, limits, uwsgi_module, wsgi, zygote
+from . import apps, autoreload, gateway, hooks, limits, uwsgi_module, wsgi, zygote
 
 
 def main(spec, text, uwsgi, serving, number, again):
@@ -19,11 +19,16 @@ def main(spec, text, uwsgi, serving, number, again):
     name_process(python["procname"].replace("\0", str(number)))
     state = uwsgi_module.state(uwsgi)
     state.worker = number
+    events = gateway.current() if spec.get("gateway") else None
+    if events:
+        events.worker = number
     try:
         hooks.run(spec["process"]["hooks"], "post-fork")
         uwsgi_module.run_hook(uwsgi, "post_fork_hook")
         if python["lazy_apps"]:
             serving = apps.load(spec, uwsgi, lambda step: None)
+            if events:
+                events.register(uwsgi.opt)
         for name in python["imports"] or ():
             apps.import_or_run(name)
     except hooks.Failed as error:
@@ -37,6 +42,7 @@ def main(spec, text, uwsgi, serving, number, again):
         extension = start(spec, text, number)
     state.extension = extension
     settings = wsgi.settings(spec, uwsgi, apps.choose(serving, python, extension), extension)
+    settings["event"] = events.application if events else None
     try:
         hooks.accepting(spec["process"]["hooks"], number, again)
     except hooks.Failed as error:

@@ -10,7 +10,7 @@ import sys
 import threading
 import traceback
 
-from . import apps, check, limits, uwsgi_module, worker
+from . import apps, check, gateway, limits, uwsgi_module, worker
 
 LOAD_FAILED = 22
 
@@ -52,10 +52,15 @@ def run(text):
     spec = json.loads(text)
     reports = Reports(spec["control_fd"])
     uwsgi = prepare(spec)
+    events = gateway.open_gateway(spec)
     if spec.get("check"):
         leave_checked(reports, check.run(spec, uwsgi, reports))
     try:
-        serving = {} if spec["python"]["lazy_apps"] else load(spec, uwsgi, reports)
+        serving = {}
+        if not spec["python"]["lazy_apps"]:
+            serving = load(spec, uwsgi, reports)
+            if events:
+                events.register(uwsgi.opt)
     except SystemExit as wish:
         leave(reports, exit_status(wish))
     except BaseException:
@@ -120,6 +125,7 @@ def descriptors(spec):
     yield from (spec["control_fd"], spec["event_fd"], spec["alive_fd"], spec["scoreboard_fd"])
     yield from (fd for fd in spec["handover_fd"] if fd >= 0)
     yield from (s["fd"] for s in spec["sockets"])
+    yield from (spec.get("gateway") or {}).values()
 
 
 def set_path(spec):

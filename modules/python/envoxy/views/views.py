@@ -9,7 +9,6 @@ from flask import jsonify, make_response, request
 
 from ..exceptions import ValidationException
 from ..mqtt.dispatcher import Dispatcher as mqttc
-from ..unavailable import NotAvailable
 from ..utils.logs import Log
 from .containers import Response
 
@@ -40,7 +39,7 @@ class View:
                 if method != "on_event":
                     self._add_rule(app, endpoint, method)
         if "mqtt" in protocols and "on_event" in methods:
-            self._subscribe(getattr(self.__metaclass__, "server", ""), endpoint)
+            self._subscribe(getattr(self.__metaclass__, "server", ""), endpoint, getattr(self.__metaclass__, "qos", 0))
 
     def _add_rule(self, app, endpoint, method):
         if "http" not in self.protocols:
@@ -54,15 +53,11 @@ class View:
         Log.system(f'>>> [HTTP] Added the endpoint "{endpoint}" using the method "{method}" '
                    f'calling the function "{getattr(self, method)}"')
 
-    def _subscribe(self, server, topic):
+    def _subscribe(self, server, topic, qos):
         if "mqtt" not in self.protocols:
             self.protocols.append("mqtt")
-        try:
-            mqttc.subscribe(server, topic, self.on_event)
-        except NotAvailable as error:
-            Log.error(f'[MQTT] The topic "{topic}" is not subscribed to: {error}')
-        else:
-            Log.system(f'>>> [MQTT] Subscribing to topic "{topic}" calling the function "on_event"')
+        mqttc.subscribe(server, topic, self.on_event, qos)
+        Log.system(f'>>> [MQTT] Subscribing to topic "{topic}" calling the function "on_event"')
 
     def dispatch(self, request, _method, _endpoint, *args, **kwargs):
         """Call a method of the view; an exception becomes an error reply with a reference into the log."""

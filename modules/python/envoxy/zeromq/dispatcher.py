@@ -1,13 +1,251 @@
-"""Requests by ZeroMQ: names that import until the connector is there."""
-from ..unavailable import Unavailable
+"""Requests by ZeroMQ: zmqc. The sockets are the event gateway's; this only asks it."""
+import concurrent.futures
+import json
+import os
+import uuid
 
-Dispatcher = Unavailable(f"{__name__}.Dispatcher", "the ZeroMQ connector")
-ZMQ = Unavailable(f"{__name__}.ZMQ", "the ZeroMQ connector")
+from ..constants import Performative
+from ..exceptions import ValidationException
+from ..utils.config import Config
+from ..utils.datetime import Now
+from ..utils.logs import Log
+
+try:
+    from envoxyd_service import zmq_service
+    from envoxyd_worker import gateway
+    from envoxyd_worker.gateway import GatewayError
+except ImportError:  # a script, a test: importing works, using does not
+    zmq_service = gateway = None
+    GatewayError = RuntimeError
+
+SERVER_NAME = "Envoxy Server"
+SELF = "self"  # the key of the service itself, unless zmq_servers has one of that name
+TIMEOUT = 30.0  # seconds, unless zmq_servers.<key>.timeout says otherwise
+MAX_WORKERS = 50
+REPEATABLE = {Performative.GET, Performative.HEAD, Performative.PUT, Performative.DELETE, Performative.OPTIONS, Performative.SEARCH}
 
 
 class ZMQException(Exception):
     """A request that failed."""
 
 
-class NoSocketException(Exception):
+class NoSocketException(ZMQException):
     """A server did not answer in time."""
+
+
+class ZMQ:
+    """The servers of `zmq_servers`."""
+
+    _instance = None
+
+    def __init__(self):
+        self._pool = None
+        self._pool_pid = 0
+        self._cache = None
+
+    @classmethod
+    def instance(cls, *args, **kwargs):
+        """The only object."""
+        if cls._instance is None:
+            cls._instance = cls()
+        return cls._instance
+
+    def send_and_recv(self, server_key, message):
+        """One exchange: the reply without what is only for the wire.
+
+        NoSocketException when there is no reply in time, ZMQException when the connection was lost after a
+        request that must not be sent twice, or the server is not configured.
+        """
+        server = (Config.get("zmq_servers") or {}).get(server_key)
+        if server is None and server_key == SELF and zmq_service is not None:
+            return _stripped(zmq_service.call(message))
+        place = self._cache_place(server or {}, message)
+        found = self._cached(place, message)
+        if found:
+            return found
+        if gateway is None:
+            raise RuntimeError("ZeroMQ works in a service that envoxyd serves; this process is none")
+        seconds = float((server or {}).get("timeout") or TIMEOUT)
+        try:
+            _, reply = gateway.current().call("zmq", json.dumps(message, default=_plain).encode(), wait=seconds, server=server_key,
+                                              seconds=seconds, again=message["performative"] in REPEATABLE)
+        except GatewayError as error:
+            kind = NoSocketException if error.kind == "timeout" else ZMQException
+            raise kind(f"[ZMQ] {message['resource']}: {error}") from None
+        try:
+            reply = _stripped(json.loads(reply))
+        except ValueError:
+            raise ZMQException(f"[ZMQ] {message['resource']}: the reply of {server_key} is not a JSON object") from None
+        self._keep(place, message, reply)
+        return reply
+
+    def send_and_recv_future(self, server_key, message):
+        """The same as a concurrent.futures.Future."""
+        return self._executor().submit(self.send_and_recv, server_key, message)
+
+    def _executor(self):
+        if self._pool is None or self._pool_pid != os.getpid():
+            workers = Config.get("zmq_workers") or {}
+            most = int(workers.get("thread_poll_executor_max_workers") or MAX_WORKERS)
+            self._pool, self._pool_pid = concurrent.futures.ThreadPoolExecutor(most, thread_name_prefix="zmqc"), os.getpid()
+        return self._pool
+
+    # -- cached_routes -----------------------------------------------------------
+
+    def _cache_place(self, server, message):
+        """The entry of cached_routes that a request falls under."""
+        routes = server.get("cached_routes")
+        if not routes:
+            return None
+        no_cache = message["headers"].get("X-No-Cache")
+        if no_cache is not None and no_cache not in (False, "False"):
+            return None
+        return routes.get(f"{int(message['performative'])}:" + "/".join(message["resource"].split("/")[:4]))
+
+    def _backend(self):
+        if self._cache is None:
+            from ..cache import Cache
+            self._cache = Cache().get_backend()
+        return self._cache
+
+    def _cached(self, place, message):
+        if place is None:
+            return None
+        try:
+            return self._backend().get(message["resource"], int(message["performative"]), message["params"])
+        except Exception as error:  # a cache that is down costs time, not replies
+            Log.warning(f"[ZMQ] cache: {error}")
+            return None
+
+    def _keep(self, place, message, reply):
+        if place is None:
+            return
+        ttl = place.get("ttl") if reply.get("status") in (200, 201) else place.get("error_ttl")
+        if not ttl:
+            return
+        try:
+            self._backend().set(message["resource"], int(message["performative"]), message["params"], reply, ttl=int(ttl))
+        except Exception as error:
+            Log.warning(f"[ZMQ] cache: {error}")
+
+
+def _plain(value):
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return str(value)
+
+
+def _stripped(reply):
+    if not isinstance(reply, dict):
+        raise ValueError("not an object")
+    reply.pop("protocol", None)
+    reply.pop("performative", None)
+    if isinstance(reply.get("headers"), dict):
+        reply["headers"].pop("X-Cid", None)
+    return reply
+
+
+def _parameters(params):
+    """A request's arguments keep all their values."""
+    if params is None:
+        return None
+    if hasattr(params, "lists"):  # werkzeug's MultiDict
+        return dict(params.lists())
+    return dict(params)
+
+
+def _message(performative, url, params, payload, headers):
+    given = dict(headers or {})
+    names = {name.lower() for name in given}
+    merged = {name: value for name, value in Dispatcher.generate_headers().items() if name.lower() not in names}
+    merged.update(given)
+    return {
+        "resource": url,
+        "headers": merged,
+        "params": _parameters(params),
+        "payload": payload,
+        "performative": int(performative),
+    }
+
+
+class Dispatcher:
+    """zmqc: requests to other services by server key; "self" is this service."""
+
+    @staticmethod
+    def instance():
+        """The connector."""
+        return ZMQ.instance()
+
+    @staticmethod
+    def initialize():
+        """Nothing: the gateway connects at the first request."""
+
+    @staticmethod
+    def generate_headers(client_id=None):
+        """The headers that every request has."""
+        return {
+            "Accept": "application/json",
+            "Accept-Charset": "utf-8",
+            "Date": Now.api_format(),
+            "User-Agent": SERVER_NAME if client_id is None else client_id,
+            "X-Cid": str(uuid.uuid4()),
+        }
+
+    @staticmethod
+    def _send(performative, server_key, url, params, payload, headers, future):
+        message = _message(performative, url, params, payload, headers)
+        connector = ZMQ.instance()
+        return connector.send_and_recv_future(server_key, message) if future else connector.send_and_recv(server_key, message)
+
+    @staticmethod
+    def get(server_key, url, params=None, payload=None, headers=None, future=False):
+        """The reply as a dict, or a Future of it."""
+        return Dispatcher._send(Performative.GET, server_key, url, params, payload, headers, future)
+
+    @staticmethod
+    def post(server_key, url, params=None, payload=None, headers=None, future=False):
+        """As get."""
+        return Dispatcher._send(Performative.POST, server_key, url, params, payload, headers, future)
+
+    @staticmethod
+    def put(server_key, url, params=None, payload=None, headers=None, future=False):
+        """As get."""
+        return Dispatcher._send(Performative.PUT, server_key, url, params, payload, headers, future)
+
+    @staticmethod
+    def patch(server_key, url, params=None, payload=None, headers=None, future=False):
+        """As get."""
+        return Dispatcher._send(Performative.PATCH, server_key, url, params, payload, headers, future)
+
+    @staticmethod
+    def delete(server_key, url, params=None, payload=None, headers=None, future=False):
+        """As get."""
+        return Dispatcher._send(Performative.DELETE, server_key, url, params, payload, headers, future)
+
+    @staticmethod
+    def head(server_key, url, params=None, payload=None, headers=None, future=False):
+        """As get."""
+        return Dispatcher._send(Performative.HEAD, server_key, url, params, payload, headers, future)
+
+    @staticmethod
+    def bulk_requests(request_list):
+        """Several requests at a time: dicts of server_key, performative, url, and what else a request has.
+
+        The replies in the order asked; the first request that failed raises.
+        """
+        futures = [
+            Dispatcher._send(one["performative"], one["server_key"], one["url"], one.get("params"), one.get("payload"), one.get("headers"), True)
+            for one in request_list
+        ]
+        return [future.result() for future in futures]
+
+    @staticmethod
+    def validate_response(response):
+        """The reply itself if its status is 200 or 201; ValidationException with what the server says otherwise."""
+        status = response.get("status")
+        if str(status) in ("200", "201"):
+            return response
+        payload = response.get("payload")
+        payload = payload if isinstance(payload, dict) else {}
+        text = payload.get("text") or f"Resource error, code: {status}, {response.get('resource')}"
+        raise ValidationException(text, code=payload.get("code", 0), status=str(status))

@@ -1,0 +1,42 @@
+// Command envoxyd-gateway is started by envoxyd for services that use events: see
+// package gateway. Its argument is the descriptor of its specification.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+
+	"envoxyd/gateway"
+	"envoxyd/internal/gatewayspec"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	if len(os.Args) != 2 {
+		return fmt.Errorf("envoxyd-gateway is started by envoxyd, not by hand")
+	}
+	fd, err := strconv.Atoi(os.Args[1])
+	if err != nil {
+		return fmt.Errorf("envoxyd-gateway is started by envoxyd, not by hand: %w", err)
+	}
+	file := os.NewFile(uintptr(fd), "specification")
+	text, err := io.ReadAll(file)
+	if err != nil {
+		return fmt.Errorf("gateway specification: %w", err)
+	}
+	file.Close()
+	var spec gatewayspec.Spec
+	if err := json.Unmarshal(text, &spec); err != nil {
+		return fmt.Errorf("gateway specification: %w", err)
+	}
+	return gateway.Run(spec)
+}

@@ -1,0 +1,351 @@
+package gateway
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+
+	"envoxyd/transports/mqtt"
+)
+
+// localServer is the key of events that need no broker: what is published there is
+// delivered to the service's own subscriptions, unless the configuration has a broker
+// of that name.
+const localServer = "local"
+
+// broker is one configured broker and the connection to it.
+type broker struct {
+	cfg      mqtt.Config // without login
+	ours     bool        // the client's name was made up: its session ends with the service
+	client   *mqtt.Client
+	filters  map[string]byte
+	embedded *embeddedBroker
+}
+
+// settleTime is how long a start waits for brokers.
+const settleTime = 3 * time.Second
+
+// apply connects what the registration names, and closes what it no longer does.
+// The subscriptions follow. Called with g.mu held.
+//
+// With again every filter is subscribed to anew, which has brokers send what they retain:
+// the code that handles it is new.
+func (g *Gateway) apply(r *Registration, again bool) {
+	c, err := readConf(r.Conf)
+	if err != nil {
+		g.errorf("%v", err)
+		return
+	}
+	g.conf = c
+	level := levelInfo
+	if c.Log.Level != nil {
+		level = int(*c.Log.Level)
+	}
+	g.log.follow(level, r.Service)
+	g.listen(r)
+	for key, b := range g.allBrokers() {
+		if _, named := c.MQTT[key]; !named {
+			g.closeBroker(key, b, b.ours)
+		}
+	}
+	for key, wanted := range c.MQTT {
+		g.connect(key, &wanted, r, again)
+	}
+	g.applyZMQ(c, r)
+	g.health.follow(c)
+}
+
+func (g *Gateway) connect(key string, wanted *brokerConf, r *Registration, again bool) {
+	filters := r.filters(key)
+	session := false
+	for _, qos := range filters {
+		session = session || qos > 0
+	}
+	cfg := wanted.client(g.state.clientID(key, r.Service), session)
+	user, password := wanted.login(r.Login)
+	b := g.broker(key)
+	if b != nil && !reflect.DeepEqual(b.cfg, cfg) {
+		g.closeBroker(key, b, false)
+		b = nil
+	}
+	if b == nil {
+		b = &broker{cfg: cfg, ours: wanted.ClientID == "", filters: map[string]byte{}}
+		if wanted.Embedded {
+			embedded, err := startEmbedded(cfg.Bind)
+			if err != nil {
+				g.errorf("[MQTT] %s: %v", key, err)
+			} else {
+				b.embedded = embedded
+				g.logf("[MQTT] %s: the embedded broker listens on %s; publish to it with: mosquitto_pub %s -t %s -m '{}'",
+					key, embedded.address, embedded.flags(), exampleTopic(filters))
+			}
+		}
+		var err error
+		b.client, err = mqtt.Open(withLogin(cfg, user, password), func(m *mqtt.Message) { g.received(key, m) },
+			func(problem bool, text string) { g.brokerSays(key, problem, text) })
+		if err != nil {
+			g.errorf("[MQTT] %s: %v", key, err)
+			b.stopEmbedded()
+			return
+		}
+		g.setBroker(key, b)
+	} else {
+		b.client.SetLogin(user, password)
+	}
+	g.follow(key, b, filters, again)
+}
+
+func (g *Gateway) brokerSays(key string, problem bool, text string) {
+	level := levelInfo
+	if problem {
+		level = levelError
+	}
+	g.log.write(level, "[MQTT] %s: %s", key, text)
+}
+
+func withLogin(cfg mqtt.Config, user, password string) mqtt.Config {
+	cfg.User, cfg.Password = user, password
+	return cfg
+}
+
+// follow subscribes to what is new and unsubscribes from what is gone.
+func (g *Gateway) follow(key string, b *broker, filters map[string]byte, again bool) {
+	var gone []string
+	for filter := range b.filters {
+		if _, stays := filters[filter]; !stays {
+			gone = append(gone, filter)
+		}
+	}
+	fresh := map[string]byte{}
+	for filter, qos := range filters {
+		if had, known := b.filters[filter]; !known || had != qos || again {
+			fresh[filter] = qos
+		}
+	}
+	b.filters = filters
+	if len(gone) == 0 && len(fresh) == 0 {
+		return
+	}
+	if err := b.client.Subscribe(fresh); err != nil {
+		g.errorf("[MQTT] %s: %v", key, err)
+	}
+	b.client.Unsubscribe(gone...)
+}
+
+func (g *Gateway) closeBroker(key string, b *broker, endSession bool) {
+	g.setBroker(key, nil)
+	b.client.Close(flushTime, endSession)
+	b.stopEmbedded()
+}
+
+// awaitBrokers waits, not for long, until each broker has been connected or tried.
+func (g *Gateway) awaitBrokers() {
+	var settled []<-chan struct{}
+	for _, b := range g.allBrokers() {
+		settled = append(settled, b.client.Settled())
+	}
+	late := time.After(settleTime)
+	for _, s := range settled {
+		select {
+		case <-s:
+		case <-late:
+			return
+		}
+	}
+}
+
+// register notes what a generation says of itself. Its first connection follows Prepare or Activate.
+func (g *Gateway) register(payload []byte) error {
+	r, err := parseRegistration(payload)
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if r.Generation < g.state.Active {
+		return nil // of workers that are on their way out
+	}
+	g.state.register(r)
+	g.keepState()
+	if r.Generation == g.state.Active {
+		g.apply(r, false)
+		g.timers.follow(g, r)
+	}
+	return nil
+}
+
+// subscribe adds a filter while the service runs.
+func (g *Gateway) subscribe(generation int, s Subscription) error {
+	if !mqtt.ValidFilter(s.Filter) || s.QoS > 2 {
+		return fmt.Errorf("%w: %q cannot be subscribed to with QoS %d", errInvalid, s.Filter, s.QoS)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r := g.state.Registrations[generation]
+	if r == nil {
+		return fmt.Errorf("%w: this worker is on its way out", errInvalid)
+	}
+	if s.Server != localServer && g.broker(s.Server) == nil && generation == g.state.Active {
+		return fmt.Errorf("%w: mqtt_servers.%s", errUnknown, s.Server)
+	}
+	if r.has(s) {
+		return nil
+	}
+	r.Subscriptions = append(r.Subscriptions, s)
+	g.keepState()
+	if generation == g.state.Active {
+		g.resubscribe(s.Server, r)
+	}
+	return nil
+}
+
+// unsubscribe removes a filter, whoever asked for it.
+func (g *Gateway) unsubscribe(generation int, server, filter string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if r := g.state.Registrations[generation]; r != nil {
+		r.Subscriptions = slices.DeleteFunc(r.Subscriptions, func(s Subscription) bool { return s.Server == server && s.Filter == filter })
+		g.keepState()
+		if generation == g.state.Active {
+			g.resubscribe(server, r)
+		}
+	}
+}
+
+// resubscribe follows a change of the subscriptions of one broker; a first one with QoS 1 or
+// 2 may need another kind of session. Called with g.mu held.
+func (g *Gateway) resubscribe(server string, r *Registration) {
+	g.listen(r)
+	if wanted, named := g.conf.MQTT[server]; named {
+		g.connect(server, &wanted, r, false)
+	}
+}
+
+// forgetOwner: the process has ended, and with it the handlers that only it had.
+func (g *Gateway) forgetOwner(owner int) {
+	if owner == 0 {
+		return
+	}
+	g.mu.Lock()
+	for _, r := range g.state.Registrations {
+		before := len(r.Subscriptions)
+		touched := map[string]bool{}
+		r.Subscriptions = slices.DeleteFunc(r.Subscriptions, func(s Subscription) bool {
+			if s.Owner == owner {
+				touched[s.Server] = true
+			}
+			return s.Owner == owner
+		})
+		if len(r.Subscriptions) != before {
+			g.keepState()
+		}
+		if r.Generation == g.state.Active && !g.quiet {
+			for server := range touched {
+				g.resubscribe(server, r)
+			}
+		}
+	}
+	g.mu.Unlock()
+	for _, i := range g.queue.drop(owner) {
+		g.lost("[MQTT] %s: %q: dropped a message: process %d, which alone had the handler, has ended", i.server, i.message.Topic, owner)
+		g.settled(i, true)
+	}
+}
+
+// owners lists whose handlers a message is for: 0 for those that every worker has.
+func (g *Gateway) owners(server, topic string) (owners []int) {
+	for _, s := range *g.heard.Load() {
+		if s.Server == server && !slices.Contains(owners, s.Owner) && mqtt.Match(s.Filter, topic) {
+			owners = append(owners, s.Owner)
+		}
+	}
+	return owners
+}
+
+// names lists the handlers that were added after the start and that a message is for.
+func (g *Gateway) names(server, topic string) (names []string) {
+	for _, s := range *g.heard.Load() {
+		if s.Name != "" && s.Server == server && !slices.Contains(names, s.Name) && mqtt.Match(s.Filter, topic) {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+// listen makes the registration's subscriptions the ones that messages are matched with.
+func (g *Gateway) listen(r *Registration) {
+	subscriptions := slices.Clone(r.Subscriptions)
+	g.heard.Store(&subscriptions)
+}
+
+func (g *Gateway) broker(server string) *broker {
+	g.brokersMu.Lock()
+	defer g.brokersMu.Unlock()
+	return g.brokers[server]
+}
+
+func (g *Gateway) setBroker(server string, b *broker) {
+	g.brokersMu.Lock()
+	defer g.brokersMu.Unlock()
+	if b == nil {
+		delete(g.brokers, server)
+	} else {
+		g.brokers[server] = b
+	}
+}
+
+func (g *Gateway) allBrokers() map[string]*broker {
+	g.brokersMu.Lock()
+	defer g.brokersMu.Unlock()
+	return maps.Clone(g.brokers)
+}
+
+// publish sends a message to a broker, or to the service itself.
+func (g *Gateway) publish(server, topic string, payload []byte, qos byte, retain bool) error {
+	b := g.broker(server)
+	if b != nil {
+		if qos > 2 {
+			return fmt.Errorf("%w: QoS %d", errInvalid, qos)
+		}
+		return b.client.Publish(topic, payload, qos, retain)
+	}
+	if server != localServer {
+		return fmt.Errorf("%w: mqtt_servers.%s", errUnknown, server)
+	}
+	if !mqtt.ValidTopic(topic) {
+		return mqtt.ErrTopic
+	}
+	if waiting, _ := g.queue.counts(); waiting >= queueLimit {
+		return mqtt.ErrQueueFull
+	}
+	g.received(server, &mqtt.Message{Topic: topic, Payload: payload, QoS: qos})
+	return nil
+}
+
+func (g *Gateway) connected(server string) bool {
+	b := g.broker(server)
+	if b == nil {
+		return server == localServer
+	}
+	up, _ := b.client.Up()
+	return up
+}
+
+// flushTime bounds the wait, at a stop, for what is still to be published.
+const flushTime = 5 * time.Second
+
+// leaveBrokers publishes what is queued and disconnects from all brokers, at the same time.
+func (g *Gateway) leaveBrokers(endSessions bool) {
+	var all sync.WaitGroup
+	for key, b := range g.allBrokers() {
+		all.Go(func() {
+			g.setBroker(key, nil)
+			b.client.Close(flushTime, b.ours && endSessions)
+			b.stopEmbedded()
+		})
+	}
+	all.Wait()
+}

@@ -1,0 +1,212 @@
+package gateway
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"envoxyd/transports/mqtt"
+)
+
+// A call is a frame from a worker: the lengths of head and payload (u32, little
+// endian), the head as JSON, the payload as it is. The answer has the same form.
+type call struct {
+	Op         string `json:"op"` // register, subscribe, unsubscribe, publish, connected, zmq
+	Generation int    `json:"generation"`
+	Server     string `json:"server"`
+	Topic      string `json:"topic"`
+	QoS        byte   `json:"qos"`
+	Retain     bool   `json:"retain"`
+
+	Seconds float64 `json:"seconds"` // of zmq: how long a reply is waited for
+	Again   bool    `json:"again"`   // of zmq: the request may be sent twice
+
+	Owner    int    `json:"owner"`    // of subscribe
+	Callback string `json:"callback"` // of subscribe
+}
+
+type answer struct {
+	OK    bool   `json:"ok"`
+	Error string `json:"error,omitempty"`
+	Kind  string `json:"kind,omitempty"` // of an error: full, timeout, lost, unknown, invalid
+}
+
+const (
+	maxHead    = 1 << 20   // the register call's, with the whole configuration, comes as payload
+	maxPayload = 256 << 20 // MQTT's own bound
+)
+
+// acceptCalls takes the streams that workers send over the calls socket.
+func (g *Gateway) acceptCalls(ctx context.Context, fd int) {
+	if err := unix.SetNonblock(fd, true); err != nil {
+		g.errorf("%v", err)
+		return
+	}
+	socket := os.NewFile(uintptr(fd), "calls")
+	stop := context.AfterFunc(ctx, func() { socket.Close() })
+	defer stop()
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		g.errorf("%v", err)
+		return
+	}
+	for ctx.Err() == nil {
+		stream, err := receiveStream(raw)
+		if err != nil {
+			if ctx.Err() == nil && !errors.Is(err, os.ErrClosed) {
+				g.errorf("a worker's call was lost: %v", err)
+				continue
+			}
+			return
+		}
+		g.running.Go(func() { g.serveCalls(ctx, stream) })
+	}
+}
+
+type rawReader interface {
+	Read(func(fd uintptr) bool) error
+}
+
+func receiveStream(raw rawReader) (net.Conn, error) {
+	var text [16]byte
+	var rights [64]byte
+	var size int
+	var err error
+	readErr := raw.Read(func(fd uintptr) bool {
+		_, size, _, _, err = unix.Recvmsg(int(fd), text[:], rights[:], unix.MSG_CMSG_CLOEXEC)
+		return !errors.Is(err, unix.EAGAIN)
+	})
+	if readErr != nil {
+		return nil, readErr
+	}
+	if err != nil {
+		return nil, err
+	}
+	messages, err := unix.ParseSocketControlMessage(rights[:size])
+	if err != nil || len(messages) != 1 {
+		return nil, fmt.Errorf("no descriptor came with it: %w", err)
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	if err != nil || len(fds) != 1 {
+		return nil, fmt.Errorf("no descriptor came with it: %w", err)
+	}
+	file := os.NewFile(uintptr(fds[0]), "calls")
+	defer file.Close()
+	return net.FileConn(file)
+}
+
+// serveCalls answers one worker's calls, one after the other, until it closes the stream.
+func (g *Gateway) serveCalls(ctx context.Context, stream net.Conn) {
+	defer stream.Close()
+	stop := context.AfterFunc(ctx, func() { stream.Close() })
+	defer stop()
+	owner := 0
+	defer func() { g.forgetOwner(owner) }()
+	for {
+		head, payload, err := readFrame(stream)
+		if err != nil {
+			return
+		}
+		var c call
+		var reply answer
+		var result []byte
+		if err := json.Unmarshal(head, &c); err != nil {
+			reply = refuse("invalid", err)
+		} else {
+			if c.Op == "subscribe" && c.Owner != 0 {
+				owner = c.Owner
+			}
+			reply, result = g.call(ctx, &c, payload)
+		}
+		if err := writeFrame(stream, &reply, result); err != nil {
+			return
+		}
+	}
+}
+
+func readFrame(r io.Reader) (head, payload []byte, err error) {
+	var sizes [8]byte
+	if _, err := io.ReadFull(r, sizes[:]); err != nil {
+		return nil, nil, err
+	}
+	first, second := binary.LittleEndian.Uint32(sizes[:]), binary.LittleEndian.Uint32(sizes[4:])
+	if first > maxHead || second > maxPayload {
+		return nil, nil, fmt.Errorf("gateway: a call of %d and %d bytes", first, second)
+	}
+	text := make([]byte, int(first)+int(second))
+	if _, err := io.ReadFull(r, text); err != nil {
+		return nil, nil, err
+	}
+	return text[:first], text[first:], nil
+}
+
+func writeFrame(w io.Writer, reply *answer, payload []byte) error {
+	head, err := json.Marshal(reply)
+	if err != nil {
+		return err
+	}
+	text := make([]byte, 0, 8+len(head)+len(payload))
+	text = binary.LittleEndian.AppendUint32(text, uint32(len(head)))
+	text = binary.LittleEndian.AppendUint32(text, uint32(len(payload)))
+	_, err = w.Write(append(append(text, head...), payload...))
+	return err
+}
+
+func refuse(kind string, err error) answer { return answer{Kind: kind, Error: err.Error()} }
+
+// call carries one call out. The payload is its own from then on.
+func (g *Gateway) call(ctx context.Context, c *call, payload []byte) (answer, []byte) {
+	var err error
+	switch c.Op {
+	case "register":
+		err = g.register(payload)
+	case "subscribe":
+		err = g.subscribe(c.Generation, Subscription{Server: c.Server, Filter: c.Topic, QoS: c.QoS, Owner: c.Owner, Name: c.Callback})
+	case "unsubscribe":
+		g.unsubscribe(c.Generation, c.Server, c.Topic)
+	case "publish":
+		err = g.publish(c.Server, c.Topic, payload, c.QoS, c.Retain)
+	case "connected":
+		return answer{OK: g.connected(c.Server)}, nil
+	case "zmq":
+		wait, cancel := context.WithTimeout(ctx, time.Duration(c.Seconds*float64(time.Second)))
+		defer cancel()
+		var reply []byte
+		if reply, err = g.ask(wait, c.Server, payload, c.Again); err == nil {
+			return answer{OK: true}, reply
+		}
+	default:
+		err = fmt.Errorf("%w: no such call: %q", errInvalid, c.Op)
+	}
+	if err != nil {
+		return refuse(kindOf(err), err), nil
+	}
+	return answer{OK: true}, nil
+}
+
+var (
+	errInvalid = errors.New("gateway")
+	errUnknown = errors.New("gateway: the configuration does not name this server")
+)
+
+func kindOf(err error) string {
+	switch {
+	case errors.Is(err, mqtt.ErrQueueFull):
+		return "full"
+	case errors.Is(err, errUnknown):
+		return "unknown"
+	case errors.Is(err, errInvalid), errors.Is(err, mqtt.ErrTopic):
+		return "invalid"
+	case isTimeout(err):
+		return "timeout"
+	}
+	return "lost"
+}

@@ -1,0 +1,189 @@
+package gateway
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"envoxyd/internal/gatewayspec"
+	"envoxyd/protocol/uwsgi"
+	"envoxyd/transports/mqtt"
+)
+
+// A message that has been in the hands of so many workers when they ended is not
+// given to another.
+const maxAttempts = 5
+
+// counters are what has become of messages.
+type counters struct {
+	received, handled, failed, redelivered, dropped atomic.Uint64
+}
+
+// received takes a message from a broker, on the broker's goroutine.
+func (g *Gateway) received(server string, m *mqtt.Message) {
+	g.counters.received.Add(1)
+	owners := g.owners(server, m.Topic)
+	if len(owners) == 0 { // the service has gone off it in the meantime
+		m.Done()
+		return
+	}
+	pending := new(atomic.Int32)
+	pending.Store(int32(len(owners)))
+	for _, owner := range owners {
+		if !g.queue.add(&item{server: server, message: m, owner: owner, pending: pending}) {
+			g.lost("[MQTT] %s: %q: dropped a message of QoS 0: the handlers are too slow (%d wait)", server, m.Topic, queueLimit)
+			if pending.Add(-1) == 0 {
+				m.Done()
+			}
+		}
+	}
+}
+
+// lost logs that messages were dropped, at most once a second; the rest is counted.
+func (g *Gateway) lost(format string, args ...any) {
+	n := g.counters.dropped.Add(1)
+	now := time.Now().Unix()
+	if g.lastLoss.Swap(now) != now {
+		g.errorf(format+"; %d so far", append(args, n)...)
+	}
+}
+
+// work hands messages to workers until the queue is closed.
+func (g *Gateway) work(ctx context.Context) {
+	for {
+		l, batch := g.queue.take()
+		if l == nil {
+			return
+		}
+		began := time.Now()
+		left, pause := g.handOver(ctx, l.key, batch)
+		g.queue.settle(l, batch, left, time.Since(began), pause)
+	}
+}
+
+// handOver has a worker handle a batch. What it did not get to is returned, with the
+// time to wait before it is tried again.
+func (g *Gateway) handOver(ctx context.Context, key laneKey, batch []*item) (left []*item, pause time.Duration) {
+	t := g.awaitTarget(ctx)
+	if t == nil {
+		return batch, 0 // the gateway ends
+	}
+	done, elsewhere, later := 0, false, false
+	body := encode(batch)
+	var names []string
+	if key.owner == 0 {
+		names = g.names(key.server, key.topic)
+	}
+	_ = t.deliver(ctx, eventVars(key, len(body), names), body, func(r *bufio.Reader) error {
+		if err := skipHead(r); err != nil {
+			return err
+		}
+		for done < len(batch) {
+			mark, err := r.ReadByte()
+			if err != nil {
+				return errWorkerLost
+			}
+			switch mark {
+			case gatewayspec.Elsewhere:
+				elsewhere = true
+				return nil
+			case gatewayspec.Later:
+				later = true
+				return nil
+			}
+			g.settled(batch[done], mark == gatewayspec.Failed)
+			done++
+		}
+		return nil
+	}) // an error shows in what is left
+	left = batch[done:]
+	switch {
+	case len(left) == 0:
+		return nil, 0
+	case elsewhere:
+		return left, 5 * time.Millisecond // until the owner happens to take it
+	case later || ctx.Err() != nil:
+		return left, 0
+	}
+	return g.again(key, left)
+}
+
+// again decides about a message whose worker ended, and all behind it.
+func (g *Gateway) again(key laneKey, left []*item) ([]*item, time.Duration) {
+	first := left[0]
+	first.attempts++
+	g.counters.redelivered.Add(1)
+	if first.attempts >= maxAttempts {
+		g.lost("[MQTT] %s: %q: dropped a message: %d workers have ended while they handled it", key.server, key.topic, first.attempts)
+		g.settled(first, true)
+		return left[1:], 0
+	}
+	return left, time.Duration(first.attempts-1) * 100 * time.Millisecond
+}
+
+// settled acknowledges a message that has been handled, well or not.
+func (g *Gateway) settled(i *item, failed bool) {
+	if failed {
+		g.counters.failed.Add(1)
+	} else {
+		g.counters.handled.Add(1)
+	}
+	if i.pending.Add(-1) == 0 {
+		i.message.Done()
+	}
+}
+
+// longestLogged bounds the topic in the variables: they are for the log and the scoreboard.
+const longestLogged = 512
+
+func eventVars(key laneKey, size int, names []string) []byte {
+	topic := key.topic[:min(len(key.topic), longestLogged)]
+	vars := make([]byte, 0, 256+2*len(topic))
+	vars = uwsgi.AppendVar(vars, "REQUEST_METHOD", "EVENT")
+	vars = uwsgi.AppendVar(vars, "REQUEST_URI", topic)
+	vars = uwsgi.AppendVar(vars, "PATH_INFO", topic)
+	vars = uwsgi.AppendVar(vars, "SERVER_PROTOCOL", "MQTT/3.1.1")
+	vars = uwsgi.AppendVar(vars, "REMOTE_ADDR", key.server)
+	vars = uwsgi.AppendVar(vars, "CONTENT_LENGTH", strconv.Itoa(size))
+	vars = uwsgi.AppendVar(vars, gatewayspec.VarKind, "mqtt")
+	vars = uwsgi.AppendVar(vars, gatewayspec.VarServer, key.server)
+	if key.owner != 0 {
+		vars = uwsgi.AppendVar(vars, gatewayspec.VarOwner, strconv.Itoa(key.owner))
+	}
+	if len(names) > 0 {
+		if text, err := json.Marshal(names); err == nil {
+			vars = uwsgi.AppendVar(vars, gatewayspec.VarNames, text)
+		}
+	}
+	return vars
+}
+
+// encode writes messages as the worker's Python reads them: for each the lengths of topic
+// and payload, the identifier, quality of service, and flags (1: retained, 2: sent before).
+func encode(batch []*item) []byte {
+	size := 0
+	for _, i := range batch {
+		size += 12 + len(i.message.Topic) + len(i.message.Payload)
+	}
+	text := make([]byte, 0, size)
+	for _, i := range batch {
+		m := i.message
+		var flags byte
+		if m.Retain {
+			flags |= 1
+		}
+		if m.Duplicate || i.attempts > 0 {
+			flags |= 2
+		}
+		text = binary.LittleEndian.AppendUint32(text, uint32(len(m.Payload)))
+		text = binary.LittleEndian.AppendUint16(text, uint16(len(m.Topic)))
+		text = binary.LittleEndian.AppendUint16(text, m.ID)
+		text = append(text, m.QoS, flags, 0, 0)
+		text = append(append(text, m.Topic...), m.Payload...)
+	}
+	return text
+}

@@ -1,0 +1,308 @@
+// Package gateway is the process that owns a service's sockets to brokers and peers, so
+// that workers own none: MQTT connections, ZeroMQ, timers, the looks at connectors.
+// Each message becomes a request to whichever worker is idle first; workers publish and
+// ask through it. It outlives reloads: its connections stay while the code changes.
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"envoxyd/internal/gatewayspec"
+	"envoxyd/internal/shm"
+	"envoxyd/transports/zmq"
+)
+
+// Gateway is the state of the process.
+type Gateway struct {
+	spec    gatewayspec.Spec
+	ctx     context.Context // until the gateway ends
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+
+	mu    sync.Mutex // what the service has registered, and changes of the connections
+	state *state
+	note  *shm.Note // where state is kept
+	conf  *conf
+	quiet bool // no more messages are taken
+
+	brokersMu sync.Mutex
+	brokers   map[string]*broker
+	heard     atomic.Pointer[[]Subscription]
+
+	peers  peers
+	health *health
+	timers timers
+	queue  *queue
+
+	targetMu      sync.Mutex
+	targetChanged sync.Cond
+	target        *target
+
+	log      *logger
+	counters counters
+	lastLoss atomic.Int64
+	workers  int // goroutines that hand messages to workers
+	control  int
+	free     chan struct{} // closed when the gateway of the previous executable has gone
+}
+
+// Run is the process: it serves until the master says stop or is gone.
+func Run(spec gatewayspec.Spec) error {
+	g := &Gateway{
+		spec: spec, conf: &conf{}, brokers: map[string]*broker{}, queue: newQueue(), log: newLogger(), control: spec.ControlFD, free: make(chan struct{}),
+		peers: peers{clients: map[string]*zmq.Client{}, listeners: map[string]net.Listener{}},
+	}
+	g.targetChanged.L = &g.targetMu
+	g.heard.Store(&[]Subscription{})
+	g.ctx, g.cancel = context.WithCancel(context.Background())
+	defer g.cancel()
+	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTSTP) // the master says what is to be done
+	var err error
+	if g.note, err = shm.OpenNote(spec.StateFD); err != nil {
+		return err
+	}
+	healthNote, err := shm.OpenNote(spec.HealthFD)
+	if err != nil {
+		return err
+	}
+	g.state = loadState(g.note)
+	g.health = newHealth(g, healthNote)
+	g.peers.server = &zmq.Server{Answer: g.answerZMQ, Logf: func(format string, args ...any) { g.errorf("[ZMQ] "+format, args...) }}
+	g.running.Go(g.awaitPredecessor)
+	g.running.Go(func() { g.acceptCalls(g.ctx, spec.CallsFD) })
+	g.employ(spec.Cores)
+	err = g.obey()
+	g.cancel()
+	g.queue.close()
+	g.targetChanged.Broadcast()
+	g.running.Wait()
+	return err
+}
+
+// awaitPredecessor lets connections be made once the previous executable's gateway has
+// left: two clients of one name would throw each other out.
+func (g *Gateway) awaitPredecessor() {
+	defer close(g.free)
+	if g.spec.PredecessorFD < 0 {
+		return
+	}
+	if err := unix.SetNonblock(g.spec.PredecessorFD, true); err != nil {
+		g.errorf("%v", err)
+		return
+	}
+	pipe := os.NewFile(uintptr(g.spec.PredecessorFD), "predecessor")
+	defer pipe.Close()
+	stop := context.AfterFunc(g.ctx, func() { pipe.Close() })
+	defer stop()
+	var b [1]byte
+	for {
+		if n, err := pipe.Read(b[:]); n == 0 && err != nil {
+			return
+		}
+	}
+}
+
+func (g *Gateway) predecessorGone() bool {
+	select {
+	case <-g.free:
+		return true
+	default:
+		return false
+	}
+}
+
+// employ has at least n goroutines hand messages to workers.
+func (g *Gateway) employ(n int) {
+	for ; g.workers < max(n, 1); g.workers++ {
+		g.running.Go(func() { g.work(g.ctx) })
+	}
+}
+
+// obey carries out the master's orders until one is to stop, or the master is gone.
+func (g *Gateway) obey() error {
+	if err := unix.SetNonblock(g.control, true); err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	file := os.NewFile(uintptr(g.control), "control")
+	defer file.Close()
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	for {
+		order, fd, err := receiveOrder(raw)
+		if errors.Is(err, io.EOF) {
+			g.stop(false)
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("gateway: orders: %w", err)
+		}
+		switch order.Kind {
+		case gatewayspec.Prepare:
+			g.prepare(order.Generation)
+		case gatewayspec.Activate:
+			g.activate(order, fd)
+		case gatewayspec.Quiesce:
+			g.running.Go(func() { g.quiesce(time.Duration(order.Millis) * time.Millisecond) })
+		case gatewayspec.Stop:
+			g.stop(order.Successor)
+			return nil
+		}
+	}
+}
+
+func receiveOrder(raw syscall.RawConn) (order gatewayspec.Order, fd int, err error) {
+	text, rights := make([]byte, 4096), make([]byte, 64)
+	var n, size int
+	fd = -1
+	readErr := raw.Read(func(control uintptr) bool {
+		n, size, _, _, err = unix.Recvmsg(int(control), text, rights, unix.MSG_CMSG_CLOEXEC)
+		return !errors.Is(err, unix.EAGAIN)
+	})
+	if readErr != nil {
+		return order, -1, readErr
+	}
+	if err != nil {
+		return order, -1, err
+	}
+	if n == 0 {
+		return order, -1, io.EOF
+	}
+	if messages, err := unix.ParseSocketControlMessage(rights[:size]); err == nil && len(messages) == 1 {
+		if fds, err := unix.ParseUnixRights(&messages[0]); err == nil && len(fds) == 1 {
+			fd = fds[0]
+		}
+	}
+	return order, fd, json.Unmarshal(text[:n], &order)
+}
+
+func (g *Gateway) tell(kind string, generation int) {
+	text, err := json.Marshal(gatewayspec.Event{Kind: kind, Generation: generation})
+	if err == nil {
+		_ = unix.Sendmsg(g.control, text, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL) // a master that has gone needs no word
+	}
+}
+
+// prepare connects before the first workers exist, so that they find brokers there.
+func (g *Gateway) prepare(generation int) {
+	if g.predecessorGone() {
+		g.mu.Lock()
+		if r := g.state.Registrations[generation]; r != nil {
+			g.apply(r, false)
+		}
+		g.mu.Unlock()
+		g.running.Go(func() {
+			g.awaitBrokers()
+			g.tell(gatewayspec.Prepared, generation)
+		})
+		return
+	}
+	g.tell(gatewayspec.Prepared, generation)
+}
+
+// activate has messages go to the generation's workers.
+func (g *Gateway) activate(order gatewayspec.Order, handover int) {
+	if handover < 0 {
+		g.errorf("generation %d came without a socket", order.Generation)
+		return
+	}
+	g.employ(order.Cores)
+	g.targetMu.Lock()
+	old := g.target
+	g.target = &target{generation: order.Generation, handover: handover, cores: order.Cores}
+	g.targetMu.Unlock()
+	g.targetChanged.Broadcast()
+	if old != nil {
+		old.end()
+	}
+	g.running.Go(func() { // connecting may take its time, and other orders may come
+		select {
+		case <-g.free:
+		case <-g.ctx.Done():
+			return
+		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.quiet || order.Generation < g.state.Active {
+			return
+		}
+		again := g.state.Active >= 0 // a reload, not the first start
+		g.state.activate(order.Generation)
+		r := g.state.Registrations[order.Generation]
+		if r == nil {
+			r = &Registration{Generation: order.Generation}
+			g.state.register(r)
+		}
+		g.apply(r, again)
+		g.keepState()
+		g.timers.follow(g, r)
+	})
+}
+
+// awaitTarget returns the generation that messages go to, once there is one; nil: the gateway ends.
+func (g *Gateway) awaitTarget(ctx context.Context) *target {
+	g.targetMu.Lock()
+	defer g.targetMu.Unlock()
+	for g.target == nil && ctx.Err() == nil {
+		g.targetChanged.Wait()
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return g.target
+}
+
+func (g *Gateway) keepState() {
+	if err := g.state.save(g.note); err != nil {
+		g.errorf("%v", err)
+	}
+}
+
+// quiesce takes no more from brokers and peers, and says when all that is here is done.
+func (g *Gateway) quiesce(patience time.Duration) {
+	g.mu.Lock()
+	g.quiet = true
+	g.mu.Unlock()
+	for _, b := range g.allBrokers() {
+		b.client.Quiesce()
+	}
+	g.timers.stop()
+	var all sync.WaitGroup
+	all.Go(func() { g.closeZMQ(patience) })
+	if !g.queue.idle(patience) {
+		waiting, working := g.queue.counts()
+		g.errorf("stopping with %d messages in handlers and %d not begun; those of QoS 1 and 2 stay with the broker", working, waiting)
+	}
+	all.Wait()
+	g.tell(gatewayspec.Quiet, 0)
+}
+
+// stop leaves in good order. With a successor the brokers keep our sessions for it.
+func (g *Gateway) stop(successor bool) {
+	g.mu.Lock()
+	g.quiet = true
+	g.mu.Unlock()
+	g.timers.stop()
+	g.closeZMQ(0)
+	g.leaveBrokers(!successor)
+	g.health.close()
+	g.peers.mu.Lock()
+	for _, client := range g.peers.clients {
+		client.Close()
+	}
+	g.peers.mu.Unlock()
+}

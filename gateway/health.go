@@ -1,0 +1,298 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"envoxyd/internal/shm"
+	"envoxyd/modules/probe"
+)
+
+// How often connectors are looked at, and for how long, unless health.interval and
+// health.timeout say otherwise.
+const (
+	probeInterval = 10 * time.Second
+	probeTimeout  = 2 * time.Second
+)
+
+// Condition is what is known of one connector.
+type Condition struct {
+	Status  string  `json:"status"`  // up, down, or unknown before the first look
+	Checked float64 `json:"checked"` // unix seconds
+	Since   float64 `json:"since"`   // of this status
+	Millis  float64 `json:"ms"`      // that the look took
+	Error   string  `json:"error,omitempty"`
+}
+
+// health looks at connectors in the background and keeps what it finds where workers
+// read it.
+type health struct {
+	g    *Gateway
+	note *shm.Note
+
+	mu         sync.Mutex
+	conditions map[string]Condition
+	probes     map[string]*prober
+}
+
+type prober struct {
+	what   string // a description that changes when the connector does
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+func newHealth(g *Gateway, note *shm.Note) *health {
+	return &health{g: g, note: note, conditions: map[string]Condition{}, probes: map[string]*prober{}}
+}
+
+// follow starts and ends probes as the configuration has them.
+func (h *health) follow(c *conf) {
+	wanted := h.wanted(c)
+	h.mu.Lock()
+	var ended []*prober
+	for name, running := range h.probes {
+		if w, stays := wanted[name]; stays && w.what == running.what {
+			continue
+		}
+		running.cancel()
+		ended = append(ended, running)
+		delete(h.probes, name)
+		delete(h.conditions, name)
+	}
+	h.mu.Unlock()
+	for _, one := range ended {
+		<-one.done
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	interval, timeout := c.Health.Interval.seconds(probeInterval), c.Health.Timeout.seconds(probeTimeout)
+	for name, w := range wanted {
+		if h.probes[name] != nil {
+			continue
+		}
+		ctx, cancel := context.WithCancel(h.g.ctx)
+		one := &prober{what: w.what, cancel: cancel, done: make(chan struct{})}
+		h.probes[name] = one
+		h.conditions[name] = Condition{Status: "unknown", Checked: seconds(time.Now()), Since: seconds(time.Now())}
+		go func() { // waited for by follow and close
+			defer close(one.done)
+			defer w.probe.Close()
+			h.run(ctx, name, w.probe, interval, timeout)
+		}()
+	}
+	h.write()
+}
+
+// run looks again and again, each time at a slightly different moment: many services
+// started together must not ask together.
+func (h *health) run(ctx context.Context, name string, p probe.Probe, interval, timeout time.Duration) {
+	if broker, ok := p.(brokerProbe); ok {
+		interval = min(interval, time.Second) // it costs nothing
+		broker.await(ctx)
+	}
+	for {
+		h.look(ctx, name, p, timeout)
+		wait := interval*9/10 + time.Duration(rand.Int64N(int64(interval)/5+1))
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (h *health) look(ctx context.Context, name string, p probe.Probe, timeout time.Duration) {
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	began := time.Now()
+	err := p.Check(limited)
+	if ctx.Err() != nil {
+		return
+	}
+	found := Condition{Status: "up", Checked: seconds(time.Now()), Since: seconds(time.Now()), Millis: float64(time.Since(began).Microseconds()) / 1000}
+	if err != nil {
+		found.Status, found.Error = "down", err.Error()
+	}
+	h.mu.Lock()
+	before := h.conditions[name]
+	if before.Status == found.Status {
+		found.Since = before.Since
+	}
+	h.conditions[name] = found
+	h.write()
+	h.mu.Unlock()
+	if before.Status != found.Status && (before.Status != "unknown" || err != nil) {
+		if err != nil {
+			h.g.errorf("[HEALTH] %s is down: %v", name, err)
+		} else {
+			h.g.logf("[HEALTH] %s is up", name)
+		}
+	}
+}
+
+// write is called with h.mu held.
+func (h *health) write() {
+	text, err := json.Marshal(map[string]any{"connectors": h.conditions})
+	if err == nil {
+		err = h.note.Write(text)
+	}
+	if err != nil {
+		h.g.errorf("[HEALTH] %v", err)
+	}
+}
+
+func (h *health) close() {
+	h.mu.Lock()
+	probes := maps.Clone(h.probes)
+	clear(h.probes)
+	h.mu.Unlock()
+	for _, one := range probes {
+		one.cancel()
+		<-one.done
+	}
+}
+
+func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+
+// wantedProbe is a probe that the configuration asks for.
+type wantedProbe struct {
+	what  string
+	probe probe.Probe
+}
+
+// wanted makes a probe for each configured connector, by its place in envoxy.json.
+func (h *health) wanted(c *conf) map[string]wantedProbe {
+	found := map[string]wantedProbe{}
+	add := func(section, key string, p probe.Probe, what string) {
+		found[section+"."+key] = wantedProbe{fmt.Sprint(what, c.Health), p}
+	}
+	for key, b := range c.MQTT {
+		add("mqtt", key, brokerProbe{h.g, key}, b.Bind)
+	}
+	for key, p := range c.ZMQ {
+		address := net.JoinHostPort(p.Host, fmt.Sprint(int(p.Port)))
+		add("zmq", key, probe.TCP{Address: address}, address)
+	}
+	for key, text := range c.PostgreSQL {
+		if cfg, what, err := postgresConfig(text); err == nil {
+			add("postgres", key, &probe.PostgreSQL{Config: cfg}, what)
+		}
+	}
+	redis := maps.Clone(c.Redis)
+	if c.Cache != nil {
+		if redis == nil {
+			redis = map[string]storeConf{}
+		}
+		redis["cache"] = *c.Cache
+	}
+	for key, s := range redis {
+		address := s.address("127.0.0.1", "6379")
+		add("redis", key, probe.Redis{Address: address, User: s.User, Password: s.Passwd}, address+s.Passwd)
+	}
+	for key, s := range c.CouchDB {
+		if u, err := url.Parse(s.Bind); err == nil && u.Host != "" {
+			add("couchdb", key, probe.HTTP{URL: s.Bind, User: s.User, Password: s.Passwd}, s.Bind+s.Passwd)
+		}
+	}
+	for key, s := range c.AMQP {
+		address := s.address("127.0.0.1", "5672")
+		add("amqp", key, probe.TCP{Address: address}, address)
+	}
+	return found
+}
+
+// address is bind, or host and port.
+func (s *storeConf) address(host, port string) string {
+	if s.Bind != "" {
+		if u, err := url.Parse(s.Bind); err == nil && u.Host != "" {
+			return u.Host
+		}
+		return s.Bind
+	}
+	if s.Host != "" {
+		host = s.Host
+	}
+	if s.Port > 0 {
+		port = fmt.Sprint(int(s.Port))
+	}
+	return net.JoinHostPort(host, port)
+}
+
+func postgresConfig(text json.RawMessage) (cfg *pgx.ConnConfig, what string, err error) {
+	var s struct {
+		DSN    string `json:"dsn"`
+		URL    string `json:"url"`
+		Host   string `json:"host"`
+		Port   number `json:"port"`
+		DB     string `json:"db"`
+		User   string `json:"user"`
+		Passwd string `json:"passwd"`
+	}
+	if err := json.Unmarshal(text, &s); err != nil {
+		return nil, "", err // "default" is a name, not a server
+	}
+	dsn := s.DSN
+	if dsn == "" {
+		dsn = s.URL
+	}
+	if scheme, rest, found := strings.Cut(dsn, "://"); found { // SQLAlchemy's spelling names a driver
+		dsn, _, _ = strings.Cut(scheme, "+")
+		dsn += "://" + rest
+	}
+	if dsn == "" {
+		for _, field := range [][2]string{{"host", s.Host}, {"dbname", s.DB}, {"user", s.User}, {"password", s.Passwd}} {
+			if field[1] != "" {
+				dsn += field[0] + "='" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(field[1]) + "' "
+			}
+		}
+		if s.Port > 0 {
+			dsn += fmt.Sprintf("port=%d", int(s.Port))
+		}
+	}
+	cfg, err = pgx.ParseConfig(dsn)
+	return cfg, string(text), err
+}
+
+// brokerProbe asks the connection that there is.
+type brokerProbe struct {
+	g   *Gateway
+	key string
+}
+
+// await waits for the first attempt to connect.
+func (p brokerProbe) await(ctx context.Context) {
+	if b := p.g.broker(p.key); b != nil {
+		select {
+		case <-b.client.Settled():
+		case <-ctx.Done():
+		}
+	}
+}
+
+// Check returns at once.
+func (p brokerProbe) Check(context.Context) error {
+	b := p.g.broker(p.key)
+	if b == nil {
+		return fmt.Errorf("there is no connection")
+	}
+	if up, _ := b.client.Up(); up {
+		return nil
+	}
+	if problem := b.client.Problem(); problem != "" {
+		return fmt.Errorf("%s", problem)
+	}
+	return fmt.Errorf("not connected yet")
+}
+
+// Close does nothing: the connection is not the probe's.
+func (brokerProbe) Close() {}

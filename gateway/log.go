@@ -1,0 +1,72 @@
+package gateway
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// Levels of log records, as the service's own log has them.
+const (
+	levelError  = 3
+	levelNotice = 5
+	levelInfo   = 6
+)
+
+// record is a line of the log in the form of the service's records.
+type record struct {
+	Version   string `json:"version"`
+	Host      string `json:"host"`
+	Source    string `json:"source"`
+	Message   string `json:"short_message"`
+	Timestamp int64  `json:"timestamp"`
+	Level     int    `json:"level"`
+	PID       int    `json:"pid"`
+	Exec      string `json:"exec"`
+	File      string `json:"file"`
+	Line      int    `json:"line"`
+}
+
+// logger writes records up to a level, on standard error.
+type logger struct {
+	level atomic.Int32
+	exec  atomic.Pointer[string]
+	host  string
+}
+
+func newLogger() *logger {
+	l := &logger{}
+	l.level.Store(levelInfo)
+	exec := "MainProcess"
+	l.exec.Store(&exec)
+	l.host, _ = os.Hostname() // without one the field is empty
+	return l
+}
+
+// follow takes level and name from the configuration.
+func (l *logger) follow(level int, exec string) {
+	l.level.Store(int32(level))
+	if exec != "" {
+		l.exec.Store(&exec)
+	}
+}
+
+func (l *logger) write(level int, format string, args ...any) {
+	if int32(level) > l.level.Load() {
+		return
+	}
+	line, err := json.Marshal(record{"1.1", l.host, l.host, fmt.Sprintf(format, args...), time.Now().Unix(), level, os.Getpid(),
+		*l.exec.Load(), "envoxyd-gateway", 0})
+	if err != nil {
+		return
+	}
+	_, _ = os.Stderr.Write(append(line, '\n')) // there is no better place to say that the log is gone
+}
+
+// logf writes what is worth knowing.
+func (g *Gateway) logf(format string, args ...any) { g.log.write(levelInfo, format, args...) }
+
+// errorf writes what somebody should look at.
+func (g *Gateway) errorf(format string, args ...any) { g.log.write(levelError, format, args...) }

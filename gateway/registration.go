@@ -1,0 +1,149 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+
+	"envoxyd/internal/shm"
+	"envoxyd/transports/mqtt"
+)
+
+// Registration is what a generation of the service has to say: its configuration and
+// what it wants to hear of. Its Python sends it before it serves.
+type Registration struct {
+	Generation    int             `json:"generation"`
+	Service       string          `json:"service"`
+	Conf          json.RawMessage `json:"conf"`
+	Login         Login           `json:"login"`
+	Subscriptions []Subscription  `json:"subscriptions"`
+	Timers        []Timer         `json:"timers"`
+	ZMQ           bool            `json:"zmq"` // views answer on ZeroMQ
+}
+
+// Login is how the service introduces itself to brokers whose bind names no login.
+type Login struct {
+	User     string `json:"user"`
+	Password string `json:"password"`
+}
+
+// Subscription is a filter of one broker that the service has a handler for.
+type Subscription struct {
+	Server string `json:"server"`
+	Filter string `json:"filter"`
+	QoS    byte   `json:"qos"`
+	Owner  int    `json:"owner"` // the process that alone has the handler; 0: every worker
+	Name   string `json:"name"`  // under which workers find a handler that was added after the start
+}
+
+// Timer is a function of the service that is called by the clock.
+type Timer struct {
+	Name  string  `json:"name"`
+	Every float64 `json:"every"` // seconds; 0: see Cron
+	Cron  string  `json:"cron"`
+}
+
+// state is what outlives a gateway that ends unexpectedly.
+type state struct {
+	Active        int                   `json:"active"` // the generation that serves; -1: none yet
+	Registrations map[int]*Registration `json:"registrations"`
+	ClientIDs     map[string]string     `json:"client_ids"` // made up for brokers, by server key
+}
+
+func parseRegistration(payload []byte) (*Registration, error) {
+	r := &Registration{}
+	if err := json.Unmarshal(payload, r); err != nil {
+		return nil, fmt.Errorf("%w: registration: %w", errInvalid, err)
+	}
+	for _, s := range r.Subscriptions {
+		if !mqtt.ValidFilter(s.Filter) || s.QoS > 2 {
+			return nil, fmt.Errorf("%w: %q cannot be subscribed to with QoS %d", errInvalid, s.Filter, s.QoS)
+		}
+	}
+	return r, nil
+}
+
+func loadState(note *shm.Note) *state {
+	s := &state{Active: -1}
+	if text := note.Read(); text != nil {
+		if err := json.Unmarshal(text, s); err != nil {
+			s = &state{Active: -1} // somebody died while writing it: what is lost is registered again at the next reload
+		}
+	}
+	if s.Registrations == nil {
+		s.Registrations = map[int]*Registration{}
+	}
+	if s.ClientIDs == nil {
+		s.ClientIDs = map[string]string{}
+	}
+	return s
+}
+
+func (s *state) save(note *shm.Note) error {
+	text, err := json.Marshal(s)
+	if err == nil {
+		err = note.Write(text)
+	}
+	if err != nil {
+		return fmt.Errorf("gateway: keeping what the service has registered: %w", err)
+	}
+	return nil
+}
+
+// register merges: with lazy-apps each worker registers the same.
+func (s *state) register(r *Registration) {
+	known := s.Registrations[r.Generation]
+	if known == nil {
+		s.Registrations[r.Generation] = r
+		return
+	}
+	for _, subscription := range known.Subscriptions {
+		if !r.has(subscription) {
+			r.Subscriptions = append(r.Subscriptions, subscription)
+		}
+	}
+	s.Registrations[r.Generation] = r
+}
+
+func (r *Registration) has(wanted Subscription) bool {
+	for _, s := range r.Subscriptions {
+		if s == wanted {
+			return true
+		}
+	}
+	return false
+}
+
+// activate makes the generation the one that serves, and forgets those before.
+func (s *state) activate(generation int) {
+	s.Active = generation
+	maps.DeleteFunc(s.Registrations, func(n int, _ *Registration) bool { return n < generation })
+}
+
+// clientID is the name that the service has at a broker: always the same while it runs.
+func (s *state) clientID(server, service string) string {
+	if id := s.ClientIDs[server]; id != "" {
+		return id
+	}
+	var unique [6]byte
+	_, _ = rand.Read(unique[:]) // never fails
+	id := "envoxyd-" + hex.EncodeToString(unique[:])
+	if service != "" {
+		id = fmt.Sprintf("%.40s-%s", service, hex.EncodeToString(unique[:]))
+	}
+	s.ClientIDs[server] = id
+	return id
+}
+
+// filters are the subscriptions of one broker with the highest quality asked for each.
+func (r *Registration) filters(server string) map[string]byte {
+	found := map[string]byte{}
+	for _, s := range r.Subscriptions {
+		if s.Server == server {
+			found[s.Filter] = max(found[s.Filter], s.QoS)
+		}
+	}
+	return found
+}

@@ -1,0 +1,105 @@
+package gateway
+
+import (
+	"bufio"
+	"context"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/adhocore/gronx"
+
+	"envoxyd/internal/gatewayspec"
+	"envoxyd/protocol/uwsgi"
+)
+
+// timers call functions of the service by the clock: each call goes to one worker,
+// whichever is idle, however many there are.
+type timers struct {
+	mu     sync.Mutex
+	cancel context.CancelFunc
+}
+
+// follow ends the timers of the generation before and starts this one's.
+func (t *timers) follow(g *Gateway, r *Registration) {
+	t.stop()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	ctx, cancel := context.WithCancel(g.ctx)
+	t.cancel = cancel
+	for _, one := range r.Timers {
+		if one.Cron != "" && !gronx.IsValid(one.Cron) {
+			g.logf("[TIMER] %s: %q is no cron expression", one.Name, one.Cron)
+			continue
+		}
+		g.running.Go(func() { one.run(ctx, g) })
+	}
+}
+
+// stop lets no timer fire any more; its worker finishes a call in hand.
+func (t *timers) stop() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.cancel != nil {
+		t.cancel()
+	}
+}
+
+// run fires until ctx ends. A call that takes longer than the interval makes the next one late,
+// never a second one at the same time.
+func (one *Timer) run(ctx context.Context, g *Gateway) {
+	next := time.Now()
+	for {
+		now := time.Now()
+		if one.Cron != "" {
+			var err error
+			if next, err = gronx.NextTickAfter(one.Cron, now, false); err != nil {
+				g.errorf("[TIMER] %s: %v", one.Name, err)
+				return
+			}
+		} else if next = next.Add(time.Duration(one.Every * float64(time.Second))); next.Before(now) {
+			next = now
+		}
+		wait := time.NewTimer(time.Until(next))
+		select {
+		case <-ctx.Done():
+			wait.Stop()
+			return
+		case <-wait.C:
+			one.fire(g)
+		}
+	}
+}
+
+// fire has one worker call the function. The call outlives a reload: its worker finishes it.
+func (one *Timer) fire(g *Gateway) {
+	t := g.awaitTarget(g.ctx)
+	if t == nil {
+		return
+	}
+	vars := make([]byte, 0, 256)
+	for _, pair := range [][2]string{
+		{"REQUEST_METHOD", "EVENT"}, {"REQUEST_URI", one.Name}, {"PATH_INFO", one.Name}, {"SERVER_PROTOCOL", "TIMER/1.0"},
+		{"REMOTE_ADDR", "timer"}, {"CONTENT_LENGTH", strconv.Itoa(0)}, {gatewayspec.VarKind, "timer"},
+	} {
+		vars = uwsgi.AppendVar(vars, pair[0], pair[1])
+	}
+	failed := false
+	err := t.deliver(g.ctx, vars, nil, func(r *bufio.Reader) error {
+		if err := skipHead(r); err != nil {
+			return err
+		}
+		mark, err := r.ReadByte()
+		if err != nil {
+			return errWorkerLost
+		}
+		failed = mark == gatewayspec.Failed
+		return nil
+	})
+	if err != nil && g.ctx.Err() == nil {
+		g.errorf("[TIMER] %s: %v", one.Name, err)
+	}
+	if failed {
+		g.counters.failed.Add(1)
+	}
+}

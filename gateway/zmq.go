@@ -1,0 +1,309 @@
+package gateway
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"envoxyd/internal/gatewayspec"
+	"envoxyd/protocol/uwsgi"
+	"envoxyd/transports/zmq"
+)
+
+// peers is the ZeroMQ half: services that we ask, and the sockets on which we answer.
+type peers struct {
+	mu        sync.Mutex // of clients
+	clients   map[string]*zmq.Client
+	listeners map[string]net.Listener
+	server    *zmq.Server
+}
+
+// applyZMQ follows the configuration's ZeroMQ servers and binds. Called with g.mu held.
+func (g *Gateway) applyZMQ(c *conf, r *Registration) {
+	g.peers.mu.Lock()
+	for key, client := range g.peers.clients {
+		if peer, named := c.ZMQ[key]; !named || client.Endpoint != peer.address() || client.MaxConnections != int(c.ZMQWorkers.Context) {
+			client.Close()
+			delete(g.peers.clients, key)
+		}
+	}
+	for key, peer := range c.ZMQ {
+		if g.peers.clients[key] == nil && peer.Host != "" {
+			g.peers.clients[key] = &zmq.Client{Endpoint: peer.address(), MaxConnections: int(c.ZMQWorkers.Context)}
+		}
+	}
+	g.peers.mu.Unlock()
+	var binds []string
+	for _, boot := range c.Boot {
+		binds = append(binds, boot.ZMQ.Bind...)
+	}
+	if !r.ZMQ && len(binds) > 0 {
+		g.logf("[ZMQ] boot.zmq.bind is there, but no view has protocols=['zmq']: nothing is bound")
+		binds = nil
+	}
+	for bind, listener := range g.peers.listeners {
+		if !slices.Contains(binds, bind) {
+			listener.Close()
+			delete(g.peers.listeners, bind)
+		}
+	}
+	for _, bind := range binds {
+		if g.peers.listeners[bind] == nil {
+			g.listenZMQ(bind)
+		}
+	}
+}
+
+func (g *Gateway) listenZMQ(bind string) {
+	address, err := zmq.Address(bind)
+	if err == nil {
+		var listener net.Listener
+		if listener, err = net.Listen("tcp", address); err == nil {
+			g.logf("[ZMQ] answering on %s", listener.Addr())
+			g.peers.listeners[bind] = listener
+			g.running.Go(func() { g.peers.server.Serve(listener) })
+			return
+		}
+	}
+	g.errorf("[ZMQ] %s: %v", bind, err)
+}
+
+// ask sends a request to another service and returns its reply, both JSON.
+func (g *Gateway) ask(ctx context.Context, server string, request []byte, again bool) ([]byte, error) {
+	g.peers.mu.Lock()
+	client := g.peers.clients[server]
+	g.peers.mu.Unlock()
+	if client == nil {
+		return nil, fmt.Errorf("%w: zmq_servers.%s", errUnknown, server)
+	}
+	return client.Do(ctx, request, again)
+}
+
+func isTimeout(err error) bool { return errors.Is(err, zmq.ErrTimeout) }
+
+// answerZMQ has a view answer a peer's request.
+func (g *Gateway) answerZMQ(ctx context.Context, text []byte, peer string) []byte {
+	request, reply := zmq.Request{}, zmq.Reply{Protocol: "M2M", Performative: zmq.PerformativeReply, Headers: map[string]string{}}
+	if err := json.Unmarshal(text, &request); err != nil {
+		return encodeReply(problem(&reply, 400, "the request is not a JSON object of performative, resource, headers, params, payload"))
+	}
+	reply.Resource = request.Resource
+	for name, value := range request.Headers {
+		if strings.EqualFold(name, "X-Cid") {
+			reply.Headers["X-Cid"] = textOf(value)
+		}
+	}
+	method, ok := request.Method()
+	if !ok {
+		return encodeReply(problem(&reply, 400, fmt.Sprintf("performative %q is not a request's", request.Performative.String())))
+	}
+	body := []byte(request.Payload)
+	if string(body) == "null" {
+		body = nil
+	}
+	vars, err := requestVars(&request, method, len(body), peer)
+	if err != nil {
+		return encodeReply(problem(&reply, 431, err.Error()))
+	}
+	// A worker that dies before it has begun to answer has perhaps done nothing yet; only
+	// what may be done twice is asked of another.
+	for attempt := 0; ; attempt++ {
+		t := g.awaitTarget(ctx)
+		if t == nil {
+			return nil
+		}
+		err := t.deliver(ctx, vars, body, func(r *bufio.Reader) error { return readResponse(r, method, &reply) })
+		switch {
+		case err == nil:
+			return encodeReply(&reply)
+		case ctx.Err() != nil:
+			return nil
+		case !idempotent(method) || attempt >= 2:
+			g.logf("[ZMQ] %s %s: the worker ended before it answered", method, request.Resource)
+			return encodeReply(problem(&reply, 502, "the worker ended before it answered"))
+		}
+	}
+}
+
+func idempotent(method string) bool {
+	return method != "POST" && method != "PATCH" && method != "NOTIFY"
+}
+
+func problem(reply *zmq.Reply, status int, text string) *zmq.Reply {
+	reply.Status = status
+	payload, err := json.Marshal(map[string]any{"code": 0, "text": text})
+	if err == nil {
+		reply.Payload = payload
+	}
+	return reply
+}
+
+func encodeReply(reply *zmq.Reply) []byte {
+	if reply.Payload == nil {
+		reply.Payload = json.RawMessage("null")
+	}
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(reply); err != nil { // a payload that is not JSON after all
+		return []byte(`{"protocol":"M2M","performative":7,"status":500,"headers":{},"payload":null}`)
+	}
+	return bytes.TrimRight(text.Bytes(), "\n")
+}
+
+// maxVars is what a worker takes of an event's variables (see worker).
+const maxVars = 16 << 10
+
+var errVars = errors.New("the headers and parameters are too long")
+
+// requestVars are a request's variables as HTTP would give them.
+func requestVars(r *zmq.Request, method string, size int, peer string) ([]byte, error) {
+	path, query, _ := strings.Cut(r.Resource, "?")
+	if params := queryOf(r.Params); params != "" {
+		query = strings.TrimPrefix(query+"&"+params, "&")
+	}
+	uri := (&url.URL{Path: path}).EscapedPath()
+	if query != "" {
+		uri += "?" + query
+	}
+	host, port, err := net.SplitHostPort(peer)
+	if err != nil {
+		host = peer
+	}
+	if len(uri) > maxVars {
+		return nil, errVars
+	}
+	vars := make([]byte, 0, 1024)
+	for _, pair := range [][2]string{
+		{"REQUEST_METHOD", method}, {"REQUEST_URI", uri}, {"PATH_INFO", path}, {"QUERY_STRING", query}, {"SCRIPT_NAME", ""},
+		{"SERVER_PROTOCOL", "HTTP/1.1"}, {"SERVER_NAME", "zmq"}, {"SERVER_PORT", "0"}, {"REMOTE_ADDR", host}, {"REMOTE_PORT", port},
+		{"CONTENT_TYPE", "application/json"}, {"CONTENT_LENGTH", strconv.Itoa(size)}, {gatewayspec.VarKind, "zmq"},
+	} {
+		vars = uwsgi.AppendVar(vars, pair[0], pair[1])
+	}
+	seen := map[string]bool{"HTTP_CONTENT_TYPE": true, "HTTP_CONTENT_LENGTH": true, "HTTP_PROXY": true, "HTTP_TRANSFER_ENCODING": true}
+	for name, value := range r.Headers {
+		key, ok := variable(name)
+		if !ok || seen[key] {
+			continue
+		}
+		seen[key] = true
+		text := textOf(value)
+		if len(vars)+len(key)+len(text) > maxVars-8 {
+			return nil, errVars
+		}
+		vars = uwsgi.AppendVar(vars, key, text)
+	}
+	return vars, nil
+}
+
+// variable is a header's name in the environ; names that could stand for another's are left out.
+func variable(name string) (string, bool) {
+	key := []byte("HTTP_")
+	for _, c := range []byte(name) {
+		switch {
+		case c >= 'a' && c <= 'z':
+			c -= 'a' - 'A'
+		case c == '-':
+			c = '_'
+		case c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
+		default:
+			return "", false
+		}
+		key = append(key, c)
+	}
+	return string(key), len(name) > 0
+}
+
+// queryOf writes parameters as a query; each may be a list.
+func queryOf(params map[string]any) string {
+	values := url.Values{}
+	for name, value := range params {
+		switch value := value.(type) {
+		case nil:
+		case []any:
+			for _, one := range value {
+				values.Add(name, textOf(one))
+			}
+		default:
+			values.Add(name, textOf(value))
+		}
+	}
+	return values.Encode()
+}
+
+func textOf(value any) string {
+	switch value := value.(type) {
+	case nil:
+		return ""
+	case string:
+		return value
+	case bool:
+		if value {
+			return "True" // as Python's clients would have written it
+		}
+		return "False"
+	case float64:
+		return strconv.FormatFloat(value, 'f', -1, 64)
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
+// readResponse turns a view's response into the reply.
+func readResponse(r *bufio.Reader, method string, reply *zmq.Reply) error {
+	response, err := http.ReadResponse(r, &http.Request{Method: method})
+	if err != nil {
+		return errWorkerLost
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, zmq.MaxMessage))
+	if err != nil {
+		return errWorkerLost
+	}
+	reply.Status = response.StatusCode
+	for name, values := range response.Header {
+		if name != "Content-Length" && name != "Connection" {
+			reply.Headers[name] = strings.Join(values, ", ")
+		}
+	}
+	switch {
+	case len(body) == 0:
+	case json.Valid(body):
+		reply.Payload = body
+	case utf8.Valid(body):
+		if reply.Payload, err = json.Marshal(string(body)); err != nil {
+			return err
+		}
+	default:
+		problem(reply, 502, "the view's response is not text")
+	}
+	return nil
+}
+
+// closeZMQ answers what has been asked and takes no more.
+func (g *Gateway) closeZMQ(patience time.Duration) {
+	g.mu.Lock()
+	for bind, listener := range g.peers.listeners {
+		listener.Close()
+		delete(g.peers.listeners, bind)
+	}
+	g.mu.Unlock()
+	g.peers.server.Close(patience)
+}

@@ -1,0 +1,82 @@
+// Package gatewayspec is what the master and the event gateway say to each other:
+// the document that the gateway is started with, and the messages afterwards.
+package gatewayspec
+
+// Spec is the document; the gateway finds its descriptor's number in its first
+// argument. All descriptors are inherited.
+type Spec struct {
+	Program string `json:"program"`
+
+	ControlFD int `json:"control_fd"` // a SOCK_SEQPACKET socket to the master: Orders in, Events out
+	CallsFD   int `json:"calls_fd"`   // a SOCK_SEQPACKET socket on which workers send one end of a stream each
+	StateFD   int `json:"state_fd"`   // memory that outlives the gateway: what services have registered
+	HealthFD  int `json:"health_fd"`  // memory that workers read: see internal/shm.Note
+	LivingFD  int `json:"living_fd"`  // a pipe's writing end that nobody else holds: its end is seen by a successor
+
+	// PredecessorFD reads end of file when the gateway of the previous executable
+	// has left its brokers; -1: there was none.
+	PredecessorFD int `json:"predecessor_fd"`
+
+	Cores int `json:"cores"` // deliveries to workers at the same time
+}
+
+// Orders that the master gives.
+const (
+	// Prepare connects what the generation has registered, before its workers exist.
+	Prepare = "prepare"
+	// Activate has messages go to the generation's workers from now on. A descriptor
+	// comes with it: the sending end of the generation's handover socket.
+	Activate = "activate"
+	// Quiesce takes no more messages from brokers and finishes those that are here.
+	Quiesce = "quiesce"
+	// Stop sends what is still to be published, leaves the brokers and ends.
+	Stop = "stop"
+)
+
+// Order is one datagram from the master.
+type Order struct {
+	Kind       string `json:"kind"`
+	Generation int    `json:"generation"`
+	Cores      int    `json:"cores"`     // of Activate: how many cores the generation has
+	Millis     int    `json:"millis"`    // of Quiesce: how long what is here may take
+	Successor  bool   `json:"successor"` // of Stop: another executable's gateway takes over the brokers' sessions
+}
+
+// What the gateway tells the master.
+const (
+	Prepared = "prepared" // brokers are connected, or were tried
+	Quiet    = "quiet"    // after Quiesce: nothing is on its way to a worker any more
+)
+
+// Event is one datagram to the master.
+type Event struct {
+	Kind       string `json:"kind"`
+	Generation int    `json:"generation"`
+}
+
+// Parcel goes with a descriptor over a handover socket: a connection that whichever
+// core is idle takes. Listener is the index of the socket that it was accepted on.
+type Parcel struct {
+	Listener int
+	Addr     string
+	Port     string
+}
+
+// EventListener is the Listener of the gateway's deliveries: no socket was accepted on.
+const EventListener = -1
+
+// The variables of an event request, beside those of HTTP's that the log shows.
+const (
+	VarKind   = "ENVOXYD_EVENT"     // who handles it: "mqtt", "zmq", "timer"
+	VarServer = "ENVOXYD_SERVER"    // the key of the broker
+	VarOwner  = "ENVOXYD_OWNER"     // the process that alone can handle it
+	VarNames  = "ENVOXYD_CALLBACKS" // a JSON list: handlers that were named after the start
+)
+
+// What a handler of MQTT messages writes for each message of a delivery, in order.
+const (
+	Handled   = '.' // and also when the service has no handler for it
+	Failed    = 'E' // the handler raised; it has been logged
+	Elsewhere = '?' // another process is the owner
+	Later     = '+' // the rest of the delivery has not been begun: its time was over
+)

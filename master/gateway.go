@@ -1,0 +1,323 @@
+package master
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"envoxyd/internal/gatewayspec"
+	"envoxyd/internal/shm"
+)
+
+// How long the gateway is waited for.
+const (
+	prepareTime  = 4 * time.Second // before the first workers start
+	quiesceTime  = 3 * time.Second // at a stop, for the messages that are here
+	farewellTime = 8 * time.Second // for what is still to be published
+)
+
+// The names under which a master passes things of its gateway to the next executable's.
+const (
+	gatewayStateKey  = "gateway:state"
+	gatewayLivingKey = "gateway:living"
+)
+
+// gateway is the process that owns a service's brokers and peers. It is started when
+// the service first needs it, and stays through reloads.
+type gateway struct {
+	m      *master
+	shared bool     // what follows is there
+	calls  [2]int   // the workers' end, the gateway's end
+	state  *os.File // what the service has registered
+	note   *os.File // the state of connectors
+
+	predecessor int      // reads end of file when the gateway before the upgrade has gone; -1: none
+	living      *os.File // reads end of file when ours has gone
+
+	wanted  bool
+	cmd     *exec.Cmd
+	control *os.File
+	deaths  int
+	started time.Time
+
+	prepared func(*master) // what waits for the brokers
+	quiet    func(*master) // what waits for the messages that are here
+	stopping bool
+}
+
+// share makes what workers and gateway share, before any of them exist.
+func (g *gateway) share() (err error) {
+	if g.shared {
+		return nil
+	}
+	if g.calls, err = unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0); err != nil {
+		return fmt.Errorf("event gateway: socketpair: %w", err)
+	}
+	g.predecessor = g.m.upgrader.inherited(gatewayLivingKey)
+	if fd := g.m.upgrader.inherited(gatewayStateKey); fd >= 0 {
+		g.state = os.NewFile(uintptr(fd), "gateway state")
+		g.forgetGenerations()
+	} else if g.state, err = shm.NewNoteFile("envoxyd-gateway"); err != nil {
+		return err
+	}
+	g.note, err = shm.NewNoteFile("envoxyd-health")
+	g.shared = err == nil
+	return err
+}
+
+// forgetGenerations: of the previous executable's gateway only the names are of use
+// that it has at brokers; its generations are counted anew.
+func (g *gateway) forgetGenerations() {
+	note, err := shm.OpenNote(int(g.state.Fd()))
+	if err != nil {
+		return
+	}
+	defer note.Close()
+	var state map[string]json.RawMessage
+	if json.Unmarshal(note.Read(), &state) != nil {
+		return
+	}
+	delete(state, "registrations")
+	state["active"] = json.RawMessage("-1")
+	if text, err := json.Marshal(state); err == nil {
+		_ = note.Write(text) // it is shorter than before
+	}
+}
+
+// require starts the gateway: the service has said that it needs it.
+func (g *gateway) require() {
+	if g.wanted || !g.shared || g.m.stopping || g.m.upgraded {
+		return
+	}
+	g.wanted = true
+	g.start()
+}
+
+func (g *gateway) start() {
+	if g.cmd != nil || g.m.stopping || g.m.upgraded {
+		return
+	}
+	if err := g.spawn(); err != nil {
+		logf("event gateway: %v", err)
+		g.retry()
+		return
+	}
+	if current := g.m.current; current != nil {
+		g.activate(current)
+	}
+}
+
+func (g *gateway) spawn() error {
+	lib, err := libDir()
+	if err != nil {
+		return err
+	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("socketpair: %w", err)
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "control")
+	defer theirs.Close()
+	living, living2, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("pipe: %w", err)
+	}
+	defer living2.Close()
+	spec := gatewayspec.Spec{Program: g.m.cfg.Program, ControlFD: 4, CallsFD: 5, StateFD: 6, HealthFD: 7, LivingFD: 8, PredecessorFD: -1,
+		Cores: g.m.cfg.Processes * g.m.cfg.Threads}
+	calls := os.NewFile(uintptr(dupCloexec(g.calls[1])), "calls")
+	defer calls.Close()
+	extra := []*os.File{theirs, calls, g.state, g.note, living2}
+	if g.predecessor >= 0 {
+		spec.PredecessorFD = 9
+		predecessor := os.NewFile(uintptr(dupCloexec(g.predecessor)), "predecessor")
+		defer predecessor.Close()
+		extra = append(extra, predecessor)
+	}
+	text, err := json.Marshal(spec)
+	if err != nil {
+		return err
+	}
+	document, err := memoryFile("envoxyd-gateway-spec", text)
+	if err != nil {
+		return err
+	}
+	defer document.Close()
+	cmd := exec.Command(filepath.Join(lib, "envoxyd-gateway"), fmt.Sprint(firstFD))
+	cmd.ExtraFiles = append([]*os.File{document}, extra...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Env = os.Environ()
+	cmd.Dir = g.m.appDir(g.m.cfg)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if cfg := g.m.cfg; cfg.MasterAsRoot && os.Geteuid() == 0 && (cfg.UID != "" || cfg.GID != "") {
+		if cmd.SysProcAttr.Credential, err = credential(cfg); err != nil {
+			return err
+		}
+	}
+	if err := g.m.commands.start(cmd); err != nil {
+		_ = unix.Close(pair[0])
+		living.Close()
+		return fmt.Errorf("unable to start: %w", err)
+	}
+	if g.living != nil {
+		g.living.Close()
+	}
+	g.cmd, g.control, g.living, g.started = cmd, os.NewFile(uintptr(pair[0]), "control"), living, time.Now()
+	logf("spawned event gateway (pid: %d)", cmd.Process.Pid)
+	g.listen(g.control)
+	go func() { // ends with the process; a master that has finished does not wait for it
+		err := g.m.commands.wait(cmd)
+		g.m.post(func(*master) { g.ended(err) })
+	}()
+	return nil
+}
+
+func dupCloexec(fd int) int {
+	copied, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return -1 // the start of the process fails with it
+	}
+	return copied
+}
+
+// listen turns the gateway's words into events until it has gone.
+func (g *gateway) listen(control *os.File) {
+	fd := int(control.Fd())
+	go func() { // ends with the gateway
+		buffer := make([]byte, 4096)
+		for {
+			n, err := unix.Read(fd, buffer)
+			if errors.Is(err, unix.EINTR) {
+				continue
+			}
+			if n <= 0 {
+				return
+			}
+			var e gatewayspec.Event
+			if json.Unmarshal(buffer[:n], &e) == nil {
+				g.m.post(func(m *master) { g.heard(m, e) })
+			}
+		}
+	}()
+}
+
+func (g *gateway) heard(m *master, e gatewayspec.Event) {
+	switch e.Kind {
+	case gatewayspec.Prepared:
+		g.proceed(&g.prepared)
+	case gatewayspec.Quiet:
+		g.proceed(&g.quiet)
+	}
+}
+
+// proceed does what has waited for the gateway, once.
+func (g *gateway) proceed(waiting *func(*master)) {
+	if next := *waiting; next != nil {
+		*waiting = nil
+		next(g.m)
+	}
+}
+
+// order sends one; false: there is no gateway.
+func (g *gateway) order(o gatewayspec.Order, fds ...int) bool {
+	if g.cmd == nil {
+		return false
+	}
+	text, err := json.Marshal(o)
+	if err != nil {
+		return false
+	}
+	var rights []byte
+	if len(fds) > 0 {
+		rights = unix.UnixRights(fds...)
+	}
+	return unix.Sendmsg(int(g.control.Fd()), text, rights, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT) == nil
+}
+
+// prepare has brokers connected before the first workers start, for a while at most.
+func (g *gateway) prepare(generation int, then func(*master)) {
+	if !g.order(gatewayspec.Order{Kind: gatewayspec.Prepare, Generation: generation}) {
+		then(g.m)
+		return
+	}
+	g.prepared = then
+	g.m.after(prepareTime, func(*master) { g.proceed(&g.prepared) })
+}
+
+// activate has messages go to the generation's workers from now on.
+func (g *gateway) activate(current *generation) {
+	if current.handover < 0 {
+		return
+	}
+	g.order(gatewayspec.Order{Kind: gatewayspec.Activate, Generation: current.number, Cores: current.cfg.Processes * current.cfg.Threads}, current.handover)
+}
+
+// quiesce lets no more messages in and goes on when those that are here are done, or
+// after a while.
+func (g *gateway) quiesce(then func(*master)) {
+	if !g.order(gatewayspec.Order{Kind: gatewayspec.Quiesce, Millis: int(quiesceTime / time.Millisecond)}) {
+		then(g.m)
+		return
+	}
+	g.quiet = then
+	g.m.after(quiesceTime+time.Second, func(*master) { g.proceed(&g.quiet) })
+}
+
+// stop ends the gateway, once no worker is left that could publish.
+func (g *gateway) stop() {
+	if g.stopping || g.cmd == nil {
+		return
+	}
+	g.stopping = true
+	g.order(gatewayspec.Order{Kind: gatewayspec.Stop, Successor: g.m.upgraded})
+	g.m.after(farewellTime, func(*master) { g.abort() })
+}
+
+// abort kills a gateway that takes too long.
+func (g *gateway) abort() {
+	if g.cmd != nil && g.stopping {
+		logf("the event gateway is taking too much time to die...NO MERCY !!!")
+		_ = g.cmd.Process.Kill()
+	}
+}
+
+func (g *gateway) ended(err error) {
+	pid := g.cmd.Process.Pid
+	g.cmd = nil
+	g.control.Close()
+	g.proceed(&g.prepared)
+	g.proceed(&g.quiet)
+	if g.stopping || g.m.stopping || g.m.upgraded {
+		return
+	}
+	logf("DAMN ! event gateway (pid: %d) died (%v) :( trying respawn ...", pid, err)
+	g.retry()
+}
+
+// retry starts the gateway again, after a pause that grows with each death in a row.
+func (g *gateway) retry() {
+	if time.Since(g.started) > time.Minute {
+		g.deaths = 0
+	}
+	wait := min(50*time.Millisecond<<min(g.deaths, 8), 10*time.Second)
+	g.deaths++
+	g.m.after(wait, func(*master) { g.start() })
+}
+
+// gone: there is no process.
+func (g *gateway) gone() bool { return g.cmd == nil }
+
+// legacy is what the next executable's gateway takes over.
+func (g *gateway) legacy() map[string]int {
+	if g.living == nil {
+		return nil
+	}
+	return map[string]int{gatewayStateKey: int(g.state.Fd()), gatewayLivingKey: int(g.living.Fd())}
+}

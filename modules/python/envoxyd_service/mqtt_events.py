@@ -1,0 +1,216 @@
+"""MQTT messages in a worker: from the gateway's deliveries to the handlers of the service."""
+import importlib
+import json
+import os
+import struct
+import sys
+import time
+import traceback
+from collections import namedtuple
+
+from envoxyd_worker import gateway
+
+from . import loader
+
+HEAD = struct.Struct("<IHHBBxx")  # of each message: lengths of payload and topic, identifier, quality, flags
+RETAINED, REPEATED = 1, 2
+LONGEST = 0.1  # seconds that one delivery may take before the rest goes back to the gateway
+FLUSH = 0.001  # seconds that marks of QoS 0 may be held back
+MOST_TOPICS = 1000  # whose handlers are remembered
+
+
+class Message(namedtuple("Message", "topic payload qos retain mid dup timestamp")):
+    """What paho-mqtt's handlers get."""
+
+    __slots__ = ()
+
+
+class Client:
+    """Stands where paho-mqtt's client stood: publishes and subscribes at one broker."""
+
+    def __init__(self, server):
+        self.server = server
+
+    def publish(self, topic, payload=b"", qos=0, retain=False):
+        publish(self.server, topic, payload, qos, retain)
+
+    def subscribe(self, topic, qos=0):
+        subscribe(self.server, topic, None, qos)
+
+    def is_connected(self):
+        return connected(self.server)
+
+
+handlers = []  # (server, filter, callback) that every worker has
+own = []  # the same of callbacks that only this process can call
+_matching = {}  # (server, topic) -> callbacks
+_named = {}  # name -> callback
+
+
+def matches(wanted, topic):
+    """Whether a topic falls under a filter (MQTT 3.1.1, section 4.7)."""
+    if topic.startswith("$") and wanted[:1] in "+#":
+        return False
+    levels = topic.split("/")
+    steps = wanted.split("/")
+    for i, step in enumerate(steps):
+        if step == "#":
+            return True
+        if i >= len(levels) or step not in ("+", levels[i]):
+            return False
+    return len(steps) == len(levels)
+
+
+def subscribe(server, topic, callback, qos=0):
+    """Have a callback called with (client, userdata, message) for each message under the filter.
+
+    At import every worker gets it. Later the callback is found by its name in whichever worker has the
+    message; one without a name, such as a lambda, is called in this process only, for as long as it lives.
+    """
+    events = gateway.current()
+    if not events.registered:
+        events.subscribe(server, topic, qos)
+        if callback is not None:
+            handlers.append((server, topic, callback))
+            _matching.clear()
+        return
+    name = name_of(callback) if callback is not None else ""
+    owner = 0
+    if name is None:
+        owner, name = os.getpid(), ""
+        own.append((server, topic, callback))
+    events.call("subscribe", server=server, topic=topic, qos=qos, owner=owner, callback=name)
+
+
+def unsubscribe(server, topic):
+    """End what subscribe began, for all callbacks of the filter."""
+    own[:] = [one for one in own if one[:2] != (server, topic)]
+    gateway.current().call("unsubscribe", server=server, topic=topic)
+
+
+def publish(server, topic, payload, qos=0, retain=False):
+    """Hand a message to the gateway, which publishes it; GatewayError when it cannot."""
+    if isinstance(payload, str):
+        payload = payload.encode()
+    gateway.current().call("publish", bytes(payload or b""), server=server, topic=topic, qos=qos, retain=bool(retain))
+
+
+def connected(server):
+    """Whether the gateway is connected to the broker."""
+    answer, _ = gateway.current().call("connected", server=server)
+    return answer["ok"]
+
+
+# ---- names of callbacks -------------------------------------------------------
+
+
+def name_of(callback):
+    """A name under which another worker finds the same callback; None when there is none."""
+    qualified = getattr(callback, "__qualname__", "")
+    if not qualified or "<" in qualified or getattr(callback, "__self__", None) is not None:
+        return None
+    place = getattr(callback, "__module__", None)
+    for path, module in loader.loaded.items():
+        if getattr(callback, "__globals__", None) is module.__dict__:
+            place = "@" + path
+    name = f"{place}:{qualified}"
+    try:
+        return name if find(name) is callback else None
+    except (ImportError, AttributeError, KeyError):
+        return None
+
+
+def find(name):
+    """The callback of a name."""
+    place, _, qualified = name.rpartition(":")
+    if place.startswith("@"):
+        found = loader.loaded[place[1:]]
+    else:
+        found = sys.modules.get(place) or importlib.import_module(place)
+    for step in qualified.split("."):
+        found = getattr(found, step)
+    return found
+
+
+# ---- deliveries -----------------------------------------------------------------
+
+
+def application(environ, start_response):
+    """The WSGI application of a delivery: one mark for each message, as soon as it is handled."""
+    start_response("200 OK", [])
+    owner = environ.get("ENVOXYD_OWNER")
+    if owner and int(owner) != os.getpid():
+        return [gateway.ELSEWHERE]
+    server = environ["ENVOXYD_SERVER"]
+    names = json.loads(environ.get("ENVOXYD_CALLBACKS") or "[]")
+    data = environ["wsgi.input"].read()
+    client, userdata = Client(server), {"server_key": server}
+    size, topic_size, *_ = HEAD.unpack_from(data)
+    if len(data) == HEAD.size + topic_size + size:
+        return [handle(client, userdata, read(data, 0)[0], owner, names)]
+    return several(client, userdata, data, owner, names)
+
+
+def several(client, userdata, data, owner, names):
+    at, started = 0, time.monotonic()
+    flushed, held = started, b""
+    while at < len(data):
+        if at and time.monotonic() - started > LONGEST:
+            held += gateway.LATER
+            break
+        message, at = read(data, at)
+        held += handle(client, userdata, message, owner, names)
+        if message.qos or time.monotonic() - flushed > FLUSH:
+            yield held
+            flushed, held = time.monotonic(), b""
+    if held:
+        yield held
+
+
+def read(data, at):
+    """(message, where the next one begins)."""
+    size, topic_size, mid, qos, flags = HEAD.unpack_from(data, at)
+    begin = at + HEAD.size
+    middle, end = begin + topic_size, begin + topic_size + size
+    topic = data[begin:middle].decode("utf-8", "replace")
+    return Message(topic, data[middle:end], qos, bool(flags & RETAINED), mid, bool(flags & REPEATED), time.monotonic()), end
+
+
+def callbacks(server, topic, owner, names):
+    if owner:
+        return [callback for key, wanted, callback in own if key == server and matches(wanted, topic)]
+    place = (server, topic)
+    found = _matching.get(place)
+    if found is None:
+        if len(_matching) >= MOST_TOPICS:
+            _matching.clear()
+        found = _matching[place] = [callback for key, wanted, callback in handlers if key == server and matches(wanted, topic)]
+    for name in names:
+        if name not in _named:
+            _named[name] = find(name)
+        if _named[name] not in found:
+            found = [*found, _named[name]]
+    return found
+
+
+def handle(client, userdata, message, owner, names):
+    """Call every handler of a message; what one raises is logged with the topic, and does not keep the others from it."""
+    mark = gateway.HANDLED
+    try:
+        wanted = callbacks(client.server, message.topic, owner, names)
+    except Exception:
+        report(message.topic)
+        return gateway.FAILED
+    for callback in wanted:
+        try:
+            callback(client, userdata, message)
+        except Exception:
+            report(message.topic)
+            mark = gateway.FAILED
+    return mark
+
+
+def report(topic):
+    from envoxy import log
+
+    log.error(f'[MQTT] The handler of topic "{topic}" failed - Traceback: {traceback.format_exc()}')

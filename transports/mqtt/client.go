@@ -1,0 +1,276 @@
+// Package mqtt is a service's connection to one MQTT 3.1.1 broker: it connects
+// again for as long as it lives, keeps its subscriptions, hands messages over
+// unacknowledged, tells redelivered messages apart, and queues what is published
+// while the broker is away.
+package mqtt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+)
+
+func init() { // the library's own words go nowhere: what matters of them is logged here
+	quiet := slog.NewLogLogger(slog.NewTextHandler(io.Discard, nil), slog.LevelDebug)
+	paho.ERROR, paho.CRITICAL = quiet, quiet
+}
+
+// Client is a connection to one broker. Open makes it, Close ends it.
+type Client struct {
+	cfg     Config
+	receive func(*Message)
+	say     func(problem bool, text string)
+	paho    paho.Client
+	inbox   inbox
+	outbox  outbox
+
+	mu            sync.Mutex
+	user          string
+	password      string
+	subscriptions map[string]byte // filter → quality of service
+	problem       string          // the last one that was logged
+	since         time.Time       // of the state that Up tells
+
+	up      atomic.Bool
+	closing atomic.Bool   // messages are no longer taken
+	settled chan struct{} // closed after the first attempt to connect and subscribe
+	once    sync.Once
+	ctx     context.Context // until Close
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+}
+
+// Open starts connecting and returns. receive gets every message, in the order of
+// the broker; while it blocks nothing more is read from the broker. say gets lines
+// about the connection's state. ErrConfig when cfg cannot be used.
+func Open(cfg Config, receive func(*Message), say func(problem bool, text string)) (*Client, error) {
+	c := &Client{cfg: cfg, receive: receive, say: say, subscriptions: map[string]byte{}, settled: make(chan struct{}), since: time.Now()}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	options, err := c.options()
+	if err != nil {
+		return nil, err
+	}
+	c.inbox.init()
+	c.outbox.init(cfg)
+	c.paho = paho.NewClient(options)
+	c.running.Go(c.pump)
+	c.paho.Connect() // retries by itself; notify hears of each attempt
+	return c, nil
+}
+
+func (c *Client) options() (*paho.ClientOptions, error) {
+	address, user, password, encrypted, err := c.cfg.address()
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	c.user, c.password = user, password
+	c.mu.Unlock()
+	keepAlive := c.cfg.KeepAlive
+	if keepAlive <= 0 {
+		keepAlive = defaultKeepAlive
+	}
+	o := paho.NewClientOptions().AddBroker(address).SetProtocolVersion(4).SetClientID(c.cfg.ClientID).
+		SetCredentialsProvider(c.login).SetCleanSession(c.cfg.Clean).SetKeepAlive(keepAlive).
+		SetConnectTimeout(connectTimeout).SetConnectRetry(true).SetConnectRetryInterval(time.Second).
+		SetAutoReconnect(true).SetMaxReconnectInterval(longestPause).SetResumeSubs(false).
+		SetOrderMatters(true).SetAutoAckDisabled(true).SetStore(newStore(&c.inbox)).
+		SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) { c.arrived(m) }).
+		SetOnConnectHandler(func(paho.Client) { c.connected() }).
+		SetConnectionNotificationHandler(func(_ paho.Client, n paho.ConnectionNotification) { c.notify(n) })
+	if w := c.cfg.Will; w != nil {
+		o.SetBinaryWill(w.Topic, w.Payload, w.QoS, w.Retain)
+	}
+	if encrypted {
+		config, err := c.cfg.tls()
+		if err != nil {
+			return nil, err
+		}
+		o.SetTLSConfig(config)
+	}
+	return o, nil
+}
+
+func (c *Client) login() (user, password string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.user, c.password
+}
+
+// SetLogin is for the connections to come; the one that stands stays. A login in the
+// configuration's bind is not changed.
+func (c *Client) SetLogin(user, password string) {
+	c.mu.Lock()
+	c.cfg.User, c.cfg.Password = user, password
+	if _, user, password, _, err := c.cfg.address(); err == nil {
+		c.user, c.password = user, password
+	}
+	c.mu.Unlock()
+}
+
+// notify follows the library's attempts to connect.
+func (c *Client) notify(n paho.ConnectionNotification) {
+	switch n := n.(type) {
+	case paho.ConnectionNotificationConnecting:
+		if c.cfg.Clean {
+			c.inbox.forget()
+		}
+	case paho.ConnectionNotificationBrokerFailed:
+		c.complain(fmt.Sprintf("not connected: %v", n.Reason))
+		c.once.Do(func() { close(c.settled) })
+	case paho.ConnectionNotificationLost:
+		c.inbox.connectionLost()
+		c.setUp(false)
+		reason := "the broker closed it"
+		if n.Reason != nil {
+			reason = n.Reason.Error()
+		}
+		c.complain("connection lost: " + reason)
+	}
+}
+
+// complain logs a problem once, until there is another or none.
+func (c *Client) complain(text string) {
+	c.mu.Lock()
+	again := c.problem == text
+	c.problem = text
+	c.mu.Unlock()
+	if !again && !c.closing.Load() {
+		c.say(true, text)
+	}
+}
+
+func (c *Client) setUp(up bool) {
+	c.mu.Lock()
+	if c.up.Swap(up) != up {
+		c.since = time.Now()
+	}
+	c.mu.Unlock()
+}
+
+// connected makes the subscriptions, and only then says that the broker is there.
+func (c *Client) connected() {
+	c.inbox.connected()
+	c.mu.Lock()
+	wanted := maps.Clone(c.subscriptions)
+	c.problem = ""
+	c.mu.Unlock()
+	err := c.subscribe(wanted)
+	c.setUp(true)
+	c.say(false, fmt.Sprintf("connected, %d subscriptions", len(wanted)))
+	if err != nil {
+		c.complain(err.Error())
+	}
+	c.outbox.wake()
+	c.once.Do(func() { close(c.settled) })
+}
+
+// Settled is closed when the first attempt to connect and subscribe has ended, well or not.
+func (c *Client) Settled() <-chan struct{} { return c.settled }
+
+// Up tells whether the broker is connected, and since when that is so.
+func (c *Client) Up() (bool, time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.up.Load(), c.since
+}
+
+// Problem is why the broker is not connected, as it was logged; "" when it is not known.
+func (c *Client) Problem() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.problem
+}
+
+// subscribeTime bounds the wait for a broker's answer to a subscription.
+const subscribeTime = 10 * time.Second
+
+func (c *Client) subscribe(wanted map[string]byte) error {
+	if len(wanted) == 0 {
+		return nil
+	}
+	token := c.paho.SubscribeMultiple(wanted, nil)
+	if !token.WaitTimeout(subscribeTime) {
+		return errors.New("the broker does not answer to SUBSCRIBE")
+	}
+	subscribed, ok := token.(*paho.SubscribeToken)
+	if !ok {
+		return token.Error()
+	}
+	for filter, granted := range subscribed.Result() {
+		if granted == 0x80 {
+			return fmt.Errorf("the broker refuses the subscription to %q", filter)
+		}
+	}
+	return token.Error()
+}
+
+// Subscribe adds filters, or changes their quality of service; they are made again
+// at each connection. One that is there already is subscribed to once more, which has
+// the broker send what it retains. Without a connection nothing is sent.
+func (c *Client) Subscribe(filters map[string]byte) error {
+	c.mu.Lock()
+	maps.Copy(c.subscriptions, filters)
+	c.mu.Unlock()
+	if !c.up.Load() {
+		return nil
+	}
+	return c.subscribe(filters)
+}
+
+// Unsubscribe removes filters.
+func (c *Client) Unsubscribe(filters ...string) {
+	c.mu.Lock()
+	for _, filter := range filters {
+		delete(c.subscriptions, filter)
+	}
+	c.mu.Unlock()
+	if c.up.Load() && len(filters) > 0 {
+		c.paho.Unsubscribe(filters...).WaitTimeout(subscribeTime)
+	}
+}
+
+// Quiesce takes no more messages. What arrives from now on is not acknowledged:
+// the broker keeps it for this client's session, if it has one.
+func (c *Client) Quiesce() { c.closing.Store(true) }
+
+// Close publishes what is queued, for as long as patience lasts, leaves the broker and
+// waits for all that the client has started. endSession has the broker forget the session.
+func (c *Client) Close(patience time.Duration, endSession bool) {
+	c.Quiesce()
+	left := c.outbox.flush(patience, c.up.Load)
+	if left > 0 {
+		c.say(true, fmt.Sprintf("%d messages that were to be published are lost with the stop", left))
+	}
+	c.cancel()
+	c.outbox.close()
+	connected := c.up.Load()
+	c.paho.Disconnect(250) // milliseconds
+	c.running.Wait()
+	if connected && endSession && !c.cfg.Clean {
+		c.endSession()
+	}
+}
+
+// endSession connects once more with MQTT's clean flag, so that the broker does not
+// go on collecting messages for a client that nobody will be again.
+func (c *Client) endSession() {
+	options, err := c.options()
+	if err != nil {
+		return
+	}
+	options.SetCleanSession(true).SetConnectRetry(false).SetAutoReconnect(false).SetStore(paho.NewMemoryStore()).
+		SetOnConnectHandler(nil).SetConnectionNotificationHandler(nil).SetConnectTimeout(time.Second).UnsetWill()
+	last := paho.NewClient(options)
+	if last.Connect().WaitTimeout(time.Second) {
+		last.Disconnect(50)
+	}
+}

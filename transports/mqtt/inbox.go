@@ -1,0 +1,199 @@
+package mqtt
+
+import (
+	"hash/maphash"
+	"sync"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+	"github.com/eclipse/paho.mqtt.golang/packets"
+)
+
+// Message is one that has arrived. Its owner calls Done once it is handled, from
+// any goroutine; until then, and until all that came before it are, the broker counts
+// it as not delivered.
+type Message struct {
+	Topic     string
+	Payload   []byte
+	QoS       byte
+	Retain    bool
+	Duplicate bool // the broker says that it has sent it before
+	ID        uint16
+
+	inbox *inbox
+	entry *entry
+}
+
+// Done acknowledges the message to the broker. QoS 0 needs none.
+func (m *Message) Done() {
+	if m.entry != nil {
+		m.inbox.done(m.entry)
+	}
+}
+
+// inbox knows the messages that the broker may send again: those with a quality of
+// service that are not acknowledged, and those of QoS 2.
+type inbox struct {
+	sending sync.Mutex
+	mu      sync.Mutex
+	seed    maphash.Seed
+	entries map[uint16]*entry
+	order   [3][]*entry // by quality of service: those that are not acknowledged
+	up      bool
+	lost    time.Time // when the connection was lost last
+}
+
+type entry struct {
+	id       uint16
+	hash     uint64
+	ack      func() // of the newest delivery
+	handled  bool
+	acked    bool // it has had its turn
+	exactly  bool      // QoS 2
+	released time.Time // when QoS 2's PUBREL came
+}
+
+// releaseTime: brokers (mosquitto up to 2.0 is one) send a message of QoS 2 anew after a
+// restart although they had released it, unless they had the confirmation of that. One
+// that was released so shortly before the connection was lost is taken for a repetition.
+const releaseTime = 5 * time.Second
+
+// repeated tells whether a message that the broker marks as sent before is the entry's.
+func (b *inbox) repeated(e *entry) bool {
+	return e.released.IsZero() || e.released.Before(b.lost) && b.lost.Sub(e.released) < releaseTime
+}
+
+func (b *inbox) init() { b.seed, b.entries = maphash.MakeSeed(), map[uint16]*entry{} }
+
+// take registers a message. nil: it is one that is here already or has been handled.
+func (b *inbox) take(m paho.Message) *Message {
+	message := &Message{Topic: m.Topic(), Payload: m.Payload(), QoS: m.Qos(), Retain: m.Retained(), Duplicate: m.Duplicate(), ID: m.MessageID(), inbox: b}
+	if m.Qos() == 0 {
+		return message
+	}
+	var h maphash.Hash
+	h.SetSeed(b.seed)
+	_, _ = h.WriteString(m.Topic())
+	_ = h.WriteByte(0)
+	_, _ = h.Write(m.Payload())
+	sum := h.Sum64()
+	b.mu.Lock()
+	b.up = true // or it could not have come
+	known := b.entries[m.MessageID()]
+	if m.Duplicate() && known != nil && known.hash == sum && b.repeated(known) {
+		known.ack = m.Ack
+		again := known.acked // the acknowledgement was lost with the connection, or never sent
+		b.mu.Unlock()
+		if again {
+			b.acknowledge(known)
+		}
+		return nil
+	}
+	message.entry = &entry{id: m.MessageID(), hash: sum, ack: m.Ack, exactly: m.Qos() == 2}
+	b.entries[m.MessageID()] = message.entry
+	b.order[m.Qos()] = append(b.order[m.Qos()], message.entry)
+	b.mu.Unlock()
+	return message
+}
+
+// done acknowledges in the order of arrival, as MQTT wants it (section 4.6): what was
+// handled before its turn waits. Brokers mix up what they hold back otherwise.
+func (b *inbox) done(e *entry) {
+	b.mu.Lock()
+	e.handled = true
+	line := &b.order[1]
+	if e.exactly {
+		line = &b.order[2]
+	}
+	b.mu.Unlock()
+	b.sending.Lock() // one at a time, or their order would be lost on the way
+	defer b.sending.Unlock()
+	for {
+		b.mu.Lock()
+		if len(*line) == 0 || !(*line)[0].handled {
+			b.mu.Unlock()
+			return
+		}
+		next := (*line)[0]
+		(*line)[0] = nil
+		*line = (*line)[1:]
+		next.acked = true
+		up := b.up
+		b.mu.Unlock()
+		if up { // else the broker sends it again, and is answered then
+			b.acknowledge(next)
+		}
+	}
+}
+
+func (b *inbox) acknowledge(e *entry) {
+	b.mu.Lock()
+	ack := e.ack
+	if b.entries[e.id] == e && !e.exactly {
+		delete(b.entries, e.id)
+	}
+	b.mu.Unlock()
+	ack()
+}
+
+// release follows QoS 2's PUBREL: the identifier is free for another message. The entry
+// stays in its place until then.
+func (b *inbox) release(id uint16) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e := b.entries[id]; e != nil {
+		e.released = time.Now()
+	}
+}
+
+func (b *inbox) connectionLost() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lost, b.up = time.Now(), false
+}
+
+// connected: acknowledgements reach the broker again.
+func (b *inbox) connected() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.up = true
+}
+
+// forget: with a new session the broker begins anew.
+func (b *inbox) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clear(b.entries)
+	b.order = [3][]*entry{}
+}
+
+func (c *Client) arrived(m paho.Message) {
+	if c.closing.Load() {
+		return
+	}
+	if message := c.inbox.take(m); message != nil {
+		c.receive(message)
+	}
+}
+
+// store keeps what is published until the broker has it. Of incoming packets it only
+// listens for PUBREL: the library would deliver stored ones a second time.
+type store struct {
+	paho.Store
+	inbox *inbox
+}
+
+func newStore(b *inbox) paho.Store { return &store{paho.NewOrderedMemoryStore(), b} }
+
+// incoming is how the library's keys of received packets begin.
+const incoming = "i."
+
+func (s *store) Put(key string, packet packets.ControlPacket) {
+	if len(key) < len(incoming) || key[:len(incoming)] != incoming {
+		s.Store.Put(key, packet)
+		return
+	}
+	if released, ok := packet.(*packets.PubrelPacket); ok {
+		s.inbox.release(released.MessageID)
+	}
+}

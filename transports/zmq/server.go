@@ -1,0 +1,134 @@
+package zmq
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/go-zeromq/zmq4"
+)
+
+// handshakeTime bounds what a peer may take to introduce itself.
+const handshakeTime = 10 * time.Second
+
+// maxPeers bounds the connections that are served at the same time.
+const maxPeers = 4096
+
+// Server answers the requests of any number of REQ or DEALER peers on one listener,
+// as a ROUTER socket would.
+type Server struct {
+	// Answer makes the reply to one request, both JSON. It is called on a goroutine of
+	// the peer's; its context ends when the server closes without patience. A nil reply
+	// closes the connection.
+	Answer func(ctx context.Context, request []byte, peer string) []byte
+	Logf   func(string, ...any)
+
+	mu      sync.Mutex
+	peers   map[*bound]bool // true: a request is in hand
+	closing bool
+	running sync.WaitGroup
+	ctx     context.Context
+	cancel  context.CancelFunc
+}
+
+// Serve accepts until the listener is closed.
+func (s *Server) Serve(listener net.Listener) {
+	s.mu.Lock()
+	if s.peers == nil {
+		s.peers = map[*bound]bool{}
+		s.ctx, s.cancel = context.WithCancel(context.Background())
+	}
+	s.mu.Unlock()
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			s.Logf("zmq: %v", err)
+			time.Sleep(100 * time.Millisecond) // out of descriptors, most likely
+			continue
+		}
+		s.running.Go(func() { s.serve(conn) })
+	}
+}
+
+func (s *Server) serve(conn net.Conn) {
+	defer conn.Close()
+	l, err := open(conn, zmq4.Router, true, handshakeTime)
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			s.Logf("zmq: %s: %v", conn.RemoteAddr(), err)
+		}
+		return
+	}
+	if !s.enter(l.conn) {
+		return
+	}
+	defer s.leave(l.conn)
+	peer := conn.RemoteAddr().String()
+	for {
+		request, err := l.receive()
+		if err != nil {
+			if errors.Is(err, ErrTooLong) || errors.Is(err, ErrFrames) {
+				s.Logf("%s: %v", peer, err)
+			}
+			return
+		}
+		if !s.busy(l.conn, true) {
+			return // the peer asks somebody else
+		}
+		reply := s.Answer(s.ctx, request, peer)
+		if reply == nil || l.send(reply) != nil || !s.busy(l.conn, false) {
+			return
+		}
+	}
+}
+
+func (s *Server) enter(b *bound) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing || len(s.peers) >= maxPeers {
+		return false
+	}
+	s.peers[b] = false
+	return true
+}
+
+func (s *Server) leave(b *bound) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.peers, b)
+}
+
+// busy notes whether the peer has a request in hand; false: the server closes.
+func (s *Server) busy(b *bound, on bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.peers[b] = on
+	return !s.closing
+}
+
+// Close answers the requests in hand, for as long as patience lasts, and ends every
+// connection. The listener is the caller's to close, first.
+func (s *Server) Close(patience time.Duration) {
+	s.mu.Lock()
+	s.closing = true
+	for b, busy := range s.peers {
+		if !busy {
+			_ = b.SetReadDeadline(time.Now()) // it waits for a request
+		}
+	}
+	cancel := s.cancel
+	s.mu.Unlock()
+	if cancel == nil {
+		return
+	}
+	late := time.AfterFunc(patience, cancel)
+	defer late.Stop()
+	s.running.Wait()
+	cancel()
+}

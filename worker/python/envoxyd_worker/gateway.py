@@ -1,0 +1,208 @@
+"""The way to the event gateway: calls to it, and what it has handled here.
+
+The gateway is a process of its own that holds the sockets to brokers and peers. A call
+goes over a stream that each thread opens at its first one; events come as requests.
+"""
+import json
+import mmap
+import os
+import socket
+import struct
+import threading
+import time
+
+SIZES = struct.Struct("<II")  # of a frame's head and payload
+NOTE = struct.Struct("<II")  # sequence number, odd while the text changes; length
+REPLY_TIME = 60.0  # seconds that an answer may take beyond what the call itself waits for
+
+HANDLED, FAILED, ELSEWHERE, LATER = b".", b"E", b"?", b"+"
+
+
+class GatewayError(Exception):
+    """A call that the gateway refused; kind is full, timeout, lost, unknown or invalid."""
+
+    def __init__(self, text, kind="lost"):
+        super().__init__(text)
+        self.kind = kind
+
+
+class Gateway:
+    """One process's side; a fork gets streams of its own."""
+
+    def __init__(self, spec):
+        self.spec = spec
+        self.worker = 0
+        self.generation = spec["generation"]
+        self.threads = threading.local()
+        self.needed = False
+        self.registered = False
+        self.subscriptions = []  # dicts: server, filter, qos
+        self.timers = []  # dicts: name, every, cron
+        self.functions = {}  # of timers, by name
+        self.handlers = {"timer": self.run_timer}  # kind of event -> WSGI application
+        self._health = None
+
+    def require(self):
+        """Tell the master that there is to be a gateway."""
+        if self.needed:
+            return
+        self.needed = True
+        fd = self.spec["event_fd"] if self.worker else self.spec["control_fd"]
+        report = {"kind": "gateway", "worker": self.worker, "pid": os.getpid()}
+        os.write(fd, json.dumps(report).encode())
+
+    def call(self, op, payload=b"", wait=0.0, **head):
+        """One call and its answer's payload; GatewayError when it is refused.
+
+        A stream that has broken, because the gateway ended and another takes its place, is opened anew once.
+        """
+        head = json.dumps({"op": op, "generation": self.generation, **head}).encode()
+        frame = SIZES.pack(len(head), len(payload)) + head + payload
+        for last in (False, True):
+            stream = self.stream()
+            try:
+                stream.settimeout(wait + REPLY_TIME)
+                stream.sendall(frame)
+                sizes = SIZES.unpack(self.exactly(stream, SIZES.size))
+                answer = json.loads(self.exactly(stream, sizes[0]))
+                content = self.exactly(stream, sizes[1])
+            except OSError as error:
+                self.forget_stream()
+                if last or isinstance(error, socket.timeout):
+                    raise GatewayError(f"the event gateway does not answer: {error}") from None
+                continue
+            except BaseException:  # somebody raised in the middle: the stream's next answer would be this call's
+                self.forget_stream()
+                raise
+            if "kind" in answer:
+                raise GatewayError(answer["error"], answer["kind"])
+            return answer, content
+
+    def stream(self):
+        """This thread's stream; opening one is sending its other end."""
+        kept = self.threads.__dict__
+        if kept.get("pid") != os.getpid():
+            self.require()
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+            with theirs:
+                rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", theirs.fileno()))]
+                with socket.socket(fileno=os.dup(self.spec["gateway"]["calls_fd"])) as calls:
+                    calls.settimeout(REPLY_TIME)
+                    calls.sendmsg([b"c"], rights)
+            kept.update(pid=os.getpid(), stream=ours)
+        return kept["stream"]
+
+    def forget_stream(self):
+        stream = self.threads.__dict__.pop("stream", None)
+        self.threads.__dict__.pop("pid", None)
+        if stream is not None:
+            stream.close()
+
+    @staticmethod
+    def exactly(stream, size):
+        data = b""
+        while len(data) < size:
+            more = stream.recv(size - len(data))
+            if not more:
+                raise ConnectionError("it has closed the connection")
+            data = data + more if data else more
+        return data
+
+    # -- what the service wants to hear of ------------------------------------
+
+    def subscribe(self, server, topic, qos):
+        """Note a filter at import; all workers have its handler."""
+        wanted = {"server": server, "filter": topic, "qos": qos}
+        if wanted not in self.subscriptions:
+            self.subscriptions.append(wanted)
+
+    def add_timer(self, function, every=0, cron=""):
+        name = f"{function.__module__}.{function.__qualname__}"
+        while self.functions.get(name, function) is not function:  # service modules are all called __init__
+            name += "'"
+        self.functions[name] = function
+        self.timers.append({"name": name, "every": every, "cron": cron})
+
+    def register(self, opt):
+        """Tell the gateway, once everything is imported, what there is; without a need for one nothing happens."""
+        if self.registered:
+            return
+        self.registered = True
+        conf = opt.get("conf_content") or {}
+        if not (self.needed or self.subscriptions or self.timers or any(conf.get(section) for section in SECTIONS)):
+            return
+        credentials = opt.get("credentials") or {}
+        document = {
+            "generation": self.generation,
+            "service": (conf.get("boot") or [{}])[0].get("name", ""),
+            "conf": conf,
+            "login": {"user": text(credentials.get("client_id")), "password": text(credentials.get("access_token"))},
+            "subscriptions": self.subscriptions,
+            "timers": self.timers,
+            "zmq": "zmq" in self.handlers,
+        }
+        try:
+            self.call("register", json.dumps(document).encode())
+        except GatewayError as error:  # HTTP is served all the same
+            os.write(2, f"*** events are not handled: {error} ***\n".encode())
+
+    # -- what comes from it -----------------------------------------------------
+
+    def application(self, environ, start_response):
+        """What a worker calls for an event; its output is marks, one for each message."""
+        handler = self.handlers.get(environ.get("ENVOXYD_EVENT"))
+        if handler is None:
+            start_response("404 Not Found", [])
+            return [HANDLED]
+        return handler(environ, start_response)
+
+    def run_timer(self, environ, start_response):
+        function = self.functions.get(environ["PATH_INFO"])
+        mark = HANDLED
+        if function is not None:
+            try:
+                function()
+            except Exception:
+                import traceback
+
+                os.write(2, f"timer {environ['PATH_INFO']}:\n{traceback.format_exc()}".encode("utf-8", "backslashreplace"))
+                mark = FAILED
+        start_response("200 OK", [])
+        return [mark]
+
+    def health(self):
+        """{"connectors": {name: condition}} as the gateway saw them last; None before it has looked."""
+        if self._health is None:
+            fd = self.spec["gateway"]["health_fd"]
+            self._health = mmap.mmap(fd, os.fstat(fd).st_size, prot=mmap.PROT_READ)
+        for _ in range(1000):
+            before, size = NOTE.unpack_from(self._health)
+            content = self._health[NOTE.size:NOTE.size + size]
+            if before % 2 == 0 and NOTE.unpack_from(self._health)[0] == before:
+                return json.loads(content) if before else None
+            time.sleep(0)
+        return None
+
+
+SECTIONS = ("mqtt_servers", "zmq_servers", "psql_servers", "redis_servers", "couchdb_servers", "amqp_servers", "cache")
+
+
+def text(value):
+    return "" if value is None else str(value)
+
+
+_mine = None
+
+
+def open_gateway(spec):
+    """This process's gateway; None where there is no Envoxy service."""
+    global _mine
+    _mine = Gateway(spec) if spec.get("gateway") else None
+    return _mine
+
+
+def current():
+    """The gateway of this process; GatewayError outside a server."""
+    if _mine is None:
+        raise GatewayError("there is no event gateway: this process was not started by envoxyd with an envoxy.json")
+    return _mine
