@@ -171,6 +171,13 @@ def test_going_to_sleep_again_and_again_fails_no_request(server, transport):
     assert load.failures() == []
 
 
+def test_die_on_no_workers(server, transport):
+    running = server(transport, master("--die-on-no-workers", processes=1), app=versioned(1))
+    (_, pid), = eventually(lambda: crew(running)).items()
+    running.signal_process(pid, 9)
+    assert running.wait_exit() == 1
+
+
 @pytest.mark.parametrize("options, word", [
     (["--cheaper", "4"], "must be lower than processes"),
     (["--cheaper", "1", "--cheaper-rss-limit-soft", "200", "--cheaper-rss-limit-hard", "100"], "cheaper-rss-limit-hard"),

@@ -2,6 +2,7 @@ package master
 
 import (
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -40,9 +41,20 @@ func (g *generation) exited(w *worker, pid int, state *os.ProcessState, err erro
 		return
 	}
 	g.mourn(w, pid, state)
+	if g.cfg.DieOnNoWorkers && !w.leaving && g == g.m.current && g.deserted() {
+		logf("no worker is left: so the instance ends")
+		g.m.status = statusFailed
+		g.m.stop()
+		return
+	}
 	w.failed = 0
 	w.respawns++
 	g.m.after(w.backoff(age), func(*master) { g.respawn(w) })
+}
+
+// deserted: no worker has a process.
+func (g *generation) deserted() bool {
+	return !slices.ContainsFunc(g.workers, func(w *worker) bool { return w.pid != 0 })
 }
 
 // failedToStart: a worker that never served takes its generation with it.
