@@ -18,7 +18,7 @@ var mayImport = map[string][]string{
 	"cmd/envoxyd":         {"master", "uwsgiopts", "modules"},
 	"cmd/envoxyd-gateway": {"gateway", "internal/gatewayspec"},
 	"gateway":             {"protocol", "transports", "modules", "internal"},
-	"master":              {"master", "uwsgiopts", "modules", "internal", "transports/static"},
+	"master":              {"uwsgiopts", "modules", "internal", "transports/static", "master"},
 	"worker":              {"protocol", "transports", "internal", "worker"},
 	"transports":          {"protocol"},
 	"internal":            {"internal", "transports/static"},

@@ -265,11 +265,11 @@ func (g *Gateway) owners(server, topic string) (owners []int) {
 	return owners
 }
 
-// names lists the handlers that were added after the start and that a message is for.
-func (g *Gateway) names(server, topic string) (names []string) {
+// names lists the handlers that were added after the start, each with its filter.
+func (g *Gateway) names(server string) (names [][2]string) {
 	for _, s := range *g.heard.Load() {
-		if s.Name != "" && s.Server == server && !slices.Contains(names, s.Name) && mqtt.Match(s.Filter, topic) {
-			names = append(names, s.Name)
+		if s.Name != "" && s.Server == server {
+			names = append(names, [2]string{s.Filter, s.Name})
 		}
 	}
 	return names

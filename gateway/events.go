@@ -55,34 +55,34 @@ func (g *Gateway) lost(format string, args ...any) {
 // work hands messages to workers until the queue is closed.
 func (g *Gateway) work(ctx context.Context) {
 	for {
-		l, batch := g.queue.take()
-		if l == nil {
+		t := g.awaitTarget(ctx)
+		if t == nil {
+			return
+		}
+		d := g.queue.take(t.cores)
+		if d == nil {
 			return
 		}
 		began := time.Now()
-		left, pause := g.handOver(ctx, l.key, batch)
-		g.queue.settle(l, batch, left, time.Since(began), pause)
+		left, pause := g.handOver(ctx, d)
+		g.queue.settle(d, left, time.Since(began), pause)
 	}
 }
 
-// handOver has a worker handle a batch. What it did not get to is returned, with the
+// handOver has a worker handle a delivery. What it did not get to is returned, with the
 // time to wait before it is tried again.
-func (g *Gateway) handOver(ctx context.Context, key laneKey, batch []*item) (left []*item, pause time.Duration) {
+func (g *Gateway) handOver(ctx context.Context, d *delivery) (left []*item, pause time.Duration) {
 	t := g.awaitTarget(ctx)
 	if t == nil {
-		return batch, 0 // the gateway ends
+		return d.items, 0 // the gateway ends
 	}
+	body := encode(d.items)
 	done, elsewhere, later := 0, false, false
-	body := encode(batch)
-	var names []string
-	if key.owner == 0 {
-		names = g.names(key.server, key.topic)
-	}
-	_ = t.deliver(ctx, eventVars(key, len(body), names), body, func(r *bufio.Reader) error {
+	_ = t.deliver(ctx, g.eventVars(d, len(body)), body, func(r *bufio.Reader) error {
 		if err := skipHead(r); err != nil {
 			return err
 		}
-		for done < len(batch) {
+		for done < len(d.items) {
 			mark, err := r.ReadByte()
 			if err != nil {
 				return errWorkerLost
@@ -95,12 +95,12 @@ func (g *Gateway) handOver(ctx context.Context, key laneKey, batch []*item) (lef
 				later = true
 				return nil
 			}
-			g.settled(batch[done], mark == gatewayspec.Failed)
+			g.settled(d.items[done], mark == gatewayspec.Failed)
 			done++
 		}
 		return nil
 	}) // an error shows in what is left
-	left = batch[done:]
+	left = d.items[done:]
 	switch {
 	case len(left) == 0:
 		return nil, 0
@@ -109,16 +109,16 @@ func (g *Gateway) handOver(ctx context.Context, key laneKey, batch []*item) (lef
 	case later || ctx.Err() != nil:
 		return left, 0
 	}
-	return g.again(key, left)
+	return g.again(left)
 }
 
 // again decides about a message whose worker ended, and all behind it.
-func (g *Gateway) again(key laneKey, left []*item) ([]*item, time.Duration) {
+func (g *Gateway) again(left []*item) ([]*item, time.Duration) {
 	first := left[0]
 	first.attempts++
 	g.counters.redelivered.Add(1)
 	if first.attempts >= maxAttempts {
-		g.lost("[MQTT] %s: %q: dropped a message: %d workers have ended while they handled it", key.server, key.topic, first.attempts)
+		g.lost("[MQTT] %s: %q: dropped a message: %d workers have ended while they handled it", first.server, first.message.Topic, first.attempts)
 		g.settled(first, true)
 		return left[1:], 0
 	}
@@ -140,22 +140,23 @@ func (g *Gateway) settled(i *item, failed bool) {
 // longestLogged bounds the topic in the variables: they are for the log and the scoreboard.
 const longestLogged = 512
 
-func eventVars(key laneKey, size int, names []string) []byte {
-	topic := key.topic[:min(len(key.topic), longestLogged)]
+func (g *Gateway) eventVars(d *delivery, size int) []byte {
+	topic := d.items[0].message.Topic
+	topic = topic[:min(len(topic), longestLogged)]
 	vars := make([]byte, 0, 256+2*len(topic))
 	vars = uwsgi.AppendVar(vars, "REQUEST_METHOD", "EVENT")
 	vars = uwsgi.AppendVar(vars, "REQUEST_URI", topic)
 	vars = uwsgi.AppendVar(vars, "PATH_INFO", topic)
 	vars = uwsgi.AppendVar(vars, "SERVER_PROTOCOL", "MQTT/3.1.1")
-	vars = uwsgi.AppendVar(vars, "REMOTE_ADDR", key.server)
+	vars = uwsgi.AppendVar(vars, "REMOTE_ADDR", d.server)
 	vars = uwsgi.AppendVar(vars, "CONTENT_LENGTH", strconv.Itoa(size))
 	vars = uwsgi.AppendVar(vars, gatewayspec.VarKind, "mqtt")
-	vars = uwsgi.AppendVar(vars, gatewayspec.VarServer, key.server)
-	if key.owner != 0 {
-		vars = uwsgi.AppendVar(vars, gatewayspec.VarOwner, strconv.Itoa(key.owner))
+	vars = uwsgi.AppendVar(vars, gatewayspec.VarServer, d.server)
+	if d.owner != 0 {
+		return uwsgi.AppendVar(vars, gatewayspec.VarOwner, strconv.Itoa(d.owner))
 	}
-	if len(names) > 0 {
-		if text, err := json.Marshal(names); err == nil {
+	if names := g.names(d.server); names != nil {
+		if text, err := json.Marshal(names); err == nil && len(text) < maxVars/2 {
 			vars = uwsgi.AppendVar(vars, gatewayspec.VarNames, text)
 		}
 	}

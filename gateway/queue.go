@@ -38,7 +38,10 @@ type queue struct {
 	ready   []*lane // lanes with items that nobody works on
 	waiting int     // items that are in no worker's hands
 	working int     // items that are
+	out     int     // deliveries that are under way
 	pace    time.Duration
+	late    bool // messages have waited for patience although a worker was free
+	armed   bool // a timer will say so
 	closed  bool
 }
 
@@ -94,52 +97,108 @@ func (q *queue) room() bool {
 	return true
 }
 
-// A delivery takes as many messages of a topic as will be handled in this time, so that
-// the way to a worker is paid once for many; a slow handler gets them one by one.
+// A delivery takes as many messages as will be handled in this time, of several topics if
+// many wait, so that the way to a worker is paid once for many; a slow handler gets them
+// one by one.
 const (
 	batchTime = 20 * time.Millisecond
 	batchMost = 64
 	batchSize = 1 << 20 // bytes
 )
 
-// take waits for a topic with messages and returns the first of them; nil: the queue
-// is closed. The lane is the caller's until settle.
-func (q *queue) take() (*lane, []*item) {
+// delivery is what one worker gets at a time: the first messages of some topics of one
+// broker, each topic's together.
+type delivery struct {
+	server string
+	owner  int
+	lanes  []*lane
+	items  []*item
+}
+
+// take waits for messages and returns some; nil: the queue is closed. Their topics are
+// the caller's until settle. Messages are shared out among so many takers.
+func (q *queue) take(takers int) *delivery {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
 		if q.closed {
-			return nil, nil
+			return nil
 		}
-		if l := q.next(); l != nil {
-			n, size := 0, 0
+		if l := q.first(); l != nil {
 			most := batchMost
 			if q.pace > 0 {
 				most = int(min(max(batchTime/q.pace, 1), batchMost))
 			}
-			for n < len(l.items) && n < most && (n == 0 || size+len(l.items[n].message.Payload) <= batchSize) {
-				size += len(l.items[n].message.Payload)
-				n++
+			d := &delivery{server: l.key.server, owner: l.key.owner}
+			size := q.move(d, l, most, 0)
+			for share := (len(q.ready) + takers - 1) / takers; share > 0 && len(d.items) < most && size < batchSize; share-- {
+				if l = q.next(d); l == nil {
+					break
+				}
+				size = q.move(d, l, most, size)
 			}
-			if l.items[0].attempts > 0 {
-				n = 1 // it may have been what ended a worker
-			}
-			batch := l.items[:n:n]
-			l.items = l.items[n:]
-			l.busy = true
-			q.waiting -= n
-			q.working += n
-			return l, batch
+			q.waiting -= len(d.items)
+			q.working += len(d.items)
+			q.out++
+			return d
 		}
 		q.changed.Wait()
 	}
 }
 
-// next is the first lane whose time has come. A pause of another one ends with a wake-up.
-func (q *queue) next() *lane {
+// Quick handlers are kept up with by one worker at a time, whose next delivery collects
+// what arrives meanwhile: sent out one by one, each message would cost several times what
+// handling it does. Another worker joins in when so many wait, or one for so long.
+const (
+	quick    = 500 * time.Microsecond
+	patience = time.Millisecond
+)
+
+// first is the lane to begin a delivery with; nil: there is none, or it is not time yet.
+func (q *queue) first() *lane {
+	if q.out > 0 && q.pace < quick && q.waiting < batchMost && !q.late {
+		if len(q.ready) > 0 && !q.armed {
+			q.armed = true
+			time.AfterFunc(patience, q.overdue)
+		}
+		return nil
+	}
+	q.late = false
+	return q.next(nil)
+}
+
+func (q *queue) overdue() {
+	q.mu.Lock()
+	q.armed, q.late = false, len(q.ready) > 0
+	q.mu.Unlock()
+	q.changed.Broadcast()
+}
+
+// move takes the first messages of a lane into the delivery.
+func (q *queue) move(d *delivery, l *lane, most, size int) int {
+	n := 0
+	for n < len(l.items) && len(d.items)+n < most && (len(d.items)+n == 0 || size+len(l.items[n].message.Payload) <= batchSize) {
+		size += len(l.items[n].message.Payload)
+		if n++; l.items[n-1].attempts > 0 {
+			break
+		}
+	}
+	d.items = append(d.items, l.items[:n]...)
+	d.lanes = append(d.lanes, l)
+	l.items = l.items[n:]
+	l.busy = true
+	return size
+}
+
+// next is the first lane whose time has come, and which goes with the delivery if there is
+// one. The pause of another ends with a wake-up. What may have ended a worker goes alone.
+func (q *queue) next(with *delivery) *lane {
 	now := time.Now()
 	for i, l := range q.ready {
 		if l.after.After(now) {
+			continue
+		}
+		if with != nil && (l.key.server != with.server || l.key.owner != with.owner || l.items[0].attempts > 0 || with.items[0].attempts > 0) {
 			continue
 		}
 		q.ready = append(q.ready[:i], q.ready[i+1:]...)
@@ -148,30 +207,42 @@ func (q *queue) next() *lane {
 	return nil
 }
 
-// settle gives the lane back: what is left of the batch goes before everything else of its
-// topic, after a pause. took is how long the handled messages took.
-func (q *queue) settle(l *lane, batch, left []*item, took, pause time.Duration) {
+// settle gives the lanes back: what is left of the delivery goes before everything else of
+// its topic, after a pause. took is how long the handled messages took.
+func (q *queue) settle(d *delivery, left []*item, took, pause time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	handled := len(batch) - len(left)
-	q.working -= len(batch)
+	handled := len(d.items) - len(left)
+	q.out--
+	q.working -= len(d.items)
 	q.waiting += len(left)
 	if handled > 0 {
 		pace := took / time.Duration(handled)
 		q.pace += (pace - q.pace) / 4
 	}
-	if len(left) > 0 {
-		l.items = append(append(make([]*item, 0, len(left)+len(l.items)), left...), l.items...)
+	for len(left) > 0 {
+		key := laneKey{left[0].server, left[0].message.Topic, left[0].owner}
+		n := 1
+		for n < len(left) && left[n].message.Topic == key.topic {
+			n++
+		}
+		l := q.lanes[key]
+		l.items = append(append(make([]*item, 0, n+len(l.items)), left[:n]...), l.items...)
+		if pause > 0 {
+			l.after = time.Now().Add(pause)
+		}
+		left = left[n:]
 	}
-	l.busy = false
 	if pause > 0 {
-		l.after = time.Now().Add(pause)
 		time.AfterFunc(pause, q.changed.Broadcast)
 	}
-	if len(l.items) == 0 {
-		delete(q.lanes, l.key)
-	} else {
-		q.ready = append(q.ready, l)
+	for _, l := range d.lanes {
+		l.busy = false
+		if len(l.items) == 0 {
+			delete(q.lanes, l.key)
+		} else {
+			q.ready = append(q.ready, l)
+		}
 	}
 	q.changed.Broadcast()
 }

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/master/logging"
 	"envoxyd/modules"
 	"envoxyd/uwsgiopts"
 )
@@ -36,6 +37,7 @@ func Check(cfg *uwsgiopts.Config) *CheckReport {
 		c.add(status, uwsgiopts.Origin{}, "%v", problem)
 	}
 	c.users()
+	c.log()
 	c.sockets()
 	c.writtenFiles()
 	c.readFiles()
@@ -77,6 +79,16 @@ func (c *checker) note(where uwsgiopts.Origin, format string, args ...any) {
 		text += " (" + place + ")"
 	}
 	c.report.Notices = append(c.report.Notices, text)
+}
+
+// log looks at loggers, encoders and expressions without opening anything.
+func (c *checker) log() {
+	plan, err := compileLog(c.cfg)
+	if err != nil {
+		c.wrong(uwsgiopts.Origin{}, "%v", err)
+		return
+	}
+	c.report.Notices = append(c.report.Notices, plan.Notices...)
 }
 
 // users looks up everybody whom the configuration names; --uid and --gid have been
@@ -171,6 +183,15 @@ func (c *checker) writtenFiles() {
 	} {
 		if f.name != "" {
 			c.writable(cfg.OriginOf(f.option, ""), f.option, absolute(f.base, f.name))
+		}
+	}
+	for _, l := range slices.Concat(cfg.Loggers, cfg.ReqLoggers) {
+		if path := logging.LoggerFile(l); path != "" {
+			option := "logger"
+			if slices.Contains(cfg.ReqLoggers, l) {
+				option = "req-logger"
+			}
+			c.writable(cfg.OriginOf(option, l.Text), option, absolute(work, path))
 		}
 	}
 	for _, name := range cfg.MasterFifo {

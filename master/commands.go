@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -16,6 +17,7 @@ type commands struct {
 	ctx     context.Context // ends with the master
 	end     context.CancelFunc
 	running sync.WaitGroup
+	output  atomic.Pointer[os.File] // what they write goes here; nil: where ours does
 
 	mu   sync.Mutex
 	pids map[int]bool
@@ -63,9 +65,26 @@ func (c *commands) close() {
 func (c *commands) shell(ctx context.Context, text, dir string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", text)
 	cmd.Dir = dir
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Stdout, cmd.Stderr = c.stdio()
 	return cmd
 }
+
+// stdio is the standard output and error of commands.
+func (c *commands) stdio() (out, err *os.File) {
+	if file := c.output.Load(); file != nil {
+		return file, file
+	}
+	return os.Stdout, os.Stderr
+}
+
+// books are the commands as the log knows them.
+type books struct{ c *commands }
+
+// Start starts a command.
+func (b books) Start(cmd *exec.Cmd) error { return b.c.start(cmd) }
+
+// Wait waits for a command.
+func (b books) Wait(cmd *exec.Cmd) error { return b.c.wait(cmd) }
 
 // run runs a shell command to its end.
 func (c *commands) run(ctx context.Context, text, dir string) error {

@@ -24,6 +24,9 @@ func daemonize(cfg *uwsgiopts.Config) (status int, done bool) {
 	if path == "" || os.Getenv(daemonVariable) != "" {
 		return 0, false
 	}
+	if uwsgiopts.IsLogAddress(path) { // the daemon sends its lines itself
+		path = os.DevNull
+	}
 	log, err := os.OpenFile(absolute(cfg.StartDir, path), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "daemonize: %v\n", err)

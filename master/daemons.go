@@ -80,7 +80,7 @@ func (m *master) spawnDaemon(d *attachedDaemon) {
 			verb = "respawning"
 		}
 		logf("[uwsgi-daemons] %s %q (uid: %d gid: %d)", verb, d.Command, os.Getuid(), os.Getgid())
-		err = m.commands.start(cmd)
+		err = m.startDaemon(cmd)
 	}
 	d.started = time.Now()
 	d.spawned++
@@ -94,6 +94,21 @@ func (m *master) spawnDaemon(d *attachedDaemon) {
 		_ = m.commands.wait(cmd)
 		m.post(func(m *master) { m.daemonEnded(d) })
 	}()
+}
+
+// startDaemon starts a daemon's process. Where the master owns the log it gets a pipe of
+// its own, which unlike a socket it may open by name: many log to /dev/stdout.
+func (m *master) startDaemon(cmd *exec.Cmd) error {
+	if m.log == nil || !m.cfg.LogMaster {
+		return m.commands.start(cmd)
+	}
+	output, err := m.log.Pipe()
+	if err != nil {
+		return err
+	}
+	defer output.Close()
+	cmd.Stdout, cmd.Stderr = output, output
+	return m.commands.start(cmd)
 }
 
 func (m *master) daemonCommand(d *attachedDaemon) (*exec.Cmd, error) {

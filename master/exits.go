@@ -94,6 +94,9 @@ func (g *generation) mourn(w *worker, pid int, state *os.ProcessState) {
 	}
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		logf("DAMN ! worker %d (pid: %d) died, killed by signal %d :( trying respawn ...", w.id, pid, status.Signal())
+		if status.Signal() == syscall.SIGSEGV {
+			g.m.alarmSegfault(g.cfg, w.id, pid)
+		}
 		return
 	}
 	logf("DAMN ! worker %d (pid: %d) died :( trying respawn ...", w.id, pid)

@@ -33,6 +33,10 @@ func (m *master) command(b byte) {
 		m.goCheap()
 	case 'c':
 		m.chainReload()
+	case 'l':
+		m.reopenLog(m.cfg)
+	case 'L':
+		m.rotateLog()
 	case 'p':
 		m.togglePause()
 	case 'P':

@@ -152,7 +152,7 @@ func (g *gateway) spawn() error {
 	defer document.Close()
 	cmd := exec.Command(filepath.Join(lib, "envoxyd-gateway"), fmt.Sprint(firstFD))
 	cmd.ExtraFiles = append([]*os.File{document}, extra...)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Stdout, cmd.Stderr = g.m.commands.stdio()
 	cmd.Env = os.Environ()
 	cmd.Dir = g.m.appDir(g.m.cfg)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

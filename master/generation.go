@@ -9,6 +9,7 @@ import (
 
 	"envoxyd/internal/shm"
 	"envoxyd/internal/workerspec"
+	"envoxyd/master/logging"
 	"envoxyd/uwsgiopts"
 )
 
@@ -33,6 +34,8 @@ type generation struct {
 	asleep      bool // all places are empty until somebody connects
 	served      uint64
 	lastRequest time.Time // --idle: when served had changed, or a request was in hand
+	logs        *logging.Plan
+	outputs     *logging.Outputs // loggers that are not used yet; nil: none
 
 	loaded    bool
 	loadTime  time.Duration
@@ -81,6 +84,14 @@ func (m *master) startNext(cfg *uwsgiopts.Config, sockets []*socket) (err error)
 	for id := 1; id <= cfg.Processes; id++ {
 		g.workers = append(g.workers, &worker{id: id, cheap: id > g.crew})
 	}
+	defer func() {
+		if err != nil {
+			g.dropLog()
+		}
+	}()
+	if err = g.prepareLog(); err != nil {
+		return err
+	}
 	if g.board, err = shm.NewBoard(cfg.Processes, cfg.Threads); err != nil {
 		return err
 	}
@@ -116,6 +127,8 @@ func (g *generation) report(e workerspec.Event) {
 		if w := g.workers[e.Worker-1]; w.pid == e.PID {
 			w.leaving = true
 		}
+	case "alarm":
+		g.m.alarms.raise(e.Option, []byte(e.Text))
 	case "failed":
 		if e.Worker > 0 {
 			g.workers[e.Worker-1].failed = e.Status
@@ -314,6 +327,7 @@ func (g *generation) enforce(now time.Time) {
 }
 
 func (g *generation) close() {
+	g.dropLog()
 	g.zygote.close()
 	for _, fd := range []int{g.handover, g.arrivals} {
 		if fd >= 0 {

@@ -22,10 +22,11 @@ type hooks struct {
 	dir      string                              // where they run: cd changes it
 	moved    bool                                // by a cd, which the application follows too
 	remap    func(s syscall.Signal, name string) // unix_signal
+	alarms   *alarms
 }
 
 func (m *master) newHooks() *hooks {
-	return &hooks{commands: m.commands, remap: func(s syscall.Signal, name string) {
+	return &hooks{commands: m.commands, alarms: m.alarms, remap: func(s syscall.Signal, name string) {
 		select {
 		case m.events <- func(m *master) { m.remapped[s] = name }:
 		case <-m.commands.ctx.Done():
@@ -129,7 +130,7 @@ func (h *hooks) act(ctx context.Context, text string) error {
 		return h.write(argument, "", os.O_TRUNC|os.O_CREATE)
 	case "writen", "appendn":
 		rest += "\n"
-	case "write", "append", "writefifo", "chmod", "chown":
+	case "write", "append", "writefifo", "chmod", "chown", "alarm":
 		if !more {
 			return fmt.Errorf("%s: %q has no second part", name, argument)
 		}
@@ -149,6 +150,9 @@ func (h *hooks) act(ctx context.Context, text string) error {
 		return unix.Chmod(h.path(file), uint32(mode)) // os.Chmod has bits of its own above 0777
 	case "chown":
 		return h.chown(file, rest)
+	case "alarm":
+		h.alarms.raise(file, []byte(rest))
+		return nil
 	}
 	return fmt.Errorf("hook action not found: %s", name)
 }

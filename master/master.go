@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/master/logging"
 	"envoxyd/modules"
 	"envoxyd/uwsgiopts"
 )
@@ -64,6 +65,9 @@ type master struct {
 	smart       smartDaemons
 	crons       crons
 	commands    *commands
+	log         *logging.Log // nil: every process writes for itself
+	logOpen     bool         // its loggers are open
+	alarms      *alarms
 	hooks       *hooks
 	hooking     bool // the hooks of a reload run
 	remapped    map[os.Signal]string
@@ -91,34 +95,39 @@ func Run(cfg *uwsgiopts.Config, reread Reread) int {
 	m.gateway = &gateway{m: m, predecessor: -1}
 	m.commands = newCommands()
 	defer m.commands.close()
+	m.alarms = newAlarms(m.commands)
+	m.alarms.follow(cfg)
 	m.hooks = m.newHooks()
 	m.remapped = map[os.Signal]string{}
 	status, err := m.run()
 	if err != nil {
 		logf("%v", err)
 	}
+	m.alarms.close()
+	m.closeLog()
 	return status
 }
 
 func (m *master) run() (int, error) {
-	if err := openLog(m.cfg); err != nil {
+	var err error
+	if m.upgrader, err = newUpgrader(); err != nil {
+		return statusFailed, err
+	}
+	if err := m.openLog(); err != nil {
 		return statusFailed, err
 	}
 	for _, notice := range m.cfg.Notices {
 		logf("%s", notice)
 	}
 	if m.cfg.ShowConfig {
-		if err := m.cfg.WriteShowConfig(os.Stderr); err != nil {
+		if err := m.cfg.WriteShowConfig(logWriter()); err != nil {
 			return statusFailed, fmt.Errorf("show-config: %w", err)
 		}
 	}
+	m.listKinds()
 	m.banner()
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return statusFailed, fmt.Errorf("prctl(PR_SET_CHILD_SUBREAPER): %w", err)
-	}
-	var err error
-	if m.upgrader, err = newUpgrader(); err != nil {
-		return statusFailed, err
 	}
 	if m.alive, m.keep, err = os.Pipe(); err != nil {
 		return statusFailed, fmt.Errorf("pipe: %w", err)
@@ -176,6 +185,9 @@ func (m *master) prepare() (int, error) {
 		return statusFailed, err
 	}
 	if err := dropPrivileges(m.cfg); err != nil {
+		return statusFailed, err
+	}
+	if err := errors.Join(m.openSecondLog(), m.openLoggers()); err != nil {
 		return statusFailed, err
 	}
 	for _, phase := range []string{"as-user", "pre-app"} {
@@ -276,6 +288,7 @@ func (m *master) sweep(now time.Time) {
 	if m.current != nil {
 		m.runCrons(now)
 	}
+	m.watchQueues()
 	m.followChain()
 	if !m.upgrader.busy && !m.upgraded {
 		m.fifo.restore(m)
@@ -318,7 +331,8 @@ func (m *master) knows(pid int) bool {
 func (m *master) banner() {
 	cfg := m.cfg
 	logf("*** Starting uWSGI %s (%dbit) on [%s] ***", uwsgiopts.Version, 32<<(^uint(0)>>63), m.started.Format(time.ANSIC))
-	logf("envoxyd with %s on %s", runtime.Version(), uname())
+	logf("envoxyd with %s", runtime.Version())
+	logMachine()
 	logf("current working directory: %s", cfg.StartDir)
 	if path, err := os.Executable(); err == nil {
 		logf("detected binary path: %s", path)
@@ -332,10 +346,21 @@ func (m *master) banner() {
 	}
 }
 
-func uname() string {
+// logMachine says where this runs, and within which limits.
+func logMachine() {
 	var name unix.Utsname
-	if unix.Uname(&name) != nil {
-		return "Linux"
+	if unix.Uname(&name) == nil {
+		text := unix.ByteSliceToString
+		logf("os: %s-%s %s", text(name.Sysname[:]), text(name.Release[:]), text(name.Version[:]))
+		logf("nodename: %s", text(name.Nodename[:]))
+		logf("machine: %s", text(name.Machine[:]))
 	}
-	return unix.ByteSliceToString(name.Sysname[:]) + " " + unix.ByteSliceToString(name.Release[:])
+	logf("your memory page size is %d bytes", os.Getpagesize())
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NPROC, &limit) == nil && limit.Cur != unix.RLIM_INFINITY {
+		logf("your processes number limit is %d", limit.Cur)
+	}
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
+		logf("detected max file descriptor number: %d", limit.Cur)
+	}
 }

@@ -71,6 +71,9 @@ func (m *master) reload(brutal bool) {
 		m.reloadFailed()
 		return
 	}
+	if cfg.LogReopen && cfg.LogFile() != "" {
+		m.reopenLog(cfg)
+	}
 	m.hooking, m.hooks = true, m.newHooks()
 	m.hooked(cfg, reloadPhases, func(m *master, err error) {
 		m.hooking = false
@@ -141,6 +144,7 @@ func (m *master) promote() {
 	m.stopWatching()
 	before := m.sockets
 	m.sockets, m.cfg = g.sockets, g.cfg
+	g.takeLog()
 	m.gateway.activate(g)
 	m.touched.follow(g.cfg)
 	m.paused, m.chain = false, nil

@@ -146,7 +146,7 @@ func (m *master) refuseConnections() {
 
 // logTotals answers USR1.
 func (m *master) logTotals() {
-	if err := m.cfg.WriteShowConfig(os.Stderr); err != nil {
+	if err := m.cfg.WriteShowConfig(logWriter()); err != nil {
 		logf("%v", err)
 	}
 	if m.current == nil {

@@ -69,6 +69,19 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 			Workers: cfg.MapSockets[len(spec.Sockets)],
 		})
 	}
+	if g.m.log != nil && cfg.LogMaster {
+		spec.Log.Marked = !g.logs.Stream()
+		requests, err := g.m.log.Requests(g.logs)
+		if err != nil {
+			return nil, err
+		}
+		if requests != nil {
+			spec.Log.RequestFD = i.add(requests.Fd())
+		}
+	}
+	if file := cfg.LogFile(); file != "" {
+		spec.Log.File = absolute(cfg.StartDir, file)
+	}
 	for _, p := range cfg.Pairs {
 		spec.Opt = append(spec.Opt, [3]any{p.Name, p.Value, p.Flag})
 	}

@@ -212,6 +212,9 @@ func (m *master) upgradeDone(err error) {
 	}
 	logf("upgrade: the new master serves, this one finishes what it has")
 	m.upgraded = true
+	if m.log != nil {
+		m.log.Retire()
+	}
 	m.watchdog.stop()
 	m.stopWatching()
 	m.orders.close()

@@ -68,10 +68,14 @@ func (g *generation) startZygote() (*zygote, error) {
 		}
 		inherited.files = append(inherited.files, stdin)
 	}
+	stdout, stderr, err := g.stdio()
+	if err != nil {
+		return nil, err
+	}
 	pid, _, err := syscall.StartProcess(python, argv, &syscall.ProcAttr{
 		Dir:   g.m.appDir(g.cfg),
 		Env:   g.environment(),
-		Files: append([]uintptr{stdin.Fd(), 1, 2, document.Fd()}, inherited.fds...),
+		Files: append([]uintptr{stdin.Fd(), stdout.Fd(), stderr.Fd(), document.Fd()}, inherited.fds...),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("unable to start %s: %w", python, err)

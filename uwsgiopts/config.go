@@ -122,6 +122,7 @@ type Config struct {
 	CheaperConfig
 	ProcessConfig
 	PushConfig
+	LoggingConfig
 
 	IgnoreSigpipe         bool
 	IgnoreWriteErrors     bool

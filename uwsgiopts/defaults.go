@@ -22,5 +22,6 @@ func defaults() *Config {
 		CheaperConfig:      cheaperDefaults(),
 		ProcessConfig:      processDefaults(),
 		PushConfig:         pushDefaults(),
+		LoggingConfig:      LoggingConfig{LogfileChmod: -1, RsyslogPacketSize: 1024, AlarmFreq: 3, AlarmMsgSize: 8192},
 	}
 }

@@ -57,7 +57,7 @@ const (
 	Octal                      // file mode
 	Mapping                    // KEY=VALUE, may be repeated
 	PatternMapping             // PATTERN VALUE, may be repeated
-	Logger                     // [NAME ]LOGGER:ARGUMENTS, may be repeated
+	LoggerText                 // [NAME ]LOGGER:ARGUMENTS, may be repeated
 )
 
 // String returns the word that documentation uses for the kind.

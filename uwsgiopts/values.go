@@ -140,22 +140,10 @@ func (g given) check(k Kind) error {
 		if !strings.ContainsAny(g.text, " \t") {
 			err = fmt.Errorf("option %q: %q is not a pattern, a blank and a value", g.name, g.text)
 		}
-	case Logger:
-		if name := loggerOf(g.text); !slices.Contains(loggers, name) {
-			err = fmt.Errorf("option %q: there is no logger %q; there are %s", g.name, name, strings.Join(loggers, ", "))
+	case LoggerText:
+		if kind := ParseLogger(g.text).Kind; !slices.Contains(LoggerKinds, kind) {
+			err = fmt.Errorf("option %q: there is no logger %q; there are %s", g.name, kind, strings.Join(LoggerKinds, ", "))
 		}
 	}
 	return err
-}
-
-// loggers are the names of uWSGI's loggers.
-var loggers = []string{"crypto", "fd", "file", "graylog2", "mongodblog", "pipe", "redislog", "rsyslog", "socket", "stdio", "syslog", "systemd", "zeromq"}
-
-// loggerOf returns the logger of [NAME ]LOGGER[:ARGUMENTS].
-func loggerOf(text string) string {
-	head, _, _ := strings.Cut(text, ":")
-	if _, logger, named := strings.Cut(head, " "); named {
-		return logger
-	}
-	return head
 }

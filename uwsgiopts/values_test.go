@@ -93,11 +93,3 @@ func TestEditDistance(t *testing.T) {
 		}
 	}
 }
-
-func TestLoggersAreNamed(t *testing.T) {
-	for text, want := range map[string]string{"file:/x y": "file", "stdio": "stdio", "app syslog:a": "syslog", "app stdio": "stdio", "": ""} {
-		if got := loggerOf(text); got != want {
-			t.Errorf("%q: %q, want %q", text, got, want)
-		}
-	}
-}

@@ -1,11 +1,13 @@
 package worker
 
 import (
+	"fmt"
 	"os"
 	"syscall"
 	"unsafe"
 
 	"envoxyd/internal/logdate"
+	"envoxyd/internal/workerspec"
 	"envoxyd/protocol/uwsgi"
 	"envoxyd/worker/requestlog"
 )
@@ -19,6 +21,10 @@ func (w *Worker) prepareLog() error {
 			return err
 		}
 		w.date = &date
+	}
+	w.requestLog = 2
+	if log.RequestFD > 0 {
+		w.requestLog = log.RequestFD
 	}
 	line, err := requestlog.New(log.Format, log.Strftime, log.Date)
 	if err != nil {
@@ -62,8 +68,39 @@ func (c *core) logRequest() {
 			r.USS, r.PSS = ownUsage()
 		}
 	}
-	c.logline = c.w.line.Append(c.logline[:0], r)
-	_, _ = syscall.Write(2, c.logline) // there is no better place to say that the log is gone
+	c.logline = c.w.line.Append(c.w.logMark(c.logline[:0], c.w.requestLog), r)
+	c.w.writeLog(c.w.requestLog, c.logline)
+}
+
+// logMark begins a line for the descriptor.
+func (w *Worker) logMark(line []byte, fd int) []byte {
+	if w.spec.Log.Marked && fd == 2 {
+		line = append(line, workerspec.LineMark)
+	}
+	return line
+}
+
+// writeLog writes one line. Where the master takes the lines and does not, the line is
+// lost after a while; how many were is said as soon as it takes lines again.
+func (w *Worker) writeLog(fd int, line []byte) {
+	if lost := w.lostLines.Load(); lost > 0 && w.lostLines.CompareAndSwap(lost, 0) {
+		note := fmt.Appendf(w.logMark(nil, 2), "*** worker %d: %d log line(s) lost: the log did not take them in time ***\n", w.id, lost)
+		if !writeWhole(2, note) {
+			w.lostLines.Add(lost)
+		}
+	}
+	if !writeWhole(fd, line) {
+		w.lostLines.Add(1)
+	}
+}
+
+func writeWhole(fd int, line []byte) bool {
+	for {
+		_, err := syscall.Write(fd, line)
+		if err != syscall.EINTR {
+			return err == nil
+		}
+	}
 }
 
 // maxLogvar is the largest name and value of a logvar, in bytes: what uWSGI's length fields hold.

@@ -58,6 +58,9 @@ type Worker struct {
 	date  *logdate.Layout  // before the server's own lines; nil: none
 	files *files           // nil: none are sent without the application
 
+	requestLog int           // descriptor of lines about requests
+	lostLines  atomic.Uint64 // that the log did not take
+
 	ready     requestQueue  // requests that goroutines have made whole
 	receiving atomic.Int64  // requests that goroutines are making whole
 	sending   atomic.Int64  // responses that goroutines are sending
@@ -240,12 +243,12 @@ func (w *Worker) followMaster() {
 
 // logf writes one line of the server's own to the log.
 func (w *Worker) logf(format string, args ...any) {
-	var line []byte
+	line := w.logMark(nil, 2)
 	if w.date != nil {
 		line = append(w.date.Append(line, time.Now()), " - "...)
 	}
 	line = append(fmt.Appendf(line, format, args...), '\n')
-	_, _ = syscall.Write(2, line) // there is no better place to say that the log is gone
+	w.writeLog(2, line)
 }
 
 // listener is a listening socket and what is the same for all its connections.

@@ -90,6 +90,10 @@ type Limits struct {
 	ReloadOnAS          int64 `json:"reload_on_as"`
 }
 
+// LineMark begins a record for the log master that is a whole line. The line may come in
+// between two pieces of another one that the application's threads write.
+const LineMark = 0
+
 // Log is what is written about requests.
 type Log struct {
 	Requests      bool   `json:"requests"` // false: --disable-logging
@@ -111,6 +115,9 @@ type Log struct {
 	QuietSigpipe  bool   `json:"quiet_sigpipe"`
 	QuietWrites   bool   `json:"quiet_writes"`
 	WritesAllowed bool   `json:"write_exceptions"` // false: --disable-write-exception
+	RequestFD     int    `json:"request_fd"`       // where lines about requests go; 0: to the others
+	File          string `json:"file"`             // that the log goes to in the end; empty: none
+	Marked        bool   `json:"marked"`           // the server's own lines begin with LineMark
 }
 
 // Python says what to import and how to call it.

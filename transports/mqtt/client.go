@@ -82,7 +82,7 @@ func (c *Client) options() (*paho.ClientOptions, error) {
 		SetCredentialsProvider(c.login).SetCleanSession(c.cfg.Clean).SetKeepAlive(keepAlive).
 		SetConnectTimeout(connectTimeout).SetConnectRetry(true).SetConnectRetryInterval(time.Second).
 		SetAutoReconnect(true).SetMaxReconnectInterval(longestPause).SetResumeSubs(false).
-		SetOrderMatters(true).SetAutoAckDisabled(true).SetStore(newStore(&c.inbox)).
+		SetCustomOpenConnectionFn(dial).SetOrderMatters(true).SetAutoAckDisabled(true).SetStore(newStore(&c.inbox, c.outbox.open)).
 		SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) { c.arrived(m) }).
 		SetOnConnectHandler(func(paho.Client) { c.connected() }).
 		SetConnectionNotificationHandler(func(_ paho.Client, n paho.ConnectionNotification) { c.notify(n) })
@@ -120,6 +120,7 @@ func (c *Client) SetLogin(user, password string) {
 func (c *Client) notify(n paho.ConnectionNotification) {
 	switch n := n.(type) {
 	case paho.ConnectionNotificationConnecting:
+		c.outbox.hold()
 		if c.cfg.Clean {
 			c.inbox.forget()
 		}

@@ -181,9 +181,23 @@ func (c *Client) arrived(m paho.Message) {
 type store struct {
 	paho.Store
 	inbox *inbox
+	begun func() // called when what was stored before this connection has been looked through
 }
 
-func newStore(b *inbox) paho.Store { return &store{paho.NewOrderedMemoryStore(), b} }
+func newStore(b *inbox, begun func()) paho.Store { return &store{paho.NewOrderedMemoryStore(), b, begun} }
+
+// All is how the library begins to send again what it had stored.
+func (s *store) All() []string {
+	keys := s.Store.All()
+	s.begun()
+	return keys
+}
+
+// Reset is what it does in place of that for a clean session.
+func (s *store) Reset() {
+	s.Store.Reset()
+	s.begun()
+}
 
 // incoming is how the library's keys of received packets begin.
 const incoming = "i."

@@ -36,6 +36,7 @@ type outbox struct {
 	most     int
 	mostSize int
 	closed   bool
+	held     bool // the library looks through its store: what is stored now would be sent twice
 }
 
 func (b *outbox) init(cfg Config) {
@@ -47,6 +48,20 @@ func (b *outbox) init(cfg Config) {
 	if b.mostSize <= 0 {
 		b.mostSize = defaultBytes
 	}
+}
+
+// hold keeps messages from the library while it connects, until open.
+func (b *outbox) hold() {
+	b.mu.Lock()
+	b.held = true
+	b.mu.Unlock()
+}
+
+func (b *outbox) open() {
+	b.mu.Lock()
+	b.held = false
+	b.mu.Unlock()
+	b.changed.Broadcast()
 }
 
 func (b *outbox) wake() { b.changed.Broadcast() }
@@ -91,7 +106,7 @@ func (c *Client) pump() {
 	b := &c.outbox
 	for {
 		b.mu.Lock()
-		for !b.closed && (len(b.queue) == 0 || !c.up.Load() || b.inFlight >= unacknowledged) {
+		for !b.closed && (len(b.queue) == 0 || b.held || !c.up.Load() || b.inFlight >= unacknowledged) {
 			b.changed.Wait()
 		}
 		if b.closed {

@@ -185,7 +185,9 @@ def callbacks(server, topic, owner, names):
         if len(_matching) >= MOST_TOPICS:
             _matching.clear()
         found = _matching[place] = [callback for key, wanted, callback in handlers if key == server and matches(wanted, topic)]
-    for name in names:
+    for wanted, name in names:
+        if not matches(wanted, topic):
+            continue
         if name not in _named:
             _named[name] = find(name)
         if _named[name] not in found:

@@ -129,7 +129,8 @@ class Gateway:
             return
         self.registered = True
         conf = opt.get("conf_content") or {}
-        if not (self.needed or self.subscriptions or self.timers or any(conf.get(section) for section in SECTIONS)):
+        wanted = self.needed or self.subscriptions or self.timers or "zmq" in self.handlers
+        if not wanted and not any(conf.get(section) for section in SECTIONS):
             return
         credentials = opt.get("credentials") or {}
         document = {

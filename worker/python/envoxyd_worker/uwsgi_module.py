@@ -3,6 +3,7 @@
 It is an ordinary module object that anybody may write to. What needs the worker
 goes through `state`, which the worker fills in after the fork.
 """
+import json
 import mmap
 import os
 import re
@@ -19,6 +20,8 @@ from . import locks
 CORE = struct.Struct("<IIqqqQQQQQQ")
 CORE_SIZE = 256
 BUSY = 2
+
+ALARM_SIZE = 5000  # characters of a message, so that it fits into one report
 
 
 class State:
@@ -180,10 +183,15 @@ def identity(mine):
 
     def logsize():
         try:
-            info = os.fstat(2)
+            return os.stat(spec["log"]["file"] or 2).st_size
         except OSError:
             return 0
-        return info.st_size
+
+    def alarm(name, message):
+        if not isinstance(name, str) or not isinstance(message, str):
+            raise TypeError("alarm() takes two strs")
+        event = {"kind": "alarm", "worker": mine.worker, "pid": os.getpid(), "option": name, "text": message[:ALARM_SIZE]}
+        os.write(spec["event_fd"], json.dumps(event).encode())
 
     def setprocname(name):
         from . import procname
@@ -198,7 +206,7 @@ def identity(mine):
     def total_requests():
         return sum(core[5] for worker in mine.cores() for core in worker)
 
-    return [masterpid, worker_id, mule_id, log, ready, micros, mem, logsize, setprocname, workers, total_requests]
+    return [masterpid, worker_id, mule_id, log, alarm, ready, micros, mem, logsize, setprocname, workers, total_requests]
 
 
 def worker_dict(mine, number, lines):

@@ -55,6 +55,7 @@ def run(text):
     events = gateway.open_gateway(spec)
     if spec.get("check"):
         leave_checked(reports, check.run(spec, uwsgi, reports))
+    print("Python version:", sys.version.replace("\n", " "), file=sys.stderr, flush=True)
     try:
         serving = {}
         if not spec["python"]["lazy_apps"]:
@@ -109,8 +110,9 @@ def prepare(spec):
         os.set_inheritable(fd, False)
     if not faulthandler.is_enabled():
         faulthandler.enable()
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(line_buffering=True)  # what an application prints is in the log when it has been printed
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a line is in the log when it has been printed, and in one write also with PYTHONUNBUFFERED
+            stream.reconfigure(line_buffering=True, write_through=False)
     for number in OURS:
         signal.signal(number, ignore)
     sys.argv = ["uwsgi", *python["argv"].split()]
@@ -125,6 +127,8 @@ def descriptors(spec):
     yield from (spec["control_fd"], spec["event_fd"], spec["alive_fd"], spec["scoreboard_fd"])
     yield from (fd for fd in spec["handover_fd"] if fd >= 0)
     yield from (s["fd"] for s in spec["sockets"])
+    if spec["log"]["request_fd"]:
+        yield spec["log"]["request_fd"]
     yield from (spec.get("gateway") or {}).values()
 
 

@@ -1,4 +1,5 @@
 """The `uwsgi` module as applications see it before any request."""
+import json
 import os
 
 import pytest
@@ -83,3 +84,23 @@ def test_a_lock_that_a_dead_process_held_is_free(uwsgi):
     uwsgi.unlock()
     with pytest.raises(ValueError):
         uwsgi.lock(1)
+
+
+def test_the_size_of_the_log_is_its_files(tmp_path):
+    (tmp_path / "x.log").write_text("12345")
+    for name, size in ((str(tmp_path / "x.log"), 5), (str(tmp_path / "none"), 0), ("", os.fstat(2).st_size)):
+        assert uwsgi_module.make({**SPEC, "log": {"file": name}}).logsize() == size
+
+
+def test_an_alarm_is_reported_to_the_master():
+    ours, theirs = os.pipe()
+    try:
+        uwsgi = uwsgi_module.make({**SPEC, "event_fd": theirs})
+        assert uwsgi.alarm("disk", "full \u00e9" * 10000) is None
+        event = json.loads(os.read(ours, 65536))
+        assert (event["kind"], event["option"], event["text"][:6]) == ("alarm", "disk", "full \u00e9")
+        with pytest.raises(TypeError):
+            uwsgi.alarm(b"disk", "full")
+    finally:
+        os.close(ours)
+        os.close(theirs)

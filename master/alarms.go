@@ -1,0 +1,184 @@
+package master
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"envoxyd/uwsgiopts"
+)
+
+// alarms are what --alarm has defined. They are raised from any goroutine and never waited for.
+type alarms struct {
+	commands *commands
+	ctx      context.Context // of commands of alarms
+	cancel   context.CancelFunc
+
+	mu     sync.Mutex
+	all    map[string]*alarm
+	freq   time.Duration
+	size   int
+	closed bool
+	busy   sync.WaitGroup
+}
+
+// alarm is one of them.
+type alarm struct {
+	kind, argument, dir string
+	recent              map[string]time.Time // messages, and when they were raised
+	waiting             [][]byte             // messages, while a command runs
+	running             bool
+}
+
+// Of one alarm this many messages wait for its command; at the end they have this long.
+const (
+	alarmQueue   = 64
+	alarmRecent  = 1000 // messages that are remembered
+	lastAlarms   = 3 * time.Second
+	alarmCommand = time.Minute
+)
+
+func newAlarms(c *commands) *alarms {
+	a := &alarms{commands: c}
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	return a
+}
+
+// follow takes the alarms of cfg; what is on its way stays so.
+func (a *alarms) follow(cfg *uwsgiopts.Config) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.all = map[string]*alarm{}
+	a.freq, a.size = time.Duration(cfg.AlarmFreq)*time.Second, cfg.AlarmMsgSize
+	for _, given := range cfg.Alarms {
+		kind, argument, _ := strings.Cut(given[1], ":")
+		a.all[given[0]] = &alarm{kind: kind, argument: argument, dir: workDir(cfg), recent: map[string]time.Time{}}
+	}
+}
+
+// raise raises the alarm of that name, if there is one, unless it has just said the same.
+func (a *alarms) raise(name string, message []byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	one := a.all[name]
+	if one == nil || a.closed {
+		return
+	}
+	if a.size > 0 && len(message) > a.size {
+		message = message[:a.size]
+	}
+	now := time.Now()
+	if len(one.recent) > alarmRecent {
+		clear(one.recent)
+	}
+	maps.DeleteFunc(one.recent, func(_ string, when time.Time) bool { return now.Sub(when) >= a.freq })
+	if _, said := one.recent[string(message)]; said {
+		return
+	}
+	one.recent[string(message)] = now
+	if len(one.waiting) == alarmQueue {
+		a.say("*** alarm %s: a message is lost, %q does not take them in time ***", name, one.argument)
+		return
+	}
+	one.waiting = append(one.waiting, bytes.Clone(message))
+	if !one.running {
+		one.running = true
+		a.busy.Go(func() { a.deliver(name, one) })
+	}
+}
+
+// deliver works off the messages of one alarm.
+func (a *alarms) deliver(name string, one *alarm) {
+	for {
+		a.mu.Lock()
+		if len(one.waiting) == 0 || a.ctx.Err() != nil {
+			one.running = false
+			a.mu.Unlock()
+			return
+		}
+		message := one.waiting[0]
+		one.waiting = one.waiting[1:]
+		a.mu.Unlock()
+		if one.kind == "log" {
+			a.say("ALARM: %s", bytes.TrimSuffix(message, []byte("\n")))
+		} else if err := a.run(one, message); err != nil {
+			a.say("alarm %s: %v", name, err)
+		}
+	}
+}
+
+func (a *alarms) run(one *alarm, message []byte) error {
+	ctx, cancel := context.WithTimeout(a.ctx, alarmCommand)
+	defer cancel()
+	cmd := a.commands.shell(ctx, one.argument, one.dir)
+	cmd.Stdin = bytes.NewReader(message)
+	cmd.WaitDelay = lastAlarms // a command that does not read is not waited for
+	err := a.commands.start(cmd)
+	if err == nil {
+		err = a.commands.wait(cmd)
+	}
+	if err != nil {
+		return fmt.Errorf("command %q: %w", one.argument, err)
+	}
+	return nil
+}
+
+// say logs without raising alarms.
+func (a *alarms) say(format string, args ...any) {
+	line := fmt.Appendf(nil, time.Now().Format(time.ANSIC)+" - "+format+"\n", args...)
+	if log := through.Load(); log != nil {
+		log.Quiet(line)
+		return
+	}
+	_, _ = os.Stderr.Write(line) // there is no better place to say that the log is gone
+}
+
+// close waits a moment for what has been raised.
+func (a *alarms) close() {
+	a.mu.Lock()
+	a.closed = true
+	a.mu.Unlock()
+	patience := time.AfterFunc(lastAlarms, a.cancel)
+	a.busy.Wait()
+	patience.Stop()
+	a.cancel()
+}
+
+func (m *master) alarmSegfault(cfg *uwsgiopts.Config, id, pid int) {
+	for _, name := range cfg.AlarmOnSegfault {
+		m.alarms.raise(name, fmt.Appendf(nil, "uWSGI worker %d (pid: %d) died of a segmentation fault", id, pid))
+	}
+}
+
+// watchQueues tells of listening sockets whose queue is full.
+func (m *master) watchQueues() {
+	for _, s := range m.sockets {
+		queue, limit := listenQueue(s.fd)
+		if limit == 0 || queue < limit || s.protocol == protocolShared {
+			continue
+		}
+		text := fmt.Sprintf("*** uWSGI listen queue of socket %q (fd: %d) full !!! (%d/%d) ***", s.name, s.fd, queue, limit)
+		logDated("%s", text)
+		for _, name := range m.cfg.AlarmBacklog {
+			m.alarms.raise(name, []byte(text))
+		}
+	}
+}
+
+// listKinds answers --logger-list and --alarm-list.
+func (m *master) listKinds() {
+	list := func(what string, names []string) {
+		logf("*** uWSGI loaded %s ***\n%s\n--- end of %s list ---", what, strings.Join(names, "\n"), what)
+	}
+	if m.cfg.ListLoggers {
+		list("loggers", uwsgiopts.LoggerKinds)
+	}
+	if m.cfg.ListAlarms {
+		list("alarms", uwsgiopts.AlarmKinds)
+	}
+}

@@ -1,0 +1,168 @@
+package logging
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// logTo is a log file in a folder of its own, and what it has said.
+func logTo(t *testing.T, change func(o *FileOptions)) (f *file, said *[]string) {
+	t.Helper()
+	o := FileOptions{Dir: t.TempDir(), Path: "x.log", Mode: -1, UID: -1, GID: -1}
+	if change != nil {
+		change(&o)
+	}
+	said = &[]string{}
+	f, err := newFile(o, func(format string, args ...any) { *said = append(*said, fmt.Sprintf(format, args...)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.close() })
+	return f, said
+}
+
+func (f *file) put(t *testing.T, records ...string) {
+	t.Helper()
+	var b batch
+	for _, r := range records {
+		b.add([]byte(r))
+	}
+	if lost, err := f.write(&b); lost > 0 || err != nil {
+		t.Fatalf("lost %d: %v", lost, err)
+	}
+}
+
+func (f *file) text(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(f.Dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestAFileIsAppendedToWithItsMode(t *testing.T) {
+	for mode, want := range map[int]os.FileMode{-1: 0o640, 0o644: 0o644, 0o600: 0o600} {
+		f, _ := logTo(t, func(o *FileOptions) {
+			o.Mode = mode
+			if err := os.WriteFile(filepath.Join(o.Dir, o.Path), []byte("before\n"), 0o640); err != nil {
+				t.Fatal(err)
+			}
+		})
+		f.put(t, "a\n", "b\n")
+		info, err := f.handle.Stat()
+		if err != nil || info.Mode().Perm() != want {
+			t.Errorf("mode %v, want %v: %v", info.Mode().Perm(), want, err)
+		}
+		if text := f.text(t, "x.log"); text != "before\na\nb\n" || f.size != int64(len(text)) {
+			t.Errorf("%q, size %d", text, f.size)
+		}
+	}
+}
+
+func TestRotationGoesOnInAnEmptyFile(t *testing.T) {
+	f, said := logTo(t, func(o *FileOptions) { o.MaxSize = 10 })
+	f.put(t, "ten bytes\n")
+	f.oversize(someTime)
+	if f.size != 10 {
+		t.Fatal("rotated, though it is not larger")
+	}
+	f.put(t, "more\n")
+	f.oversize(someTime)
+	f.put(t, "after\n")
+	backup := "x.log.1795393908"
+	if f.text(t, backup) != "ten bytes\nmore\n" || f.text(t, "x.log") != "after\n" || f.size != 6 {
+		t.Fatalf("%q, %q", f.text(t, backup), f.text(t, "x.log"))
+	}
+	if want := "Mon Nov 23 00:31:48 2026 - logsize: 15, triggering rotation to " + backup + "..."; len(*said) != 1 || (*said)[0] != want {
+		t.Fatalf("said %q, not %q", *said, want)
+	}
+	f.put(t, "in the same second\n")
+	f.rotate(someTime)
+	if f.text(t, backup) != "ten bytes\nmore\n" {
+		t.Fatal("a backup was written over")
+	}
+}
+
+func TestABackupWithANameIsReplaced(t *testing.T) {
+	f, _ := logTo(t, func(o *FileOptions) { o.Backup = "bak.log" })
+	for _, text := range []string{"one\n", "two\n"} {
+		f.put(t, text)
+		f.rotate(someTime)
+	}
+	if f.text(t, "bak.log") != "two\n" || f.text(t, "x.log") != "" {
+		t.Fatalf("%q, %q", f.text(t, "bak.log"), f.text(t, "x.log"))
+	}
+}
+
+func TestReopeningFollowsAMovedFile(t *testing.T) {
+	f, _ := logTo(t, nil)
+	f.put(t, "before\n")
+	if err := os.Rename(filepath.Join(f.Dir, "x.log"), filepath.Join(f.Dir, "moved.log")); err != nil {
+		t.Fatal(err)
+	}
+	f.reopen(someTime)
+	f.put(t, "after\n")
+	if text := f.text(t, "moved.log"); text != "before\n[1795393908] logsize: 7, triggering log-reopen...\n" {
+		t.Errorf("moved: %q", text)
+	}
+	if text := f.text(t, "x.log"); text != "[1795393908] x.log reopened.\nafter\n" {
+		t.Errorf("new: %q", text)
+	}
+}
+
+func TestAFileThatSomebodyElseHasRotatedIsNotRotatedAgain(t *testing.T) {
+	f, _ := logTo(t, func(o *FileOptions) { o.Backup = "bak.log" })
+	f.put(t, "before\n")
+	if err := os.Rename(filepath.Join(f.Dir, "x.log"), filepath.Join(f.Dir, "bak.log")); err != nil {
+		t.Fatal(err)
+	}
+	f.rotate(someTime)
+	f.put(t, "after\n")
+	if text := f.text(t, "bak.log"); !strings.HasPrefix(text, "before\n") {
+		t.Errorf("the backup is %q", text)
+	}
+	if text := f.text(t, "x.log"); !strings.HasSuffix(text, "\nafter\n") {
+		t.Errorf("the file is %q", text)
+	}
+}
+
+func TestAFileThatCannotBeRotatedGoesOn(t *testing.T) {
+	f, said := logTo(t, func(o *FileOptions) { o.Backup = "none/bak.log" })
+	f.put(t, "a\n")
+	f.rotate(someTime)
+	f.put(t, "b\n")
+	if f.text(t, "x.log") != "a\nb\n" || len(*said) != 2 || !regexp.MustCompile(`unable to rotate`).MatchString((*said)[1]) {
+		t.Fatalf("%q, said %q", f.text(t, "x.log"), *said)
+	}
+}
+
+func TestWhatWasNotWrittenIsCounted(t *testing.T) {
+	f, _ := logTo(t, nil)
+	f.handle.Close()
+	var b batch
+	b.add([]byte("a\n"))
+	b.add([]byte("b\n"))
+	if lost, err := f.write(&b); lost != 2 || err == nil {
+		t.Fatalf("lost %d: %v", lost, err)
+	}
+}
+
+func TestLoggerArgumentsOfFiles(t *testing.T) {
+	o, err := fileOptions("logfile=/x/y.log,backupname=/x/z.log,maxsize=1000", "/srv")
+	if err != nil || o.Path != "/x/y.log" || o.Backup != "/x/z.log" || o.MaxSize != 1000 {
+		t.Errorf("%+v, %v", o, err)
+	}
+	if o, err := fileOptions("rel.log", "/srv"); err != nil || o.at(o.Path) != "/srv/rel.log" {
+		t.Errorf("%+v, %v", o, err)
+	}
+	for _, text := range []string{"maxsize=1", "logfile=x,maxsize=many", "logfile=x,what=1"} {
+		if _, err := fileOptions(text, ""); err == nil {
+			t.Errorf("%q was taken", text)
+		}
+	}
+}

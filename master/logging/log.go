@@ -1,0 +1,318 @@
+// Package logging is the log master: it takes the lines of all processes, changes and
+// routes them as the options say, and writes them.
+//
+// A line comes from another process through an inlet, or from the master itself. Rules
+// choose its loggers, encoders change it, and each logger has a queue with a goroutine
+// of its own, so that none holds up the others. A logger that does not keep up loses
+// lines rather than stopping the service; how many is said in the log.
+package logging
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// closeTime is how long slow loggers are waited for at the end.
+const closeTime = 5 * time.Second
+
+// Options are what a Log is started with.
+type Options struct {
+	File      FileOptions // of --logto and its kin; Path "": the log is descriptor 2
+	Address   string      // HOST:PORT that takes the log instead
+	Processes Processes
+	Raise     func(name string, record []byte) // an alarm; must not block
+}
+
+// Log is the log of one master. Until Use has been called lines are only kept.
+type Log struct {
+	original  *queue // what takes lines when there is no logger for them
+	file      *file  // the original; nil: it is none
+	processes Processes
+	raise     func(name string, record []byte)
+	ticker    *time.Ticker
+	done      chan struct{}
+	watching  sync.WaitGroup
+
+	mu       sync.Mutex
+	current  *Outputs // nil: nothing is open yet
+	held     [][]byte
+	inlets   map[string]*inlet // by name; made when a plan needs them
+	pipes    map[*inlet]bool
+	retiring sync.WaitGroup
+}
+
+// Start opens the original and begins to take lines.
+func Start(o Options) (*Log, error) {
+	l := &Log{processes: o.Processes, raise: o.Raise, inlets: map[string]*inlet{}, pipes: map[*inlet]bool{}, done: make(chan struct{}), ticker: time.NewTicker(time.Second)}
+	to, err := l.openOriginal(o)
+	if err != nil {
+		return nil, err
+	}
+	l.original = newQueue("the log", to, l.say, true)
+	l.watching.Go(l.watch)
+	return l, nil
+}
+
+func (l *Log) openOriginal(o Options) (writer, error) {
+	if o.Address != "" {
+		return newDatagrams(o.Address)
+	}
+	fd, err := unix.FcntlInt(2, unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return nil, fmt.Errorf("descriptor 2: %w", err)
+	}
+	l.file = &file{FileOptions: o.File, say: l.say}
+	l.file.use(os.NewFile(uintptr(fd), "log"))
+	return l.file, nil
+}
+
+// MoveTo goes on in another file, which becomes this process's standard output and error.
+func (l *Log) MoveTo(o FileOptions, flags int) error {
+	handle, err := o.Open(flags)
+	if err != nil {
+		return err
+	}
+	if l.file == nil {
+		return handle.Close()
+	}
+	l.original.order(func() {
+		o.MaxSize = l.file.MaxSize
+		l.file.FileOptions = o
+		l.file.use(handle)
+	})
+	return nil
+}
+
+// Reopen has this process's standard output and error go on in the file of that name,
+// for a master without a Log.
+func Reopen(o FileOptions) error {
+	f := &file{FileOptions: o, handle: os.Stderr}
+	if info, err := os.Stderr.Stat(); err == nil {
+		f.size = info.Size()
+	}
+	f.note("[%d] logsize: %d, triggering log-reopen...", time.Now().Unix(), f.size)
+	handle, err := o.Open(0)
+	if err != nil {
+		return err
+	}
+	f.handle = handle
+	f.note("[%d] %s reopened.", time.Now().Unix(), o.Path)
+	return handle.Close()
+}
+
+// watch rotates files that have become too large, once a second.
+func (l *Log) watch() {
+	for {
+		select {
+		case <-l.done:
+			return
+		case now := <-l.ticker.C:
+			l.eachFile(func(f *file) { f.oversize(now) })
+		}
+	}
+}
+
+// say writes a line of our own to the original, whatever the loggers are.
+func (l *Log) say(format string, args ...any) {
+	l.original.put(fmt.Appendf(nil, format+"\n", args...), false)
+}
+
+// Stdio is what processes of a plan's generation get as standard output and error.
+func (l *Log) Stdio(plan *Plan) (*os.File, error) {
+	name := "log"
+	if plan.stream {
+		name = "log stream"
+	}
+	return l.inlet(name, plan.stream, plan.cut, func(record []byte) { l.line(record, true, true) })
+}
+
+// Requests is what workers write their lines about requests to; nil: to where they write all.
+func (l *Log) Requests(plan *Plan) (*os.File, error) {
+	switch {
+	case plan.requests == nil:
+		return nil, nil
+	case plan.reqStream:
+		return l.inlet("request stream", true, plan.cut, l.request)
+	}
+	return l.inlet("requests", false, plan.cut, l.request)
+}
+
+// Pipe is standard output and error of one command alone. The caller closes it when the
+// command has it.
+func (l *Log) Pipe() (*os.File, error) {
+	made, err := newPipe("pipe", func(record []byte) { l.line(record, true, true) })
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	l.pipes[made] = true
+	l.mu.Unlock()
+	l.watching.Go(func() { // ends with its reader, at the latest by Close
+		made.reader.Wait()
+		l.mu.Lock()
+		mine := l.pipes[made]
+		delete(l.pipes, made)
+		l.mu.Unlock()
+		if mine {
+			made.close()
+		}
+	})
+	return made.theirs, nil
+}
+
+// inlet finds the inlet of that name, or makes it.
+func (l *Log) inlet(name string, stream bool, cut int, emit func(record []byte)) (*os.File, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if there := l.inlets[name]; there != nil {
+		return there.theirs, nil
+	}
+	made, err := newInlet(name, stream, cut, emit, func(n int) {
+		l.say("*** %d log record(s) cut: they were longer than log-master-bufsize, or than a record can be without log-master-stream ***", n)
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.inlets[name] = made
+	return made.theirs, nil
+}
+
+// Line logs a line of the master's own. It does not wait for slow loggers.
+func (l *Log) Line(line []byte) { l.line(line, false, true) }
+
+// Quiet is Line for what must not raise an alarm.
+func (l *Log) Quiet(line []byte) { l.line(line, false, false) }
+
+// Write makes a Log the output of what writes lines.
+func (l *Log) Write(text []byte) (int, error) {
+	l.Line(text)
+	return len(text), nil
+}
+
+func (l *Log) line(record []byte, patient, alarms bool) {
+	for {
+		o := l.ready(record)
+		if o == nil || o.record(&o.plan.main, record, patient, alarms) {
+			return
+		}
+	}
+}
+
+// ready returns the loggers; nil: there are none yet, and the record is kept for them.
+func (l *Log) ready(record []byte) *Outputs {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.current == nil {
+		l.held = append(l.held, append([]byte(nil), record...))
+	}
+	return l.current
+}
+
+func (l *Log) request(record []byte) {
+	for {
+		o := l.ready(record)
+		if o == nil {
+			return
+		}
+		how := o.plan.requests
+		if how == nil { // a generation whose configuration is no longer ours
+			how = &o.plan.main
+		}
+		if o.record(how, record, true, true) {
+			return
+		}
+	}
+}
+
+// Open opens the loggers of a plan.
+func (l *Log) Open(plan *Plan) (*Outputs, error) { return l.open(plan) }
+
+// Use sends lines to these loggers from now on, and closes those before.
+func (l *Log) Use(o *Outputs) {
+	l.mu.Lock()
+	before := l.current
+	for len(l.held) > 0 {
+		held := l.held
+		l.held = nil
+		l.mu.Unlock() // for alarms, which log
+		for _, record := range held {
+			o.record(&o.plan.main, record, false, true)
+		}
+		l.mu.Lock()
+	}
+	l.current = o
+	l.mu.Unlock()
+	l.setMaxsize(o.plan)
+	if before != nil {
+		l.retiring.Go(func() { before.close(time.Now().Add(closeTime)) })
+	}
+}
+
+// setMaxsize: unlike its name, the size of the log file at most is a reload's to change.
+func (l *Log) setMaxsize(plan *Plan) {
+	if f := l.file; f != nil {
+		l.original.order(func() { f.MaxSize = plan.maxsize })
+	}
+}
+
+// Discard closes loggers that will not be used.
+func (l *Log) Discard(o *Outputs) {
+	l.retiring.Go(func() { o.close(time.Now().Add(closeTime)) })
+}
+
+// Retire leaves rotation to another master.
+func (l *Log) Retire() { l.ticker.Stop() }
+
+// Reopen has all log files opened again.
+func (l *Log) Reopen() { l.eachFile(func(f *file) { f.reopen(time.Now()) }) }
+
+// Rotate has all log files moved away and begun anew.
+func (l *Log) Rotate() { l.eachFile(func(f *file) { f.rotate(time.Now()) }) }
+
+func (l *Log) eachFile(do func(f *file)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.current != nil:
+		l.current.eachFile(do)
+	case l.file != nil:
+		l.original.order(func() { do(l.file) })
+	}
+}
+
+// Close takes what has been written so far, and waits for loggers that keep up. What
+// nobody had a logger for yet goes to the original.
+func (l *Log) Close() {
+	l.ticker.Stop()
+	close(l.done)
+	l.mu.Lock()
+	inlets := slices.Collect(maps.Values(l.inlets))
+	inlets = slices.AppendSeq(inlets, maps.Keys(l.pipes))
+	clear(l.pipes)
+	l.mu.Unlock()
+	for _, i := range inlets {
+		i.close()
+	}
+	l.watching.Wait()
+	deadline := time.Now().Add(closeTime)
+	l.mu.Lock()
+	current := l.current
+	for _, record := range l.held {
+		l.original.put(record, true)
+	}
+	l.current, l.held = nil, nil
+	l.mu.Unlock()
+	if current != nil {
+		current.close(deadline)
+	}
+	l.retiring.Wait()
+	if lost := l.original.finish(deadline.Add(time.Second)); lost > 0 {
+		fmt.Fprintf(os.Stderr, "*** %d log line(s) lost: the log did not take them before the end ***\n", lost)
+	}
+}

@@ -1,0 +1,99 @@
+package uwsgiopts
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestLoggersAreRead(t *testing.T) {
+	for text, want := range map[string]Logger{
+		"stdio":              {"", "stdio", "", "stdio"},
+		"file:/x y":          {"", "file", "/x y", "file:/x y"},
+		"app file:/x":        {"app", "file", "/x", "app file:/x"},
+		"app syslog:a,b":     {"app", "syslog", "a,b", "app syslog:a,b"},
+		"a-b stdio":          {"", "a-b stdio", "", "a-b stdio"}, // no name: names are letters and digits
+		"socket:[::1]:514":   {"", "socket", "[::1]:514", "socket:[::1]:514"},
+		"pipe:cat > a b:c":   {"", "pipe", "cat > a b:c", "pipe:cat > a b:c"},
+		"x1 pipe:exec cat a": {"x1", "pipe", "exec cat a", "x1 pipe:exec cat a"},
+		"":                   {"", "", "", ""},
+	} {
+		if got := ParseLogger(text); got != want {
+			t.Errorf("%q: %+v, want %+v", text, got, want)
+		}
+	}
+}
+
+func TestLogOptionsThatCannotBeAreRefusedWithAWayOut(t *testing.T) {
+	for _, c := range []struct{ option, value, hint string }{
+		{"logger", "nosuch:x", "there are fd, file"},
+		{"logger", "zeromq:tcp://x", "socket:"},
+		{"logger", "app graylog2:x", "rsyslog:"},
+		{"req-logger", "mongodblog", "pipe:"},
+		{"logger", "file", "file:WHERE"},
+		{"log-zeromq", "tcp://x", "log-socket"},
+		{"log-route", "app", "a name, a blank"},
+		{"alarm-log", "app", "an alarm, a blank"},
+		{"alarm", "mail curl:http://x", "cmd:curl"},
+		{"alarm", "jab xmpp:a", "cmd:"},
+		{"alarm", "x nosuch:a", "there are cmd, log"},
+		{"alarm", "x", "NAME KIND:ARGUMENT"},
+		{"logfile-chmod", "9x9", "octal"},
+	} {
+		_, err := Parse([]string{"--set", c.option + "=" + c.value}, nil, ParseOptions{})
+		if err == nil || !strings.Contains(err.Error(), c.hint) || !strings.Contains(err.Error(), c.option) {
+			t.Errorf("%s = %s: %v", c.option, c.value, err)
+		}
+	}
+}
+
+func TestTheLogMasterIsThereWhereItIsNeeded(t *testing.T) {
+	for text, want := range map[string]bool{
+		"":                               false,
+		"logto=x.log":                    false,
+		"logto=x.log log-reopen=true":    false,
+		"master-fifo=f":                  false,
+		"logto=x.log master-fifo=f":      true,
+		"daemonize=x.log master-fifo=f":  true,
+		"logto=127.0.0.1:514":            true,
+		"logto=/x:y.log":                 false,
+		"log-master=true":                true,
+		"logger=stdio":                   true,
+		"logger=stdio log-master=false":  true,
+		"req-logger=file:x":              true,
+		"log-syslog=":                    true,
+		"log-encoder=nl":                 true,
+		"log-drain=x":                    true,
+		"log-maxsize=100":                true,
+		"touch-logreopen=x":              true,
+		"threaded-logger=true":           false,
+		"alarm=a_log:":                   false,
+		"alarm=a_log: alarm-log=a_x":     true,
+		"alarm-segfault=a log-date=true": false,
+	} {
+		var args []string
+		for word := range strings.FieldsSeq(text) {
+			args = append(args, "--set", strings.ReplaceAll(word, "_", " "))
+		}
+		cfg, err := Parse(args, nil, ParseOptions{})
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if cfg.LogMaster != want {
+			t.Errorf("%s: %v", text, cfg.LogMaster)
+		}
+	}
+}
+
+func TestAlarmsWhoseKindIsNotThereYetAreLogged(t *testing.T) {
+	cfg, err := Parse([]string{"--alarm", "a signal:17", "--alarm", "b cmd:cat x:y"}, nil, ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(cfg.Alarms) != 2 || cfg.Alarms[0] != [2]string{"a", "log:"} || cfg.Alarms[1] != [2]string{"b", "cmd:cat x:y"} {
+		t.Errorf("alarms: %q", cfg.Alarms)
+	}
+	if len(cfg.Notices) != 1 || !strings.Contains(cfg.Notices[0], "not there yet") {
+		t.Errorf("notices: %q", cfg.Notices)
+	}
+}
