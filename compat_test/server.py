@@ -71,6 +71,11 @@ class Server:
     def signal(self, number):
         os.kill(self.pid, number)
 
+    def signal_process(self, pid, number):
+        """Signal one of the server's own processes."""
+        assert pid in self.processes()
+        os.kill(pid, number)
+
     def wait_exit(self, timeout=15.0):
         return self.process.wait(timeout)
 

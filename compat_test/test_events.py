@@ -222,3 +222,16 @@ def test_an_upgrade_takes_the_brokers_over(service, broker, peer):
     eventually(lambda: int((running.dir / "master.pid").read_text()) != running.pid)
     os.kill(int((running.dir / "master.pid").read_text()), signal.SIGTERM)
     running.wait_gone()
+
+
+def test_an_event_wakes_sleeping_workers(service, broker, peer):
+    running = service(HANDLER.format(qos=1, before="pass"), conf(broker), args=["--processes", "2", "--master-fifo", "fifo"])
+    running.connected()
+    sender = peer()
+    running.wait_log("spawned uWSGI master")
+    eventually(lambda: (running.dir / "fifo").is_fifo())
+    for number in range(3):
+        (running.dir / "fifo").write_text("C")
+        eventually(lambda: running.log().count("cheap mode enabled") == number + 1 and running.workers() == [], 20)
+        sender.publish("/in/x", number)
+        eventually(lambda: numbers(running)[number] == 1, 20)

@@ -74,7 +74,7 @@ func (m *master) followChain() {
 	if c == nil {
 		return
 	}
-	if c.victim != nil {
+	if c.victim != nil && !c.victim.cheap {
 		switch w := c.victim; {
 		case w.pid != c.pid && w.quick > 0:
 			logf("chain reloading given up: worker %d does not come up again, the others stay as they are", w.id)

@@ -115,7 +115,7 @@ func (m *master) daemonCommand(d *attachedDaemon) (*exec.Cmd, error) {
 	cmd := exec.Command("/bin/sh", "-c", d.Command)
 	cmd.Dir = absolute(m.appDir(m.cfg), d.Chdir)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	if d.Stdin {
+	if d.Stdin || m.cfg.DaemonsHonourStdin {
 		cmd.Stdin = os.Stdin
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}

@@ -25,6 +25,12 @@ func (m *master) command(b byte) {
 	switch b {
 	case '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
 		m.fifo.choose(m, int(b-'0'))
+	case '+':
+		m.changeWorkers(1)
+	case '-':
+		m.changeWorkers(-1)
+	case 'C':
+		m.goCheap()
 	case 'c':
 		m.chainReload()
 	case 'l':

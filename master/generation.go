@@ -26,8 +26,16 @@ type generation struct {
 	board    *shm.Board
 	zygote   *zygote
 	handover int // where the gateway sends what it wants handled; -1: nowhere
-	logs     *logging.Plan
-	outputs  *logging.Outputs // loggers that are not used yet; nil: none
+	arrivals int // where that comes out, for the workers
+
+	measured    time.Time // --evil-reload-on-*
+	cheapening  cheapening
+	crew        int  // places that were filled at the start
+	asleep      bool // all places are empty until somebody connects
+	served      uint64
+	lastRequest time.Time // --idle: when served had changed, or a request was in hand
+	logs        *logging.Plan
+	outputs     *logging.Outputs // loggers that are not used yet; nil: none
 
 	loaded    bool
 	loadTime  time.Duration
@@ -47,27 +55,34 @@ type worker struct {
 	process  *os.Process
 	started  time.Time
 	ready    bool
+	readyPID int  // of the process that was last reported ready
 	ever     bool // a process in this place has been ready
-	leaving  bool // it said that it ends
+	leaving  bool // it said, or was told, that it ends
+	forking  bool // the zygote was asked for a process
+	cheap    bool // the place is to be empty: --cheaper, or asleep
 	failed   int  // the status that it reported before ending, 0 otherwise
 	quick    int  // deaths in a row soon after the start
 	respawns int
 	harakiri int // how often it was killed for one
 
 	mercy        time.Time // when it is killed, should it not have left by then; zero: it may stay
+	harakiriEnd  time.Time // when it is killed, having been asked to end; zero: it has not
 	servedBefore uint64    // requests of the processes that were in this place before
 }
 
-// startNext starts a generation on sockets, which takes over when all of its workers are ready.
+// startNext starts a generation on sockets, which takes over when all workers that it starts with are ready.
 func (m *master) startNext(cfg *uwsgiopts.Config, sockets []*socket) (err error) {
 	defer func() {
 		if err != nil {
 			m.closeUnused(sockets, m.sockets)
 		}
 	}()
-	g := &generation{m: m, number: m.number, cfg: cfg, sockets: sockets, handover: -1, began: time.Now()}
+	g := &generation{m: m, number: m.number, cfg: cfg, sockets: sockets, handover: -1, arrivals: -1, began: time.Now(), cheapening: newCheapening(cfg)}
+	if g.asleep = m.sleepAtStart(cfg.Cheap); !g.asleep {
+		g.crew = m.firstCrew(cfg)
+	}
 	for id := 1; id <= cfg.Processes; id++ {
-		g.workers = append(g.workers, &worker{id: id})
+		g.workers = append(g.workers, &worker{id: id, cheap: id > g.crew})
 	}
 	defer func() {
 		if err != nil {
@@ -96,7 +111,7 @@ func (g *generation) report(e workerspec.Event) {
 		if g.draining {
 			return
 		}
-		start := func(m *master) { m.hooked(g.cfg, []string{"post-app"}, g.forkAll) }
+		start := func(m *master) { m.hooked(g.cfg, []string{"post-app", "master-start"}, g.forkAll) }
 		if g.m.current == nil {
 			g.m.gateway.prepare(g.number, start)
 		} else {
@@ -132,14 +147,23 @@ func (g *generation) forkAll(m *master, err error) {
 		m.generationFailed(g, hookStatus(err))
 	default:
 		for _, w := range g.workers {
-			g.zygote.fork(w.id)
+			g.respawn(w)
 		}
+		g.takeOver()
+	}
+}
+
+// takeOver makes the generation the serving one when all that it starts with is ready.
+func (g *generation) takeOver() {
+	if g.m.next == g && g.ready >= g.crew {
+		g.m.promote()
 	}
 }
 
 // adopt makes a fresh process the worker: it is our child by now.
 func (g *generation) adopt(w *worker, pid int) {
 	m := g.m
+	w.forking = false
 	if pid <= 0 {
 		logf("the zygote could not fork worker %d", w.id)
 		m.after(time.Second, func(*master) { g.respawn(w) })
@@ -151,7 +175,7 @@ func (g *generation) adopt(w *worker, pid int) {
 		return
 	}
 	w.pid, w.process, w.started, w.leaving, w.ready = pid, process, time.Now(), false, false
-	w.servedBefore, w.mercy = g.requests(w), time.Time{}
+	w.servedBefore, w.mercy, w.harakiriEnd = g.requests(w), time.Time{}, time.Time{}
 	if w.respawns > 0 {
 		logf("Respawned uWSGI worker %d (new pid: %d)", w.id, pid)
 	} else {
@@ -166,6 +190,8 @@ func (g *generation) adopt(w *worker, pid int) {
 		_ = process.Kill()
 	case g.draining:
 		_ = process.Signal(syscall.SIGTERM)
+	default:
+		g.settle(w)
 	}
 }
 
@@ -175,102 +201,33 @@ func (g *generation) becameReady(e workerspec.Event) {
 		_ = syscall.Kill(e.PID, syscall.SIGTERM)
 		return
 	}
-	w.ready = true
-	g.m.tellPause(w)
+	w.readyPID = e.PID
 	if !w.ever {
 		w.ever = true
 		g.ready++
 	}
-	if g.m.next == g && g.ready == len(g.workers) {
-		g.m.promote()
-	}
+	g.settle(w)
+	g.takeOver()
 	g.m.followChain()
 }
 
-// exited notes the end of a worker's process and decides what follows.
-func (g *generation) exited(w *worker, pid int, state *os.ProcessState, err error) {
-	if w.pid != pid {
+// settle marks the process in a place ready. That it is and that it was forked are
+// reported on different ways, and it may have ended before either arrives.
+func (g *generation) settle(w *worker) {
+	if w.process == nil || w.ready || w.readyPID != w.pid {
 		return
 	}
-	age := time.Since(w.started)
-	w.pid, w.process, w.ready = 0, nil, false
-	for c := range g.board.Cores() {
-		core := g.board.Core(w.id, c)
-		core.State.Store(shm.Absent)
-		core.Deadline.Store(0)
-		core.UserDeadline.Store(0)
+	w.ready, w.leaving = true, w.cheap
+	if w.cheap { // while it was starting
+		g.replace(w)
 	}
-	if g.draining {
-		logf("worker %d buried after %d seconds", w.id, int(age.Seconds()))
-		g.m.forgetGone()
-		return
-	}
-	if err != nil {
-		logf("worker %d (pid: %d): %v", w.id, pid, err)
-	}
-	if !w.ever && (w.failed != 0 || !signaled(state)) {
-		g.failedToStart(w, pid, state)
-		return
-	}
-	g.mourn(w, pid, state)
-	w.failed = 0
-	w.respawns++
-	g.m.after(w.backoff(age), func(*master) { g.respawn(w) })
-}
-
-// failedToStart: a worker that never served takes its generation with it.
-func (g *generation) failedToStart(w *worker, pid int, state *os.ProcessState) {
-	status := w.failed
-	if status == 0 && state != nil {
-		status = max(state.ExitCode(), statusFailed)
-	}
-	logf("OOPS ! failed loading app in worker %d (pid %d)", w.id, pid)
-	g.m.generationFailed(g, status)
-}
-
-// signaled: somebody else ended the process; that says nothing about the application.
-func signaled(state *os.ProcessState) bool {
-	if state == nil {
-		return false
-	}
-	status, ok := state.Sys().(syscall.WaitStatus)
-	return ok && status.Signaled()
-}
-
-// mourn says how the process ended, unless it said so itself.
-func (g *generation) mourn(w *worker, pid int, state *os.ProcessState) {
-	if w.leaving || state == nil {
-		return
-	}
-	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		logf("DAMN ! worker %d (pid: %d) died, killed by signal %d :( trying respawn ...", w.id, pid, status.Signal())
-		if status.Signal() == syscall.SIGSEGV {
-			g.m.alarmSegfault(g.cfg, w.id, pid)
-		}
-		return
-	}
-	logf("DAMN ! worker %d (pid: %d) died :( trying respawn ...", w.id, pid)
-}
-
-// backoff is how long a place stays empty after a process that lived for age:
-// nothing at first, more with each death in a row, of this worker alone.
-func (w *worker) backoff(age time.Duration) time.Duration {
-	if age > 2*time.Second || w.leaving {
-		w.quick = 0
-		return 0
-	}
-	w.quick++
-	if w.quick < 3 {
-		return 0
-	}
-	wait := min(100*time.Millisecond<<min(w.quick-3, 6), 5*time.Second)
-	logf("worker %d respawning too fast !!! it has to sleep a bit (%v)...", w.id, wait)
-	return wait
+	g.m.tellPause(w)
 }
 
 func (g *generation) respawn(w *worker) {
-	if !g.draining && w.pid == 0 {
-		g.zygote.fork(w.id)
+	if !g.draining && !w.cheap && w.pid == 0 && !w.forking {
+		w.forking = true
+		g.zygote.fork(w.id, w.respawns > 0)
 	}
 }
 
@@ -369,29 +326,13 @@ func (g *generation) enforce(now time.Time) {
 	}
 }
 
-// retireOld ends workers that have lived for --max-worker-lifetime, one at a time.
-func (g *generation) retireOld(now time.Time) {
-	limit := g.cfg.MaxWorkerLifetime
-	if limit <= 0 || g.draining {
-		return
-	}
-	for _, w := range g.workers {
-		age := now.Sub(w.started)
-		if w.process == nil || w.leaving || !w.ready || age <= limit+time.Duration(w.id-1)*g.cfg.MaxWorkerLifetimeDelta {
-			continue
-		}
-		logf("worker %d lifetime reached, it was running for %d second(s)", w.id, int(age.Seconds()))
-		w.leaving = true
-		_ = w.process.Signal(syscall.SIGHUP) // it may have ended: exited will hear of it
-		return
-	}
-}
-
 func (g *generation) close() {
 	g.dropLog()
 	g.zygote.close()
-	if g.handover >= 0 {
-		_ = unix.Close(g.handover)
+	for _, fd := range []int{g.handover, g.arrivals} {
+		if fd >= 0 {
+			_ = unix.Close(fd)
+		}
 	}
 	if err := g.board.Close(); err != nil {
 		logf("%v", err)

@@ -4,13 +4,23 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"envoxyd/internal/shm"
 )
 
-// harakiri kills a worker of which one core has been busy past its deadline.
+// harakiri ends a worker of which one core has been busy past its deadline: at once,
+// or by a signal first where --harakiri-graceful-timeout leaves it time.
 func (g *generation) harakiri(w *worker, now time.Time) {
+	if !w.harakiriEnd.IsZero() {
+		if now.After(w.harakiriEnd) {
+			w.harakiriEnd = time.Time{}
+			logDated("*** HARAKIRI ON WORKER %d (pid: %d, try: 2, graceful: no) ***", w.id, w.pid)
+			_ = w.process.Kill() // it may have ended: exited will hear of it
+		}
+		return
+	}
 	late := -1
 	for c := range g.board.Cores() {
 		core := g.board.Core(w.id, c)
@@ -18,11 +28,15 @@ func (g *generation) harakiri(w *worker, now time.Time) {
 			late = c
 		}
 	}
-	if late < 0 {
+	if late < 0 || g.cfg.HarakiriQueueThreshold > longestQueue(g.sockets) {
 		return
 	}
 	w.harakiri++
-	logDated("*** HARAKIRI ON WORKER %d (pid: %d, try: 1, graceful: no) ***", w.id, w.pid)
+	graceful := "no"
+	if g.cfg.HarakiriGracefulTimeout > 0 {
+		graceful = "yes"
+	}
+	logDated("*** HARAKIRI ON WORKER %d (pid: %d, try: 1, graceful: %s) ***", w.id, w.pid, graceful)
 	if g.cfg.HarakiriVerbose {
 		logf("HARAKIRI: -- syscall> %s", procText(w.pid, "syscall"))
 		logf("HARAKIRI: -- wchan> %s", procText(w.pid, "wchan"))
@@ -38,6 +52,11 @@ func (g *generation) harakiri(w *worker, now time.Time) {
 	for c := range g.board.Cores() { // said once
 		g.board.Core(w.id, c).Deadline.Store(0)
 		g.board.Core(w.id, c).UserDeadline.Store(0)
+	}
+	if g.cfg.HarakiriGracefulTimeout > 0 {
+		w.harakiriEnd = now.Add(g.cfg.HarakiriGracefulTimeout)
+		_ = w.process.Signal(syscall.Signal(g.cfg.HarakiriGracefulSignal)) // it may have ended: exited will hear of it
+		return
 	}
 	_ = w.process.Kill() // it may have ended: exited will hear of it
 }

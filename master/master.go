@@ -49,26 +49,32 @@ type master struct {
 	old     []*generation // on their way out
 	number  int           // of the newest generation
 
-	gateway  *gateway
-	upgrader *upgrader
-	watchdog *watchdog
-	touched  touched
-	fifo     fifo
-	paused   bool
-	pauses   int // how often that has changed
-	chain    *chain
-	daemons  daemons
-	crons    crons
-	commands *commands
-	log      *logging.Log // nil: every process writes for itself
-	logOpen  bool         // its loggers are open
-	alarms   *alarms
-	hooks    *hooks
-	hooking  bool // the hooks of a reload run
-	remapped map[os.Signal]string
-	stats    []*statsServer
-	brutal   bool // the reload in hand does not wait for requests
-	wanted   wanted
+	gateway     *gateway
+	upgrader    *upgrader
+	watchdog    *watchdog
+	touched     touched
+	fifo        fifo
+	paused      bool
+	orders      orders
+	locks       fileLocks
+	pushers     pushers
+	notices     notices
+	pauses      int // how often that has changed
+	chain       *chain
+	daemons     daemons
+	smart       smartDaemons
+	crons       crons
+	commands    *commands
+	log         *logging.Log // nil: every process writes for itself
+	logOpen     bool         // its loggers are open
+	alarms      *alarms
+	hooks       *hooks
+	hooking     bool // the hooks of a reload run
+	remapped    map[os.Signal]string
+	stats       []*statsServer
+	connections *readableWatch // while the serving generation is asleep; else nil
+	brutal      bool           // the reload in hand does not wait for requests
+	wanted      wanted
 
 	stopping  bool
 	upgraded  bool // another master has taken over
@@ -151,6 +157,9 @@ func (m *master) prepare() (int, error) {
 	if m.cfg.Umask >= 0 {
 		unix.Umask(m.cfg.Umask)
 	}
+	if err := m.locks.take(m.cfg, m.upgrader.second); err != nil {
+		return statusFailed, err
+	}
 	for _, phase := range []string{"asap", "pre-jail", "in-jail"} { // they may make the directories
 		if err := m.hooks.run(m.commands.ctx, m.cfg, phase); err != nil {
 			return hookStatus(err), err
@@ -171,6 +180,9 @@ func (m *master) prepare() (int, error) {
 	}
 	if err := m.hooks.run(m.commands.ctx, m.cfg, "as-root"); err != nil {
 		return hookStatus(err), err
+	}
+	if err := joinCgroups(m.cfg); err != nil {
+		return statusFailed, err
 	}
 	if err := dropPrivileges(m.cfg); err != nil {
 		return statusFailed, err
@@ -232,11 +244,15 @@ func (m *master) dismissGateway() {
 
 func (m *master) end() int {
 	m.stopStats()
+	m.stopWatching()
+	m.orders.close()
+	m.notices.close()
 	m.fifo.close()
 	m.upgrader.stop()
 	if m.upgraded {
 		return statusOK
 	}
+	m.notices.remove()
 	if m.status == statusOK {
 		m.atExit(m.cfg)
 	}
@@ -266,6 +282,10 @@ func (m *master) sweep(now time.Time) {
 		m.touched.look(m)
 	}
 	if m.current != nil {
+		m.smart.look(m, now)
+		m.pushers.look(m, now)
+	}
+	if m.current != nil {
 		m.runCrons(now)
 	}
 	m.watchQueues()
@@ -275,7 +295,13 @@ func (m *master) sweep(now time.Time) {
 	}
 	if m.current != nil {
 		m.current.retireOld(now)
+		m.current.reloadEvilly(now)
+		if !m.paused {
+			m.current.adjust(now)
+		}
+		m.lookForIdleness(now)
 	}
+	m.locks.retry()
 	reapStrangers(m.knows)
 }
 

@@ -20,6 +20,10 @@ func (m *master) togglePause() {
 			m.tellPause(w)
 		}
 	}
+	if !m.paused && m.current.asleep {
+		m.stopWatching()
+		m.watchForConnections()
+	}
 }
 
 // tellPause has a worker look whether it is paused. One that is not ready yet would

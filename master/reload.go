@@ -141,6 +141,7 @@ func (m *master) generationFailed(g *generation, status int) {
 func (m *master) promote() {
 	g, old := m.next, m.current
 	m.next, m.current = nil, g
+	m.stopWatching()
 	before := m.sockets
 	m.sockets, m.cfg = g.sockets, g.cfg
 	g.takeLog()
@@ -163,15 +164,15 @@ func (m *master) promote() {
 		m.retire(old)
 		m.closeUnused(before, m.sockets)
 	}
+	if g.asleep {
+		m.watchForConnections()
+	}
 	m.replaceDaemons()
+	m.smart.follow(m, g.cfg)
 	m.crons.follow(g.cfg)
-	m.hooked(g.cfg, []string{"master-start"}, func(m *master, err error) {
-		if err != nil {
-			logf("%v", err)
-			m.status = hookStatus(err)
-			m.stop()
-		}
-	})
+	m.orders.follow(m, g.cfg)
+	m.pushers.follow(m, g.cfg)
+	m.notices.follow(g.cfg)
 	m.notify("READY=1\nMAINPID=" + pidText())
 	m.forgetGone()
 	m.catchUp()

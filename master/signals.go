@@ -106,6 +106,7 @@ func (m *master) stopGracefully() {
 // drainAll has all generations finish what they have.
 func (m *master) drainAll() {
 	m.stopping, m.chain = true, nil
+	m.stopWatching()
 	m.daemons.stop(m.cfg)
 	m.notify("STOPPING=1")
 	m.watchdog.stop()

@@ -20,6 +20,8 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 		Version: uwsgiopts.Version, Program: cfg.Program, Generation: g.number, StartedOn: g.m.started.Unix(),
 		Processes: cfg.Processes, Threads: cfg.Threads, Lib: lib,
 		HTTP: httpSpec(cfg), Limits: limitsSpec(cfg), Log: logSpec(cfg), Python: pythonSpec(cfg),
+		Process: workerspec.Process{LimitAS: cfg.LimitAS, LimitNproc: cfg.LimitNproc, Prio: cfg.Prio, CPUAffinity: cfg.CPUAffinity,
+			Hooks: workerHooks(cfg)},
 	}
 	if cfg.Master {
 		spec.MasterPID = os.Getpid()
@@ -53,7 +55,8 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 		return nil, err
 	}
 	if spec.Gateway != nil {
-		g.handover = dupCloexec(int(i.files[len(i.files)-1].Fd()))
+		pair := i.files[len(i.files)-2:]
+		g.arrivals, g.handover = dupCloexec(int(pair[0].Fd())), dupCloexec(int(pair[1].Fd()))
 	}
 	spec.AliveFD = i.add(g.m.alive.Fd())
 	spec.ScoreboardFD = i.add(g.board.File().Fd())
@@ -63,6 +66,7 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 		}
 		spec.Sockets = append(spec.Sockets, workerspec.Socket{
 			FD: i.add(uintptr(s.fd)), Protocol: s.protocol, Name: s.name, Port: s.port, Unix: s.path != "" || strings.HasPrefix(s.name, "@"),
+			Workers: cfg.MapSockets[len(spec.Sockets)],
 		})
 	}
 	if g.m.log != nil && cfg.LogMaster {
@@ -82,6 +86,18 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 		spec.Opt = append(spec.Opt, [3]any{p.Name, p.Value, p.Flag})
 	}
 	return spec, nil
+}
+
+// workerPhases are the phases of hooks that workers run themselves.
+var workerPhases = []string{"post-fork", "accepting", "accepting-once", "accepting1", "accepting1-once"}
+
+func workerHooks(cfg *uwsgiopts.Config) (hooks [][2]string) {
+	for _, hook := range cfg.Hooks {
+		if slices.Contains(workerPhases, hook.Phase) {
+			hooks = append(hooks, [2]string{hook.Phase, hook.Text})
+		}
+	}
+	return hooks
 }
 
 // readService reads envoxy.json; nil: there is none to read. An application of the
@@ -131,6 +147,7 @@ func confOverrides(cfg *uwsgiopts.Config) (overrides []string) {
 func httpSpec(cfg *uwsgiopts.Config) workerspec.HTTP {
 	return workerspec.HTTP{
 		KeepaliveMillis: int(cfg.HTTPKeepalive / time.Millisecond), AutoChunked: cfg.HTTPAutoChunked,
+		HeadMillis: int(cfg.HTTPHeadersTimeout / time.Millisecond), ServerNameHost: cfg.HTTPServerNameIsHost,
 		TimeoutMillis: int(cfg.HTTPTimeout / time.Millisecond), Vars: cfg.HTTPVars, ProxyProtocol: cfg.ProxyProtocol,
 		ManageScript: cfg.ManageScriptName, NoDelay: true, ExpectLimit: max(cfg.HTTPManageExpect, 0),
 	}
@@ -139,7 +156,8 @@ func httpSpec(cfg *uwsgiopts.Config) workerspec.HTTP {
 func limitsSpec(cfg *uwsgiopts.Config) workerspec.Limits {
 	return workerspec.Limits{
 		BufferSize: cfg.BufferSize, MaxVars: cfg.MaxVars, SocketTimeoutMillis: int(cfg.SocketTimeout / time.Millisecond),
-		LimitPost: cfg.LimitPost, PostBuffering: cfg.PostBuffering, HarakiriSeconds: int(cfg.Harakiri / time.Second),
+		SendTimeoutMillis: int(cfg.SendTimeout / time.Millisecond),
+		LimitPost:         cfg.LimitPost, PostBuffering: cfg.PostBuffering, HarakiriSeconds: int(cfg.Harakiri / time.Second),
 		MaxRequests: cfg.MaxRequests, MaxRequestsDelta: cfg.MaxRequestsDelta,
 		MinLifetimeSeconds: int(cfg.MinWorkerLifetime / time.Second), ReloadOnRSS: cfg.ReloadOnRSS, ReloadOnAS: cfg.ReloadOnAS,
 	}
@@ -167,6 +185,7 @@ func pythonSpec(cfg *uwsgiopts.Config) workerspec.Python {
 		SharedImports: cfg.SharedImports, EarlyImports: cfg.EarlyImports, CatchExceptions: cfg.CatchExceptions,
 		Strict: cfg.WSGIStrict, AcceptBuffer: cfg.AcceptBuffer, ManageChunked: cfg.ManageChunked,
 		NoFileWrapper: cfg.DisableFileWrap, SkipAtexit: cfg.SkipAtexit, AddHeaders: cfg.AddHeaders, DelHeaders: cfg.DelHeaders,
+		CollectHeaders: cfg.CollectHeaders, PullHeaders: cfg.PullHeaders, AutoGzip: cfg.HTTPAutoGzip,
 		ReloadOnException: cfg.ReloadOnException, Procname: workerName(cfg), Hostname: hostname, Pidfile: cfg.Pidfile,
 		AutoreloadMillis: int(cfg.PyAutoreload / time.Millisecond),
 	}

@@ -130,6 +130,9 @@ func (m *master) statistics() *statsDocument {
 	for _, one := range m.daemons.all {
 		d.Daemons = append(d.Daemons, statsDaemon{one.Command, one.pid, max(one.spawned-1, 0)})
 	}
+	for _, one := range m.smart {
+		d.Daemons = append(d.Daemons, statsDaemon{one.Command, one.pid, max(one.spawned-1, 0)})
+	}
 	for _, job := range m.crons {
 		c := statsCron{job.When[0], job.When[1], job.When[2], job.When[3], job.When[4], job.Command, 0, "", job.pid, 0}
 		if job.Unique {

@@ -64,6 +64,9 @@ func (t *touched) follow(cfg *uwsgiopts.Config) {
 	for i, d := range cfg.Daemons {
 		add(d.Touch, func(m *master, _ string) { m.restartDaemon(i) })
 	}
+	for i, d := range cfg.Smart {
+		add(d.Touch, func(m *master, _ string) { m.smart[i].restart() })
+	}
 }
 
 // touchHook runs one action beside everything else; the instance lives on if it fails.

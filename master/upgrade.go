@@ -216,6 +216,9 @@ func (m *master) upgradeDone(err error) {
 		m.log.Retire()
 	}
 	m.watchdog.stop()
+	m.stopWatching()
+	m.orders.close()
+	m.notices.close()
 	m.stopStats()
 	m.fifo.close()
 	m.daemons.stop(m.cfg)

@@ -61,6 +61,13 @@ func (g *generation) startZygote() (*zygote, error) {
 		argv = append(argv, "-"+strings.Repeat("O", min(g.cfg.Optimize, 2)))
 	}
 	argv = append(argv, filepath.Join(lib, "python", "main.py"), fmt.Sprint(firstFD))
+	stdin := os.Stdin
+	if !g.cfg.HonourStdin {
+		if stdin, err = os.Open(os.DevNull); err != nil {
+			return nil, fmt.Errorf("standard input of the application: %w", err)
+		}
+		inherited.files = append(inherited.files, stdin)
+	}
 	stdout, stderr, err := g.stdio()
 	if err != nil {
 		return nil, err
@@ -68,7 +75,7 @@ func (g *generation) startZygote() (*zygote, error) {
 	pid, _, err := syscall.StartProcess(python, argv, &syscall.ProcAttr{
 		Dir:   g.m.appDir(g.cfg),
 		Env:   g.environment(),
-		Files: append([]uintptr{0, stdout.Fd(), stderr.Fd(), document.Fd()}, inherited.fds...),
+		Files: append([]uintptr{stdin.Fd(), stdout.Fd(), stderr.Fd(), document.Fd()}, inherited.fds...),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("unable to start %s: %w", python, err)
@@ -244,8 +251,8 @@ func (g *generation) listenTo(conn net.Conn, who string) {
 }
 
 // fork has the zygote fork a worker; if the zygote is gone, its end says what follows.
-func (z *zygote) fork(id int) {
-	text, err := json.Marshal(workerspec.Command{Fork: id})
+func (z *zygote) fork(id int, again bool) {
+	text, err := json.Marshal(workerspec.Command{Fork: id, Again: again})
 	if err == nil && !z.ended {
 		_, _ = z.control.Write(text)
 	}

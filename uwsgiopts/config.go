@@ -47,12 +47,15 @@ type Config struct {
 	SoSndbuf      int
 	SoRcvbuf      int
 
-	HTTPKeepalive    time.Duration // idle time on --http connections; 0: close after each response
-	HTTPAutoChunked  bool
-	HTTPTimeout      time.Duration
-	HTTPVars         []string // KEY=VALUE added to each request of --http
-	HTTPManageExpect int64    // -1: off, 0: on, >0: largest body that is let in
-	ProxyProtocol    bool     // --enable-proxy-protocol
+	HTTPKeepalive        time.Duration // idle time on --http connections; 0: close after each response
+	HTTPAutoChunked      bool
+	HTTPTimeout          time.Duration
+	HTTPHeadersTimeout   time.Duration // for the whole head of a request of --http
+	HTTPServerNameIsHost bool
+	HTTPAutoGzip         bool
+	HTTPVars             []string // KEY=VALUE added to each request of --http
+	HTTPManageExpect     int64    // -1: off, 0: on, >0: largest body that is let in
+	ProxyProtocol        bool     // --enable-proxy-protocol
 
 	Master         bool
 	Processes      int
@@ -111,9 +114,14 @@ type Config struct {
 	SkipAtexit       bool
 	AddHeaders       []string
 	DelHeaders       []string
+	CollectHeaders   []string // HEADER VARIABLE
+	PullHeaders      []string // HEADER VARIABLE; the client does not get them
 
 	StaticConfig
 	SupervisedConfig
+	CheaperConfig
+	ProcessConfig
+	PushConfig
 	LoggingConfig
 
 	IgnoreSigpipe         bool

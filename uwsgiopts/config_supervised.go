@@ -22,6 +22,7 @@ type SupervisedConfig struct {
 
 	Hooks   []Hook // --hook-PHASE and --exec-PHASE, in order
 	Daemons []Daemon
+	Smart   []Daemon // those with a pidfile, which outlive the instance
 
 	Crons        []Cron
 	CronHarakiri time.Duration // for those that say nothing themselves; 0: none
@@ -37,7 +38,16 @@ type Daemon struct {
 	Chdir       string
 	Touch       []string // files whose change starts it anew
 	MaxThrottle int      // seconds between respawns at most; 0: 300
+
+	// Of those with a pidfile only.
+	Pidfile      string
+	Daemonize    bool // it stays in the foreground: the instance puts it into the background and writes the pidfile
+	Freq         int  // seconds between looks
+	ReloadSignal int  // what a reload of the instance sends it; 0: nothing
 }
+
+// defaultFreq is how often uWSGI looks after a daemon's pidfile, in seconds.
+const defaultFreq = 10
 
 // touchAction splits FILE ACTION.
 func touchAction(field func(c *Config) *[][2]string) setter {
@@ -62,7 +72,7 @@ func daemon(control bool) setter {
 
 // setDaemon2 reads KEY=VALUE,KEY=VALUE.
 func setDaemon2(c *Config, g given) error {
-	d := Daemon{StopSignal: sigterm}
+	d := Daemon{StopSignal: sigterm, Freq: defaultFreq}
 	for part := range strings.SplitSeq(g.text, ",") {
 		key, value, _ := strings.Cut(part, "=")
 		var err error
@@ -85,7 +95,15 @@ func setDaemon2(c *Config, g given) error {
 			d.Touch = strings.Split(value, ";")
 		case "max_throttle":
 			d.MaxThrottle, err = strconv.Atoi(value)
-		case "pidfile", "daemonize", "daemon", "freq", "reloadsignal", "reload_signal", "ns_pid", "notifypid":
+		case "pidfile":
+			d.Pidfile = value
+		case "daemonize", "daemon":
+			d.Daemonize = given{text: value}.on()
+		case "freq":
+			d.Freq, err = strconv.Atoi(value)
+		case "reloadsignal", "reload_signal":
+			d.ReloadSignal, err = strconv.Atoi(value)
+		case "ns_pid", "notifypid":
 			err = errors.New("is not there yet")
 		default:
 			err = errors.New("is not known")
@@ -94,11 +112,35 @@ func setDaemon2(c *Config, g given) error {
 			return fmt.Errorf("option %q: %s: %w", g.name, key, err)
 		}
 	}
-	if d.Command == "" || d.StopSignal < 1 || d.StopSignal > 64 {
+	if d.Command == "" || d.StopSignal < 1 || d.StopSignal > 64 || d.ReloadSignal < 0 || d.ReloadSignal > 64 {
 		return fmt.Errorf("option %q: a command (cmd=) and a signal's number are needed", g.name)
 	}
-	c.Daemons = append(c.Daemons, d)
+	if d.Pidfile != "" {
+		c.Smart = append(c.Smart, d)
+	} else {
+		c.Daemons = append(c.Daemons, d)
+	}
 	return nil
+}
+
+// smartDaemon reads PIDFILE[,FREQ] COMMAND.
+func smartDaemon(daemonize bool) setter {
+	return func(c *Config, g given) error {
+		head, command, _ := strings.Cut(g.text, " ")
+		pidfile, every, hasFreq := strings.Cut(head, ",")
+		d := Daemon{Command: strings.TrimSpace(command), Pidfile: pidfile, Daemonize: daemonize, StopSignal: sigterm, Freq: defaultFreq}
+		if d.Command == "" || d.Pidfile == "" {
+			return fmt.Errorf("option %q: %q is not a pidfile, a blank and a command", g.name, g.text)
+		}
+		if hasFreq {
+			var err error
+			if d.Freq, err = strconv.Atoi(every); err != nil || d.Freq < 1 {
+				return fmt.Errorf("option %q: %q is no number of seconds", g.name, every)
+			}
+		}
+		c.Smart = append(c.Smart, d)
+		return nil
+	}
 }
 
 // Hook is what is to be done in a phase of the instance's life.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // finish turns what was collected into the Config's last fields and refuses what cannot be served.
@@ -22,7 +23,7 @@ func (p *parser) finish() error {
 		return err
 	}
 	p.unknownNames()
-	for _, validate := range []func() error{p.validateNumbers, p.validateCheaper, p.validateListen, p.refuseAimless} {
+	for _, validate := range []func() error{p.validateNumbers, p.validateCheaper, p.validateMapSockets, p.validateListen, p.refuseAimless} {
 		if err := p.tolerate(validate()); err != nil {
 			return err
 		}
@@ -107,6 +108,10 @@ func (p *parser) validateNumbers() error {
 	case c.BufferSize > 1<<30:
 		return p.refuseValue("buffer-size", "%d bytes for each request are too many", c.BufferSize)
 	}
+	if c.MaxWorkerLifetime > 0 && c.MaxWorkerLifetime <= c.MinWorkerLifetime {
+		return p.refuseValue("max-worker-lifetime", "%d seconds are not more than min-worker-lifetime, %d",
+			c.MaxWorkerLifetime/time.Second, c.MinWorkerLifetime/time.Second)
+	}
 	if c.Processes == 0 {
 		return p.refuseValue("processes", "no process to serve with")
 	}
@@ -120,18 +125,6 @@ func (p *parser) validateNumbers() error {
 func (p *parser) validateListen() error {
 	if limit, ok := somaxconn(); ok && p.cfg.Listen > limit {
 		return p.refuseValue("listen", "a queue of %d is longer than the kernel allows: net.core.somaxconn is %d", p.cfg.Listen, limit)
-	}
-	return nil
-}
-
-// validateCheaper: fewer idle workers than workers.
-func (p *parser) validateCheaper() error {
-	e := p.lastOf("cheaper")
-	if e == nil {
-		return nil
-	}
-	if n, _, err := leadingInt(e.Value); err == nil && !e.Flag && n >= int64(p.cfg.Processes) {
-		return refuse(e.Origin, "option \"cheaper\": %d is not less than the number of processes, %d", n, p.cfg.Processes)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -33,10 +34,14 @@ func TestConfigurationComesFromEverywhere(t *testing.T) {
 	if err := writer.Close(); err != nil {
 		t.Fatal(err)
 	}
+	given, err := syscall.Dup(int(pipe.Fd())) // whoever reads it closes it
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir := dirWith(t, map[string]string{"a.ini": text, "a:b.ini": text})
 	tests := []struct{ ref, want string }{
 		{"a.ini", "x=1"}, {"a.ini:b", "x=2"}, {"file://a.ini:b", "x=2"}, {dir + "/a.ini", "x=1"}, {"a:b.ini", "x=1"},
-		{"-", "x=1"}, {"-:b", "x=2"}, {"fd://0:b", "x=2"}, {fmt.Sprintf("fd://%d", pipe.Fd()), "x=1"},
+		{"-", "x=1"}, {"-:b", "x=2"}, {"fd://0:b", "x=2"}, {fmt.Sprintf("fd://%d", given), "x=1"},
 		{"exec://cat a.ini", "x=1"}, {"exec://cat ./a.ini; false:b", "x=2"}, {"exec://cat ./a.ini:b", "x=2"},
 		{server.URL + "/a.ini", "x=1"}, {server.URL + "/a.ini:b", "x=2"}, {server.URL + "/gone.ini", "error"}, {server.URL + "/moved.ini", "error"},
 		{"sym://x", "error"}, {"fd://x", "error"}, {"", "error"}, {".", "error"},

@@ -1,5 +1,7 @@
 package uwsgiopts
 
+import "time"
+
 // metricsOptions declares: Statistics and metrics.
 func metricsOptions() []Option {
 	return []Option{
@@ -13,30 +15,30 @@ func metricsOptions() []Option {
 		{Names: []string{"stats", "stats-server"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "serve statistics as JSON on this address", set: setStats},
 		{Names: []string{"stats-http"}, Kind: Flag, Flags: StartsMaster, Doc: "put HTTP headers before the statistics", set: flagOn(func(c *Config) *bool { return &c.StatsHTTP })},
 		{Names: []string{"stats-minified", "stats-min"}, Kind: Flag, Flags: StartsMaster, Doc: "serve statistics without blanks", set: flagOn(func(c *Config) *bool { return &c.StatsMinified })},
-		{Names: []string{"stats-push"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "send statistics somewhere: PUSHER:ARGUMENTS"},
-		{Names: []string{"stats-pusher-default-freq", "stats-pushers-default-freq"}, Arg: RequiredArg, Kind: Int, Flags: StartsMaster, Doc: "seconds between sends of statistics"},
+		{Names: []string{"stats-push"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "send statistics somewhere: PUSHER:ARGUMENTS", set: setStatsPush},
+		{Names: []string{"stats-pusher-default-freq", "stats-pushers-default-freq"}, Arg: RequiredArg, Kind: Int, Flags: StartsMaster, Doc: "seconds between sends of statistics", set: seconds(func(c *Config) *time.Duration { return &c.PushEvery })},
 		{Names: []string{"stats-no-cores"}, Kind: Flag, Flags: StartsMaster, Doc: "leave single cores out of the statistics", set: flagOn(func(c *Config) *bool { return &c.StatsNoCores })},
 		{Names: []string{"stats-no-metrics"}, Kind: Flag, Flags: StartsMaster, Doc: "leave metrics out of the statistics"},
 		{Names: []string{"snmp"}, Arg: OptionalArg, Doc: "answer SNMP on this address"},
 		{Names: []string{"snmp-community"}, Arg: RequiredArg, Doc: "community of SNMP"},
-		{Names: []string{"carbon"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "send statistics to this Carbon server"},
-		{Names: []string{"carbon-timeout"}, Arg: RequiredArg, Kind: Int, Doc: "seconds to wait for the Carbon server"},
-		{Names: []string{"carbon-freq"}, Arg: RequiredArg, Kind: Int, Doc: "seconds between messages to the Carbon server"},
-		{Names: []string{"carbon-id"}, Arg: RequiredArg, Doc: "name of the instance for Carbon"},
-		{Names: []string{"carbon-no-workers"}, Kind: Flag, Doc: "do not send statistics of single workers to Carbon"},
-		{Names: []string{"carbon-max-retry"}, Arg: RequiredArg, Kind: Int, Doc: "number of tries to reach the Carbon server"},
-		{Names: []string{"carbon-retry-delay"}, Arg: RequiredArg, Kind: Int, Doc: "seconds between these tries"},
-		{Names: []string{"carbon-root"}, Arg: RequiredArg, Doc: "beginning of all names for Carbon"},
-		{Names: []string{"carbon-hostname-dots"}, Arg: RequiredArg, Doc: "what to put for the dots of the host name"},
-		{Names: []string{"carbon-name-resolve", "carbon-resolve-names"}, Kind: Flag, Doc: "look up the Carbon server's name for each message"},
-		{Names: []string{"carbon-idle-avg"}, Arg: RequiredArg, Doc: "what to send as average of an idle worker: last, zero or none"},
-		{Names: []string{"carbon-use-metrics"}, Kind: Flag, Doc: "send metrics to Carbon instead of statistics"},
+		{Names: []string{"carbon"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "send statistics to this Carbon server", set: list(func(c *Config) *[]string { return &c.Carbon })},
+		{Names: []string{"carbon-timeout"}, Arg: RequiredArg, Kind: Int, Doc: "seconds to wait for the Carbon server", set: seconds(func(c *Config) *time.Duration { return &c.CarbonTimeout })},
+		{Names: []string{"carbon-freq"}, Arg: RequiredArg, Kind: Int, Doc: "seconds between messages to the Carbon server", set: seconds(func(c *Config) *time.Duration { return &c.CarbonEvery })},
+		{Names: []string{"carbon-id"}, Arg: RequiredArg, Doc: "name of the instance for Carbon", set: text(func(c *Config) *string { return &c.CarbonID })},
+		{Names: []string{"carbon-no-workers"}, Kind: Flag, Doc: "do not send statistics of single workers to Carbon", set: flagOn(func(c *Config) *bool { return &c.CarbonNoWorkers })},
+		{Names: []string{"carbon-max-retry"}, Arg: RequiredArg, Kind: Int, Doc: "number of tries to reach the Carbon server", set: number(func(c *Config) *int { return &c.CarbonMaxRetry })},
+		{Names: []string{"carbon-retry-delay"}, Arg: RequiredArg, Kind: Int, Doc: "seconds between these tries", set: seconds(func(c *Config) *time.Duration { return &c.CarbonRetryDelay })},
+		{Names: []string{"carbon-root"}, Arg: RequiredArg, Doc: "beginning of all names for Carbon", set: text(func(c *Config) *string { return &c.CarbonRoot })},
+		{Names: []string{"carbon-hostname-dots"}, Arg: RequiredArg, Doc: "what to put for the dots of the host name", set: text(func(c *Config) *string { return &c.CarbonHostnameDots })},
+		{Names: []string{"carbon-name-resolve", "carbon-resolve-names"}, Kind: Flag, Doc: "look up the Carbon server's name for each message", NoOp: "the name is looked up for each message anyway"},
+		{Names: []string{"carbon-idle-avg"}, Arg: RequiredArg, Doc: "what to send as average of an idle worker: last, zero or none", set: setCarbonIdleAvg},
+		{Names: []string{"carbon-use-metrics"}, Kind: Flag, Doc: "send metrics to Carbon instead of statistics", set: flagOn(func(c *Config) *bool { return &c.CarbonUseMetrics })},
 		{Names: []string{"nagios"}, Kind: Flag, Doc: "answer a Nagios check and exit"},
 		{Names: []string{"rrdtool"}, Arg: RequiredArg, Kind: List, Flags: StartsMaster, Doc: "keep round-robin files of metrics in this directory"},
 		{Names: []string{"rrdtool-freq"}, Arg: RequiredArg, Kind: Int, Doc: "seconds between writes of these files"},
 		{Names: []string{"rrdtool-lib"}, Arg: RequiredArg, Doc: "library of RRDtool"},
-		{Names: []string{"statsd-no-workers"}, Kind: Flag, Doc: "do not send metrics of single workers to statsd"},
-		{Names: []string{"statsd-all-gauges"}, Kind: Flag, Doc: "send all metrics to statsd as gauges"},
+		{Names: []string{"statsd-no-workers"}, Kind: Flag, Doc: "do not send metrics of single workers to statsd", set: flagOn(func(c *Config) *bool { return &c.StatsdNoWorkers })},
+		{Names: []string{"statsd-all-gauges"}, Kind: Flag, Doc: "send all metrics to statsd as gauges", set: flagOn(func(c *Config) *bool { return &c.StatsdAllGauges })},
 		{Names: []string{"zabbix-template"}, Arg: OptionalArg, Doc: "print a Zabbix template of the metrics"},
 	}
 }

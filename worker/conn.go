@@ -53,7 +53,7 @@ func (c *core) accept(l *listener) *conn {
 // from the same address: its text is kept.
 func (c *core) setPeer(cn *conn, address *unix.RawSockaddrAny) {
 	l := cn.listener
-	cn.peer = http.Peer{ServerName: c.w.hostname, ServerPort: l.port, Router: l.router, Extra: l.extra, NoScript: c.w.spec.HTTP.ManageScript}
+	cn.peer = http.Peer{ServerName: c.w.hostname, ServerPort: l.port, Router: l.router, Extra: l.extra, HostName: l.hostName, NoScript: c.w.spec.HTTP.ManageScript}
 	var addr netip.Addr
 	var port uint16
 	switch address.Addr.Family {

@@ -149,7 +149,7 @@ func offHeap(size int) ([]byte, error) {
 }
 
 func (c *core) startAccepting() {
-	for _, l := range c.w.listeners {
+	for _, l := range c.w.ours {
 		event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLEXCLUSIVE, Fd: int32(l.index), Pad: tagListener}
 		_ = epollCtl(c.epoll, unix.EPOLL_CTL_ADD, l.fd, &event) // EEXIST: it is in the set already
 	}
@@ -157,7 +157,7 @@ func (c *core) startAccepting() {
 }
 
 func (c *core) stopAccepting() {
-	for _, l := range c.w.listeners {
+	for _, l := range c.w.ours {
 		_ = epollCtl(c.epoll, unix.EPOLL_CTL_DEL, l.fd, nil) // ENOENT: it is not in the set
 	}
 	c.accepting, c.hot = false, nil
@@ -365,7 +365,7 @@ func (c *core) pending(cn *conn) bool {
 // leaves: those under way between cores, and on a stop those that wait to be accepted.
 func (c *core) lastCall(phase int32) *conn {
 	if c.accepting && phase == stopping {
-		for _, l := range c.w.listeners {
+		for _, l := range c.w.ours {
 			if cn := c.accept(l); cn != nil {
 				return cn
 			}

@@ -41,7 +41,7 @@ func (c *core) sendPair(out, data []byte, last bool) int {
 
 func (c *core) sendRaw(out, data []byte, last bool) int {
 	fd := c.current.fd
-	patience := c.current.listener.timeout
+	patience := c.current.listener.send
 	if last {
 		patience = briefly
 	}
@@ -216,7 +216,7 @@ func (w *Worker) sendRest(cn *conn, rest []byte, file *fileRest) error {
 	}
 	defer stream.Close()
 	for len(rest) > 0 {
-		if err := stream.SetWriteDeadline(time.Now().Add(cn.listener.timeout)); err != nil {
+		if err := stream.SetWriteDeadline(time.Now().Add(cn.listener.send)); err != nil {
 			return err
 		}
 		n, err := stream.Write(rest[:min(len(rest), 256<<10)])
@@ -229,9 +229,9 @@ func (w *Worker) sendRest(cn *conn, rest []byte, file *fileRest) error {
 		return nil
 	}
 	if file.fastcgi != 0 {
-		return sendFileRecords(stream, file, cn.listener.timeout)
+		return sendFileRecords(stream, file, cn.listener.send)
 	}
-	return sendFileRest(stream, file, cn.listener.timeout)
+	return sendFileRest(stream, file, cn.listener.send)
 }
 
 func sendFileRest(stream *os.File, file *fileRest, timeout time.Duration) error {

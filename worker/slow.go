@@ -13,7 +13,7 @@ import (
 	"envoxyd/transports/http"
 )
 
-// headTime bounds how long a request head may trickle in, however steadily.
+// headTime bounds how long a request head may trickle in, however steadily; --http has an option for it.
 const headTime = 60 * time.Second
 
 // receivers keep what goroutines parse with; a parser is some 20 KiB.
@@ -52,7 +52,7 @@ func (w *Worker) receiveRest(cn *conn, data []byte) *request {
 		return nil
 	}
 	defer stream.Close()
-	in := &input{stream: stream, timeout: cn.listener.timeout, until: time.Now().Add(headTime)}
+	in := &input{stream: stream, timeout: cn.listener.timeout, until: time.Now().Add(cn.listener.head)}
 
 	if cn.listener.fastcgi {
 		return w.receiveFastCGI(in, p, cn, data)

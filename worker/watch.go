@@ -131,6 +131,12 @@ func (c *core) passEvent(e *unix.EpollEvent) {
 
 // handOver sends the connection to whichever core of whichever worker takes it first.
 func (c *core) handOver(cn *conn) {
+	if cn.listener.mapped { // whoever took it may not be among those that serve it
+		if cn.index < 0 {
+			c.keep(cn)
+		}
+		return
+	}
 	text, err := json.Marshal(gatewayspec.Parcel{Listener: cn.listener.index, Addr: cn.peer.RemoteAddr, Port: cn.peer.RemotePort})
 	if err != nil {
 		return
@@ -170,7 +176,7 @@ func (c *core) takeHandover() *conn {
 	}
 	cn := c.newConn()
 	*cn = conn{fd: fd, listener: l, index: -1, lastUse: c.now}
-	cn.peer = http.Peer{ServerName: c.w.hostname, ServerPort: l.port, Router: l.router, Extra: l.extra, NoScript: c.w.spec.HTTP.ManageScript,
+	cn.peer = http.Peer{ServerName: c.w.hostname, ServerPort: l.port, Router: l.router, Extra: l.extra, HostName: l.hostName, NoScript: c.w.spec.HTTP.ManageScript,
 		RemoteAddr: p.Addr, RemotePort: p.Port}
 	return cn
 }

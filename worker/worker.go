@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -45,6 +46,7 @@ type Worker struct {
 	board     *shm.Board
 	cores     []*core
 	listeners []*listener
+	ours      []*listener // those of them that this worker accepts from (--map-socket)
 
 	eventListener *listener // what the gateway's deliveries are taken for
 
@@ -122,8 +124,12 @@ func New(document []byte, id int, io []coreIO) (*Worker, error) {
 			return nil, err
 		}
 		w.listeners = append(w.listeners, l)
+		if len(socket.Workers) == 0 || slices.Contains(socket.Workers, id) {
+			w.ours = append(w.ours, l)
+		}
 	}
-	w.eventListener = &listener{fd: -1, index: gatewayspec.EventListener, event: true, unix: true, idle: w.socketTimeout(), timeout: w.socketTimeout(), name: "events"}
+	w.eventListener = &listener{fd: -1, index: gatewayspec.EventListener, event: true, unix: true, idle: w.socketTimeout(),
+		timeout: w.socketTimeout(), send: w.socketTimeout(), head: headTime, name: "events"}
 	for i := range io {
 		c, err := newCore(w, i, &io[i])
 		if err != nil {
@@ -245,69 +251,6 @@ func (w *Worker) logf(format string, args ...any) {
 	w.writeLog(2, line)
 }
 
-// requestDone counts a request and ends the worker when it has served its share.
-func (w *Worker) requestDone() {
-	served := w.served.Add(1)
-	limits := &w.spec.Limits
-	if w.limit == 0 && limits.ReloadOnRSS == 0 && limits.ReloadOnAS == 0 || w.phase.Load() != serving {
-		return
-	}
-	if time.Since(w.started) < time.Duration(limits.MinLifetimeSeconds)*time.Second {
-		return
-	}
-	if w.limit > 0 && served >= w.limit {
-		w.recycle("max requests reached (%d >= %d)", served, w.limit)
-		return
-	}
-	if limits.ReloadOnRSS > 0 || limits.ReloadOnAS > 0 {
-		rss, as := memory()
-		switch {
-		case limits.ReloadOnRSS > 0 && rss >= limits.ReloadOnRSS:
-			w.recycle("reload-on-rss limit reached (%d >= %d)", rss, limits.ReloadOnRSS)
-		case limits.ReloadOnAS > 0 && as >= limits.ReloadOnAS:
-			w.recycle("reload-on-as limit reached (%d >= %d)", as, limits.ReloadOnAS)
-		}
-	}
-}
-
-func (w *Worker) recycle(format string, args ...any) {
-	w.logf("...The work of process %d is done (%s). Seeya!", os.Getpid(), fmt.Sprintf(format, args...))
-	w.Stop(reloading, exitReload)
-}
-
-// memory is the process's resident and virtual size in bytes; the latter without
-// what the Go runtime has reserved but not used.
-func memory() (rss, as int64) {
-	text, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 0, 0
-	}
-	var pages, resident int64
-	if _, err := fmt.Sscan(string(text), &pages, &resident); err != nil {
-		return 0, 0
-	}
-	var stats runtime.MemStats
-	runtime.ReadMemStats(&stats)
-	size := int64(os.Getpagesize())
-	return resident * size, max(pages*size-goReservation()+int64(stats.Sys), 0)
-}
-
-// goReservation is the address space of anonymous mappings without access rights.
-func goReservation() (total int64) {
-	text, err := os.ReadFile("/proc/self/maps")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(text)) {
-		var from, to uint64
-		var rights string
-		if n, _ := fmt.Sscanf(line, "%x-%x %s", &from, &to, &rights); n == 3 && strings.HasPrefix(rights, "---") {
-			total += int64(to - from)
-		}
-	}
-	return total
-}
-
 // listener is a listening socket and what is the same for all its connections.
 type listener struct {
 	fd        int
@@ -324,7 +267,11 @@ type listener struct {
 	puwsgi    bool // uwsgi with several packets on a connection
 	event     bool // uwsgi packets of the gateway's, for the service's event handlers
 	idle      time.Duration
-	timeout   time.Duration // of each read and write
+	mapped    bool          // only some workers serve it
+	timeout   time.Duration // of each read, and of each write unless that has its own
+	send      time.Duration // of each write
+	head      time.Duration // of a request's whole head
+	hostName  bool          // SERVER_NAME is the Host header
 	port      string
 	name      string
 	extra     []byte // --http-var in packet form
@@ -334,6 +281,7 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 	l := &listener{fd: socket.FD, index: index, unix: socket.Unix, port: socket.Port, name: socket.Name, timeout: w.socketTimeout()}
 	l.inet = !socket.Unix && w.spec.HTTP.NoDelay && socket.Protocol != "uwsgi" // one response, mostly one write
 	l.idle = l.timeout
+	l.mapped, l.head = len(socket.Workers) > 0, headTime
 	switch socket.Protocol {
 	case "uwsgi":
 	case "puwsgi":
@@ -347,6 +295,10 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 	case "http-router":
 		l.http, l.router = true, true
 		l.timeout = time.Duration(w.spec.HTTP.TimeoutMillis) * time.Millisecond
+		l.hostName = w.spec.HTTP.ServerNameHost
+		if own := w.spec.HTTP.HeadMillis; own > 0 {
+			l.head = time.Duration(own) * time.Millisecond
+		}
 		l.keepalive = w.spec.HTTP.KeepaliveMillis > 0
 		l.idle = time.Duration(w.spec.HTTP.KeepaliveMillis) * time.Millisecond
 		if !l.keepalive {
@@ -359,6 +311,10 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 		}
 	default:
 		return nil, fmt.Errorf("socket %s: the protocol %q is not there yet", socket.Name, socket.Protocol)
+	}
+	l.send = l.timeout
+	if own := w.spec.Limits.SendTimeoutMillis; own > 0 && !l.router {
+		l.send = time.Duration(own) * time.Millisecond
 	}
 	if err := unix.SetNonblock(l.fd, true); err != nil {
 		return nil, fmt.Errorf("socket %s: %w", socket.Name, err)

@@ -36,6 +36,7 @@ type Spec struct {
 	Limits  Limits   `json:"limits"`
 	Log     Log      `json:"log"`
 	Python  Python   `json:"python"`
+	Process Process  `json:"process"`
 
 	Static *static.Options `json:"static,omitempty"` // nil: the application answers everything
 
@@ -56,6 +57,7 @@ type Socket struct {
 	Name     string `json:"name"`     // as in the log
 	Port     string `json:"port"`     // SERVER_PORT
 	Unix     bool   `json:"unix"`
+	Workers  []int  `json:"workers,omitempty"` // those that serve it; none: all
 }
 
 // HTTP is what the HTTP transports need.
@@ -63,6 +65,8 @@ type HTTP struct {
 	KeepaliveMillis int      `json:"keepalive_ms"` // --http; 0: close after each response
 	AutoChunked     bool     `json:"auto_chunked"`
 	TimeoutMillis   int      `json:"timeout_ms"`
+	HeadMillis      int      `json:"head_ms"` // for a whole head
+	ServerNameHost  bool     `json:"server_name_host"`
 	Vars            []string `json:"vars"`
 	ProxyProtocol   bool     `json:"proxy_protocol"`
 	ManageScript    bool     `json:"manage_script_name"`
@@ -75,6 +79,7 @@ type Limits struct {
 	BufferSize          int   `json:"buffer_size"`
 	MaxVars             int   `json:"max_vars"`
 	SocketTimeoutMillis int   `json:"socket_timeout_ms"`
+	SendTimeoutMillis   int   `json:"send_timeout_ms"` // of writes; 0: as the socket timeout
 	LimitPost           int64 `json:"limit_post"`
 	PostBuffering       int64 `json:"post_buffering"`
 	HarakiriSeconds     int   `json:"harakiri"`
@@ -139,12 +144,25 @@ type Python struct {
 	SkipAtexit        bool     `json:"skip_atexit"`
 	AddHeaders        []string `json:"add_headers"`
 	DelHeaders        []string `json:"del_headers"`
+	CollectHeaders    []string `json:"collect_headers"`
+	PullHeaders       []string `json:"pull_headers"`
+	AutoGzip          bool     `json:"auto_gzip"`
 	ReloadOnException bool     `json:"reload_on_exception"`
 	Procname          string   `json:"procname"` // a NUL stands for the worker's number; empty: leave alone
 	Hostname          string   `json:"hostname"`
 	Pidfile           string   `json:"pidfile"`
 	User              *User    `json:"user"` // nil: stay who the zygote is
 	AutoreloadMillis  int      `json:"autoreload_ms"`
+}
+
+// Process is what zygote and workers set for themselves.
+type Process struct {
+	LimitAS     int64 `json:"limit_as"`     // bytes; 0: no limit
+	LimitNproc  int   `json:"limit_nproc"`  // 0: no limit
+	Prio        int   `json:"prio"`         // 0: as it is
+	CPUAffinity int   `json:"cpu_affinity"` // processors for each worker; 0: all
+
+	Hooks [][2]string `json:"hooks"` // of workers: phase and ACTION:ARGUMENT
 }
 
 // User is who a worker becomes right after the fork (--master-as-root).
@@ -155,9 +173,10 @@ type User struct {
 }
 
 // Command is what the master writes to the zygote's control socket, one JSON
-// object a datagram: fork worker Worker.
+// object a datagram: fork a worker.
 type Command struct {
-	Fork int `json:"fork"`
+	Fork  int  `json:"fork"`  // the worker's number
+	Again bool `json:"again"` // there was a process in its place before
 }
 
 // Event is what zygote and workers report, one JSON object a datagram.

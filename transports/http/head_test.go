@@ -148,6 +148,23 @@ func TestAnAbsoluteTargetNamesTheHost(t *testing.T) {
 	}
 }
 
+func TestTheServersNameCanBeTheHostHeader(t *testing.T) {
+	peer := &Peer{ServerName: "me", HostName: true}
+	for text, want := range map[string]string{
+		"GET / HTTP/1.1\r\nHost: shop:80\r\n\r\n":           "shop:80",
+		"GET http://other/a HTTP/1.1\r\nHost: shop\r\n\r\n": "other",
+		"GET / HTTP/1.0\r\n\r\n":                            "me",
+	} {
+		h, _, err := parseText(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := variables(t, h, peer)["SERVER_NAME"]; got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestFieldsBecomeVariables(t *testing.T) {
 	h, _, err := parseText("POST / HTTP/1.1\r\nHost: h\r\nX-A: 1\r\nx-a:  2 \t\r\nCookie: a=1\r\nCookie: b=2\r\n" +
 		"Content-Type: text/x\r\nContent-Length: 4\r\nProxy: evil\r\nX_A: spoof\r\nX-Empty:\r\nX-High: \xe9\r\n\r\n")

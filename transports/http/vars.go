@@ -16,6 +16,7 @@ type Peer struct {
 	Extra      []byte // variables in packet form, appended as they are (--http-var)
 	NoScript   bool   // leave SCRIPT_NAME to the application dispatcher (--manage-script-name)
 	HTTPS      bool
+	HostName   bool // SERVER_NAME is what the Host header says
 }
 
 // AppendVars appends the request as a uwsgi variable block to dst: the CGI
@@ -40,7 +41,11 @@ func (h *Head) AppendVars(dst []byte, peer *Peer) ([]byte, error) {
 	if !peer.NoScript {
 		dst = uwsgi.AppendVar(dst, "SCRIPT_NAME", "")
 	}
-	dst = uwsgi.AppendVar(dst, "SERVER_NAME", peer.ServerName)
+	if peer.HostName && len(h.host) > 0 {
+		dst = uwsgi.AppendVar(dst, "SERVER_NAME", h.host)
+	} else {
+		dst = uwsgi.AppendVar(dst, "SERVER_NAME", peer.ServerName)
+	}
 	dst = uwsgi.AppendVar(dst, "SERVER_PORT", peer.ServerPort)
 	if peer.Router {
 		dst = uwsgi.AppendVar(dst, "UWSGI_ROUTER", "http")
@@ -85,6 +90,7 @@ func (h *Head) split() (path, query []byte, err error) {
 }
 
 func (h *Head) setHost(authority []byte) {
+	h.host = authority
 	for i := range h.fields[:h.nfields] {
 		if equalFold(h.fields[i].name, "host") {
 			h.fields[i].value = authority

@@ -102,7 +102,13 @@ func writer(name string, date *logdate.Layout) func(b []byte, r *Record) []byte 
 		return func(b []byte, r *Record) []byte { return strconv.AppendInt(b, number(r), 10) }
 	}
 	if key, is := strings.CutPrefix(name, "var."); is {
-		return func(b []byte, r *Record) []byte { return appendOrDash(b, variable(r.Block, key)) }
+		return func(b []byte, r *Record) []byte {
+			text := variable(r.Block, key)
+			if len(text) == 0 { // a response header that was kept as a variable
+				text = variable(r.Logvars, key)
+			}
+			return appendOrDash(b, text)
+		}
 	}
 	switch name {
 	case "secs":

@@ -8,12 +8,13 @@ import sys
 import threading
 import traceback
 
-from . import apps, autoreload, gateway, uwsgi_module, wsgi, zygote
+from . import apps, autoreload, gateway, hooks, limits, uwsgi_module, wsgi, zygote
 
 
-def main(spec, text, uwsgi, serving, number):
+def main(spec, text, uwsgi, serving, number, again):
     python = spec["python"]
     os.close(spec["control_fd"])
+    limits.in_worker(spec["process"], number)
     become(python["user"])
     name_process(python["procname"].replace("\0", str(number)))
     state = uwsgi_module.state(uwsgi)
@@ -22,6 +23,7 @@ def main(spec, text, uwsgi, serving, number):
     if events:
         events.worker = number
     try:
+        hooks.run(spec["process"]["hooks"], "post-fork")
         uwsgi_module.run_hook(uwsgi, "post_fork_hook")
         if python["lazy_apps"]:
             serving = apps.load(spec, uwsgi, lambda step: None)
@@ -29,15 +31,22 @@ def main(spec, text, uwsgi, serving, number):
                 events.register(uwsgi.opt)
         for name in python["imports"] or ():
             apps.import_or_run(name)
+    except hooks.Failed as error:
+        fail_hook(spec, number, error)
     except SystemExit as wish:
         fail(spec, number, zygote.exit_status(wish))
     except BaseException:
         traceback.print_exc()
         fail(spec, number, zygote.LOAD_FAILED)
-    extension = start(spec, text, number)
+    with limits.AddressSpace(spec["process"]["limit_as"]):
+        extension = start(spec, text, number)
     state.extension = extension
     settings = wsgi.settings(spec, uwsgi, apps.choose(serving, python, extension), extension)
     settings["event"] = events.application if events else None
+    try:
+        hooks.accepting(spec["process"]["hooks"], number, again)
+    except hooks.Failed as error:
+        fail_hook(spec, number, error)
     threads = [threading.Thread(target=serve, args=(extension, core, settings), name=f"uWSGIWorker{number}Core{core}", daemon=True)
                for core in range(1, spec["threads"])]
     for thread in threads:
@@ -59,6 +68,11 @@ def become(user):
         os.setgroups(user["groups"])
         os.setgid(user["gid"])
         os.setuid(user["uid"])
+
+
+def fail_hook(spec, number, error):
+    print(error, file=sys.stderr)
+    fail(spec, number, 1)
 
 
 def fail(spec, number, status):

@@ -4,6 +4,8 @@ import stat
 import sys
 import traceback
 
+from . import responses
+
 
 class FileWrapper:
     """wsgi.file_wrapper: a file whose bytes the server may send without Python's help."""
@@ -80,7 +82,7 @@ def settings(spec, uwsgi, app, extension):
     if python["manage_chunked"]:
         environ["wsgi.input_terminated"] = False
     return {
-        "app": app,
+        "app": responses.wrap(app, python, uwsgi.set_logvar),
         "environ": environ,
         "on_error": Errors(spec, extension),
         "file_wrapper": FileWrapper,

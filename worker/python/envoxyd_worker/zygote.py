@@ -11,7 +11,7 @@ import sys
 import threading
 import traceback
 
-from . import apps, check, gateway, uwsgi_module, worker
+from . import apps, check, gateway, limits, uwsgi_module, worker
 
 LOAD_FAILED = 22
 
@@ -106,6 +106,7 @@ def exit_status(wish):
 def prepare(spec):
     """The interpreter as uWSGI's applications find it."""
     python = spec["python"]
+    limits.in_zygote(spec["process"])
     for fd in descriptors(spec):  # for our forks, not for what an application executes
         os.set_inheritable(fd, False)
     if not faulthandler.is_enabled():
@@ -168,8 +169,9 @@ def obey(spec, text, uwsgi, serving, reports):
             continue
         if not command:  # the master has closed its end: no more workers are wanted
             os._exit(0)
-        number = json.loads(command)["fork"]
-        pid = fork_orphan(lambda: worker.main(spec, text, uwsgi, serving, number))
+        order = json.loads(command)
+        number, again = order["fork"], order["again"]
+        pid = fork_orphan(lambda: worker.main(spec, text, uwsgi, serving, number, again))
         reports.send("forked", worker=number, pid=pid)
 
 

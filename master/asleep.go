@@ -1,0 +1,153 @@
+package master
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A generation is asleep when all of its places are empty until somebody connects:
+// with --cheap from the start, after --idle, or by the fifo's C.
+
+// sleepAtStart tells whether the next generation starts asleep.
+func (m *master) sleepAtStart(cheap bool) bool {
+	if m.current == nil {
+		return cheap
+	}
+	return m.current.asleep
+}
+
+// goCheap has all workers leave until the next connection.
+func (m *master) goCheap() {
+	g := m.current
+	if g == nil || g.asleep || m.stopping {
+		return
+	}
+	g.asleep = true
+	for _, w := range g.workers {
+		if !w.cheap {
+			g.cheapen(w)
+		}
+	}
+	m.watchForConnections()
+}
+
+// watchForConnections wakes the workers at the next connection, or event of the gateway's.
+func (m *master) watchForConnections() {
+	logf("cheap mode enabled: waiting for socket connection...")
+	var fds []int
+	for _, s := range m.sockets {
+		if s.protocol != protocolStats && s.protocol != protocolShared {
+			fds = append(fds, s.fd)
+		}
+	}
+	if arrivals := m.current.arrivals; arrivals >= 0 {
+		fds = append(fds, arrivals)
+	}
+	watch, err := watchReadable(fds, m.events, func(m *master) { m.wake() })
+	if err != nil { // better awake than deaf
+		logf("cheap mode: %v", err)
+		m.wake()
+		return
+	}
+	m.connections = watch
+}
+
+// stopWatching ends what watchForConnections began.
+func (m *master) stopWatching() {
+	m.connections.close()
+	m.connections = nil
+}
+
+// wake starts the workers that a generation begins with.
+func (m *master) wake() {
+	m.stopWatching()
+	g := m.current
+	if g == nil || !g.asleep || m.paused {
+		return
+	}
+	g.asleep = false
+	g.lastRequest = time.Now()
+	for _, w := range g.workers[:m.firstCrew(g.cfg)] {
+		g.enlist(w)
+	}
+}
+
+// lookForIdleness is --idle: nothing has been asked for so long that no worker is needed.
+func (m *master) lookForIdleness(now time.Time) {
+	g := m.current
+	if g == nil || g.cfg.Idle <= 0 || g.asleep || m.paused {
+		return
+	}
+	var served uint64
+	busy := false
+	for _, w := range g.workers {
+		served += g.requests(w)
+		_, inRequest := g.inRequests(w, now)
+		busy = busy || inRequest
+	}
+	if busy || served != g.served || g.lastRequest.IsZero() {
+		g.served, g.lastRequest = served, now
+		return
+	}
+	if now.Sub(g.lastRequest) <= g.cfg.Idle {
+		return
+	}
+	logf("workers have been inactive for more than %d seconds (%d-%d)", g.cfg.Idle/time.Second, now.Unix(), g.lastRequest.Unix())
+	if g.cfg.DieOnIdle {
+		m.stop()
+		return
+	}
+	m.goCheap()
+}
+
+// readableWatch waits for descriptors to become readable; nil waits for none.
+type readableWatch struct {
+	wakeup  int // an eventfd
+	done    chan struct{}
+	waiting sync.WaitGroup
+}
+
+// watchReadable has an event happen, once, when one of the descriptors is readable.
+// They must stay open until close has returned.
+func watchReadable(fds []int, events chan<- event, e event) (*readableWatch, error) {
+	wakeup, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, fmt.Errorf("eventfd: %w", err)
+	}
+	w := &readableWatch{wakeup: wakeup, done: make(chan struct{})}
+	set := []unix.PollFd{{Fd: int32(wakeup), Events: unix.POLLIN}}
+	for _, fd := range fds {
+		set = append(set, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+	}
+	w.waiting.Go(func() {
+		for {
+			_, err := unix.Poll(set, -1)
+			if errors.Is(err, unix.EINTR) {
+				continue
+			}
+			if err == nil && set[0].Revents == 0 {
+				select {
+				case events <- e:
+				case <-w.done:
+				}
+			}
+			return
+		}
+	})
+	return w, nil
+}
+
+// close ends the wait; the event may be on its way already.
+func (w *readableWatch) close() {
+	if w == nil {
+		return
+	}
+	close(w.done)
+	_, _ = unix.Write(w.wakeup, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // a fresh eventfd takes it
+	w.waiting.Wait()
+	_ = unix.Close(w.wakeup)
+}

@@ -1,0 +1,102 @@
+package uwsgiopts
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// PushConfig says to whom statistics are sent.
+type PushConfig struct {
+	Pushes          []Push
+	PushEvery       time.Duration // of those that say nothing themselves
+	StatsdNoWorkers bool
+	StatsdAllGauges bool
+
+	Carbon             []string // host:port
+	CarbonTimeout      time.Duration
+	CarbonEvery        time.Duration
+	CarbonID           string
+	CarbonNoWorkers    bool
+	CarbonMaxRetry     int
+	CarbonRetryDelay   time.Duration
+	CarbonRoot         string
+	CarbonHostnameDots string // what stands for the dots of the host name; "": they stay
+	CarbonIdleAvg      string // last, zero or none
+	CarbonUseMetrics   bool
+}
+
+// Push is one destination of --stats-push.
+type Push struct {
+	Kind    string // socket, statsd or file
+	Address string // host:port, or the file
+	Prefix  string // of names
+	Every   time.Duration
+	End     string // after each document in a file
+}
+
+func pushDefaults() PushConfig {
+	return PushConfig{PushEvery: 3 * time.Second, CarbonTimeout: 3 * time.Second, CarbonEvery: 60 * time.Second,
+		CarbonRetryDelay: 7 * time.Second, CarbonRoot: "uwsgi."}
+}
+
+// setStatsPush reads PUSHER:ARGUMENTS.
+func setStatsPush(c *Config, g given) error {
+	kind, arguments, _ := strings.Cut(g.text, ":")
+	push := Push{Kind: kind, Prefix: "uwsgi", End: "\n"}
+	switch kind {
+	case "socket", "statsd":
+		address, prefix, named := strings.Cut(arguments, ",")
+		push.Address = address
+		if named {
+			push.Prefix = prefix
+		}
+	case "file":
+		if err := push.file(arguments); err != nil {
+			return fmt.Errorf("option %q: %w", g.name, err)
+		}
+	default:
+		return fmt.Errorf("option %q: unable to find %q stats_pusher; there are socket, statsd and file", g.name, kind)
+	}
+	if push.Address == "" {
+		return fmt.Errorf("option %q: %q does not say where to", g.name, g.text)
+	}
+	c.Pushes = append(c.Pushes, push)
+	return nil
+}
+
+// file reads path=,separator=,freq=, or a path alone.
+func (p *Push) file(arguments string) error {
+	if !strings.Contains(arguments, "=") {
+		p.Address = arguments
+		return nil
+	}
+	for part := range strings.SplitSeq(arguments, ",") {
+		key, value, _ := strings.Cut(part, "=")
+		switch key {
+		case "path":
+			p.Address = value
+		case "separator":
+			p.End = value
+		case "freq":
+			n, err := strconv.Atoi(value)
+			if err != nil || n < 1 {
+				return fmt.Errorf("freq: %q is no number of seconds", value)
+			}
+			p.Every = time.Duration(n) * time.Second
+		default:
+			return fmt.Errorf("%s is not known", key)
+		}
+	}
+	return nil
+}
+
+func setCarbonIdleAvg(c *Config, g given) error {
+	switch g.text {
+	case "last", "zero", "none":
+		c.CarbonIdleAvg = g.text
+		return nil
+	}
+	return fmt.Errorf("option %q: %q is none of last, zero and none", g.name, g.text)
+}
