@@ -48,7 +48,7 @@ type entry struct {
 	hash     uint64
 	ack      func() // of the newest delivery
 	handled  bool
-	acked    bool // it has had its turn
+	acked    bool      // it has had its turn
 	exactly  bool      // QoS 2
 	released time.Time // when QoS 2's PUBREL came
 }
@@ -184,7 +184,9 @@ type store struct {
 	begun func() // called when what was stored before this connection has been looked through
 }
 
-func newStore(b *inbox, begun func()) paho.Store { return &store{paho.NewOrderedMemoryStore(), b, begun} }
+func newStore(b *inbox, begun func()) paho.Store {
+	return &store{paho.NewOrderedMemoryStore(), b, begun}
+}
 
 // All is how the library begins to send again what it had stored.
 func (s *store) All() []string {
