@@ -20,8 +20,8 @@ def find_mosquitto():
 class Broker:
     """mosquitto on a port of its own; stop and start keep the port and the sessions."""
 
-    def __init__(self, *settings):
-        self.binary = find_mosquitto()
+    def __init__(self, *settings, verbose=True):
+        self.binary, self.flags = find_mosquitto(), ["-v"] if verbose else []
         self.dir = Path(tempfile.mkdtemp(prefix="envoxyd-broker-"))
         self.port = free_port()
         lines = [f"listener {self.port} 127.0.0.1", "allow_anonymous true", "persistence true", f"persistence_location {self.dir}/",
@@ -32,7 +32,7 @@ class Broker:
 
     def start(self):
         with open(self.dir / "log", "ab") as log:
-            self.process = subprocess.Popen([self.binary, "-v", "-c", self.dir / "conf"], cwd=self.dir, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen([self.binary, *self.flags, "-c", self.dir / "conf"], cwd=self.dir, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
         def up():
             assert self.process.poll() is None, self.log()

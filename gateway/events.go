@@ -52,8 +52,8 @@ func (g *Gateway) lost(format string, args ...any) {
 	}
 }
 
-// work hands messages to workers until the queue is closed.
-func (g *Gateway) work(ctx context.Context) {
+// work hands messages to workers until the queue is closed. The slot of Progress is its own.
+func (g *Gateway) work(ctx context.Context, slot int) {
 	for {
 		t := g.awaitTarget(ctx)
 		if t == nil {
@@ -64,21 +64,22 @@ func (g *Gateway) work(ctx context.Context) {
 			return
 		}
 		began := time.Now()
-		left, pause := g.handOver(ctx, d)
+		left, pause := g.handOver(ctx, d, slot)
 		g.queue.settle(d, left, time.Since(began), pause)
 	}
 }
 
 // handOver has a worker handle a delivery. What it did not get to is returned, with the
 // time to wait before it is tried again.
-func (g *Gateway) handOver(ctx context.Context, d *delivery) (left []*item, pause time.Duration) {
+func (g *Gateway) handOver(ctx context.Context, d *delivery, slot int) (left []*item, pause time.Duration) {
 	t := g.awaitTarget(ctx)
 	if t == nil {
 		return d.items, 0 // the gateway ends
 	}
 	body := encode(d.items)
+	g.progress.Reset(slot)
 	done, elsewhere, later := 0, false, false
-	_ = t.deliver(ctx, g.eventVars(d, len(body)), body, func(r *bufio.Reader) error {
+	_ = t.deliver(ctx, g.eventVars(d, len(body), slot), body, func(r *bufio.Reader) error {
 		if err := skipHead(r); err != nil {
 			return err
 		}
@@ -100,6 +101,11 @@ func (g *Gateway) handOver(ctx context.Context, d *delivery) (left []*item, paus
 		}
 		return nil
 	}) // an error shows in what is left
+	if !elsewhere && !later && ctx.Err() == nil {
+		for until := min(g.progress.Done(slot), len(d.items)); done < until; done++ { // what a worker that was killed had done
+			g.settled(d.items[done], false)
+		}
+	}
 	left = d.items[done:]
 	switch {
 	case len(left) == 0:
@@ -140,7 +146,7 @@ func (g *Gateway) settled(i *item, failed bool) {
 // longestLogged bounds the topic in the variables: they are for the log and the scoreboard.
 const longestLogged = 512
 
-func (g *Gateway) eventVars(d *delivery, size int) []byte {
+func (g *Gateway) eventVars(d *delivery, size, slot int) []byte {
 	topic := d.items[0].message.Topic
 	topic = topic[:min(len(topic), longestLogged)]
 	vars := make([]byte, 0, 256+2*len(topic))
@@ -152,6 +158,7 @@ func (g *Gateway) eventVars(d *delivery, size int) []byte {
 	vars = uwsgi.AppendVar(vars, "CONTENT_LENGTH", strconv.Itoa(size))
 	vars = uwsgi.AppendVar(vars, gatewayspec.VarKind, "mqtt")
 	vars = uwsgi.AppendVar(vars, gatewayspec.VarServer, d.server)
+	vars = uwsgi.AppendVar(vars, gatewayspec.VarSlot, strconv.Itoa(slot))
 	if d.owner != 0 {
 		return uwsgi.AppendVar(vars, gatewayspec.VarOwner, strconv.Itoa(d.owner))
 	}

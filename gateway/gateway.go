@@ -42,10 +42,11 @@ type Gateway struct {
 	brokers   map[string]*broker
 	heard     atomic.Pointer[[]Subscription]
 
-	peers  peers
-	health *health
-	timers timers
-	queue  *queue
+	peers    peers
+	health   *health
+	timers   timers
+	queue    *queue
+	progress *shm.Progress
 
 	targetMu      sync.Mutex
 	targetChanged sync.Cond
@@ -76,6 +77,9 @@ func Run(spec gatewayspec.Spec) error {
 	}
 	healthNote, err := shm.OpenNote(spec.HealthFD)
 	if err != nil {
+		return err
+	}
+	if g.progress, err = shm.OpenProgress(spec.ProgressFD); err != nil {
 		return err
 	}
 	g.state = loadState(g.note)
@@ -126,8 +130,9 @@ func (g *Gateway) predecessorGone() bool {
 
 // employ has at least n goroutines hand messages to workers.
 func (g *Gateway) employ(n int) {
-	for ; g.workers < max(n, 1); g.workers++ {
-		g.running.Go(func() { g.work(g.ctx) })
+	for n = min(max(n, 1), shm.ProgressSlots); g.workers < n; g.workers++ {
+		slot := g.workers
+		g.running.Go(func() { g.work(g.ctx, slot) })
 	}
 }
 

@@ -60,9 +60,14 @@ func start(t *testing.T) *bench {
 	state, _ := note(t)
 	healthFile, health := note(t)
 	control, calls := pair(t), pair(t)
+	progress, err := shm.NewProgressFile("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { progress.Close() })
 	b := &bench{t: t, control: control[0], calls: calls[0], health: health, ended: make(chan error, 1)}
 	go func() {
-		b.ended <- Run(gatewayspec.Spec{ControlFD: control[1], CallsFD: calls[1], StateFD: int(state.Fd()), HealthFD: int(healthFile.Fd()),
+		b.ended <- Run(gatewayspec.Spec{ControlFD: control[1], CallsFD: calls[1], StateFD: int(state.Fd()), HealthFD: int(healthFile.Fd()), ProgressFD: int(progress.Fd()),
 			PredecessorFD: -1, Cores: 2})
 	}()
 	t.Cleanup(func() {

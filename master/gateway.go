@@ -32,11 +32,12 @@ const (
 // gateway is the process that owns a service's brokers and peers. It is started when
 // the service first needs it, and stays through reloads.
 type gateway struct {
-	m      *master
-	shared bool     // what follows is there
-	calls  [2]int   // the workers' end, the gateway's end
-	state  *os.File // what the service has registered
-	note   *os.File // the state of connectors
+	m        *master
+	shared   bool     // what follows is there
+	calls    [2]int   // the workers' end, the gateway's end
+	state    *os.File // what the service has registered
+	note     *os.File // the state of connectors
+	progress *os.File // how much of each delivery is done
 
 	predecessor int      // reads end of file when the gateway before the upgrade has gone; -1: none
 	living      *os.File // reads end of file when ours has gone
@@ -67,7 +68,10 @@ func (g *gateway) share() (err error) {
 	} else if g.state, err = shm.NewNoteFile("envoxyd-gateway"); err != nil {
 		return err
 	}
-	g.note, err = shm.NewNoteFile("envoxyd-health")
+	if g.note, err = shm.NewNoteFile("envoxyd-health"); err != nil {
+		return err
+	}
+	g.progress, err = shm.NewProgressFile("envoxyd-progress")
 	g.shared = err == nil
 	return err
 }
@@ -130,13 +134,13 @@ func (g *gateway) spawn() error {
 		return fmt.Errorf("pipe: %w", err)
 	}
 	defer living2.Close()
-	spec := gatewayspec.Spec{Program: g.m.cfg.Program, ControlFD: 4, CallsFD: 5, StateFD: 6, HealthFD: 7, LivingFD: 8, PredecessorFD: -1,
+	spec := gatewayspec.Spec{Program: g.m.cfg.Program, ControlFD: 4, CallsFD: 5, StateFD: 6, HealthFD: 7, ProgressFD: 8, LivingFD: 9, PredecessorFD: -1,
 		Cores: g.m.cfg.Processes * g.m.cfg.Threads}
 	calls := os.NewFile(uintptr(dupCloexec(g.calls[1])), "calls")
 	defer calls.Close()
-	extra := []*os.File{theirs, calls, g.state, g.note, living2}
+	extra := []*os.File{theirs, calls, g.state, g.note, g.progress, living2}
 	if g.predecessor >= 0 {
-		spec.PredecessorFD = 9
+		spec.PredecessorFD = 10
 		predecessor := os.NewFile(uintptr(dupCloexec(g.predecessor)), "predecessor")
 		defer predecessor.Close()
 		extra = append(extra, predecessor)

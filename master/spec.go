@@ -48,7 +48,8 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 		if err := g.m.gateway.share(); err != nil {
 			return nil, err
 		}
-		spec.Gateway = &workerspec.Gateway{CallsFD: i.add(uintptr(g.m.gateway.calls[0])), HealthFD: i.add(g.m.gateway.note.Fd())}
+		spec.Gateway = &workerspec.Gateway{CallsFD: i.add(uintptr(g.m.gateway.calls[0])), HealthFD: i.add(g.m.gateway.note.Fd()),
+			ProgressFD: i.add(g.m.gateway.progress.Fd())}
 		cores = max(cores, 2) // the gateway hands over too
 	}
 	if spec.HandoverFD, err = i.handover(cores); err != nil {

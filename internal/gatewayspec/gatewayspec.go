@@ -7,11 +7,12 @@ package gatewayspec
 type Spec struct {
 	Program string `json:"program"`
 
-	ControlFD int `json:"control_fd"` // a SOCK_SEQPACKET socket to the master: Orders in, Events out
-	CallsFD   int `json:"calls_fd"`   // a SOCK_SEQPACKET socket on which workers send one end of a stream each
-	StateFD   int `json:"state_fd"`   // memory that outlives the gateway: what services have registered
-	HealthFD  int `json:"health_fd"`  // memory that workers read: see internal/shm.Note
-	LivingFD  int `json:"living_fd"`  // a pipe's writing end that nobody else holds: its end is seen by a successor
+	ControlFD  int `json:"control_fd"`  // a SOCK_SEQPACKET socket to the master: Orders in, Events out
+	CallsFD    int `json:"calls_fd"`    // a SOCK_SEQPACKET socket on which workers send one end of a stream each
+	StateFD    int `json:"state_fd"`    // memory that outlives the gateway: what services have registered
+	HealthFD   int `json:"health_fd"`   // memory that workers read: see internal/shm.Note
+	ProgressFD int `json:"progress_fd"` // memory that workers write: see internal/shm.Progress
+	LivingFD   int `json:"living_fd"`   // a pipe's writing end that nobody else holds: its end is seen by a successor
 
 	// PredecessorFD reads end of file when the gateway of the previous executable
 	// has left its brokers; -1: there was none.
@@ -69,11 +70,13 @@ const EventListener = -1
 const (
 	VarKind   = "ENVOXYD_EVENT"     // who handles it: "mqtt", "zmq", "timer"
 	VarServer = "ENVOXYD_SERVER"    // the key of the broker
+	VarSlot   = "ENVOXYD_SLOT"      // where the worker notes how many messages of a delivery it has handled
 	VarOwner  = "ENVOXYD_OWNER"     // the process that alone can handle it
 	VarNames  = "ENVOXYD_CALLBACKS" // a JSON list: handlers that were named after the start
 )
 
-// What a handler of MQTT messages writes for each message of a delivery, in order.
+// What a handler of MQTT messages writes for each message of a delivery, in order. Several
+// may come at a time; what a worker had done that was killed is in its slot of Progress.
 const (
 	Handled   = '.' // and also when the service has no handler for it
 	Failed    = 'E' // the handler raised; it has been logged

@@ -48,6 +48,8 @@ type Spec struct {
 type Gateway struct {
 	CallsFD  int `json:"calls_fd"`  // takes one end of a stream, with SCM_RIGHTS, for the gateway to serve
 	HealthFD int `json:"health_fd"` // the state of connectors: see internal/shm.Note
+
+	ProgressFD int `json:"progress_fd"` // how much of a delivery is done: see internal/shm.Progress
 }
 
 // Socket is one listening socket.

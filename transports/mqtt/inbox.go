@@ -40,13 +40,13 @@ type inbox struct {
 	entries map[uint16]*entry
 	order   [3][]*entry // by quality of service: those that are not acknowledged
 	up      bool
+	stream  *stream   // the newest connection
 	lost    time.Time // when the connection was lost last
 }
 
 type entry struct {
 	id       uint16
 	hash     uint64
-	ack      func() // of the newest delivery
 	handled  bool
 	acked    bool      // it has had its turn
 	exactly  bool      // QoS 2
@@ -81,7 +81,6 @@ func (b *inbox) take(m paho.Message) *Message {
 	b.up = true // or it could not have come
 	known := b.entries[m.MessageID()]
 	if m.Duplicate() && known != nil && known.hash == sum && b.repeated(known) {
-		known.ack = m.Ack
 		again := known.acked // the acknowledgement was lost with the connection, or never sent
 		b.mu.Unlock()
 		if again {
@@ -89,7 +88,7 @@ func (b *inbox) take(m paho.Message) *Message {
 		}
 		return nil
 	}
-	message.entry = &entry{id: m.MessageID(), hash: sum, ack: m.Ack, exactly: m.Qos() == 2}
+	message.entry = &entry{id: m.MessageID(), hash: sum, exactly: m.Qos() == 2}
 	b.entries[m.MessageID()] = message.entry
 	b.order[m.Qos()] = append(b.order[m.Qos()], message.entry)
 	b.mu.Unlock()
@@ -126,14 +125,27 @@ func (b *inbox) done(e *entry) {
 	}
 }
 
+// The packets that acknowledge a message (MQTT 3.1.1, sections 3.4 and 3.5). They go straight
+// to the connection: the library's own way leads through four goroutines and its store.
+const (
+	puback = 0x40
+	pubrec = 0x50
+)
+
 func (b *inbox) acknowledge(e *entry) {
 	b.mu.Lock()
-	ack := e.ack
+	stream := b.stream
 	if b.entries[e.id] == e && !e.exactly {
 		delete(b.entries, e.id)
 	}
 	b.mu.Unlock()
-	ack()
+	kind := byte(puback)
+	if e.exactly {
+		kind = pubrec
+	}
+	if stream != nil {
+		_, _ = stream.Write([]byte{kind, 2, byte(e.id >> 8), byte(e.id)}) // on a connection that was lost the broker sends the message again
+	}
 }
 
 // release follows QoS 2's PUBREL: the identifier is free for another message. The entry

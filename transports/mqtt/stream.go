@@ -30,21 +30,24 @@ type stream struct {
 // outLimit is how much may wait to be written before a writer waits.
 const outLimit = 1 << 20
 
-// dial opens a connection as the options have it.
-func dial(uri *url.URL, options paho.ClientOptions) (net.Conn, error) {
+// dial opens a connection as the options have it, for the inbox to acknowledge on.
+func (b *inbox) dial(uri *url.URL, options paho.ClientOptions) (net.Conn, error) {
 	dialer := &net.Dialer{Timeout: options.ConnectTimeout}
-	if uri.Scheme != "ssl" {
-		conn, err := dialer.Dial("tcp", uri.Host)
-		if err != nil {
-			return nil, err
-		}
-		return newStream(conn), nil
+	var conn net.Conn
+	var err error
+	if uri.Scheme == "ssl" {
+		conn, err = tls.DialWithDialer(dialer, "tcp", uri.Host, options.TLSConfig)
+	} else {
+		conn, err = dialer.Dial("tcp", uri.Host)
 	}
-	conn, err := tls.DialWithDialer(dialer, "tcp", uri.Host, options.TLSConfig)
 	if err != nil {
 		return nil, err
 	}
-	return newStream(conn), nil
+	s := newStream(conn)
+	b.mu.Lock()
+	b.stream = s
+	b.mu.Unlock()
+	return s, nil
 }
 
 func newStream(conn net.Conn) *stream {

@@ -1,12 +1,12 @@
 """MQTT messages in a worker: from the gateway's deliveries to the handlers of the service."""
 import importlib
 import json
+import mmap
 import os
 import struct
 import sys
 import time
 import traceback
-from collections import namedtuple
 
 from envoxyd_worker import gateway
 
@@ -15,14 +15,18 @@ from . import loader
 HEAD = struct.Struct("<IHHBBxx")  # of each message: lengths of payload and topic, identifier, quality, flags
 RETAINED, REPEATED = 1, 2
 LONGEST = 0.1  # seconds that one delivery may take before the rest goes back to the gateway
-FLUSH = 0.001  # seconds that marks of QoS 0 may be held back
+FLUSH = 0.001  # seconds that marks may be held back
+COUNT = struct.Struct("<I")  # of shared memory: how many messages of the delivery are handled
 MOST_TOPICS = 1000  # whose handlers are remembered
 
 
-class Message(namedtuple("Message", "topic payload qos retain mid dup timestamp")):
+class Message:
     """What paho-mqtt's handlers get."""
 
-    __slots__ = ()
+    __slots__ = ("topic", "payload", "qos", "retain", "mid", "dup", "timestamp")
+
+    def __repr__(self):
+        return f"<Message {self.mid} of {self.topic!r}: {len(self.payload)} bytes, QoS {self.qos}>"
 
 
 class Client:
@@ -148,21 +152,37 @@ def application(environ, start_response):
     size, topic_size, *_ = HEAD.unpack_from(data)
     if len(data) == HEAD.size + topic_size + size:
         return [handle(client, userdata, read(data, 0)[0], owner, names)]
-    return several(client, userdata, data, owner, names)
+    return several(client, userdata, data, owner, names, int(environ["ENVOXYD_SLOT"]) * COUNT.size)
 
 
-def several(client, userdata, data, owner, names):
-    at, started = 0, time.monotonic()
-    flushed, held = started, b""
-    while at < len(data):
-        if at and time.monotonic() - started > LONGEST:
-            held += gateway.LATER
-            break
+def progress():
+    """The memory in which the gateway finds what a worker had handled that was killed."""
+    global _progress
+    if _progress is None:
+        _progress = mmap.mmap(gateway.current().spec["gateway"]["progress_fd"], 0)
+    return _progress
+
+
+_progress = None
+
+
+def several(client, userdata, data, owner, names, place):
+    memory, done = progress(), 0
+    at, size, held = 0, len(data), b""
+    clock = time.monotonic
+    started = flushed = clock()
+    while at < size:
         message, at = read(data, at)
         held += handle(client, userdata, message, owner, names)
-        if message.qos or time.monotonic() - flushed > FLUSH:
+        done += 1
+        COUNT.pack_into(memory, place, done)
+        now = clock()
+        if now - flushed > FLUSH:
+            if now - started > LONGEST and at < size:
+                held += gateway.LATER
+                break
             yield held
-            flushed, held = time.monotonic(), b""
+            flushed, held = now, b""
     if held:
         yield held
 
@@ -170,10 +190,18 @@ def several(client, userdata, data, owner, names):
 def read(data, at):
     """(message, where the next one begins)."""
     size, topic_size, mid, qos, flags = HEAD.unpack_from(data, at)
-    begin = at + HEAD.size
-    middle, end = begin + topic_size, begin + topic_size + size
-    topic = data[begin:middle].decode("utf-8", "replace")
-    return Message(topic, data[middle:end], qos, bool(flags & RETAINED), mid, bool(flags & REPEATED), time.monotonic()), end
+    at += HEAD.size
+    middle = at + topic_size
+    end = middle + size
+    message = Message()
+    message.topic = data[at:middle].decode("utf-8", "replace")
+    message.payload = data[middle:end]
+    message.qos = qos
+    message.retain = bool(flags & RETAINED)
+    message.mid = mid
+    message.dup = bool(flags & REPEATED)
+    message.timestamp = time.monotonic()
+    return message, end
 
 
 def callbacks(server, topic, owner, names):
@@ -198,11 +226,13 @@ def callbacks(server, topic, owner, names):
 def handle(client, userdata, message, owner, names):
     """Call every handler of a message; what one raises is logged with the topic, and does not keep the others from it."""
     mark = gateway.HANDLED
-    try:
-        wanted = callbacks(client.server, message.topic, owner, names)
-    except Exception:
-        report(message.topic)
-        return gateway.FAILED
+    wanted = None if owner or names else _matching.get((client.server, message.topic))
+    if wanted is None:
+        try:
+            wanted = callbacks(client.server, message.topic, owner, names)
+        except Exception:
+            report(message.topic)
+            return gateway.FAILED
     for callback in wanted:
         try:
             callback(client, userdata, message)
