@@ -374,7 +374,10 @@ func (g *Gateway) publish(generation int, server, topic string, payload []byte, 
 	if !mqtt.ValidTopic(topic) {
 		return mqtt.ErrTopic
 	}
-	if server != localServer {
+	g.earlyMu.Lock()
+	later := g.applied < generation
+	g.earlyMu.Unlock()
+	if server != localServer || later {
 		return g.keepForLater(early{generation, server, topic, payload, qos, retain})
 	}
 	if waiting, _ := g.queue.counts(); waiting >= queueLimit {
