@@ -142,10 +142,12 @@ def mqtt(total=40000, topics=16):
                     service = Service(SERVICE.format(handle=handle, qos=qos), conf, args=["--processes", "2"]).start()
                     service.connected()
                 else:
-                    process = subprocess.Popen([sys.executable, "-c", PAHO.format(handle=handle, qos=qos, port=broker.port)], stdout=subprocess.PIPE)
+                    program = PAHO.format(handle=handle, qos=qos, port=broker.port)
+                    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
                     process.stdout.readline()
                 throughput(broker.port, sink, qos, 1000, topics)
-                results[name] = (max(throughput(broker.port, sink, qos, total, topics) for _ in range(2)), *latency(broker.port, sink, qos, 500, 4, topics))
+                best = max(throughput(broker.port, sink, qos, total, topics) for _ in range(2))
+                results[name] = (best, *latency(broker.port, sink, qos, 500, 4, topics))
             finally:
                 if service:
                     service.close()
@@ -185,14 +187,16 @@ while True:
     def start_response(status, headers, exc_info=None):
         answer.update(status=int(status[:3]), headers=dict(headers))
     body = b"".join(app.wsgi_app(environ, start_response))
-    socket.send_multipart([b"", json.dumps({"performative": 7, "resource": message["resource"], "payload": json.loads(body), **answer}).encode()])
+    reply = {"performative": 7, "resource": message["resource"], "payload": json.loads(body), **answer}
+    socket.send_multipart([b"", json.dumps(reply).encode()])
 '''
 
 PEER = '''
 import json, sys, time, zmq
 socket = zmq.Context().socket(zmq.REQ)
 socket.connect("tcp://127.0.0.1:%d")
-request = json.dumps({"resource": "/bench/7", "headers": {"User-Agent": "bench", "X-Cid": "c"}, "params": None, "payload": None, "performative": 0}).encode()
+headers = {"User-Agent": "bench", "X-Cid": "c"}
+request = json.dumps({"resource": "/bench/7", "headers": headers, "params": None, "payload": None, "performative": 0}).encode()
 took = []
 for n in range(200 + %d):
     began = time.perf_counter()
@@ -222,8 +226,8 @@ def zmq():
         process.kill()
         process.wait()
     port = free_port()
-    service = Service(ZMQ_SERVICE, {"log": {"level": 3}, "boot": [{"name": "bench", "zmq": {"bind": f"tcp://127.0.0.1:{port}"}}]}, args=["--processes", "2"])
-    service.start()
+    boot = [{"name": "bench", "zmq": {"bind": f"tcp://127.0.0.1:{port}"}}]
+    service = Service(ZMQ_SERVICE, {"log": {"level": 3}, "boot": boot}, args=["--processes", "2"]).start()
     try:
         service.wait_port(port)
         results["envoxyd"] = [round_trips(port, peers) for peers in (1, 4)]

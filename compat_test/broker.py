@@ -32,7 +32,8 @@ class Broker:
 
     def start(self):
         with open(self.dir / "log", "ab") as log:
-            self.process = subprocess.Popen([self.binary, *self.flags, "-c", self.dir / "conf"], cwd=self.dir, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                [self.binary, *self.flags, "-c", self.dir / "conf"], cwd=self.dir, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
         def up():
             assert self.process.poll() is None, self.log()

@@ -1,5 +1,6 @@
 """Envoxy services for tests, and the server that runs one."""
 import json
+import os
 import re
 import sys
 import sysconfig
@@ -25,8 +26,8 @@ class Service(Server):
 
     def __init__(self, module, conf=None, args=(), env=None):
         self.port = free_port()
-        super().__init__(["--http", f"127.0.0.1:{self.port}", "--set", "conf=envoxy.json", *args],
-                         env={"PATH": sysconfig.get_path("scripts") + ":" + __import__("os").environ["PATH"], "VIRTUAL_ENV": sys.prefix, **(env or {})})
+        venv = {"PATH": sysconfig.get_path("scripts") + ":" + os.environ["PATH"], "VIRTUAL_ENV": sys.prefix}
+        super().__init__(["--http", f"127.0.0.1:{self.port}", "--set", "conf=envoxy.json", *args], env={**venv, **(env or {})})
         self.module, self.conf = module, {"log": {"level": 6}, "boot": [{"name": "tested"}], "modules": ["service.py"], **(conf or {})}
         self.put()
 

@@ -71,7 +71,7 @@ def test_nothing_is_lost_while_workers_die_the_broker_restarts_and_the_code_chan
     running = service(HANDLER.format(qos=1, before="pass"), conf(broker), args=["--processes", "4"])
     running.connected()
     sender, total = peer(), 10000
-    trouble = {1000: "kill", 2000: "reload", 3000: "broker", 4000: "kill", 5000: "reload", 6000: "broker", 7000: "kill", 8000: "reload", 9000: "kill"}
+    trouble = dict(zip(range(1000, total, 1000), ("kill", "reload", "broker", "kill", "reload", "broker", "kill", "reload", "kill")))
     killed = 0
     for n in range(total):
         sender.publish(f"/in/{n % 16}", str(n))
@@ -118,7 +118,8 @@ def test_qos_2_is_handled_exactly_once(service, broker, peer):
 
 
 def test_a_topic_is_handled_in_order_by_many_workers(service, broker, peer):
-    running = service(HANDLER.format(qos=1, before="time.sleep(0.001 * (int(message.payload) % 3))"), conf(broker), args=["--processes", "4"])
+    handler = HANDLER.format(qos=1, before="time.sleep(0.001 * (int(message.payload) % 3))")
+    running = service(handler, conf(broker), args=["--processes", "4"])
     running.connected()
     sender = peer(in_flight=600)  # paho-mqtt itself mixes what it has to hold back
     for n in range(600):

@@ -1,6 +1,7 @@
 """The service side of ZeroMQ: views with protocols=['zmq'] answer as they do on HTTP, and only there."""
 import io
 import json
+import sys
 from urllib.parse import urlencode
 
 from envoxyd_worker import gateway
@@ -69,13 +70,13 @@ def call(message):
 
 def request_environ(message):
     path, _, query = message["resource"].partition("?")
-    params = urlencode([(k, one) for k, value in (message["params"] or {}).items() for one in (value if isinstance(value, (list, tuple)) else [value])])
+    params = urlencode(message["params"] or {}, doseq=True)
     payload = b"" if message["payload"] is None else json.dumps(message["payload"]).encode()
     environ = {
         "REQUEST_METHOD": VERBS[message["performative"]], "SCRIPT_NAME": "", "PATH_INFO": path,
         "QUERY_STRING": "&".join(filter(None, (query, params))), "SERVER_NAME": "self", "SERVER_PORT": "0", "SERVER_PROTOCOL": "HTTP/1.1",
         "REMOTE_ADDR": "127.0.0.1", "CONTENT_TYPE": "application/json", "CONTENT_LENGTH": str(len(payload)),
-        "wsgi.version": (1, 0), "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(payload), "wsgi.errors": _errors(),
+        "wsgi.version": (1, 0), "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(payload), "wsgi.errors": sys.stderr,
         "wsgi.multithread": True, "wsgi.multiprocess": True, "wsgi.run_once": False,
     }
     for name, value in (message["headers"] or {}).items():
@@ -83,9 +84,3 @@ def request_environ(message):
         if key not in ("HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"):
             environ[key] = str(value)
     return environ
-
-
-def _errors():
-    import sys
-
-    return sys.stderr

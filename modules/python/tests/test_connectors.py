@@ -4,7 +4,8 @@ import pytest
 
 REAL = {
     "__init__.py": "from .decorators import *\nfrom .db import dispatcher\nfrom .views import View\nWHOSE = 'real'\n",
-    "constants.py": "REDIS_DEFAULT_DB, REDIS_DEFAULT_HOST, REDIS_DEFAULT_PORT, REDIS_DEFAULT_TTL = 1, 'h', 1, 1\nWHOSE = 'real'\n",
+    "constants.py": "REDIS_DEFAULT_DB, REDIS_DEFAULT_HOST, REDIS_DEFAULT_PORT, REDIS_DEFAULT_TTL = 1, 'h', 1, 1\n"
+                    "DEFAULT_CHUNK_SIZE, DEFAULT_OFFSET_LIMIT = 1, 0\nWHOSE = 'real'\n",
     "decorators.py": "WHOSE = 'real'\nclass log_event: pass\ndef on(): pass\n",
     "views.py": "from .mqtt.dispatcher import Dispatcher\nclass View: dispatcher = Dispatcher\n",
     "mqtt/__init__.py": "raise ImportError('a client before the fork')\n",

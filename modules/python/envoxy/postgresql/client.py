@@ -74,6 +74,9 @@ class Client:
         """Always refused: rows are written by query() or by the ORM."""
         raise DatabaseException("insert() is not supported: use query() with an INSERT, or the ORM")
 
+    def release_conn(self, *args, **kwargs):
+        """Nothing: a connection goes back to its pool by itself."""
+
     def reload_config(self, server_conf):
         """Take other servers; those whose section has changed, or that are gone, are disconnected."""
         with self._lock:

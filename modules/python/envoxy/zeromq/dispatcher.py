@@ -69,8 +69,9 @@ class ZMQ:
             raise ZMQException(f"[ZMQ] zmq_servers.{server_key} is not configured")
         seconds = float(server.get("timeout") or TIMEOUT)
         try:
-            _, reply = gateway.current().call("zmq", json.dumps(message, default=_plain).encode(), wait=seconds,
-                                              endpoint=_endpoint(server), most=_most(), seconds=seconds, again=message["performative"] in REPEATABLE)
+            _, reply = gateway.current().call(
+                "zmq", json.dumps(message, default=_plain).encode(), wait=seconds, endpoint=_endpoint(server), most=_most(),
+                seconds=seconds, again=message["performative"] in REPEATABLE)
         except GatewayError as error:
             kind = NoSocketException if error.kind == "timeout" else ZMQException
             raise kind(f"[ZMQ] {message['resource']}: {error}") from None
@@ -257,10 +258,10 @@ class Dispatcher:
 
         The replies in the order asked; the first request that failed raises.
         """
-        futures = [
-            Dispatcher._send(one["performative"], one["server_key"], one["url"], one.get("params"), one.get("payload"), one.get("headers"), True)
-            for one in request_list
-        ]
+        futures = []
+        for one in request_list:
+            more = (one.get("params"), one.get("payload"), one.get("headers"))
+            futures.append(Dispatcher._send(one["performative"], one["server_key"], one["url"], *more, True))
         return [future.result() for future in futures]
 
     @staticmethod
