@@ -5,7 +5,7 @@ import pytest
 REAL = {
     "__init__.py": "from .decorators import *\nfrom .db import dispatcher\nfrom .views import View\nWHOSE = 'real'\n",
     "constants.py": "REDIS_DEFAULT_DB, REDIS_DEFAULT_HOST, REDIS_DEFAULT_PORT, REDIS_DEFAULT_TTL = 1, 'h', 1, 1\n"
-                    "DEFAULT_CHUNK_SIZE, DEFAULT_OFFSET_LIMIT = 1, 0\nWHOSE = 'real'\n",
+                    "DEFAULT_CHUNK_SIZE, DEFAULT_OFFSET_LIMIT, MAX_CONN, TIMEOUT_CONN = 1, 0, 1, 1\nWHOSE = 'real'\n",
     "decorators.py": "WHOSE = 'real'\nclass log_event: pass\ndef on(): pass\n",
     "views.py": "from .mqtt.dispatcher import Dispatcher\nclass View: dispatcher = Dispatcher\n",
     "mqtt/__init__.py": "raise ImportError('a client before the fork')\n",
@@ -21,7 +21,7 @@ REAL = {
     "utils/config.py": "class Config: get = staticmethod(lambda node: {})\n",
     "utils/logs.py": "class Log: error = print\n",
     "utils/singleton.py": "class Singleton: WHOSE = 'real'\n",
-    "utils/encoders.py": "envoxy_json_dumps = envoxy_json_loads = None\n",
+    "utils/encoders.py": "envoxy_json_dumps = envoxy_json_loads = envoxy_json_encode_default = None\n",
 }
 
 
