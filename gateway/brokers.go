@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"envoxyd/transports/mqtt"
 )
 
@@ -56,6 +58,52 @@ func (g *Gateway) apply(r *Registration, again bool) {
 	}
 	g.applyZMQ(c, r)
 	g.health.follow(c)
+	g.publishEarly(r.Generation)
+}
+
+// early is a message that was published before its broker was connected: at import, in a
+// generation that does not serve yet, or while the gateway before an upgrade is leaving.
+type early struct {
+	generation int
+	server     string
+	topic      string
+	payload    []byte
+	qos        byte
+	retain     bool
+}
+
+// earlyLimit bounds them.
+const earlyLimit = 1000
+
+// keepForLater keeps a message for a generation that does not serve yet.
+func (g *Gateway) keepForLater(m early) error {
+	g.earlyMu.Lock()
+	defer g.earlyMu.Unlock()
+	if g.applied >= m.generation {
+		return fmt.Errorf("%w: mqtt_servers.%s", errUnknown, m.server)
+	}
+	if len(g.early) >= earlyLimit {
+		return mqtt.ErrQueueFull
+	}
+	g.early = append(g.early, m)
+	return nil
+}
+
+// publishEarly sends what was kept for the generation, which is connected now.
+func (g *Gateway) publishEarly(generation int) {
+	g.earlyMu.Lock()
+	g.applied = max(g.applied, generation)
+	kept := g.early
+	g.early = slices.DeleteFunc(slices.Clone(kept), func(m early) bool { return m.generation <= generation })
+	g.earlyMu.Unlock()
+	for _, m := range kept {
+		if m.generation > generation {
+			continue
+		}
+		if err := g.publish(m.generation, m.server, m.topic, m.payload, m.qos, m.retain); err != nil {
+			g.lost("[MQTT] %s: %q: dropped a message that was published early: %v", m.server, m.topic, err)
+		}
+	}
 }
 
 func (g *Gateway) connect(key string, wanted *brokerConf, r *Registration, again bool) {
@@ -64,7 +112,11 @@ func (g *Gateway) connect(key string, wanted *brokerConf, r *Registration, again
 	for _, qos := range filters {
 		session = session || qos > 0
 	}
+	if g.quiet.Load() {
+		return
+	}
 	cfg := wanted.client(g.state.clientID(key, r.Service), session)
+	g.keepState() // the name must outlive us before a broker knows it
 	user, password := wanted.login(r.Login)
 	b := g.broker(key)
 	if b != nil && !reflect.DeepEqual(b.cfg, cfg) {
@@ -168,11 +220,14 @@ func (g *Gateway) register(payload []byte) error {
 	if r.Generation < g.state.Active {
 		return nil // of workers that are on their way out
 	}
+	known := g.state.Registrations[r.Generation]
 	g.state.register(r)
 	g.keepState()
 	if r.Generation == g.state.Active {
 		g.apply(r, false)
-		g.timers.follow(g, r)
+		if known == nil || !slices.Equal(known.Timers, r.Timers) { // each lazy worker says the same
+			g.timers.follow(g, r)
+		}
 	}
 	return nil
 }
@@ -226,7 +281,7 @@ func (g *Gateway) resubscribe(server string, r *Registration) {
 
 // forgetOwner: the process has ended, and with it the handlers that only it had.
 func (g *Gateway) forgetOwner(owner int) {
-	if owner == 0 {
+	if owner == 0 || unix.Kill(owner, 0) == nil { // only one of its threads has ended
 		return
 	}
 	g.mu.Lock()
@@ -242,7 +297,7 @@ func (g *Gateway) forgetOwner(owner int) {
 		if len(r.Subscriptions) != before {
 			g.keepState()
 		}
-		if r.Generation == g.state.Active && !g.quiet {
+		if r.Generation == g.state.Active && !g.quiet.Load() {
 			for server := range touched {
 				g.resubscribe(server, r)
 			}
@@ -265,10 +320,14 @@ func (g *Gateway) owners(server, topic string) (owners []int) {
 	return owners
 }
 
-// names lists the handlers that were added after the start, each with its filter.
-func (g *Gateway) names(server string) (names [][2]string) {
+// names lists the handlers that were added after the start and are for messages of the
+// delivery, each with its filter.
+func (g *Gateway) names(d *delivery) (names [][2]string) {
 	for _, s := range *g.heard.Load() {
-		if s.Name != "" && s.Server == server {
+		if s.Name == "" || s.Server != d.server || slices.Contains(names, [2]string{s.Filter, s.Name}) {
+			continue
+		}
+		if slices.ContainsFunc(d.lanes, func(l *lane) bool { return mqtt.Match(s.Filter, l.key.topic) }) {
 			names = append(names, [2]string{s.Filter, s.Name})
 		}
 	}
@@ -304,7 +363,7 @@ func (g *Gateway) allBrokers() map[string]*broker {
 }
 
 // publish sends a message to a broker, or to the service itself.
-func (g *Gateway) publish(server, topic string, payload []byte, qos byte, retain bool) error {
+func (g *Gateway) publish(generation int, server, topic string, payload []byte, qos byte, retain bool) error {
 	b := g.broker(server)
 	if b != nil {
 		if qos > 2 {
@@ -312,11 +371,14 @@ func (g *Gateway) publish(server, topic string, payload []byte, qos byte, retain
 		}
 		return b.client.Publish(topic, payload, qos, retain)
 	}
-	if server != localServer {
-		return fmt.Errorf("%w: mqtt_servers.%s", errUnknown, server)
-	}
 	if !mqtt.ValidTopic(topic) {
 		return mqtt.ErrTopic
+	}
+	g.earlyMu.Lock()
+	later := g.applied < generation
+	g.earlyMu.Unlock()
+	if server != localServer || later {
+		return g.keepForLater(early{generation, server, topic, payload, qos, retain})
 	}
 	if waiting, _ := g.queue.counts(); waiting >= queueLimit {
 		return mqtt.ErrQueueFull

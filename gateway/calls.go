@@ -26,8 +26,10 @@ type call struct {
 	QoS        byte   `json:"qos"`
 	Retain     bool   `json:"retain"`
 
-	Seconds float64 `json:"seconds"` // of zmq: how long a reply is waited for
-	Again   bool    `json:"again"`   // of zmq: the request may be sent twice
+	Endpoint string  `json:"endpoint"` // of zmq: tcp://host:port
+	Most     int     `json:"most"`     // of zmq: how many connections to it there may be
+	Seconds  float64 `json:"seconds"`  // of zmq: how long a reply is waited for
+	Again    bool    `json:"again"`    // of zmq: the request may be sent twice
 
 	Owner    int    `json:"owner"`    // of subscribe
 	Callback string `json:"callback"` // of subscribe
@@ -61,7 +63,7 @@ func (g *Gateway) acceptCalls(ctx context.Context, fd int) {
 	for ctx.Err() == nil {
 		stream, err := receiveStream(raw)
 		if err != nil {
-			if ctx.Err() == nil && !errors.Is(err, os.ErrClosed) {
+			if ctx.Err() == nil && !errors.Is(err, os.ErrClosed) && !errors.Is(err, io.EOF) {
 				g.errorf("a worker's call was lost: %v", err)
 				continue
 			}
@@ -78,10 +80,10 @@ type rawReader interface {
 func receiveStream(raw rawReader) (net.Conn, error) {
 	var text [16]byte
 	var rights [64]byte
-	var size int
+	var n, size int
 	var err error
 	readErr := raw.Read(func(fd uintptr) bool {
-		_, size, _, _, err = unix.Recvmsg(int(fd), text[:], rights[:], unix.MSG_CMSG_CLOEXEC)
+		n, size, _, _, err = unix.Recvmsg(int(fd), text[:], rights[:], unix.MSG_CMSG_CLOEXEC)
 		return !errors.Is(err, unix.EAGAIN)
 	})
 	if readErr != nil {
@@ -89,6 +91,9 @@ func receiveStream(raw rawReader) (net.Conn, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if n == 0 && size == 0 { // master and workers have gone
+		return nil, io.EOF
 	}
 	messages, err := unix.ParseSocketControlMessage(rights[:size])
 	if err != nil || len(messages) != 1 {
@@ -173,14 +178,14 @@ func (g *Gateway) call(ctx context.Context, c *call, payload []byte) (answer, []
 	case "unsubscribe":
 		g.unsubscribe(c.Generation, c.Server, c.Topic)
 	case "publish":
-		err = g.publish(c.Server, c.Topic, payload, c.QoS, c.Retain)
+		err = g.publish(c.Generation, c.Server, c.Topic, payload, c.QoS, c.Retain)
 	case "connected":
 		return answer{OK: g.connected(c.Server)}, nil
 	case "zmq":
 		wait, cancel := context.WithTimeout(ctx, time.Duration(c.Seconds*float64(time.Second)))
 		defer cancel()
 		var reply []byte
-		if reply, err = g.ask(wait, c.Server, payload, c.Again); err == nil {
+		if reply, err = g.ask(wait, c.Endpoint, c.Most, payload, c.Again); err == nil {
 			return answer{OK: true}, reply
 		}
 	default:

@@ -22,9 +22,6 @@ type conf struct {
 			Bind texts `json:"bind"`
 		} `json:"zmq"`
 	} `json:"boot"`
-	ZMQWorkers struct {
-		Context number `json:"context_max_workers"`
-	} `json:"zmq_workers"`
 	PostgreSQL map[string]json.RawMessage `json:"psql_servers"`
 	Redis      map[string]storeConf       `json:"redis_servers"`
 	CouchDB    map[string]storeConf       `json:"couchdb_servers"`
@@ -150,5 +147,3 @@ func (b *brokerConf) login(service Login) (user, password string) {
 	}
 	return service.User, service.Password
 }
-
-func (p *peerConf) address() string { return fmt.Sprintf("tcp://%s:%d", p.Host, int(p.Port)) }

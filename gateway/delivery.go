@@ -19,6 +19,9 @@ import (
 // errWorkerLost: the connection to the worker ended before its answer did.
 var errWorkerLost = errors.New("gateway: the worker ended during the delivery")
 
+// errNotHanded: no worker has seen the request.
+var errNotHanded = errors.New("gateway: the request could not be handed to a worker")
+
 // target is one generation's workers: deliveries go to its handover socket.
 type target struct {
 	generation int
@@ -80,12 +83,12 @@ const inlinePacket = 60 << 10
 // when the worker went away before, or the context's.
 func (t *target) deliver(ctx context.Context, vars, body []byte, read func(*bufio.Reader) error) error {
 	if !t.acquire() {
-		return errWorkerLost
+		return errNotHanded
 	}
 	defer t.release()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
-		return fmt.Errorf("gateway: socketpair: %w", err)
+		return fmt.Errorf("%w: socketpair: %w", errNotHanded, err)
 	}
 	stream := os.NewFile(uintptr(pair[0]), "delivery")
 	defer stream.Close()
@@ -96,8 +99,13 @@ func (t *target) deliver(ctx context.Context, vars, body []byte, read func(*bufi
 	packet = uwsgi.AppendHeader(packet, uwsgi.Header{Size: len(vars)})
 	packet = append(append(packet, vars...), body...)
 	if len(packet) <= inlinePacket { // the worker finds it whole at its first read
-		if _, err = stream.Write(packet); err == nil {
+		if _, err = stream.Write(packet); err != nil {
+			_ = unix.Close(pair[1])
+		} else {
 			err = t.pass(ctx, pair[1])
+		}
+		if err != nil && ctx.Err() == nil {
+			return fmt.Errorf("%w: %w", errNotHanded, err)
 		}
 	} else if err = t.pass(ctx, pair[1]); err == nil {
 		_, err = stream.Write(packet)

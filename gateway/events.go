@@ -5,9 +5,12 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/gatewayspec"
 	"envoxyd/protocol/uwsgi"
@@ -76,10 +79,18 @@ func (g *Gateway) handOver(ctx context.Context, d *delivery, slot int) (left []*
 	if t == nil {
 		return d.items, 0 // the gateway ends
 	}
+	if d.owner != 0 && errors.Is(unix.Kill(d.owner, 0), unix.ESRCH) {
+		for _, i := range d.items {
+			g.lost("[MQTT] %s: %q: dropped a message: process %d, which alone had the handler, has ended", i.server, i.message.Topic, d.owner)
+			g.settled(i, true)
+		}
+		g.running.Go(func() { g.forgetOwner(d.owner) })
+		return nil, 0
+	}
 	body := encode(d.items)
 	g.progress.Reset(slot)
 	done, elsewhere, later := 0, false, false
-	_ = t.deliver(ctx, g.eventVars(d, len(body), slot), body, func(r *bufio.Reader) error {
+	err := t.deliver(ctx, g.eventVars(d, len(body), slot), body, func(r *bufio.Reader) error {
 		if err := skipHead(r); err != nil {
 			return err
 		}
@@ -100,7 +111,7 @@ func (g *Gateway) handOver(ctx context.Context, d *delivery, slot int) (left []*
 			done++
 		}
 		return nil
-	}) // an error shows in what is left
+	})
 	if !elsewhere && !later && ctx.Err() == nil {
 		for until := min(g.progress.Done(slot), len(d.items)); done < until; done++ { // what a worker that was killed had done
 			g.settled(d.items[done], false)
@@ -111,7 +122,9 @@ func (g *Gateway) handOver(ctx context.Context, d *delivery, slot int) (left []*
 	case len(left) == 0:
 		return nil, 0
 	case elsewhere:
-		return left, 5 * time.Millisecond // until the owner happens to take it
+		return left, time.Millisecond // the worker that said so takes nothing for a moment
+	case errors.Is(err, errNotHanded):
+		return left, 50 * time.Millisecond
 	case later || ctx.Err() != nil:
 		return left, 0
 	}
@@ -162,10 +175,13 @@ func (g *Gateway) eventVars(d *delivery, size, slot int) []byte {
 	if d.owner != 0 {
 		return uwsgi.AppendVar(vars, gatewayspec.VarOwner, strconv.Itoa(d.owner))
 	}
-	if names := g.names(d.server); names != nil {
-		if text, err := json.Marshal(names); err == nil && len(text) < maxVars/2 {
-			vars = uwsgi.AppendVar(vars, gatewayspec.VarNames, text)
+	if names := g.names(d); names != nil {
+		text, err := json.Marshal(names)
+		for ; err == nil && len(text) > maxVars*3/4; text, err = json.Marshal(names) {
+			g.errorf("[MQTT] %s: %q: the handler %s is left out: too many were added while the service runs", d.server, topic, names[len(names)-1][1])
+			names = names[:len(names)-1]
 		}
+		vars = uwsgi.AppendVar(vars, gatewayspec.VarNames, text)
 	}
 	return vars
 }

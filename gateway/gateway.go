@@ -36,7 +36,11 @@ type Gateway struct {
 	state *state
 	note  *shm.Note // where state is kept
 	conf  *conf
-	quiet bool // no more messages are taken
+	quiet atomic.Bool // no more messages are taken
+
+	earlyMu sync.Mutex
+	early   []early
+	applied int // the newest generation whose brokers are known; -1: none
 
 	brokersMu sync.Mutex
 	brokers   map[string]*broker
@@ -63,7 +67,7 @@ type Gateway struct {
 // Run is the process: it serves until the master says stop or is gone.
 func Run(spec gatewayspec.Spec) error {
 	g := &Gateway{
-		spec: spec, conf: &conf{}, brokers: map[string]*broker{}, queue: newQueue(), log: newLogger(), control: spec.ControlFD, free: make(chan struct{}),
+		spec: spec, conf: &conf{}, brokers: map[string]*broker{}, queue: newQueue(), log: newLogger(), control: spec.ControlFD, free: make(chan struct{}), applied: -1,
 		peers: peers{clients: map[string]*zmq.Client{}, listeners: map[string]net.Listener{}},
 	}
 	g.targetChanged.L = &g.targetMu
@@ -83,6 +87,8 @@ func Run(spec gatewayspec.Spec) error {
 		return err
 	}
 	g.state = loadState(g.note)
+	g.state.Incarnation++
+	g.keepState()
 	g.health = newHealth(g, healthNote)
 	g.peers.server = &zmq.Server{Answer: g.answerZMQ, Logf: func(format string, args ...any) { g.errorf("[ZMQ] "+format, args...) }}
 	g.running.Go(g.awaitPredecessor)
@@ -131,7 +137,7 @@ func (g *Gateway) predecessorGone() bool {
 // employ has at least n goroutines hand messages to workers.
 func (g *Gateway) employ(n int) {
 	for n = min(max(n, 1), shm.ProgressSlots); g.workers < n; g.workers++ {
-		slot := g.workers
+		slot := (g.state.Incarnation*64 + g.workers) % shm.ProgressSlots // not those of a predecessor's last deliveries
 		g.running.Go(func() { g.work(g.ctx, slot) })
 	}
 }
@@ -242,7 +248,7 @@ func (g *Gateway) activate(order gatewayspec.Order, handover int) {
 		}
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		if g.quiet || order.Generation < g.state.Active {
+		if g.quiet.Load() || order.Generation < g.state.Active {
 			return
 		}
 		again := g.state.Active >= 0 // a reload, not the first start
@@ -279,9 +285,7 @@ func (g *Gateway) keepState() {
 
 // quiesce takes no more from brokers and peers, and says when all that is here is done.
 func (g *Gateway) quiesce(patience time.Duration) {
-	g.mu.Lock()
-	g.quiet = true
-	g.mu.Unlock()
+	g.quiet.Store(true)
 	for _, b := range g.allBrokers() {
 		b.client.Quiesce()
 	}
@@ -290,20 +294,22 @@ func (g *Gateway) quiesce(patience time.Duration) {
 	all.Go(func() { g.closeZMQ(patience) })
 	if !g.queue.idle(patience) {
 		waiting, working := g.queue.counts()
-		g.errorf("stopping with %d messages in handlers and %d not begun; those of QoS 1 and 2 stay with the broker", working, waiting)
+		g.errorf("stopping with %d messages in handlers and %d not begun; those of QoS 1 and 2 stay with the broker, if it keeps the session", working, waiting)
 	}
+	g.queue.close() // what is left is not acknowledged
 	all.Wait()
 	g.tell(gatewayspec.Quiet, 0)
 }
 
 // stop leaves in good order. With a successor the brokers keep our sessions for it.
 func (g *Gateway) stop(successor bool) {
-	g.mu.Lock()
-	g.quiet = true
-	g.mu.Unlock()
+	g.quiet.Store(true)
+	g.queue.close()
 	g.timers.stop()
-	g.closeZMQ(0)
-	g.leaveBrokers(!successor)
+	var all sync.WaitGroup
+	all.Go(func() { g.closeZMQ(0) })
+	all.Go(func() { g.leaveBrokers(!successor) })
+	all.Wait()
 	g.health.close()
 	g.peers.mu.Lock()
 	for _, client := range g.peers.clients {

@@ -124,6 +124,10 @@ func (h *health) look(ctx context.Context, name string, p probe.Probe, timeout t
 		found.Status, found.Error = "down", err.Error()
 	}
 	h.mu.Lock()
+	if ctx.Err() != nil { // the connector is no longer configured
+		h.mu.Unlock()
+		return
+	}
 	before := h.conditions[name]
 	if before.Status == found.Status {
 		found.Since = before.Since

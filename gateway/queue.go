@@ -37,6 +37,7 @@ type queue struct {
 	lanes   map[laneKey]*lane
 	ready   []*lane // lanes with items that nobody works on
 	waiting int     // items that are in no worker's hands
+	bytes   int     // of their payloads
 	working int     // items that are
 	out     int     // deliveries that are under way
 	pace    time.Duration
@@ -51,19 +52,26 @@ func newQueue() *queue {
 	return q
 }
 
-// Bounds of the queue. Messages of QoS 1 and 2 are bounded by the broker, which waits for
-// acknowledgements; of the others so many are held before the broker is made to wait.
+// Bounds of the queue. So many messages of QoS 0 are held before the broker is made to
+// wait, and after longestBlock loses them. Those of QoS 1 and 2 are never lost; mostly the
+// broker itself bounds them, since it waits for acknowledgements.
 const (
 	queueLimit   = 10000
+	queueBytes   = 64 << 20
 	longestBlock = 5 * time.Second
+	surely       = 8 // times as much is held of QoS 1 and 2
 )
 
-// add queues an item. A message of QoS 0 waits for room at first; false: there was
-// none for so long that the message is lost.
+// add queues an item. It may wait for room; false: there was none for so long that the
+// message is lost, or the queue is closed.
 func (q *queue) add(i *item) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if i.message.QoS == 0 && q.waiting >= queueLimit && !q.room() {
+	if i.message.QoS == 0 {
+		if !q.room(1, time.Now().Add(longestBlock)) {
+			return false
+		}
+	} else if !q.room(surely, time.Time{}) {
 		return false
 	}
 	if q.closed {
@@ -77,24 +85,38 @@ func (q *queue) add(i *item) bool {
 	}
 	l.items = append(l.items, i)
 	q.waiting++
+	q.bytes += len(i.message.Payload)
 	if !l.busy && len(l.items) == 1 {
 		q.ready = append(q.ready, l)
-		q.changed.Signal()
+		q.changed.Broadcast()
 	}
 	return true
 }
 
-func (q *queue) room() bool {
-	late := time.AfterFunc(longestBlock, q.changed.Broadcast)
-	defer late.Stop()
-	until := time.Now().Add(longestBlock)
-	for q.waiting >= queueLimit && !q.closed {
-		if !time.Now().Before(until) {
+// room waits until there is some, or until then; a zero time: for as long as it takes.
+func (q *queue) room(times int, until time.Time) bool {
+	full := func() bool { return q.waiting >= times*queueLimit || q.bytes >= times*queueBytes }
+	if !full() {
+		return !q.closed
+	}
+	if !until.IsZero() {
+		late := time.AfterFunc(time.Until(until), q.wake)
+		defer late.Stop()
+	}
+	for full() && !q.closed {
+		if !until.IsZero() && !time.Now().Before(until) {
 			return false
 		}
 		q.changed.Wait()
 	}
-	return true
+	return !q.closed
+}
+
+// wake has everybody look again.
+func (q *queue) wake() {
+	q.mu.Lock() // a waiter is either before its look at the condition, or asleep
+	defer q.mu.Unlock()
+	q.changed.Broadcast()
 }
 
 // A delivery takes as many messages as will be handled in this time, of several topics if
@@ -183,6 +205,9 @@ func (q *queue) move(d *delivery, l *lane, most, size int) int {
 			break
 		}
 	}
+	for _, i := range l.items[:n] {
+		q.bytes -= len(i.message.Payload)
+	}
 	d.items = append(d.items, l.items[:n]...)
 	d.lanes = append(d.lanes, l)
 	l.items = l.items[n:]
@@ -220,6 +245,9 @@ func (q *queue) settle(d *delivery, left []*item, took, pause time.Duration) {
 		pace := took / time.Duration(handled)
 		q.pace += (pace - q.pace) / 4
 	}
+	for _, i := range left {
+		q.bytes += len(i.message.Payload)
+	}
 	for len(left) > 0 {
 		key := laneKey{left[0].server, left[0].message.Topic, left[0].owner}
 		n := 1
@@ -234,7 +262,7 @@ func (q *queue) settle(d *delivery, left []*item, took, pause time.Duration) {
 		left = left[n:]
 	}
 	if pause > 0 {
-		time.AfterFunc(pause, q.changed.Broadcast)
+		time.AfterFunc(pause, q.wake)
 	}
 	for _, l := range d.lanes {
 		l.busy = false
@@ -255,6 +283,9 @@ func (q *queue) drop(owner int) (dropped []*item) {
 		if key.owner == owner {
 			dropped = append(dropped, l.items...)
 			q.waiting -= len(l.items)
+			for _, i := range l.items {
+				q.bytes -= len(i.message.Payload)
+			}
 			l.items = nil
 			if !l.busy {
 				delete(q.lanes, key)
@@ -274,9 +305,9 @@ func (q *queue) drop(owner int) (dropped []*item) {
 
 // idle waits until nothing is queued or with a worker; false when the time is over before.
 func (q *queue) idle(patience time.Duration) bool {
-	late := time.AfterFunc(patience, q.changed.Broadcast)
-	defer late.Stop()
 	until := time.Now().Add(patience)
+	late := time.AfterFunc(patience, q.wake)
+	defer late.Stop()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for q.waiting+q.working > 0 {

@@ -49,7 +49,8 @@ type Timer struct {
 type state struct {
 	Active        int                   `json:"active"` // the generation that serves; -1: none yet
 	Registrations map[int]*Registration `json:"registrations"`
-	ClientIDs     map[string]string     `json:"client_ids"` // made up for brokers, by server key
+	ClientIDs     map[string]string     `json:"client_ids"`  // made up for brokers, by server key
+	Incarnation   int                   `json:"incarnation"` // how many gateways there have been
 }
 
 func parseRegistration(payload []byte) (*Registration, error) {
@@ -94,6 +95,11 @@ func (s *state) save(note *shm.Note) error {
 
 // register merges: with lazy-apps each worker registers the same.
 func (s *state) register(r *Registration) {
+	for n := range s.Registrations {
+		if n > s.Active && n < r.Generation { // it has failed: there is one after it
+			delete(s.Registrations, n)
+		}
+	}
 	known := s.Registrations[r.Generation]
 	if known == nil {
 		s.Registrations[r.Generation] = r

@@ -25,6 +25,9 @@ func (t *timers) follow(g *Gateway, r *Registration) {
 	t.stop()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if g.quiet.Load() {
+		return
+	}
 	ctx, cancel := context.WithCancel(g.ctx)
 	t.cancel = cancel
 	for _, one := range r.Timers {
@@ -53,6 +56,9 @@ func (one *Timer) run(ctx context.Context, g *Gateway) {
 		now := time.Now()
 		if one.Cron != "" {
 			var err error
+			if next.After(now) { // the clock was set back, or ran behind the timer
+				now = next
+			}
 			if next, err = gronx.NextTickAfter(one.Cron, now, false); err != nil {
 				g.errorf("[TIMER] %s: %v", one.Name, err)
 				return

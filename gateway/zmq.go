@@ -25,27 +25,14 @@ import (
 
 // peers is the ZeroMQ half: services that we ask, and the sockets on which we answer.
 type peers struct {
-	mu        sync.Mutex // of clients
-	clients   map[string]*zmq.Client
+	mu        sync.Mutex             // of the maps
+	clients   map[string]*zmq.Client // by endpoint
 	listeners map[string]net.Listener
 	server    *zmq.Server
 }
 
-// applyZMQ follows the configuration's ZeroMQ servers and binds. Called with g.mu held.
+// applyZMQ follows the configuration's ZeroMQ binds. Called with g.mu held.
 func (g *Gateway) applyZMQ(c *conf, r *Registration) {
-	g.peers.mu.Lock()
-	for key, client := range g.peers.clients {
-		if peer, named := c.ZMQ[key]; !named || client.Endpoint != peer.address() || client.MaxConnections != int(c.ZMQWorkers.Context) {
-			client.Close()
-			delete(g.peers.clients, key)
-		}
-	}
-	for key, peer := range c.ZMQ {
-		if g.peers.clients[key] == nil && peer.Host != "" {
-			g.peers.clients[key] = &zmq.Client{Endpoint: peer.address(), MaxConnections: int(c.ZMQWorkers.Context)}
-		}
-	}
-	g.peers.mu.Unlock()
 	var binds []string
 	for _, boot := range c.Boot {
 		binds = append(binds, boot.ZMQ.Bind...)
@@ -54,6 +41,8 @@ func (g *Gateway) applyZMQ(c *conf, r *Registration) {
 		g.logf("[ZMQ] boot.zmq.bind is there, but no view has protocols=['zmq']: nothing is bound")
 		binds = nil
 	}
+	g.peers.mu.Lock()
+	defer g.peers.mu.Unlock()
 	for bind, listener := range g.peers.listeners {
 		if !slices.Contains(binds, bind) {
 			listener.Close()
@@ -61,7 +50,7 @@ func (g *Gateway) applyZMQ(c *conf, r *Registration) {
 		}
 	}
 	for _, bind := range binds {
-		if g.peers.listeners[bind] == nil {
+		if g.peers.listeners[bind] == nil && !g.quiet.Load() {
 			g.listenZMQ(bind)
 		}
 	}
@@ -81,14 +70,19 @@ func (g *Gateway) listenZMQ(bind string) {
 	g.errorf("[ZMQ] %s: %v", bind, err)
 }
 
-// ask sends a request to another service and returns its reply, both JSON.
-func (g *Gateway) ask(ctx context.Context, server string, request []byte, again bool) ([]byte, error) {
-	g.peers.mu.Lock()
-	client := g.peers.clients[server]
-	g.peers.mu.Unlock()
-	if client == nil {
-		return nil, fmt.Errorf("%w: zmq_servers.%s", errUnknown, server)
+// ask sends a request to another service, over one of at most so many connections, and
+// returns its reply, both JSON.
+func (g *Gateway) ask(ctx context.Context, endpoint string, most int, request []byte, again bool) ([]byte, error) {
+	if _, err := zmq.Address(endpoint); err != nil {
+		return nil, fmt.Errorf("%w: %w", errInvalid, err)
 	}
+	g.peers.mu.Lock()
+	client := g.peers.clients[endpoint]
+	if client == nil {
+		client = &zmq.Client{Endpoint: endpoint, MaxConnections: most}
+		g.peers.clients[endpoint] = client
+	}
+	g.peers.mu.Unlock()
 	return client.Do(ctx, request, again)
 }
 
@@ -299,11 +293,11 @@ func readResponse(r *bufio.Reader, method string, reply *zmq.Reply) error {
 
 // closeZMQ answers what has been asked and takes no more.
 func (g *Gateway) closeZMQ(patience time.Duration) {
-	g.mu.Lock()
+	g.peers.mu.Lock()
 	for bind, listener := range g.peers.listeners {
 		listener.Close()
 		delete(g.peers.listeners, bind)
 	}
-	g.mu.Unlock()
+	g.peers.mu.Unlock()
 	g.peers.server.Close(patience)
 }

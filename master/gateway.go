@@ -62,11 +62,12 @@ func (g *gateway) share() (err error) {
 		return fmt.Errorf("event gateway: socketpair: %w", err)
 	}
 	g.predecessor = g.m.upgrader.inherited(gatewayLivingKey)
-	if fd := g.m.upgrader.inherited(gatewayStateKey); fd >= 0 {
-		g.state = os.NewFile(uintptr(fd), "gateway state")
-		g.forgetGenerations()
-	} else if g.state, err = shm.NewNoteFile("envoxyd-gateway"); err != nil {
+	if g.state, err = shm.NewNoteFile("envoxyd-gateway"); err != nil {
 		return err
+	}
+	if fd := g.m.upgrader.inherited(gatewayStateKey); fd >= 0 {
+		g.inheritNames(fd)
+		_ = unix.Close(fd)
 	}
 	if g.note, err = shm.NewNoteFile("envoxyd-health"); err != nil {
 		return err
@@ -76,23 +77,32 @@ func (g *gateway) share() (err error) {
 	return err
 }
 
-// forgetGenerations: of the previous executable's gateway only the names are of use
-// that it has at brokers; its generations are counted anew.
-func (g *gateway) forgetGenerations() {
+// inheritNames takes over the names that the previous executable's gateway has at brokers.
+// That gateway still runs, and writes to its own note: here it is only read.
+func (g *gateway) inheritNames(fd int) {
+	before, err := shm.OpenNote(fd)
+	if err != nil {
+		return
+	}
+	defer before.Close()
+	var state struct {
+		Active    int             `json:"active"`
+		ClientIDs json.RawMessage `json:"client_ids"`
+	}
+	if json.Unmarshal(before.Read(), &state) != nil || state.ClientIDs == nil {
+		return
+	}
+	state.Active = -1
+	text, err := json.Marshal(state)
+	if err != nil {
+		return
+	}
 	note, err := shm.OpenNote(int(g.state.Fd()))
 	if err != nil {
 		return
 	}
 	defer note.Close()
-	var state map[string]json.RawMessage
-	if json.Unmarshal(note.Read(), &state) != nil {
-		return
-	}
-	delete(state, "registrations")
-	state["active"] = json.RawMessage("-1")
-	if text, err := json.Marshal(state); err == nil {
-		_ = note.Write(text) // it is shorter than before
-	}
+	_ = note.Write(text) // it is shorter than what it was read from
 }
 
 // require starts the gateway: the service has said that it needs it.
@@ -108,6 +118,7 @@ func (g *gateway) start() {
 	if g.cmd != nil || g.m.stopping || g.m.upgraded {
 		return
 	}
+	g.started = time.Now()
 	if err := g.spawn(); err != nil {
 		logf("event gateway: %v", err)
 		g.retry()
@@ -127,8 +138,14 @@ func (g *gateway) spawn() error {
 	if err != nil {
 		return fmt.Errorf("socketpair: %w", err)
 	}
-	theirs := os.NewFile(uintptr(pair[1]), "control")
+	ours, theirs := os.NewFile(uintptr(pair[0]), "control"), os.NewFile(uintptr(pair[1]), "control")
 	defer theirs.Close()
+	started := false
+	defer func() {
+		if !started {
+			ours.Close()
+		}
+	}()
 	living, living2, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("pipe: %w", err)
@@ -166,14 +183,14 @@ func (g *gateway) spawn() error {
 		}
 	}
 	if err := g.m.commands.start(cmd); err != nil {
-		_ = unix.Close(pair[0])
 		living.Close()
 		return fmt.Errorf("unable to start: %w", err)
 	}
+	started = true
 	if g.living != nil {
 		g.living.Close()
 	}
-	g.cmd, g.control, g.living, g.started = cmd, os.NewFile(uintptr(pair[0]), "control"), living, time.Now()
+	g.cmd, g.control, g.living = cmd, ours, living
 	logf("spawned event gateway (pid: %d)", cmd.Process.Pid)
 	g.listen(g.control)
 	go func() { // ends with the process; a master that has finished does not wait for it

@@ -87,6 +87,10 @@ func (m *master) startNext(cfg *uwsgiopts.Config, sockets []*socket) (err error)
 	defer func() {
 		if err != nil {
 			g.dropLog()
+			g.closeHandover()
+			if g.board != nil {
+				_ = g.board.Close() // nobody has it
+			}
 		}
 	}()
 	if err = g.prepareLog(); err != nil {
@@ -329,14 +333,19 @@ func (g *generation) enforce(now time.Time) {
 func (g *generation) close() {
 	g.dropLog()
 	g.zygote.close()
+	g.closeHandover()
+	if err := g.board.Close(); err != nil {
+		logf("%v", err)
+	}
+}
+
+func (g *generation) closeHandover() {
 	for _, fd := range []int{g.handover, g.arrivals} {
 		if fd >= 0 {
 			_ = unix.Close(fd)
 		}
 	}
-	if err := g.board.Close(); err != nil {
-		logf("%v", err)
-	}
+	g.handover, g.arrivals = -1, -1
 }
 
 // after has an event happen later.

@@ -18,6 +18,10 @@ import (
 // upgradeTimeout is how long a new executable may take to serve.
 const upgradeTimeout = time.Minute
 
+// handOverTime is how long the workers that finish what they have keep the event gateway
+// from leaving the brokers to its successor.
+const handOverTime = 5 * time.Second
+
 // parentTime is how long an upgrade waits for the end of the previous one.
 const parentTime = 2 * time.Minute
 
@@ -222,5 +226,8 @@ func (m *master) upgradeDone(err error) {
 	m.stopStats()
 	m.fifo.close()
 	m.daemons.stop(m.cfg)
-	m.gateway.quiesce(func(m *master) { m.drainCurrent(syscall.SIGHUP) })
+	m.gateway.quiesce(func(m *master) {
+		m.drainCurrent(syscall.SIGHUP)
+		m.after(handOverTime, func(m *master) { m.gateway.stop() }) // its successor waits for the brokers
+	})
 }

@@ -80,7 +80,7 @@ func (c *Client) options() (*paho.ClientOptions, error) {
 	}
 	o := paho.NewClientOptions().AddBroker(address).SetProtocolVersion(4).SetClientID(c.cfg.ClientID).
 		SetCredentialsProvider(c.login).SetCleanSession(c.cfg.Clean).SetKeepAlive(keepAlive).
-		SetConnectTimeout(connectTimeout).SetConnectRetry(true).SetConnectRetryInterval(time.Second).
+		SetConnectTimeout(connectTimeout).SetPingTimeout(pingTime).SetConnectRetry(true).SetConnectRetryInterval(time.Second).
 		SetAutoReconnect(true).SetMaxReconnectInterval(longestPause).SetResumeSubs(false).
 		SetCustomOpenConnectionFn(c.inbox.dial).SetOrderMatters(true).SetAutoAckDisabled(true).SetStore(newStore(&c.inbox, c.outbox.open)).
 		SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) { c.arrived(m) }).
@@ -121,6 +121,9 @@ func (c *Client) notify(n paho.ConnectionNotification) {
 	switch n := n.(type) {
 	case paho.ConnectionNotificationConnecting:
 		c.outbox.hold()
+		if n.IsReconnect {
+			c.down()
+		}
 		if c.cfg.Clean {
 			c.inbox.forget()
 		}
@@ -128,14 +131,20 @@ func (c *Client) notify(n paho.ConnectionNotification) {
 		c.complain(fmt.Sprintf("not connected: %v", n.Reason))
 		c.once.Do(func() { close(c.settled) })
 	case paho.ConnectionNotificationLost:
-		c.inbox.connectionLost()
-		c.setUp(false)
+		if !c.paho.IsConnectionOpen() { // the word may come after the next connection
+			c.down()
+		}
 		reason := "the broker closed it"
 		if n.Reason != nil {
 			reason = n.Reason.Error()
 		}
 		c.complain("connection lost: " + reason)
 	}
+}
+
+func (c *Client) down() {
+	c.inbox.connectionLost()
+	c.setUp(false)
 }
 
 // complain logs a problem once, until there is another or none.
@@ -165,6 +174,9 @@ func (c *Client) connected() {
 	c.problem = ""
 	c.mu.Unlock()
 	err := c.subscribe(wanted)
+	if !c.paho.IsConnectionOpen() { // it will be back
+		return
+	}
 	c.setUp(true)
 	c.say(false, fmt.Sprintf("connected, %d subscriptions", len(wanted)))
 	if err != nil {
@@ -199,8 +211,8 @@ func (c *Client) subscribe(wanted map[string]byte) error {
 		return nil
 	}
 	token := c.paho.SubscribeMultiple(wanted, nil)
-	if !token.WaitTimeout(subscribeTime) {
-		return errors.New("the broker does not answer to SUBSCRIBE")
+	if err := c.wait(token); err != nil {
+		return err
 	}
 	subscribed, ok := token.(*paho.SubscribeToken)
 	if !ok {
@@ -212,6 +224,20 @@ func (c *Client) subscribe(wanted map[string]byte) error {
 		}
 	}
 	return token.Error()
+}
+
+// wait waits for an answer of the broker's, for a time or until Close.
+func (c *Client) wait(token paho.Token) error {
+	late := time.NewTimer(subscribeTime)
+	defer late.Stop()
+	select {
+	case <-token.Done():
+		return nil
+	case <-c.ctx.Done():
+		return ErrClosed
+	case <-late.C:
+		return errors.New("the broker does not answer")
+	}
 }
 
 // Subscribe adds filters, or changes their quality of service; they are made again
@@ -235,7 +261,7 @@ func (c *Client) Unsubscribe(filters ...string) {
 	}
 	c.mu.Unlock()
 	if c.up.Load() && len(filters) > 0 {
-		c.paho.Unsubscribe(filters...).WaitTimeout(subscribeTime)
+		_ = c.wait(c.paho.Unsubscribe(filters...)) // it is made at no later connection in any case
 	}
 }
 

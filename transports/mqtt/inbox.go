@@ -161,7 +161,9 @@ func (b *inbox) release(id uint16) {
 func (b *inbox) connectionLost() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.lost, b.up = time.Now(), false
+	if b.up {
+		b.lost, b.up = time.Now(), false
+	}
 }
 
 // connected: acknowledgements reach the broker again.
@@ -180,7 +182,7 @@ func (b *inbox) forget() {
 }
 
 func (c *Client) arrived(m paho.Message) {
-	if c.closing.Load() {
+	if c.closing.Load() || m.Qos() > 2 { // MQTT has no QoS 3, whatever a broker says
 		return
 	}
 	if message := c.inbox.take(m); message != nil {

@@ -37,6 +37,7 @@ type outbox struct {
 	mostSize int
 	closed   bool
 	held     bool // the library looks through its store: what is stored now would be sent twice
+	resent   int  // messages in flight that it has still to send again: what is newer comes after them
 }
 
 func (b *outbox) init(cfg Config) {
@@ -53,18 +54,31 @@ func (b *outbox) init(cfg Config) {
 // hold keeps messages from the library while it connects, until open.
 func (b *outbox) hold() {
 	b.mu.Lock()
-	b.held = true
+	b.held, b.resent = true, b.inFlight
 	b.mu.Unlock()
 }
+
+// resendTime bounds the wait for what the library sends again.
+const resendTime = 5 * time.Second
 
 func (b *outbox) open() {
 	b.mu.Lock()
 	b.held = false
 	b.mu.Unlock()
 	b.changed.Broadcast()
+	time.AfterFunc(resendTime, func() {
+		b.mu.Lock()
+		b.resent = 0
+		b.mu.Unlock()
+		b.changed.Broadcast()
+	})
 }
 
-func (b *outbox) wake() { b.changed.Broadcast() }
+func (b *outbox) wake() {
+	b.mu.Lock() // a waiter is either before its look at the condition, or asleep
+	defer b.mu.Unlock()
+	b.changed.Broadcast()
+}
 
 func (b *outbox) close() {
 	b.mu.Lock()
@@ -106,7 +120,7 @@ func (c *Client) pump() {
 	b := &c.outbox
 	for {
 		b.mu.Lock()
-		for !b.closed && (len(b.queue) == 0 || b.held || !c.up.Load() || b.inFlight >= unacknowledged) {
+		for !b.closed && (len(b.queue) == 0 || b.held || b.resent > 0 || !c.up.Load() || b.inFlight >= unacknowledged) {
 			b.changed.Wait()
 		}
 		if b.closed {
@@ -123,53 +137,86 @@ func (c *Client) pump() {
 	}
 }
 
-// send publishes one message. What the broker has not got by the time the connection
-// is lost goes back to the head of the queue, except what the library itself resends.
+// send publishes one message. What the broker cannot have got goes back to the head of
+// the queue, except what the library itself sends again: that of QoS 1 and 2.
 func (c *Client) send(m outgoing) {
+	if !c.paho.IsConnectionOpen() {
+		c.back(m)
+		return
+	}
 	token := c.paho.Publish(m.topic, m.qos, m.retain, m.payload)
 	if m.qos == 0 {
-		token.Wait() // until it is written
-		c.sent(m, token)
+		c.awaitWritten(m, token)
 		return
 	}
 	c.running.Go(func() {
 		select {
 		case <-token.Done():
-			c.sent(m, token)
+			if errors.Is(token.Error(), paho.ErrNotConnected) {
+				c.back(m)
+			} else {
+				c.sent()
+			}
 		case <-c.ctx.Done():
 		}
 	})
 }
 
-func (c *Client) sent(m outgoing, token paho.Token) {
+// awaitWritten waits until a message of QoS 0 is written. While it disconnects the library
+// neither writes one nor says so.
+func (c *Client) awaitWritten(m outgoing, token paho.Token) {
+	for {
+		select {
+		case <-token.Done():
+			if token.Error() == nil && c.paho.IsConnectionOpen() {
+				c.sent()
+			} else {
+				c.back(m)
+			}
+			return
+		case <-c.ctx.Done():
+			return
+		case <-time.After(100 * time.Millisecond):
+			if !c.paho.IsConnectionOpen() {
+				c.back(m)
+				return
+			}
+		}
+	}
+}
+
+// back returns a message to the head of the queue: there is no connection.
+func (c *Client) back(m outgoing) {
 	b := &c.outbox
-	err := token.Error()
 	b.mu.Lock()
 	b.inFlight--
-	if err != nil && (m.qos == 0 || errors.Is(err, paho.ErrNotConnected)) && !b.closed {
+	b.resent = max(b.resent-1, 0)
+	if !b.closed {
 		b.queue = append([]outgoing{m}, b.queue...)
 		b.bytes += len(m.payload)
 	}
 	b.mu.Unlock()
-	b.changed.Broadcast()
-	if err != nil {
-		c.setUpIfConnected()
-	}
-}
-
-// setUpIfConnected notes a connection's loss that the library has not told of yet.
-func (c *Client) setUpIfConnected() {
 	if !c.paho.IsConnectionOpen() {
 		c.setUp(false)
 	}
+	b.changed.Broadcast()
+}
+
+func (c *Client) sent() {
+	b := &c.outbox
+	b.mu.Lock()
+	b.inFlight--
+	b.resent = max(b.resent-1, 0)
+	b.mu.Unlock()
+	b.changed.Broadcast()
 }
 
 // flush waits until everything has been published and confirmed; it returns how many
 // messages have not been when patience or the connection ends.
 func (b *outbox) flush(patience time.Duration, up func() bool) int {
+	until := time.Now().Add(patience)
 	late := time.AfterFunc(patience, b.wake)
 	defer late.Stop()
-	until := time.Now().Add(patience)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for len(b.queue)+b.inFlight > 0 && up() && time.Now().Before(until) {

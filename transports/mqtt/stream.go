@@ -91,6 +91,9 @@ func (s *stream) write() {
 		}
 		data := s.out
 		s.out, s.spare = s.spare[:0], nil
+		if !s.closing {
+			_ = s.Conn.SetWriteDeadline(time.Now().Add(writeTime)) // an error shows in the write
+		}
 		s.mu.Unlock()
 		_, err := s.Conn.Write(data)
 		s.mu.Lock()
@@ -108,6 +111,9 @@ func (s *stream) write() {
 		}
 	}
 }
+
+// writeTime is how long a broker may leave what we write unread.
+const writeTime = 30 * time.Second
 
 // farewell bounds the last write.
 const farewell = time.Second

@@ -31,10 +31,11 @@ const MaxMessage = 64 << 20
 
 // Errors of requests and replies.
 var (
-	ErrTooLong = errors.New("zmq: the message is too long")
-	ErrFrames  = errors.New("zmq: a message has two empty frames and a JSON object")
-	ErrTimeout = errors.New("zmq: no reply in time")
-	ErrLost    = errors.New("zmq: the connection was lost before the reply")
+	ErrTooLong   = errors.New("zmq: the message is too long")
+	ErrFrames    = errors.New("zmq: a message has two empty frames and a JSON object")
+	ErrHandshake = errors.New("zmq: the peer's introduction cannot be understood")
+	ErrTimeout   = errors.New("zmq: no reply in time")
+	ErrLost      = errors.New("zmq: the connection was lost before the reply")
 )
 
 // Request is what a peer asks.
@@ -177,7 +178,14 @@ type link struct {
 }
 
 // open makes the handshake on a fresh connection.
-func open(conn net.Conn, kind zmq4.SocketType, server bool, patience time.Duration) (*link, error) {
+//
+// The library panics at metadata that is cut short: what a peer sends must not end us.
+func open(conn net.Conn, kind zmq4.SocketType, server bool, patience time.Duration) (l *link, err error) {
+	defer func() {
+		if problem := recover(); problem != nil {
+			l, err = nil, fmt.Errorf("%w: %v", ErrHandshake, problem)
+		}
+	}()
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return nil, err
 	}
@@ -191,7 +199,12 @@ func open(conn net.Conn, kind zmq4.SocketType, server bool, patience time.Durati
 }
 
 // receive reads one message, past what is only for the connection itself.
-func (l *link) receive() ([]byte, error) {
+func (l *link) receive() (text []byte, err error) {
+	defer func() {
+		if problem := recover(); problem != nil {
+			text, err = nil, fmt.Errorf("%w: %v", ErrFrames, problem)
+		}
+	}()
 	for {
 		m, err := l.wire.RecvMsg()
 		if err != nil {

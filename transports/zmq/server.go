@@ -14,6 +14,9 @@ import (
 // handshakeTime bounds what a peer may take to introduce itself.
 const handshakeTime = 10 * time.Second
 
+// replyTime bounds what a peer may take to read a reply.
+const replyTime = time.Minute
+
 // maxPeers bounds the connections that are served at the same time.
 const maxPeers = 4096
 
@@ -27,7 +30,7 @@ type Server struct {
 	Logf   func(string, ...any)
 
 	mu      sync.Mutex
-	peers   map[*bound]bool // true: a request is in hand
+	peers   map[net.Conn]bool // true: a request is in hand
 	closing bool
 	running sync.WaitGroup
 	ctx     context.Context
@@ -38,7 +41,7 @@ type Server struct {
 func (s *Server) Serve(listener net.Listener) {
 	s.mu.Lock()
 	if s.peers == nil {
-		s.peers = map[*bound]bool{}
+		s.peers = map[net.Conn]bool{}
 		s.ctx, s.cancel = context.WithCancel(context.Background())
 	}
 	s.mu.Unlock()
@@ -58,6 +61,10 @@ func (s *Server) Serve(listener net.Listener) {
 
 func (s *Server) serve(conn net.Conn) {
 	defer conn.Close()
+	if !s.enter(conn) {
+		return
+	}
+	defer s.leave(conn)
 	l, err := open(conn, zmq4.Router, true, handshakeTime)
 	if err != nil {
 		if !errors.Is(err, io.EOF) {
@@ -65,10 +72,9 @@ func (s *Server) serve(conn net.Conn) {
 		}
 		return
 	}
-	if !s.enter(l.conn) {
+	if !s.busy(conn, false) { // it closes, and the handshake has done away with its deadline
 		return
 	}
-	defer s.leave(l.conn)
 	peer := conn.RemoteAddr().String()
 	for {
 		request, err := l.receive()
@@ -78,37 +84,37 @@ func (s *Server) serve(conn net.Conn) {
 			}
 			return
 		}
-		if !s.busy(l.conn, true) {
+		if !s.busy(conn, true) {
 			return // the peer asks somebody else
 		}
 		reply := s.Answer(s.ctx, request, peer)
-		if reply == nil || l.send(reply) != nil || !s.busy(l.conn, false) {
+		if reply == nil || conn.SetWriteDeadline(time.Now().Add(replyTime)) != nil || l.send(reply) != nil || !s.busy(conn, false) {
 			return
 		}
 	}
 }
 
-func (s *Server) enter(b *bound) bool {
+func (s *Server) enter(c net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing || len(s.peers) >= maxPeers {
 		return false
 	}
-	s.peers[b] = false
+	s.peers[c] = false
 	return true
 }
 
-func (s *Server) leave(b *bound) {
+func (s *Server) leave(c net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.peers, b)
+	delete(s.peers, c)
 }
 
 // busy notes whether the peer has a request in hand; false: the server closes.
-func (s *Server) busy(b *bound, on bool) bool {
+func (s *Server) busy(c net.Conn, on bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.peers[b] = on
+	s.peers[c] = on
 	return !s.closing
 }
 
@@ -117,9 +123,9 @@ func (s *Server) busy(b *bound, on bool) bool {
 func (s *Server) Close(patience time.Duration) {
 	s.mu.Lock()
 	s.closing = true
-	for b, busy := range s.peers {
+	for c, busy := range s.peers {
 		if !busy {
-			_ = b.SetReadDeadline(time.Now()) // it waits for a request
+			_ = c.SetReadDeadline(time.Now()) // it waits for a request, or is still in its handshake
 		}
 	}
 	cancel := s.cancel
@@ -127,7 +133,14 @@ func (s *Server) Close(patience time.Duration) {
 	if cancel == nil {
 		return
 	}
-	late := time.AfterFunc(patience, cancel)
+	late := time.AfterFunc(patience, func() {
+		cancel()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for c := range s.peers {
+			_ = c.SetDeadline(time.Now()) // it does not read its reply
+		}
+	})
 	defer late.Stop()
 	s.running.Wait()
 	cancel()

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -116,9 +117,8 @@ func TestAKeptConnectionThatWasClosedIsNotUsed(t *testing.T) {
 			t.Fatal(err)
 		}
 		server.mu.Lock()
-		for b := range server.peers {
-			b.Conn.(*net.TCPConn).CloseRead()
-			b.Close()
+		for conn := range server.peers {
+			conn.Close()
 		}
 		server.mu.Unlock()
 	}
@@ -163,6 +163,45 @@ func TestALengthThatCannotBeIsNotBelieved(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func TestAnIntroductionThatIsCutShortEndsThatPeerAlone(t *testing.T) {
+	client, _, _ := serve(t, func(_ context.Context, request []byte, _ string) []byte { return request })
+	conn, err := net.Dial("tcp", strings.TrimPrefix(client.Endpoint, "tcp://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	hello := append([]byte("\xff\x00\x00\x00\x00\x00\x00\x00\x00\x7f\x03\x00NULL"), make([]byte, greeting-16)...)
+	if _, err := conn.Write(append(hello, "\x04\x08\x05READY\x01A"...)); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := io.Copy(io.Discard, conn); err != nil { // until the server hangs up
+		t.Errorf("the connection stays: %v", err)
+	}
+	if reply, err := client.Do(t.Context(), []byte("x"), false); err != nil || string(reply) != "x" {
+		t.Errorf("another peer: %q, %v", reply, err)
+	}
+}
+
+func TestClosingDoesNotWaitForAPeerThatSaysNothing(t *testing.T) {
+	client, server, stop := serve(t, func(_ context.Context, request []byte, _ string) []byte { return request })
+	conn, err := net.Dial("tcp", strings.TrimPrefix(client.Endpoint, "tcp://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for there := 0; there == 0; {
+		server.mu.Lock()
+		there = len(server.peers)
+		server.mu.Unlock()
+	}
+	began := time.Now()
+	stop()
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }
 

@@ -15,6 +15,7 @@ from . import loader
 HEAD = struct.Struct("<IHHBBxx")  # of each message: lengths of payload and topic, identifier, quality, flags
 RETAINED, REPEATED = 1, 2
 LONGEST = 0.1  # seconds that one delivery may take before the rest goes back to the gateway
+AWAY = 0.01  # seconds that a worker is busy after a message that is another process's
 FLUSH = 0.001  # seconds that marks may be held back
 COUNT = struct.Struct("<I")  # of shared memory: how many messages of the delivery are handled
 MOST_TOPICS = 1000  # whose handlers are remembered
@@ -144,7 +145,7 @@ def application(environ, start_response):
     start_response("200 OK", [])
     owner = environ.get("ENVOXYD_OWNER")
     if owner and int(owner) != os.getpid():
-        return [gateway.ELSEWHERE]
+        return elsewhere()
     server = environ["ENVOXYD_SERVER"]
     names = json.loads(environ.get("ENVOXYD_CALLBACKS") or "[]")
     data = environ["wsgi.input"].read()
@@ -153,6 +154,12 @@ def application(environ, start_response):
     if len(data) == HEAD.size + topic_size + size:
         return [handle(client, userdata, read(data, 0)[0], owner, names)]
     return several(client, userdata, data, owner, names, int(environ["ENVOXYD_SLOT"]) * COUNT.size)
+
+
+def elsewhere():
+    """The owner's turn must come: this worker stays away from the next attempt."""
+    yield gateway.ELSEWHERE
+    time.sleep(AWAY)
 
 
 def progress():

@@ -65,10 +65,12 @@ class ZMQ:
             return found
         if gateway is None:
             raise RuntimeError("ZeroMQ works in a service that envoxyd serves; this process is none")
-        seconds = float((server or {}).get("timeout") or TIMEOUT)
+        if server is None:
+            raise ZMQException(f"[ZMQ] zmq_servers.{server_key} is not configured")
+        seconds = float(server.get("timeout") or TIMEOUT)
         try:
-            _, reply = gateway.current().call("zmq", json.dumps(message, default=_plain).encode(), wait=seconds, server=server_key,
-                                              seconds=seconds, again=message["performative"] in REPEATABLE)
+            _, reply = gateway.current().call("zmq", json.dumps(message, default=_plain).encode(), wait=seconds,
+                                              endpoint=_endpoint(server), most=_most(), seconds=seconds, again=message["performative"] in REPEATABLE)
         except GatewayError as error:
             kind = NoSocketException if error.kind == "timeout" else ZMQException
             raise kind(f"[ZMQ] {message['resource']}: {error}") from None
@@ -141,6 +143,14 @@ class ZMQ:
             self._backend().set(message["resource"], int(message["performative"]), message["params"], reply, ttl=int(ttl))
         except Exception as error:
             Log.warning(f"[ZMQ] cache: {error}")
+
+
+def _endpoint(server):
+    return f"tcp://{server.get('host', '127.0.0.1')}:{server.get('port')}"
+
+
+def _most():
+    return int((Config.get("zmq_workers") or {}).get("context_max_workers") or 50)
 
 
 def _plain(value):
