@@ -18,7 +18,9 @@ RUN make install DESTDIR=/out PREFIX=/usr/local VERSION="$VERSION"
 FROM python:3.12-slim-bookworm
 COPY --from=build /out/usr/local/ /usr/local/
 COPY examples/cards/ /srv/
-RUN pip install --no-cache-dir -r /srv/requirements.txt \
+# envoxy.json names the module as seen from the repository.
+RUN sed -i 's,examples/cards/,,' /srv/envoxy.json \
+    && pip install --no-cache-dir -r /srv/requirements.txt \
     && useradd --system --no-create-home --home-dir /srv envoxyd
 USER envoxyd
 WORKDIR /srv

@@ -1,12 +1,13 @@
 """The endpoints."""
 import models
 import tasks
-from envoxy import Response, View, log, log_event, on
+from envoxy import Response, View, log, log_event, mqttc, on
 from envoxy.asserts import assertz, assertz_array_even_empty, assertz_mandatory, assertz_string
 from models import deck
 
 NOT_FOUND, FULL, UNKNOWN_FIELD = 1404, 1409, 1203
 FIELDS = {"title", "tags"}
+ARRIVALS = "/v1/arrivals"
 
 
 def checked(body):
@@ -23,6 +24,12 @@ def checked(body):
     return body
 
 
+def whole(body):
+    """The fields of a card that is to be made."""
+    assertz_mandatory(checked(body), "title")
+    return {"tags": [], **body}
+
+
 def found(card):
     """The card; a 404 for None."""
     assertz(card is not None, "No such card", NOT_FOUND, 404)
@@ -37,10 +44,9 @@ class Cards(View):
         return Response(deck.find(request.args.get("tag")))
 
     def post(self, request, **kwargs):
-        body = checked(request.get_json())
-        assertz_mandatory(body, "title")
+        fields = whole(request.get_json())
         try:
-            card = deck.add({"tags": [], **body})
+            card = deck.add(fields)
         except models.DeckIsFull as error:
             assertz(False, str(error), FULL, 409)
         return Response({"status": 201, "payload": card, "headers": {"Location": f"/v1/cards/{card['id']}"}})
@@ -54,9 +60,7 @@ class Card(View):
         return Response(found(deck.get(str(card_id))))
 
     def put(self, request, card_id, **kwargs):
-        body = checked(request.get_json())
-        assertz_mandatory(body, "title")
-        return Response(found(deck.change(str(card_id), {"tags": [], **body})))
+        return Response(found(deck.change(str(card_id), whole(request.get_json()))))
 
     def patch(self, request, card_id, **kwargs):
         return Response(found(deck.change(str(card_id), checked(request.get_json()))))
@@ -74,10 +78,14 @@ class Stats(View):
         return Response({"cards": len(deck.find()), "tags": tasks.count_tags()})
 
 
-@on(endpoint="/v1/arrivals", protocols=[], server="broker")
+@on(endpoint=ARRIVALS, protocols=["http", "mqtt"], server="broker", qos=1)
 class Arrivals(View):
-    """A card for each message; subscribed to once protocols says "mqtt" and envoxy.json names the broker."""
+    """A card for each message. Who has no MQTT client posts the message here, and it takes the same way."""
+
+    def post(self, request, **kwargs):
+        mqttc.publish("broker", ARRIVALS, whole(request.get_json()), no_envelope=True, qos=1)
+        return Response({"status": 202, "payload": {"published": ARRIVALS}})
 
     @log_event
     def on_event(self, data, **kwargs):
-        log.info(f"arrived: {deck.add({'tags': [], **checked(data)})['id']}")
+        log.info(f"arrived: {deck.add(whole(data))['id']}")
