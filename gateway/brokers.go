@@ -25,6 +25,7 @@ type broker struct {
 	client   *mqtt.Client
 	filters  map[string]byte
 	embedded *embeddedBroker
+	wanted   toggle // an embedded one
 }
 
 // settleTime is how long a start waits for brokers.
@@ -39,7 +40,6 @@ func (g *Gateway) apply(r *Registration, again bool) {
 	c, err := readConf(r.Conf)
 	if err != nil {
 		g.errorf("%v", err)
-		return
 	}
 	g.conf = c
 	level := levelInfo
@@ -55,6 +55,11 @@ func (g *Gateway) apply(r *Registration, again bool) {
 	}
 	for key, wanted := range c.MQTT {
 		g.connect(key, &wanted, r, again)
+	}
+	for _, s := range r.Subscriptions {
+		if _, named := c.MQTT[s.Server]; !named && s.Server != localServer {
+			g.errorf("[MQTT] %q is not subscribed to: mqtt_servers has no %q", s.Filter, s.Server)
+		}
 	}
 	g.applyZMQ(c, r)
 	g.health.follow(c)
@@ -119,13 +124,17 @@ func (g *Gateway) connect(key string, wanted *brokerConf, r *Registration, again
 	g.keepState() // the name must outlive us before a broker knows it
 	user, password := wanted.login(r.Login)
 	b := g.broker(key)
-	if b != nil && !reflect.DeepEqual(b.cfg, cfg) {
+	var embedded *embeddedBroker
+	if b != nil && (!reflect.DeepEqual(b.cfg, cfg) || b.wanted != wanted.Embedded) {
+		if wanted.Embedded && b.embedded != nil && b.cfg.Bind == cfg.Bind { // its other clients are not to notice
+			embedded, b.embedded = b.embedded, nil
+		}
 		g.closeBroker(key, b, false)
 		b = nil
 	}
 	if b == nil {
-		b = &broker{cfg: cfg, ours: wanted.ClientID == "", filters: map[string]byte{}}
-		if wanted.Embedded {
+		b = &broker{cfg: cfg, ours: wanted.ClientID == "", filters: map[string]byte{}, embedded: embedded, wanted: wanted.Embedded}
+		if wanted.Embedded && embedded == nil {
 			embedded, err := startEmbedded(cfg.Bind)
 			if err != nil {
 				g.errorf("[MQTT] %s: %v", key, err)
@@ -214,6 +223,9 @@ func (g *Gateway) register(payload []byte) error {
 	r, err := parseRegistration(payload)
 	if err != nil {
 		return err
+	}
+	for _, s := range r.takeOut() {
+		g.errorf("[MQTT] %s: %q cannot be subscribed to with QoS %d", s.Server, s.Filter, s.QoS)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -36,23 +37,23 @@ type conf struct {
 type brokerConf struct {
 	Bind      string    `json:"bind"`
 	User      string    `json:"user"`
-	Passwd    string    `json:"passwd"`
+	Passwd    word      `json:"passwd"`
 	CertPath  string    `json:"cert_path"`
 	ClientCrt string    `json:"client_cert_path"`
 	ClientKey string    `json:"client_key_path"`
 	ClientID  string    `json:"client_id"`
-	Clean     *bool     `json:"clean_session"`
+	Clean     *toggle   `json:"clean_session"`
 	KeepAlive number    `json:"keepalive"`
 	MaxQueued number    `json:"max_queued"`
 	Will      *willConf `json:"will"`
-	Embedded  bool      `json:"embedded"`
+	Embedded  toggle    `json:"embedded"`
 }
 
 type willConf struct {
 	Topic   string          `json:"topic"`
 	Payload json.RawMessage `json:"payload"`
 	QoS     number          `json:"qos"`
-	Retain  bool            `json:"retain"`
+	Retain  toggle          `json:"retain"`
 }
 
 type peerConf struct {
@@ -61,12 +62,43 @@ type peerConf struct {
 }
 
 type storeConf struct {
-	Bind   string `json:"bind"`
-	Host   string `json:"host"`
-	Port   number `json:"port"`
-	DB     any    `json:"db"`
-	User   string `json:"user"`
-	Passwd string `json:"passwd"`
+	Bind     string `json:"bind"`
+	Host     string `json:"host"`
+	Port     number `json:"port"`
+	User     string `json:"user"`
+	Passwd   word   `json:"passwd"`
+	Password word   `json:"password"`
+	TLS      toggle `json:"ssl"`
+	CertPath string `json:"cert_path"`
+}
+
+// word is a text that may have been written as a number.
+type word string
+
+// UnmarshalJSON reads "a" and 12.
+func (w *word) UnmarshalJSON(text []byte) error {
+	var plain string
+	if json.Unmarshal(text, &plain) != nil {
+		plain = string(text)
+	}
+	*w = word(plain)
+	return nil
+}
+
+// toggle is true or false, also where variables and the command line give text.
+type toggle bool
+
+// UnmarshalJSON reads true, "true", 1 and their opposites.
+func (t *toggle) UnmarshalJSON(text []byte) error {
+	switch strings.ToLower(strings.Trim(string(text), `"`)) {
+	case "true", "1", "yes", "on":
+		*t = true
+	case "false", "0", "no", "off", "", "null":
+		*t = false
+	default:
+		return fmt.Errorf("%s is neither true nor false", text)
+	}
+	return nil
 }
 
 // number may be written as text, as envoxy.json has it mostly.
@@ -106,15 +138,55 @@ func (t *texts) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*[]string)(t))
 }
 
+// readConf reads the sections one by one: what is wrong with one does not turn off the rest.
 func readConf(text json.RawMessage) (*conf, error) {
 	c := &conf{}
 	if len(text) == 0 {
 		return c, nil
 	}
-	if err := json.Unmarshal(text, c); err != nil {
-		return nil, fmt.Errorf("gateway: envoxy.json: %w", err)
+	var sections map[string]json.RawMessage
+	if err := json.Unmarshal(text, &sections); err != nil {
+		return c, fmt.Errorf("gateway: envoxy.json: %w", err)
 	}
-	return c, nil
+	var problems error
+	for _, section := range []struct {
+		name string
+		into any
+	}{{"log", &c.Log}, {"boot", &c.Boot}, {"health", &c.Health}, {"cache", &c.Cache}, {"psql_servers", &c.PostgreSQL}} {
+		if value, there := sections[section.name]; there {
+			if err := json.Unmarshal(value, section.into); err != nil {
+				problems = errors.Join(problems, fmt.Errorf("gateway: envoxy.json: %s: %w", section.name, err))
+			}
+		}
+	}
+	c.MQTT = readServers[brokerConf](sections, "mqtt_servers", &problems)
+	c.ZMQ = readServers[peerConf](sections, "zmq_servers", &problems)
+	c.Redis = readServers[storeConf](sections, "redis_servers", &problems)
+	c.CouchDB = readServers[storeConf](sections, "couchdb_servers", &problems)
+	c.AMQP = readServers[storeConf](sections, "amqp_servers", &problems)
+	return c, problems
+}
+
+func readServers[T any](sections map[string]json.RawMessage, name string, problems *error) map[string]T {
+	found := map[string]T{}
+	var servers map[string]json.RawMessage
+	if text, there := sections[name]; there {
+		if err := json.Unmarshal(text, &servers); err != nil {
+			*problems = errors.Join(*problems, fmt.Errorf("gateway: envoxy.json: %s: %w", name, err))
+		}
+	}
+	for key, text := range servers {
+		var server T
+		if len(text) > 0 && text[0] != '{' { // "default" names a server
+			continue
+		}
+		if err := json.Unmarshal(text, &server); err != nil {
+			*problems = errors.Join(*problems, fmt.Errorf("gateway: envoxy.json: %s.%s: %w", name, key, err))
+			continue
+		}
+		found[key] = server
+	}
+	return found
 }
 
 // client is how the broker is reached, but for the login.
@@ -127,7 +199,7 @@ func (b *brokerConf) client(id string, wantsSession bool) mqtt.Config {
 		cfg.ClientID = b.ClientID
 	}
 	if b.Clean != nil {
-		cfg.Clean = *b.Clean
+		cfg.Clean = bool(*b.Clean)
 	}
 	if w := b.Will; w != nil && w.Topic != "" {
 		payload := []byte(w.Payload)
@@ -135,7 +207,7 @@ func (b *brokerConf) client(id string, wantsSession bool) mqtt.Config {
 		if json.Unmarshal(w.Payload, &plain) == nil {
 			payload = []byte(plain)
 		}
-		cfg.Will = &mqtt.Will{Topic: w.Topic, Payload: payload, QoS: byte(w.QoS), Retain: w.Retain}
+		cfg.Will = &mqtt.Will{Topic: w.Topic, Payload: payload, QoS: byte(w.QoS), Retain: bool(w.Retain)}
 	}
 	return cfg
 }
@@ -143,7 +215,7 @@ func (b *brokerConf) client(id string, wantsSession bool) mqtt.Config {
 // login is the broker's own, else the service's.
 func (b *brokerConf) login(service Login) (user, password string) {
 	if b.User != "" {
-		return b.User, b.Passwd
+		return b.User, string(b.Passwd)
 	}
 	return service.User, service.Password
 }

@@ -492,3 +492,37 @@ func TestRegistrationsOfLazyWorkersMerge(t *testing.T) {
 		t.Error("a broker knows the service by one name")
 	}
 }
+
+func TestWhatIsWrongWithOneSectionDoesNotTurnOffTheRest(t *testing.T) {
+	c, err := readConf(json.RawMessage(`{"mqtt_servers": {"a": {"bind": "mqtt://h:1", "keepalive": "30", "embedded": "true"}, "b": {"keepalive": "often"}},
+		"redis_servers": {"default": "r", "r": {"bind": "h:1", "passwd": 1234}}, "health": 5, "zmq_servers": {"z": {"host": "h", "port": "7"}}}`))
+	for _, part := range []string{"mqtt_servers.b", "health"} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("%v does not name %s", err, part)
+		}
+	}
+	if a := c.MQTT["a"]; len(c.MQTT) != 1 || a.KeepAlive != 30 || !a.Embedded {
+		t.Errorf("%+v", c.MQTT)
+	}
+	if c.Redis["r"].Passwd != "1234" || len(c.Redis) != 1 || c.ZMQ["z"].Port != 7 {
+		t.Errorf("%+v %+v", c.Redis, c.ZMQ)
+	}
+}
+
+func TestRedisAddresses(t *testing.T) {
+	for bind, want := range map[string]string{
+		"h:1": "h:1", "redis://h:2/0": "h:2", "redis://u:p@h": "h:6379 u p", "rediss://h:3": "h:3 tls", "unix:///run/r.sock": "unix /run/r.sock",
+	} {
+		p, err := (&storeConf{Bind: bind}).redis()
+		got := strings.TrimSpace(p.Network + " " + p.Address)
+		if p.User != "" {
+			got += " " + p.User + " " + p.Password
+		}
+		if p.TLS != nil {
+			got += " tls"
+		}
+		if err != nil || got != want {
+			t.Errorf("%s: %q, %v", bind, got, err)
+		}
+	}
+}

@@ -2,12 +2,15 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"net"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -200,12 +203,16 @@ func (h *health) wanted(c *conf) map[string]wantedProbe {
 		redis["cache"] = *c.Cache
 	}
 	for key, s := range redis {
-		address := s.address("127.0.0.1", "6379")
-		add("redis", key, probe.Redis{Address: address, User: s.User, Password: s.Passwd}, address+s.Passwd)
+		p, err := s.redis()
+		if err != nil {
+			h.g.errorf("[HEALTH] redis.%s: %v", key, err)
+			continue
+		}
+		add("redis", key, p, fmt.Sprint(p.Network, p.Address, p.User, p.Password, s.TLS, s.Bind))
 	}
 	for key, s := range c.CouchDB {
 		if u, err := url.Parse(s.Bind); err == nil && u.Host != "" {
-			add("couchdb", key, probe.HTTP{URL: s.Bind, User: s.User, Password: s.Passwd}, s.Bind+s.Passwd)
+			add("couchdb", key, probe.HTTP{URL: s.Bind, User: s.User, Password: string(s.Passwd)}, s.Bind+string(s.Passwd))
 		}
 	}
 	for key, s := range c.AMQP {
@@ -213,6 +220,47 @@ func (h *health) wanted(c *conf) map[string]wantedProbe {
 		add("amqp", key, probe.TCP{Address: address}, address)
 	}
 	return found
+}
+
+// redis reads a section of redis_servers: host:port, redis://, rediss:// or unix://.
+func (s *storeConf) redis() (probe.Redis, error) {
+	p := probe.Redis{Address: s.address("127.0.0.1", "6379"), User: s.User, Password: string(s.Passwd)}
+	if p.Password == "" {
+		p.Password = string(s.Password)
+	}
+	secure := bool(s.TLS)
+	if u, err := url.Parse(s.Bind); err == nil && strings.Contains(s.Bind, "://") {
+		if u.User != nil {
+			p.User = u.User.Username()
+			p.Password, _ = u.User.Password()
+		}
+		switch u.Scheme {
+		case "unix":
+			p.Network, p.Address = "unix", u.Path
+		case "rediss":
+			secure = true
+		}
+		if p.Network == "" && u.Port() == "" {
+			p.Address = net.JoinHostPort(u.Hostname(), "6379")
+		}
+	}
+	if !secure {
+		return p, nil
+	}
+	host, _, err := net.SplitHostPort(p.Address)
+	if err != nil {
+		return p, err
+	}
+	p.TLS = &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	if s.CertPath != "" {
+		text, err := os.ReadFile(s.CertPath)
+		if err != nil {
+			return p, err
+		}
+		p.TLS.RootCAs = x509.NewCertPool()
+		p.TLS.RootCAs.AppendCertsFromPEM(text)
+	}
+	return p, nil
 }
 
 // address is bind, or host and port.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 
 	"envoxyd/internal/shm"
 	"envoxyd/transports/mqtt"
@@ -58,11 +59,6 @@ func parseRegistration(payload []byte) (*Registration, error) {
 	if err := json.Unmarshal(payload, r); err != nil {
 		return nil, fmt.Errorf("%w: registration: %w", errInvalid, err)
 	}
-	for _, s := range r.Subscriptions {
-		if !mqtt.ValidFilter(s.Filter) || s.QoS > 2 {
-			return nil, fmt.Errorf("%w: %q cannot be subscribed to with QoS %d", errInvalid, s.Filter, s.QoS)
-		}
-	}
 	return r, nil
 }
 
@@ -111,6 +107,18 @@ func (s *state) register(r *Registration) {
 		}
 	}
 	s.Registrations[r.Generation] = r
+}
+
+// takeOut removes the subscriptions that no broker would take, and returns them.
+func (r *Registration) takeOut() (unusable []Subscription) {
+	r.Subscriptions = slices.DeleteFunc(r.Subscriptions, func(s Subscription) bool {
+		bad := !mqtt.ValidFilter(s.Filter) || s.QoS > 2
+		if bad {
+			unusable = append(unusable, s)
+		}
+		return bad
+	})
+	return unusable
 }
 
 func (r *Registration) has(wanted Subscription) bool {

@@ -32,7 +32,7 @@ func (t *timers) follow(g *Gateway, r *Registration) {
 	t.cancel = cancel
 	for _, one := range r.Timers {
 		if one.Cron != "" && !gronx.IsValid(one.Cron) {
-			g.logf("[TIMER] %s: %q is no cron expression", one.Name, one.Cron)
+			g.errorf("[TIMER] %s: %q is no cron expression", one.Name, one.Cron)
 			continue
 		}
 		g.running.Go(func() { one.run(ctx, g) })

@@ -177,7 +177,7 @@ func requestVars(r *zmq.Request, method string, size int, peer string) ([]byte, 
 	if err != nil {
 		host = peer
 	}
-	if len(uri) > maxVars {
+	if len(uri)+len(path)+len(query) > maxVars-1024 {
 		return nil, errVars
 	}
 	vars := make([]byte, 0, 1024)

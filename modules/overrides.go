@@ -163,10 +163,16 @@ func child(at *node, step string) (*node, error) {
 	return nil, fmt.Errorf("%w: %v has no members", ErrType, at.kind)
 }
 
+// yesOrNo are keys of servers that are true or false.
+var yesOrNo = map[string]bool{"embedded": true, "clean_session": true, "retain": true, "ssl": true}
+
 // overrideValue is JSON where that parses and text may not be meant: what was text stays
 // text, and so does everything about servers and credentials (a password may be digits).
 func overrideValue(o override, old *node) *node {
 	section := o.path[0]
+	if yesOrNo[o.path[len(o.path)-1]] && (o.value == "true" || o.value == "false") {
+		return &node{kind: boolean, text: o.value, offset: -1}
+	}
 	if old.kind == text || strings.HasSuffix(section, "_servers") || section == "credentials" || section == "cache" {
 		return newText(o.value)
 	}

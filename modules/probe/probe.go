@@ -5,6 +5,7 @@ package probe
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -40,17 +41,28 @@ func (p TCP) Check(ctx context.Context) error {
 // Close does nothing.
 func (TCP) Close() {}
 
-// Redis answers a PING, after AUTH if there is a password.
-type Redis struct{ Address, User, Password string }
+// Redis answers a PING, after AUTH if there is a password. Address is host:port, or a
+// path with Network "unix"; TLS, when it is not nil, is spoken.
+type Redis struct {
+	Network, Address, User, Password string
+	TLS                              *tls.Config
+}
 
 // Check speaks RESP2 on a connection of its own.
 func (p Redis) Check(ctx context.Context) error {
 	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", p.Address)
+	network := p.Network
+	if network == "" {
+		network = "tcp"
+	}
+	conn, err := dialer.DialContext(ctx, network, p.Address)
 	if err != nil {
 		return plain(err)
 	}
 	defer conn.Close()
+	if p.TLS != nil {
+		conn = tls.Client(conn, p.TLS)
+	}
 	if deadline, ok := ctx.Deadline(); ok {
 		_ = conn.SetDeadline(deadline) // the read fails then, at the latest
 	}

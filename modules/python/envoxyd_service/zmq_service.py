@@ -9,7 +9,7 @@ from envoxyd_worker.gateway import GatewayError
 
 from .startup import announce
 
-VERBS = ("GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS", "PATCH")
+VERBS = ("GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS", "PATCH", None, "SEARCH", "NOTIFY", "TRACE", "CONNECT")
 
 _app = None
 

@@ -117,6 +117,8 @@ class Gateway:
             self.subscriptions.append(wanted)
 
     def add_timer(self, function, every=0, cron=""):
+        if self.registered:
+            raise GatewayError("every() and cron() are for functions of modules, while they are imported", "invalid")
         name = f"{function.__module__}.{function.__qualname__}"
         while self.functions.get(name, function) is not function:  # service modules are all called __init__
             name += "'"
