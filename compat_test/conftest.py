@@ -1,6 +1,7 @@
 """Fixtures: `transport` (one of the ways in) and `server` (a factory whose servers end with the test)."""
 import pytest
 from server import Server
+from services import Service
 from transports import TRANSPORTS
 
 
@@ -38,4 +39,21 @@ def server(request):
     for one in started:
         if report is not None and report.failed:
             print(f"--- {' '.join(one.argv)}\n{one.log()[-6000:]}")
+        one.close()
+
+
+@pytest.fixture
+def service(request):
+    """service(module, conf, ...) starts a server of one module's views; see services.Service."""
+    started = []
+
+    def start(module, conf=None, **rest):
+        one = Service(module, conf, **rest)
+        started.append(one)
+        return one.start()
+
+    yield start
+    for one in started:
+        if getattr(request.node, "report_call", None) is None or request.node.report_call.failed:
+            print(one.log()[-8000:])
         one.close()

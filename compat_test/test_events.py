@@ -9,7 +9,6 @@ from collections import Counter
 import pytest
 from broker import Broker, Peer
 from http_client import eventually, get
-from services import Service
 
 HANDLER = '''
 @on(endpoint="/in/#", protocols=["mqtt"], server="broker", qos={qos})
@@ -27,22 +26,6 @@ def broker(request):
     made = Broker(*getattr(request, "param", ()))
     yield made
     made.close()
-
-
-@pytest.fixture
-def service(request):
-    started = []
-
-    def start(module, conf=None, **rest):
-        one = Service(module, conf, **rest)
-        started.append(one)
-        return one.start()
-
-    yield start
-    for one in started:
-        if getattr(request.node, "report_call", None) is None or request.node.report_call.failed:
-            print(one.log()[-8000:])
-        one.close()
 
 
 @pytest.fixture
