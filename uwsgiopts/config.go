@@ -92,6 +92,9 @@ type Config struct {
 	WSGIFile         string
 	Callable         string
 	Eval             string
+	Paste            string
+	PasteName        string
+	PasteLogger      bool
 	Mounts           []string // "/path=app" as written
 	ManageScriptName bool
 	NoDefaultApp     bool

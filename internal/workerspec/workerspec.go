@@ -128,6 +128,9 @@ type Python struct {
 	WSGIFile          string   `json:"wsgi_file"`
 	Callable          string   `json:"callable"`
 	Eval              string   `json:"eval"`
+	Paste             string   `json:"paste"`
+	PasteName         string   `json:"paste_name"`
+	PasteLogger       bool     `json:"paste_logger"`
 	Mounts            []string `json:"mounts"`
 	ManageScriptName  bool     `json:"manage_script_name"`
 	NoDefaultApp      bool     `json:"no_default_app"`

@@ -21,6 +21,10 @@ def load(spec, uwsgi, step):
         step(f"importing {name}")
         import_or_run(name)
     named = [mount(text) for text in python["mounts"] or ()]
+    if python["paste"]:
+        named.insert(0, ("", ("paste", python["paste"])))
+        if python["paste_logger"]:
+            paste_logger(python["paste"])
     if python["wsgi_file"]:
         named.insert(0, ("", ("file", python["wsgi_file"])))
     if python["modules"]:
@@ -34,7 +38,7 @@ def load(spec, uwsgi, step):
         start = time.time()
         step(f"loading {source[1]}")
         try:
-            found[point] = find(source, python["callable"])
+            found[point] = find(source, python["paste_name"] if source[0] == "paste" else python["callable"])
         except SystemExit:
             raise
         except BaseException:
@@ -78,6 +82,8 @@ def mount(text):
 
 def find(source, default):
     kind, text = source
+    if kind == "paste":
+        return paste(text, default)
     default = default or "application"
     if kind == "eval":
         module = types.ModuleType("uwsgi_eval")
@@ -118,6 +124,35 @@ def callable_of(module, name, where):
     if not callable(app):
         raise NotFound(f"{name!r} in {where} cannot be called")
     return app
+
+
+def paste_uri(text):
+    """PasteDeploy wants an absolute path."""
+    scheme, colon, path = text.partition(":")
+    if not colon:
+        scheme, path = "config", text
+    return f"{scheme}:{os.path.abspath(path)}" if scheme == "config" else text
+
+
+def paste(text, name):
+    """The application of a Paste configuration; name chooses one of several."""
+    try:
+        from paste.deploy import loadapp
+    except ImportError:
+        raise ModuleNotFoundError("--paste needs PasteDeploy in the deployment's Python: pip install PasteDeploy", name="paste") from None
+    return loadapp(paste_uri(text), name=name or None)
+
+
+def paste_logger(text):
+    """Logging as the Paste configuration has it, where it has loggers."""
+    import configparser
+    import logging.config
+
+    path = paste_uri(text).partition(":")[2].partition("#")[0]
+    parser = configparser.RawConfigParser()
+    parser.read(path)
+    if parser.has_section("loggers"):
+        logging.config.fileConfig(path, {"here": os.path.dirname(path), "__file__": path}, disable_existing_loggers=False)
 
 
 def import_or_run(name):

@@ -42,6 +42,8 @@ def steps(python):
                                ("wsgi-file", "file", python["wsgi_file"])):
         if text:
             yield option, text, "", lambda: apps.find((kind, text), default)
+    if python["paste"]:
+        yield "paste", python["paste"], "", lambda: apps.find(("paste", python["paste"]), python["paste_name"])
     for text in python["mounts"] or ():
         yield "mount", text, apps.normal(text.partition("=")[0]), lambda: apps.find(apps.mount(text)[1], default)
     for name in python["imports"] or ():

@@ -1,11 +1,13 @@
 """Applications are found however they are named, and chosen by where they are mounted."""
+import sys
 import types
 
 import pytest
 from envoxyd_worker import apps
 
 PYTHON = {
-    "modules": [], "wsgi_file": "", "eval": "", "callable": "", "mounts": [], "need_app": True, "early_imports": None,
+    "modules": [], "wsgi_file": "", "eval": "", "paste": "", "paste_name": "", "paste_logger": False, "callable": "", "mounts": [],
+    "need_app": True, "early_imports": None,
     "shared_imports": None, "manage_script_name": False, "no_default_app": False,
 }
 
@@ -91,3 +93,23 @@ def test_where_no_application_fits_the_answer_is_500():
 
 def test_a_trailing_slash_of_a_mountpoint_means_nothing(folder):
     assert set(load(wsgi_file="a.py", mounts=["/x/=a.py"])) == {"", "/x"}
+
+
+def test_paste_loads_the_named_application_of_an_absolute_path(tmp_path, monkeypatch):
+    import logging
+    import types
+
+    asked = []
+    deploy = types.ModuleType("paste.deploy")
+    deploy.loadapp = lambda uri, name=None: asked.append((uri, name)) or (lambda e, s: "pasted")
+    monkeypatch.setitem(sys.modules, "paste", types.ModuleType("paste"))
+    monkeypatch.setitem(sys.modules, "paste.deploy", deploy)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "site.ini").write_text(
+        "[loggers]\nkeys = root, site\n[handlers]\nkeys =\n[formatters]\nkeys =\n[logger_root]\nhandlers =\n"
+        "[logger_site]\nqualname = pasted.site\nlevel = ERROR\nhandlers =\n")
+    assert load(paste="config:site.ini", paste_name="main", paste_logger=True)[""](None, None) == "pasted"
+    assert asked == [(f"config:{tmp_path}/site.ini", "main")]
+    assert logging.getLogger("pasted.site").level == logging.ERROR
+    assert load(paste="egg:Site")[""](None, None) == "pasted"
+    assert asked[-1] == ("egg:Site", None)

@@ -62,6 +62,9 @@ class MqttConnector:
 
     def subscribe(self, server_key, topic, callback=None, qos=0):
         """callback(client, userdata, msg) for each message under the filter, in one worker; QoS 0, 1 or 2."""
+        if not qos:  # the View of an installed envoxy does not pass on what its @on declares
+            declared = getattr(getattr(callback, "__self__", None), "__metaclass__", None)
+            qos = getattr(declared, "qos", 0)
         _events().subscribe(server_key, topic, callback, qos)
 
     def unsubscribe(self, server_key, topic):
