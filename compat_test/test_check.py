@@ -2,6 +2,7 @@
 import os
 import re
 import subprocess
+import sys
 
 import pytest
 from server import BINARY
@@ -81,3 +82,12 @@ def test_signals_are_not_sent(tmp_path):
     status, out, _ = check(tmp_path, "--stop", "site.pid")
     assert status == 1
     assert "wrong: --stop is not carried out together with --check" in out
+
+
+def test_a_service_that_subscribes_and_publishes_at_import_is_only_imported(tmp_path):
+    status, out, err = check(tmp_path, "--set", "conf=envoxy.json", VIRTUAL_ENV=sys.prefix, files={
+        "envoxy.json": '{"modules": ["service.py"], "mqtt_servers": {"broker": {"bind": "mqtt://127.0.0.1:1"}}}',
+        "service.py": "from envoxy import View, on, mqttc, every\n@on(endpoint='/a/#', protocols=['mqtt'], server='broker')\nclass A(View):\n"
+                      "    def on_event(self, *a): pass\n@every(5)\ndef tick(): pass\n__loader__ = [A]\nmqttc.publish('broker', '/a', {'n': 1})\n"})
+    assert (status, out.splitlines()[-1]) == (0, "check: nothing is wrong"), out + err
+    assert "gateway" not in out + err

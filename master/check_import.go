@@ -46,6 +46,9 @@ func (c *checker) load(python string, document []byte) error {
 	}
 	defer inherited.workers.Close()
 	defer inherited.control.Close()
+	if isService(g.cfg) { // it may say what it wants to hear of, and nobody listens
+		spec.Gateway = &workerspec.Gateway{CallsFD: -1, HealthFD: -1, ProgressFD: -1}
+	}
 	spec.Check, spec.Service, spec.Sockets = true, document, []workerspec.Socket{}
 	file, err := specFile(spec)
 	if err != nil {

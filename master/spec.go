@@ -44,7 +44,7 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 		return nil, err
 	}
 	cores := cfg.Processes * cfg.Threads
-	if service := cfg.Profile || namesBuiltinApp(cfg); service {
+	if g.m.gateway != nil && isService(cfg) {
 		if err := g.m.gateway.share(); err != nil {
 			return nil, err
 		}
@@ -130,6 +130,9 @@ func (m *master) loadService(cfg *uwsgiopts.Config) (json.RawMessage, error) {
 	m.watchdog = newWatchdog(service)
 	return service.Document, nil
 }
+
+// isService: what is served may use the event gateway.
+func isService(cfg *uwsgiopts.Config) bool { return cfg.Profile || namesBuiltinApp(cfg) }
 
 func namesBuiltinApp(cfg *uwsgiopts.Config) bool {
 	return slices.Contains(cfg.Modules, "run:app") || slices.Contains(cfg.Modules, "envoxyd.run:app")

@@ -132,7 +132,7 @@ def descriptors(spec):
     yield from (s["fd"] for s in spec["sockets"])
     if spec["log"]["request_fd"]:
         yield spec["log"]["request_fd"]
-    yield from (spec.get("gateway") or {}).values()
+    yield from (fd for fd in (spec.get("gateway") or {}).values() if fd >= 0)
 
 
 def set_path(spec):
