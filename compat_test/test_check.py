@@ -84,10 +84,21 @@ def test_signals_are_not_sent(tmp_path):
     assert "wrong: --stop is not carried out together with --check" in out
 
 
+SUBSCRIBES = """
+from envoxy import View, on, mqttc, every
+@on(endpoint="/a/#", protocols=["mqtt"], server="broker")
+class A(View):
+    def on_event(self, *args): pass
+@every(5)
+def tick(): pass
+__loader__ = [A]
+mqttc.publish("broker", "/a", {"n": 1})
+"""
+
+
 def test_a_service_that_subscribes_and_publishes_at_import_is_only_imported(tmp_path):
     status, out, err = check(tmp_path, "--set", "conf=envoxy.json", VIRTUAL_ENV=sys.prefix, files={
         "envoxy.json": '{"modules": ["service.py"], "mqtt_servers": {"broker": {"bind": "mqtt://127.0.0.1:1"}}}',
-        "service.py": "from envoxy import View, on, mqttc, every\n@on(endpoint='/a/#', protocols=['mqtt'], server='broker')\nclass A(View):\n"
-                      "    def on_event(self, *a): pass\n@every(5)\ndef tick(): pass\n__loader__ = [A]\nmqttc.publish('broker', '/a', {'n': 1})\n"})
+        "service.py": SUBSCRIBES})
     assert (status, out.splitlines()[-1]) == (0, "check: nothing is wrong"), out + err
     assert "gateway" not in out + err
