@@ -37,12 +37,13 @@ func (g *Gateway) received(server string, m *mqtt.Message) {
 	pending := new(atomic.Int32)
 	pending.Store(int32(len(owners)))
 	for _, owner := range owners {
-		if !g.queue.add(&item{server: server, message: m, owner: owner, pending: pending}) {
-			g.lost("[MQTT] %s: %q: dropped a message of QoS 0: the handlers are too slow (%d wait)", server, m.Topic, queueLimit)
-			if pending.Add(-1) == 0 {
-				m.Done()
-			}
+		if g.queue.add(&item{server: server, message: m, owner: owner, pending: pending}) {
+			continue
 		}
+		if m.QoS > 0 { // the gateway stops: the broker keeps what is not acknowledged
+			return
+		}
+		g.lost("[MQTT] %s: %q: dropped a message of QoS 0: the handlers are too slow (%d wait)", server, m.Topic, queueLimit)
 	}
 }
 
