@@ -1,9 +1,8 @@
 """Events by MQTT: mqttc. The connections are the event gateway's; this only asks it."""
 import json
-import uuid
 
 from ..exceptions import ValidationException
-from ..utils.datetime import Now
+from ..message_headers import generate_headers
 from ..utils.logs import Log
 
 try:
@@ -14,9 +13,6 @@ except ImportError:  # a script, a test: importing works, using does not
 
     class GatewayError(Exception):
         """Raised by nobody here."""
-
-
-SERVER_NAME = "Envoxy Server"
 
 # What a broker answers to CONNECT (MQTT 3.1.1, section 3.2.2.3).
 RC_LIST = {
@@ -128,13 +124,7 @@ class Dispatcher:
     @staticmethod
     def generate_headers(client_id=None):
         """The headers of an enveloped message."""
-        return {
-            "Accept": "application/json",
-            "Accept-Charset": "utf-8",
-            "Date": Now.api_format(),
-            "User-Agent": SERVER_NAME if client_id is None else client_id,
-            "X-Cid": str(uuid.uuid4()),
-        }
+        return generate_headers(client_id)
 
 
 if mqtt_events is not None:

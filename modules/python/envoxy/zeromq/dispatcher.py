@@ -2,12 +2,11 @@
 import concurrent.futures
 import json
 import os
-import uuid
 
 from ..constants import Performative
 from ..exceptions import ValidationException
+from ..message_headers import generate_headers
 from ..utils.config import Config
-from ..utils.datetime import Now
 from ..utils.logs import Log
 
 try:
@@ -18,7 +17,6 @@ except ImportError:  # a script, a test: importing works, using does not
     zmq_service = gateway = None
     GatewayError = RuntimeError
 
-SERVER_NAME = "Envoxy Server"
 SELF = "self"  # the key of the service itself, unless zmq_servers has one of that name
 TIMEOUT = 30.0  # seconds, unless zmq_servers.<key>.timeout says otherwise
 MAX_WORKERS = 50
@@ -208,13 +206,7 @@ class Dispatcher:
     @staticmethod
     def generate_headers(client_id=None):
         """The headers that every request has."""
-        return {
-            "Accept": "application/json",
-            "Accept-Charset": "utf-8",
-            "Date": Now.api_format(),
-            "User-Agent": SERVER_NAME if client_id is None else client_id,
-            "X-Cid": str(uuid.uuid4()),
-        }
+        return generate_headers(client_id)
 
     @staticmethod
     def _send(performative, server_key, url, params, payload, headers, future):
