@@ -128,7 +128,12 @@ def test_a_message_whose_worker_dies_is_handled_by_another(service, broker, peer
         sender.publish("/in/x", str(n))
     eventually(lambda: [line["n"] for line in running.sink()] == [12, 13, 14, 15], 40)
     assert "dropped a message: 5 workers have ended" in running.log()
-    assert get(running.port, "/_health").status == 200
+
+    def counted():
+        return json.loads(get(running.port, "/health").text).get("events", {})
+
+    eventually(lambda: counted().get("handled") == 4)
+    assert (counted()["received"], counted()["dropped"], counted()["redelivered"]) == (5, 1, 7)
 
 
 def test_what_is_published_while_the_broker_is_away_arrives_up_to_a_bound(service, broker, peer):

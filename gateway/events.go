@@ -26,6 +26,11 @@ type counters struct {
 	received, handled, failed, redelivered, dropped atomic.Uint64
 }
 
+// sum changes whenever one of them does.
+func (c *counters) sum() uint64 {
+	return c.received.Load() + c.handled.Load() + c.failed.Load() + c.redelivered.Load() + c.dropped.Load()
+}
+
 // received takes a message from a broker, on the broker's goroutine.
 func (g *Gateway) received(server string, m *mqtt.Message) {
 	g.counters.received.Add(1)

@@ -92,6 +92,7 @@ func Run(spec gatewayspec.Spec) error {
 	g.health = newHealth(g, healthNote)
 	g.peers.server = &zmq.Server{Answer: g.answerZMQ, Logf: func(format string, args ...any) { g.errorf("[ZMQ] "+format, args...) }}
 	g.running.Go(g.awaitPredecessor)
+	g.running.Go(func() { g.health.refresh(g.ctx) })
 	g.running.Go(func() { g.acceptCalls(g.ctx, spec.CallsFD) })
 	g.employ(spec.Cores)
 	err = g.obey()

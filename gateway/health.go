@@ -147,9 +147,34 @@ func (h *health) look(ctx context.Context, name string, p probe.Probe, timeout t
 	}
 }
 
+// refresh keeps the counts of events up to date where workers read them, until ctx ends.
+func (h *health) refresh(ctx context.Context) {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	var before uint64
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if now := h.g.counters.sum(); now != before {
+			before = now
+			h.mu.Lock()
+			h.write()
+			h.mu.Unlock()
+		}
+	}
+}
+
 // write is called with h.mu held.
 func (h *health) write() {
-	text, err := json.Marshal(map[string]any{"connectors": h.conditions})
+	waiting, working := h.g.queue.counts()
+	n := &h.g.counters
+	text, err := json.Marshal(map[string]any{"connectors": h.conditions, "events": map[string]uint64{
+		"received": n.received.Load(), "handled": n.handled.Load(), "failed": n.failed.Load(), "redelivered": n.redelivered.Load(),
+		"dropped": n.dropped.Load(), "waiting": uint64(waiting), "working": uint64(working),
+	}})
 	if err == nil {
 		err = h.note.Write(text)
 	}

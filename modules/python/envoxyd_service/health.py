@@ -21,14 +21,16 @@ def add(app, conf):
     stale = 3 * float((conf.get("health") or {}).get("interval") or INTERVAL) + 5
 
     def health():
-        connectors = conditions(stale)
+        connectors, events = seen(stale)
         reply = {"status": "healthy" if ready(connectors) else "degraded", "service": name}
         if connectors:
             reply["connectors"] = connectors
+        if any(events.values()):
+            reply["events"] = events
         return envoxy.Response(reply)
 
     def readiness():
-        connectors = conditions(stale)
+        connectors, _ = seen(stale)
         if ready(connectors):
             return envoxy.Response({"status": "ready", "service": name})
         missing = sorted(key for key, condition in connectors.items() if condition["status"] != "up")
@@ -47,19 +49,23 @@ def add_own(app):
     app.add_url_rule("/_health", "_health", lambda: envoxy.Response({"status": "healthy", "service": "envoxy"}))
 
 
-def conditions(stale):
-    """What is known of each connector, with its age in seconds; "unknown" when nobody has looked for stale seconds."""
+def seen(stale):
+    """(what is known of each connector, how many events have come and what has become of them).
+
+    Connectors have their age in seconds; one that nobody has looked at for stale seconds is "unknown".
+    """
     try:
-        found = (gateway.current().health() or {}).get("connectors", {})
+        note = gateway.current().health() or {}
     except GatewayError:
-        return {}
+        note = {}
+    found = note.get("connectors", {})
     now = time.time()
     for condition in found.values():
         age = condition["age"] = round(max(now - condition.pop("checked"), 0), 3)
         condition["since"] = round(condition["since"], 3)
         if age > stale:
             condition["status"] = "unknown"
-    return found
+    return found, note.get("events", {})
 
 
 def ready(connectors):
