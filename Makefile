@@ -86,7 +86,7 @@ $(VENV)/.tests: compat_test/requirements.txt $(VENV)/.cards
 	@touch $@
 
 tools:
-	@packaging/debian-install nginx-light util-linux procps postgresql pgbouncer mosquitto redis-server
+	@packaging/debian-install nginx-light util-linux procps postgresql pgbouncer mosquitto redis-server openssl
 
 test: test-go test-python compat
 

@@ -3,12 +3,14 @@ import json
 import os
 import random
 import signal
+import subprocess
 import time
 from collections import Counter
 
 import pytest
 from broker import Broker, Peer
 from http_client import eventually, get
+from server import free_port
 
 HANDLER = '''
 @on(endpoint="/in/#", protocols=["mqtt"], server="broker", qos={qos})
@@ -224,3 +226,41 @@ def test_an_event_wakes_sleeping_workers(service, broker, peer):
         eventually(lambda: running.log().count("cheap mode enabled") == number + 1 and running.workers() == [], 20)
         sender.publish("/in/x", number)
         eventually(lambda: numbers(running)[number] == 1, 20)
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A self-signed certificate of 127.0.0.1 and its key."""
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    key.chmod(0o644)
+    return certificate, key
+
+
+def test_a_broker_with_tls_a_login_and_a_will(service, peer, certificate, tmp_path):
+    """mqtts:// with cert_path; an authority that is not named is not trusted; the will is published when the gateway is killed."""
+    found, key = certificate
+    users = tmp_path / "users"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", users, "ann", "S3CRET"], check=True, capture_output=True)
+    users.chmod(0o644)
+    port = free_port()
+    made = Broker(f"listener {port} 127.0.0.1", f"certfile {found}", f"keyfile {key}", f"password_file {users}")
+    try:
+        watcher = Peer(made, "/gone", name="watcher")
+        tls = {"bind": f"mqtts://127.0.0.1:{port}", "user": "ann", "passwd": "S3CRET",
+               "will": {"topic": "/gone", "payload": {"who": "service"}, "qos": 1}}
+        running = service(HANDLER.format(qos=1, before="pass"), {"mqtt_servers": {"broker": {**tls, "cert_path": str(found)}}},
+                          args=["--processes", "1"])
+        running.connected()
+        watcher.publish("/in/1", "1")
+        eventually(lambda: numbers(running) == {1: 1})
+        os.kill(int(running.wait_log(r"spawned event gateway \(pid: (\d+)\)").group(1)), signal.SIGKILL)
+        eventually(lambda: [json.loads(payload) for _, payload in watcher.got] == [{"who": "service"}])
+        assert "S3CRET" not in running.log()
+        distrusting = service(HANDLER.format(qos=1, before="pass"), {"mqtt_servers": {"broker": tls}}, args=["--processes", "1"])
+        distrusting.wait_log("certificate signed by unknown authority")
+        assert get(distrusting.port, "/_health").status == 200
+        watcher.close()
+    finally:
+        made.close()
