@@ -57,7 +57,6 @@ def test_nothing_is_lost_while_workers_die_the_broker_restarts_and_the_code_chan
     running.connected()
     sender, total = peer(), 10000
     trouble = dict(zip(range(1000, total, 1000), ("kill", "reload", "broker", "kill", "reload", "broker", "kill", "reload", "kill")))
-    killed = 0
     for n in range(total):
         sender.publish(f"/in/{n % 16}", str(n))
         what = trouble.get(n)
@@ -65,7 +64,6 @@ def test_nothing_is_lost_while_workers_die_the_broker_restarts_and_the_code_chan
             eventually(lambda: len(running.sink()) >= n // 2, 60)
         if what == "kill":
             os.kill(random.choice(running.workers()), signal.SIGKILL)
-            killed += 1
         elif what == "reload":
             before = running.log().count("gracefully (RE)spawned")
             running.put()
@@ -76,10 +74,13 @@ def test_nothing_is_lost_while_workers_die_the_broker_restarts_and_the_code_chan
     sender.wait_published()
     eventually(lambda: len(numbers(running)) == total, 60)
     counted = numbers(running)
-    twice = {n: times for n, times in counted.items() if times > 1}
-    # A worker that is killed may have handled a message whose acknowledgement it took along: one for each
-    # worker killed. The sender's own repeats after a restart of the broker arrive as messages of their own.
-    assert sum(times - 1 for times in twice.values()) <= killed + 2 * 20, twice
+    twice = {n: [line["dup"] for line in running.sink() if line["n"] == n] for n, times in counted.items() if times > 1}
+    unmarked = {n: marks for n, marks in twice.items() if marks.count(False) > 1}
+    # What the sender has in flight at a restart of the broker it sends again, as messages of their own.
+    assert len(unmarked) <= 2 * 20, unmarked
+    # A worker that is killed may take along that it was done with the message in hand, and a broker that ends takes along the
+    # acknowledgements on their way to it: both come again, marked so. After a restart mosquitto minds no window.
+    assert len(twice) - len(unmarked) <= 500, twice
     assert set(counted) == set(range(total))
 
 

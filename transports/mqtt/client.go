@@ -82,8 +82,7 @@ func (c *Client) options() (*paho.ClientOptions, error) {
 		SetCredentialsProvider(c.login).SetCleanSession(c.cfg.Clean).SetKeepAlive(keepAlive).
 		SetConnectTimeout(connectTimeout).SetPingTimeout(pingTime).SetConnectRetry(true).SetConnectRetryInterval(time.Second).
 		SetAutoReconnect(true).SetMaxReconnectInterval(longestPause).SetResumeSubs(false).
-		SetCustomOpenConnectionFn(c.inbox.dial).SetOrderMatters(true).SetAutoAckDisabled(true).SetStore(newStore(&c.inbox, c.outbox.open)).
-		SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) { c.arrived(m) }).
+		SetCustomOpenConnectionFn(c.dial).SetStore(newStore(&c.inbox, c.outbox.open)).
 		SetOnConnectHandler(func(paho.Client) { c.connected() }).
 		SetConnectionNotificationHandler(func(_ paho.Client, n paho.ConnectionNotification) { c.notify(n) })
 	if w := c.cfg.Will; w != nil {

@@ -66,21 +66,21 @@ func (b *inbox) repeated(e *entry) bool {
 func (b *inbox) init() { b.seed, b.entries = maphash.MakeSeed(), map[uint16]*entry{} }
 
 // take registers a message. nil: it is one that is here already or has been handled.
-func (b *inbox) take(m paho.Message) *Message {
-	message := &Message{Topic: m.Topic(), Payload: m.Payload(), QoS: m.Qos(), Retain: m.Retained(), Duplicate: m.Duplicate(), ID: m.MessageID(), inbox: b}
-	if m.Qos() == 0 {
+func (b *inbox) take(m *publish) *Message {
+	message := &Message{Topic: m.topic, Payload: m.payload, QoS: m.qos, Retain: m.retain, Duplicate: m.duplicate, ID: m.id, inbox: b}
+	if m.qos == 0 {
 		return message
 	}
 	var h maphash.Hash
 	h.SetSeed(b.seed)
-	_, _ = h.WriteString(m.Topic())
+	_, _ = h.WriteString(m.topic)
 	_ = h.WriteByte(0)
-	_, _ = h.Write(m.Payload())
+	_, _ = h.Write(m.payload)
 	sum := h.Sum64()
 	b.mu.Lock()
 	b.up = true // or it could not have come
-	known := b.entries[m.MessageID()]
-	if m.Duplicate() && known != nil && known.hash == sum && b.repeated(known) {
+	known := b.entries[m.id]
+	if m.duplicate && known != nil && known.hash == sum && b.repeated(known) {
 		again := known.acked // the acknowledgement was lost with the connection, or never sent
 		b.mu.Unlock()
 		if again {
@@ -88,9 +88,9 @@ func (b *inbox) take(m paho.Message) *Message {
 		}
 		return nil
 	}
-	message.entry = &entry{id: m.MessageID(), hash: sum, exactly: m.Qos() == 2}
-	b.entries[m.MessageID()] = message.entry
-	b.order[m.Qos()] = append(b.order[m.Qos()], message.entry)
+	message.entry = &entry{id: m.id, hash: sum, exactly: m.qos == 2}
+	b.entries[m.id] = message.entry
+	b.order[m.qos] = append(b.order[m.qos], message.entry)
 	b.mu.Unlock()
 	return message
 }
@@ -181,8 +181,8 @@ func (b *inbox) forget() {
 	b.order = [3][]*entry{}
 }
 
-func (c *Client) arrived(m paho.Message) {
-	if c.closing.Load() || m.Qos() > 2 { // MQTT has no QoS 3, whatever a broker says
+func (c *Client) arrived(m *publish) {
+	if c.closing.Load() {
 		return
 	}
 	if message := c.inbox.take(m); message != nil {

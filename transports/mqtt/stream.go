@@ -2,7 +2,10 @@ package mqtt
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/tls"
+	"errors"
+	"io"
 	"net"
 	"net/url"
 	"sync"
@@ -11,12 +14,15 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 )
 
-// stream is a connection for the library, which reads a packet's head byte by byte and
-// writes each packet alone: reads go through a buffer, and what is written while a
-// write is under way leaves with the next one.
+// stream is a connection for the library. Messages do not reach it: they go to arrived from
+// the goroutine that reads, where the library would pass each through four others. It reads
+// the other packets through a buffer, and what is written while a write is under way leaves
+// with the next one.
 type stream struct {
 	net.Conn
-	in *bufio.Reader
+	in      *bufio.Reader
+	library int // bytes of the packet at hand that are still the library's
+	arrived func(*publish)
 
 	mu      sync.Mutex
 	changed sync.Cond
@@ -31,7 +37,7 @@ type stream struct {
 const outLimit = 1 << 20
 
 // dial opens a connection as the options have it, for the inbox to acknowledge on.
-func (b *inbox) dial(uri *url.URL, options paho.ClientOptions) (net.Conn, error) {
+func (c *Client) dial(uri *url.URL, options paho.ClientOptions) (net.Conn, error) {
 	dialer := &net.Dialer{Timeout: options.ConnectTimeout}
 	var conn net.Conn
 	var err error
@@ -43,22 +49,85 @@ func (b *inbox) dial(uri *url.URL, options paho.ClientOptions) (net.Conn, error)
 	if err != nil {
 		return nil, err
 	}
-	s := newStream(conn)
-	b.mu.Lock()
-	b.stream = s
-	b.mu.Unlock()
+	s := newStream(conn, c.arrived)
+	c.inbox.mu.Lock()
+	c.inbox.stream = s
+	c.inbox.mu.Unlock()
 	return s, nil
 }
 
-func newStream(conn net.Conn) *stream {
-	s := &stream{Conn: conn, in: bufio.NewReaderSize(conn, 32<<10), done: make(chan struct{})}
+func newStream(conn net.Conn, arrived func(*publish)) *stream {
+	s := &stream{Conn: conn, in: bufio.NewReaderSize(conn, 32<<10), arrived: arrived, done: make(chan struct{})}
 	s.changed.L = &s.mu
 	go s.write() // until Close
 	return s
 }
 
-// Read reads through the buffer.
-func (s *stream) Read(p []byte) (int, error) { return s.in.Read(p) }
+// Read reads what is the library's, past messages.
+func (s *stream) Read(p []byte) (int, error) {
+	for s.library == 0 {
+		kind, head, size, err := s.head()
+		if err != nil {
+			return 0, err
+		}
+		if kind>>4 != kindPublish {
+			s.library = head + size
+			break
+		}
+		_, _ = s.in.Discard(head) // it is in the buffer
+		body, err := s.body(size)
+		if err != nil {
+			return 0, err
+		}
+		m, err := parsePublish(kind, body)
+		if err != nil {
+			return 0, err
+		}
+		s.arrived(m)
+	}
+	n, err := s.in.Read(p[:min(len(p), s.library)])
+	s.library -= n
+	return n, err
+}
+
+// believed is how much memory a packet gets on the strength of its header alone.
+const believed = 1 << 20
+
+func (s *stream) body(size int) ([]byte, error) {
+	if size <= believed {
+		body := make([]byte, size)
+		_, err := io.ReadFull(s.in, body)
+		return body, err
+	}
+	var body bytes.Buffer
+	if _, err := io.CopyN(&body, s.in, int64(size)); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	return body.Bytes(), nil
+}
+
+// head looks at a packet's fixed header (MQTT 3.1.1, section 2.2): its first byte, the
+// header's length, and the length of what follows.
+func (s *stream) head() (kind byte, head, size int, err error) {
+	for head = 2; head <= 5; head++ {
+		start, err := s.in.Peek(head)
+		if err != nil {
+			if len(start) > 0 && errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return 0, 0, 0, err
+		}
+		digit := start[head-1]
+		size |= int(digit&127) << (7 * (head - 2))
+		if digit&128 == 0 {
+			return start[0], head, size, nil
+		}
+	}
+	return 0, 0, 0, ErrPacket
+}
 
 // Write hands p over; an error is that of an earlier write.
 func (s *stream) Write(p []byte) (int, error) {
