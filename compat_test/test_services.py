@@ -14,7 +14,10 @@ VIEWS = '''
 @on(endpoint="/things/{n:int}", protocols=["http", "zmq"])
 class Things(View):
     def get(self, request, n, **kw):
-        time.sleep(float(request.args.get("nap", 0)))
+        nap = float(request.args.get("nap", 0))
+        if nap >= 1:
+            note(naps=n)
+        time.sleep(nap)
         return Response({"n": n, "pid": os.getpid(), "args": dict(request.args), "cid": request.headers.get("X-Cid")})
     def post(self, request, n, **kw):
         return Response({"payload": {"got": request.get_json()}, "status": 201, "headers": {"X-Made": "yes"}})
@@ -187,7 +190,7 @@ def test_health_is_answered_from_what_was_seen_last(service):
         reply = get(running.port, "/health")
         times.append(time.perf_counter() - began)
         assert reply.status == 200 and json.loads(reply.text)["status"] == "degraded"
-    assert sorted(times)[25] < 0.02  # a probe takes ten times that
+    assert sorted(times)[25] < 0.1  # a probe takes twice that
     ages = [one["age"] for one in connectors().values()]
     assert all(age < 2 for age in ages)
     assert get(running.port, "/health/ready").status == 503
@@ -202,18 +205,12 @@ def test_a_stop_answers_the_request_in_hand_and_leaves_nothing_behind(service):
     answer = []
     asking = threading.Thread(target=lambda: answer.append(Req(port).ask(0, "/things/1", params={"nap": "1"})))
     asking.start()
-    eventually(lambda: any(state(pid) == "S" for pid in running.workers()))
-    time.sleep(0.3)  # until the view naps: nothing outside shows when it does
+    eventually(lambda: [line["naps"] for line in running.sink()] == [1])
     running.signal(signal.SIGTERM)
     asking.join()
     assert answer[0]["status"] == 200
     assert running.wait_exit(15) == 0
     running.wait_gone()
-
-
-def state(pid):
-    with open(f"/proc/{pid}/stat") as file:
-        return file.read().rsplit(")", 1)[1].split()[0]
 
 
 def test_the_gateway_is_not_started_for_a_service_that_needs_none(service):
