@@ -225,7 +225,7 @@ func (g *Gateway) register(payload []byte) error {
 		return err
 	}
 	for _, s := range r.takeOut() {
-		g.errorf("[MQTT] %s: %q cannot be subscribed to with QoS %d", s.Server, s.Filter, s.QoS)
+		g.errorf("[MQTT] %s: %v", s.Server, s.check())
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -246,8 +246,8 @@ func (g *Gateway) register(payload []byte) error {
 
 // subscribe adds a filter while the service runs.
 func (g *Gateway) subscribe(generation int, s Subscription) error {
-	if !mqtt.ValidFilter(s.Filter) || s.QoS > 2 {
-		return fmt.Errorf("%w: %q cannot be subscribed to with QoS %d", errInvalid, s.Filter, s.QoS)
+	if err := s.check(); err != nil {
+		return err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -258,7 +258,7 @@ func (g *Gateway) subscribe(generation int, s Subscription) error {
 	if s.Server != localServer && g.broker(s.Server) == nil && generation == g.state.Active {
 		return fmt.Errorf("%w: mqtt_servers.%s", errUnknown, s.Server)
 	}
-	if r.has(s) {
+	if slices.Contains(r.Subscriptions, s) {
 		return nil
 	}
 	r.Subscriptions = append(r.Subscriptions, s)
@@ -316,8 +316,13 @@ func (g *Gateway) forgetOwner(owner int) {
 		}
 	}
 	g.mu.Unlock()
-	for _, i := range g.queue.drop(owner) {
-		g.lost("[MQTT] %s: %q: dropped a message: process %d, which alone had the handler, has ended", i.server, i.message.Topic, owner)
+	g.orphaned(g.queue.drop(owner))
+}
+
+// orphaned drops messages whose owner has ended.
+func (g *Gateway) orphaned(items []*item) {
+	for _, i := range items {
+		g.lost("[MQTT] %s: %q: dropped a message: process %d, which alone had the handler, has ended", i.server, i.message.Topic, i.owner)
 		g.settled(i, true)
 	}
 }
@@ -404,8 +409,7 @@ func (g *Gateway) connected(server string) bool {
 	if b == nil {
 		return server == localServer
 	}
-	up, _ := b.client.Up()
-	return up
+	return b.client.Up()
 }
 
 // flushTime bounds the wait, at a stop, for what is still to be published.
@@ -416,9 +420,7 @@ func (g *Gateway) leaveBrokers(endSessions bool) {
 	var all sync.WaitGroup
 	for key, b := range g.allBrokers() {
 		all.Go(func() {
-			g.setBroker(key, nil)
-			b.client.Close(flushTime, b.ours && endSessions)
-			b.stopEmbedded()
+			g.closeBroker(key, b, b.ours && endSessions)
 		})
 	}
 	all.Wait()

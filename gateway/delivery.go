@@ -24,9 +24,8 @@ var errNotHanded = errors.New("gateway: the request could not be handed to a wor
 
 // target is one generation's workers: deliveries go to its handover socket.
 type target struct {
-	generation int
-	handover   int // a descriptor, owned
-	cores      int
+	handover int // a descriptor, owned
+	cores    int
 
 	mu     sync.Mutex
 	users  int

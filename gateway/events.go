@@ -86,10 +86,7 @@ func (g *Gateway) handOver(ctx context.Context, d *delivery, slot int) (left []*
 		return d.items, 0 // the gateway ends
 	}
 	if d.owner != 0 && errors.Is(unix.Kill(d.owner, 0), unix.ESRCH) {
-		for _, i := range d.items {
-			g.lost("[MQTT] %s: %q: dropped a message: process %d, which alone had the handler, has ended", i.server, i.message.Topic, d.owner)
-			g.settled(i, true)
-		}
+		g.orphaned(d.items)
 		g.running.Go(func() { g.forgetOwner(d.owner) })
 		return nil, 0
 	}

@@ -59,15 +59,14 @@ type Gateway struct {
 	log      *logger
 	counters counters
 	lastLoss atomic.Int64
-	workers  int // goroutines that hand messages to workers
-	control  int
+	workers  int           // goroutines that hand messages to workers
 	free     chan struct{} // closed when the gateway of the previous executable has gone
 }
 
 // Run is the process: it serves until the master says stop or is gone.
 func Run(spec gatewayspec.Spec) error {
 	g := &Gateway{
-		spec: spec, conf: &conf{}, brokers: map[string]*broker{}, queue: newQueue(), log: newLogger(), control: spec.ControlFD, free: make(chan struct{}), applied: -1,
+		spec: spec, conf: &conf{}, brokers: map[string]*broker{}, queue: newQueue(), log: newLogger(), free: make(chan struct{}), applied: -1,
 		peers: peers{clients: map[string]*zmq.Client{}, listeners: map[string]net.Listener{}},
 	}
 	g.targetChanged.L = &g.targetMu
@@ -145,10 +144,10 @@ func (g *Gateway) employ(n int) {
 
 // obey carries out the master's orders until one is to stop, or the master is gone.
 func (g *Gateway) obey() error {
-	if err := unix.SetNonblock(g.control, true); err != nil {
+	if err := unix.SetNonblock(g.spec.ControlFD, true); err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
-	file := os.NewFile(uintptr(g.control), "control")
+	file := os.NewFile(uintptr(g.spec.ControlFD), "control")
 	defer file.Close()
 	raw, err := file.SyscallConn()
 	if err != nil {
@@ -205,7 +204,7 @@ func receiveOrder(raw syscall.RawConn) (order gatewayspec.Order, fd int, err err
 func (g *Gateway) tell(kind string, generation int) {
 	text, err := json.Marshal(gatewayspec.Event{Kind: kind, Generation: generation})
 	if err == nil {
-		_ = unix.Sendmsg(g.control, text, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL) // a master that has gone needs no word
+		_ = unix.Sendmsg(g.spec.ControlFD, text, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL) // a master that has gone needs no word
 	}
 }
 
@@ -235,7 +234,7 @@ func (g *Gateway) activate(order gatewayspec.Order, handover int) {
 	g.employ(order.Cores)
 	g.targetMu.Lock()
 	old := g.target
-	g.target = &target{generation: order.Generation, handover: handover, cores: order.Cores}
+	g.target = &target{handover: handover, cores: order.Cores}
 	g.targetMu.Unlock()
 	g.targetChanged.Broadcast()
 	if old != nil {

@@ -362,7 +362,7 @@ func (p brokerProbe) Check(context.Context) error {
 	if b == nil {
 		return fmt.Errorf("there is no connection")
 	}
-	if up, _ := b.client.Up(); up {
+	if b.client.Up() {
 		return nil
 	}
 	if problem := b.client.Problem(); problem != "" {

@@ -10,9 +10,8 @@ import (
 
 // Levels of log records, as the service's own log has them.
 const (
-	levelError  = 3
-	levelNotice = 5
-	levelInfo   = 6
+	levelError = 3
+	levelInfo  = 6
 )
 
 // record is a line of the log in the form of the service's records.

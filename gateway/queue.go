@@ -74,9 +74,6 @@ func (q *queue) add(i *item) bool {
 	} else if !q.room(surely, time.Time{}) {
 		return false
 	}
-	if q.closed {
-		return false
-	}
 	key := laneKey{i.server, i.message.Topic, i.owner}
 	l := q.lanes[key]
 	if l == nil {
@@ -205,14 +202,20 @@ func (q *queue) move(d *delivery, l *lane, most, size int) int {
 			break
 		}
 	}
-	for _, i := range l.items[:n] {
-		q.bytes -= len(i.message.Payload)
-	}
+	q.bytes -= payloads(l.items[:n])
 	d.items = append(d.items, l.items[:n]...)
 	d.lanes = append(d.lanes, l)
 	l.items = l.items[n:]
 	l.busy = true
 	return size
+}
+
+// payloads is the bytes of the items' messages.
+func payloads(items []*item) (bytes int) {
+	for _, i := range items {
+		bytes += len(i.message.Payload)
+	}
+	return bytes
 }
 
 // next is the first lane whose time has come, and which goes with the delivery if there is
@@ -245,9 +248,7 @@ func (q *queue) settle(d *delivery, left []*item, took, pause time.Duration) {
 		pace := took / time.Duration(handled)
 		q.pace += (pace - q.pace) / 4
 	}
-	for _, i := range left {
-		q.bytes += len(i.message.Payload)
-	}
+	q.bytes += payloads(left)
 	for len(left) > 0 {
 		key := laneKey{left[0].server, left[0].message.Topic, left[0].owner}
 		n := 1
@@ -283,9 +284,7 @@ func (q *queue) drop(owner int) (dropped []*item) {
 		if key.owner == owner {
 			dropped = append(dropped, l.items...)
 			q.waiting -= len(l.items)
-			for _, i := range l.items {
-				q.bytes -= len(i.message.Payload)
-			}
+			q.bytes -= payloads(l.items)
 			l.items = nil
 			if !l.busy {
 				delete(q.lanes, key)

@@ -39,6 +39,14 @@ type Subscription struct {
 	Name   string `json:"name"`  // under which workers find a handler that was added after the start
 }
 
+// check is errInvalid for what no broker would take.
+func (s Subscription) check() error {
+	if !mqtt.ValidFilter(s.Filter) || s.QoS > 2 {
+		return fmt.Errorf("%w: %q cannot be subscribed to with QoS %d", errInvalid, s.Filter, s.QoS)
+	}
+	return nil
+}
+
 // Timer is a function of the service that is called by the clock.
 type Timer struct {
 	Name  string  `json:"name"`
@@ -102,7 +110,7 @@ func (s *state) register(r *Registration) {
 		return
 	}
 	for _, subscription := range known.Subscriptions {
-		if !r.has(subscription) {
+		if !slices.Contains(r.Subscriptions, subscription) {
 			r.Subscriptions = append(r.Subscriptions, subscription)
 		}
 	}
@@ -112,22 +120,13 @@ func (s *state) register(r *Registration) {
 // takeOut removes the subscriptions that no broker would take, and returns them.
 func (r *Registration) takeOut() (unusable []Subscription) {
 	r.Subscriptions = slices.DeleteFunc(r.Subscriptions, func(s Subscription) bool {
-		bad := !mqtt.ValidFilter(s.Filter) || s.QoS > 2
+		bad := s.check() != nil
 		if bad {
 			unusable = append(unusable, s)
 		}
 		return bad
 	})
 	return unusable
-}
-
-func (r *Registration) has(wanted Subscription) bool {
-	for _, s := range r.Subscriptions {
-		if s == wanted {
-			return true
-		}
-	}
-	return false
 }
 
 // activate makes the generation the one that serves, and forgets those before.

@@ -151,7 +151,7 @@ func (g *gateway) spawn() error {
 		return fmt.Errorf("pipe: %w", err)
 	}
 	defer living2.Close()
-	spec := gatewayspec.Spec{Program: g.m.cfg.Program, ControlFD: 4, CallsFD: 5, StateFD: 6, HealthFD: 7, ProgressFD: 8, LivingFD: 9, PredecessorFD: -1,
+	spec := gatewayspec.Spec{ControlFD: 4, CallsFD: 5, StateFD: 6, HealthFD: 7, ProgressFD: 8, LivingFD: 9, PredecessorFD: -1,
 		Cores: g.m.cfg.Processes * g.m.cfg.Threads}
 	calls := os.NewFile(uintptr(dupCloexec(g.calls[1])), "calls")
 	defer calls.Close()

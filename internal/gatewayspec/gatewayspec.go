@@ -5,8 +5,6 @@ package gatewayspec
 // Spec is the document; the gateway finds its descriptor's number in its first
 // argument. All descriptors are inherited.
 type Spec struct {
-	Program string `json:"program"`
-
 	ControlFD  int `json:"control_fd"`  // a SOCK_SEQPACKET socket to the master: Orders in, Events out
 	CallsFD    int `json:"calls_fd"`    // a SOCK_SEQPACKET socket on which workers send one end of a stream each
 	StateFD    int `json:"state_fd"`    // memory that outlives the gateway: what services have registered

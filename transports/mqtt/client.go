@@ -37,7 +37,6 @@ type Client struct {
 	password      string
 	subscriptions map[string]byte // filter → quality of service
 	problem       string          // the last one that was logged
-	since         time.Time       // of the state that Up tells
 
 	up      atomic.Bool
 	closing atomic.Bool   // messages are no longer taken
@@ -52,7 +51,7 @@ type Client struct {
 // the broker; while it blocks nothing more is read from the broker. say gets lines
 // about the connection's state. ErrConfig when cfg cannot be used.
 func Open(cfg Config, receive func(*Message), say func(problem bool, text string)) (*Client, error) {
-	c := &Client{cfg: cfg, receive: receive, say: say, subscriptions: map[string]byte{}, settled: make(chan struct{}), since: time.Now()}
+	c := &Client{cfg: cfg, receive: receive, say: say, subscriptions: map[string]byte{}, settled: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	options, err := c.options()
 	if err != nil {
@@ -143,7 +142,7 @@ func (c *Client) notify(n paho.ConnectionNotification) {
 
 func (c *Client) down() {
 	c.inbox.connectionLost()
-	c.setUp(false)
+	c.up.Store(false)
 }
 
 // complain logs a problem once, until there is another or none.
@@ -157,14 +156,6 @@ func (c *Client) complain(text string) {
 	}
 }
 
-func (c *Client) setUp(up bool) {
-	c.mu.Lock()
-	if c.up.Swap(up) != up {
-		c.since = time.Now()
-	}
-	c.mu.Unlock()
-}
-
 // connected makes the subscriptions, and only then says that the broker is there.
 func (c *Client) connected() {
 	c.inbox.connected()
@@ -176,7 +167,7 @@ func (c *Client) connected() {
 	if !c.paho.IsConnectionOpen() { // it will be back
 		return
 	}
-	c.setUp(true)
+	c.up.Store(true)
 	c.say(false, fmt.Sprintf("connected, %d subscriptions", len(wanted)))
 	if err != nil {
 		c.complain(err.Error())
@@ -188,12 +179,8 @@ func (c *Client) connected() {
 // Settled is closed when the first attempt to connect and subscribe has ended, well or not.
 func (c *Client) Settled() <-chan struct{} { return c.settled }
 
-// Up tells whether the broker is connected, and since when that is so.
-func (c *Client) Up() (bool, time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.up.Load(), c.since
-}
+// Up tells whether the broker is connected.
+func (c *Client) Up() bool { return c.up.Load() }
 
 // Problem is why the broker is not connected, as it was logged; "" when it is not known.
 func (c *Client) Problem() string {

@@ -108,13 +108,6 @@ func (c *Client) Publish(topic string, payload []byte, qos byte, retain bool) er
 	return nil
 }
 
-// Queued is how many messages wait to be published or confirmed.
-func (c *Client) Queued() int {
-	c.outbox.mu.Lock()
-	defer c.outbox.mu.Unlock()
-	return len(c.outbox.queue) + c.outbox.inFlight
-}
-
 // pump hands queued messages to the broker while it is there.
 func (c *Client) pump() {
 	b := &c.outbox
@@ -197,7 +190,7 @@ func (c *Client) back(m outgoing) {
 	}
 	b.mu.Unlock()
 	if !c.paho.IsConnectionOpen() {
-		c.setUp(false)
+		c.up.Store(false)
 	}
 	b.changed.Broadcast()
 }
