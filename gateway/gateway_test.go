@@ -19,6 +19,7 @@ import (
 
 	"envoxyd/internal/gatewayspec"
 	"envoxyd/internal/shm"
+	"envoxyd/modules/probe"
 	"envoxyd/protocol/uwsgi"
 	"envoxyd/transports/mqtt"
 )
@@ -524,5 +525,21 @@ func TestRedisAddresses(t *testing.T) {
 		if err != nil || got != want {
 			t.Errorf("%s: %q, %v", bind, got, err)
 		}
+	}
+}
+
+func TestPostgreSQLIsLookedAtWhereThePoolConnects(t *testing.T) {
+	h := &health{}
+	c, err := readConf(json.RawMessage(`{"psql_servers": {"default": "main", "main": {"dsn": "postgresql+psycopg2://a:b@h:1/d", "user": "c", "passwd": 7, "port": "2"}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := h.wanted(c)
+	p, ok := found["postgres.main"].probe.(*probe.PostgreSQL)
+	if len(found) != 1 || !ok {
+		t.Fatalf("%v", found)
+	}
+	if cfg := p.Config; cfg.Host != "h" || cfg.Port != 2 || cfg.User != "c" || cfg.Password != "7" || cfg.Database != "d" {
+		t.Errorf("%s:%d %s %s", cfg.Host, cfg.Port, cfg.User, cfg.Database)
 	}
 }

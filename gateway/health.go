@@ -15,9 +15,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"envoxyd/internal/shm"
+	"envoxyd/modules/postgres"
 	"envoxyd/modules/probe"
 )
 
@@ -216,8 +215,8 @@ func (h *health) wanted(c *conf) map[string]wantedProbe {
 		add("zmq", key, probe.TCP{Address: address}, address)
 	}
 	for key, text := range c.PostgreSQL {
-		if cfg, what, err := postgresConfig(text); err == nil {
-			add("postgres", key, &probe.PostgreSQL{Config: cfg}, what)
+		if cfg, err := postgres.ConnConfig(key, text); err == nil { // "default" is a name, not a server
+			add("postgres", key, &probe.PostgreSQL{Config: cfg}, string(text))
 		}
 	}
 	redis := maps.Clone(c.Redis)
@@ -303,41 +302,6 @@ func (s *storeConf) address(host, port string) string {
 		port = fmt.Sprint(int(s.Port))
 	}
 	return net.JoinHostPort(host, port)
-}
-
-func postgresConfig(text json.RawMessage) (cfg *pgx.ConnConfig, what string, err error) {
-	var s struct {
-		DSN    string `json:"dsn"`
-		URL    string `json:"url"`
-		Host   string `json:"host"`
-		Port   number `json:"port"`
-		DB     string `json:"db"`
-		User   string `json:"user"`
-		Passwd string `json:"passwd"`
-	}
-	if err := json.Unmarshal(text, &s); err != nil {
-		return nil, "", err // "default" is a name, not a server
-	}
-	dsn := s.DSN
-	if dsn == "" {
-		dsn = s.URL
-	}
-	if scheme, rest, found := strings.Cut(dsn, "://"); found { // SQLAlchemy's spelling names a driver
-		dsn, _, _ = strings.Cut(scheme, "+")
-		dsn += "://" + rest
-	}
-	if dsn == "" {
-		for _, field := range [][2]string{{"host", s.Host}, {"dbname", s.DB}, {"user", s.User}, {"password", s.Passwd}} {
-			if field[1] != "" {
-				dsn += field[0] + "='" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(field[1]) + "' "
-			}
-		}
-		if s.Port > 0 {
-			dsn += fmt.Sprintf("port=%d", int(s.Port))
-		}
-	}
-	cfg, err = pgx.ParseConfig(dsn)
-	return cfg, string(text), err
 }
 
 // brokerProbe asks the connection that there is.

@@ -66,13 +66,37 @@ func (s section) seconds(key string, otherwise time.Duration) (time.Duration, er
 	return time.Duration(value * float64(time.Second)), err
 }
 
-// readSettings makes settings of psql_servers.<key> as JSON. Errors never quote values.
-func readSettings(key string, document []byte) (*settings, error) {
+func readSection(key string, document []byte) (section, error) {
 	s := section{}
 	decoder := json.NewDecoder(strings.NewReader(string(document)))
 	decoder.UseNumber()
 	if err := decoder.Decode(&s); err != nil {
 		return nil, fmt.Errorf("%w: psql_servers.%s is not an object", ErrConfiguration, key)
+	}
+	return s, nil
+}
+
+// ConnConfig is how a single connection to psql_servers.<key>, given as JSON, is made: to
+// the same place and with the same login as those of the pool. Errors never quote values.
+func ConnConfig(key string, document []byte) (*pgx.ConnConfig, error) {
+	s, err := readSection(key, document)
+	if err != nil {
+		return nil, err
+	}
+	config, err := pgx.ParseConfig(s.connString())
+	if err != nil { // its text quotes the connection string
+		return nil, fmt.Errorf("psql_servers.%s: %w", key, errParameters)
+	}
+	return config, nil
+}
+
+var errParameters = fmt.Errorf("%w: the connection parameters (host, port, dsn and its options) cannot be used", ErrConfiguration)
+
+// readSettings makes settings of psql_servers.<key> as JSON. Errors never quote values.
+func readSettings(key string, document []byte) (*settings, error) {
+	s, err := readSection(key, document)
+	if err != nil {
+		return nil, err
 	}
 	made, err := s.settings(key)
 	if err != nil {
@@ -84,7 +108,7 @@ func readSettings(key string, document []byte) (*settings, error) {
 func (s section) settings(key string) (*settings, error) {
 	pool, err := pgxpool.ParseConfig(s.connString())
 	if err != nil { // its text quotes the connection string
-		return nil, fmt.Errorf("%w: the connection parameters (host, port, dsn and its options) cannot be used", ErrConfiguration)
+		return nil, errParameters
 	}
 	made := &settings{pool: pool, mode: pool.ConnConfig.DefaultQueryExecMode, schema: s.text("schema")}
 	if name := s.text("default_query_exec_mode"); name != "" {
