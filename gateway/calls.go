@@ -9,10 +9,12 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/scmrights"
 	"envoxyd/transports/mqtt"
 )
 
@@ -73,37 +75,15 @@ func (g *Gateway) acceptCalls(ctx context.Context, fd int) {
 	}
 }
 
-type rawReader interface {
-	Read(func(fd uintptr) bool) error
-}
-
-func receiveStream(raw rawReader) (net.Conn, error) {
-	var text [16]byte
-	var rights [64]byte
-	var n, size int
-	var err error
-	readErr := raw.Read(func(fd uintptr) bool {
-		n, size, _, _, err = unix.Recvmsg(int(fd), text[:], rights[:], unix.MSG_CMSG_CLOEXEC)
-		return !errors.Is(err, unix.EAGAIN)
-	})
-	if readErr != nil {
-		return nil, readErr
-	}
+func receiveStream(raw syscall.RawConn) (net.Conn, error) {
+	_, fd, err := receive(raw, make([]byte, 16))
 	if err != nil {
 		return nil, err
 	}
-	if n == 0 && size == 0 { // master and workers have gone
-		return nil, io.EOF
+	if fd < 0 {
+		return nil, scmrights.ErrNone
 	}
-	messages, err := unix.ParseSocketControlMessage(rights[:size])
-	if err != nil || len(messages) != 1 {
-		return nil, fmt.Errorf("no descriptor came with it: %w", err)
-	}
-	fds, err := unix.ParseUnixRights(&messages[0])
-	if err != nil || len(fds) != 1 {
-		return nil, fmt.Errorf("no descriptor came with it: %w", err)
-	}
-	file := os.NewFile(uintptr(fds[0]), "calls")
+	file := os.NewFile(uintptr(fd), "calls")
 	defer file.Close()
 	return net.FileConn(file)
 }

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/gatewayspec"
+	"envoxyd/internal/scmrights"
 	"envoxyd/internal/shm"
 	"envoxyd/transports/zmq"
 )
@@ -177,28 +178,34 @@ func (g *Gateway) obey() error {
 }
 
 func receiveOrder(raw syscall.RawConn) (order gatewayspec.Order, fd int, err error) {
-	text, rights := make([]byte, 4096), make([]byte, 64)
-	var n, size int
-	fd = -1
-	readErr := raw.Read(func(control uintptr) bool {
-		n, size, _, _, err = unix.Recvmsg(int(control), text, rights, unix.MSG_CMSG_CLOEXEC)
-		return !errors.Is(err, unix.EAGAIN)
-	})
-	if readErr != nil {
-		return order, -1, readErr
-	}
+	text := make([]byte, 4096)
+	n, fd, err := receive(raw, text)
 	if err != nil {
 		return order, -1, err
 	}
-	if n == 0 {
-		return order, -1, io.EOF
-	}
-	if messages, err := unix.ParseSocketControlMessage(rights[:size]); err == nil && len(messages) == 1 {
-		if fds, err := unix.ParseUnixRights(&messages[0]); err == nil && len(fds) == 1 {
-			fd = fds[0]
-		}
-	}
 	return order, fd, json.Unmarshal(text[:n], &order)
+}
+
+// receive waits for a message: its length in text, and the descriptor that came with it, -1
+// without one. io.EOF when the other side has gone.
+func receive(raw syscall.RawConn, text []byte) (n, fd int, err error) {
+	var control [scmrights.Room]byte
+	var size int
+	readErr := raw.Read(func(socket uintptr) bool {
+		n, size, _, _, err = unix.Recvmsg(int(socket), text, control[:], unix.MSG_CMSG_CLOEXEC)
+		return !errors.Is(err, unix.EAGAIN)
+	})
+	if err = errors.Join(readErr, err); err != nil {
+		return 0, -1, err
+	}
+	if n == 0 && size == 0 {
+		return 0, -1, io.EOF
+	}
+	fd, err = scmrights.Descriptor(control[:size])
+	if errors.Is(err, scmrights.ErrNone) {
+		err = nil
+	}
+	return n, fd, err
 }
 
 func (g *Gateway) tell(kind string, generation int) {

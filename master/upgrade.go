@@ -13,6 +13,8 @@ import (
 
 	"github.com/cloudflare/tableflip"
 	"golang.org/x/sys/unix"
+
+	"envoxyd/internal/scmrights"
 )
 
 // upgradeTimeout is how long a new executable may take to serve.
@@ -111,7 +113,7 @@ func send(sockets []*socket, more map[string]int) (*os.File, error) {
 
 func (u *upgrader) receive(from int) error {
 	for {
-		key, rights := make([]byte, 4096), make([]byte, 64)
+		key, rights := make([]byte, 4096), make([]byte, scmrights.Room)
 		n, size, _, _, err := unix.Recvmsg(from, key, rights, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
 		if n == 0 || errors.Is(err, unix.EAGAIN) {
 			return nil
@@ -119,15 +121,11 @@ func (u *upgrader) receive(from int) error {
 		if err != nil {
 			return fmt.Errorf("taking sockets over: %w", err)
 		}
-		messages, err := unix.ParseSocketControlMessage(rights[:size])
-		if err != nil || len(messages) != 1 {
+		fd, err := scmrights.Descriptor(rights[:size])
+		if err != nil {
 			return fmt.Errorf("taking socket %s over: %w", key[:n], err)
 		}
-		fds, err := unix.ParseUnixRights(&messages[0])
-		if err != nil || len(fds) != 1 {
-			return fmt.Errorf("taking socket %s over: %w", key[:n], err)
-		}
-		u.inherit[string(key[:n])] = fds[0]
+		u.inherit[string(key[:n])] = fd
 	}
 }
 

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"encoding/json"
-	"errors"
 	"runtime"
 	"sync/atomic"
 	"syscall"
@@ -12,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/gatewayspec"
+	"envoxyd/internal/scmrights"
 	"envoxyd/transports/http"
 )
 
@@ -154,12 +154,12 @@ func (c *core) handOver(cn *conn) {
 // somebody else was quicker.
 func (c *core) takeHandover() *conn {
 	var text [512]byte
-	var rights [64]byte
+	var rights [scmrights.Room]byte
 	n, size, _, _, err := unix.Recvmsg(c.w.spec.HandoverFD[0], text[:], rights[:], unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
 	if err != nil || n == 0 {
 		return nil
 	}
-	fd, err := descriptor(rights[:size])
+	fd, err := scmrights.Descriptor(rights[:size])
 	if err != nil {
 		c.w.logf("a connection was lost between cores: %v", err)
 		return nil
@@ -179,19 +179,4 @@ func (c *core) takeHandover() *conn {
 	cn.peer = http.Peer{ServerName: c.w.hostname, ServerPort: l.port, Router: l.router, Extra: l.extra, HostName: l.hostName, NoScript: c.w.spec.HTTP.ManageScript,
 		RemoteAddr: p.Addr, RemotePort: p.Port}
 	return cn
-}
-
-var errNoDescriptor = errors.New("no descriptor came with it")
-
-func descriptor(rights []byte) (int, error) {
-	messages, err := unix.ParseSocketControlMessage(rights)
-	if err != nil {
-		return -1, err
-	}
-	for i := range messages {
-		if fds, err := unix.ParseUnixRights(&messages[i]); err == nil && len(fds) == 1 {
-			return fds[0], nil
-		}
-	}
-	return -1, errNoDescriptor
 }
