@@ -3,7 +3,6 @@ package shm
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"os"
 	"sync/atomic"
 	"unsafe"
@@ -23,24 +22,13 @@ var ErrNoteTooLong = errors.New("shm: the note does not fit")
 type Note struct{ memory []byte }
 
 // NewNoteFile makes the memory of a note; it is closed on exec.
-func NewNoteFile(name string) (*os.File, error) {
-	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("memfd_create: %w", err)
-	}
-	file := os.NewFile(uintptr(fd), name)
-	if err := file.Truncate(NoteSize); err != nil {
-		file.Close()
-		return nil, fmt.Errorf("note: %w", err)
-	}
-	return file, nil
-}
+func NewNoteFile(name string) (*os.File, error) { return newFile(name, NoteSize) }
 
 // OpenNote maps the note behind a descriptor. There must be one writer at most.
 func OpenNote(fd int) (*Note, error) {
-	memory, err := unix.Mmap(fd, 0, NoteSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	memory, err := mapFile(fd, NoteSize)
 	if err != nil {
-		return nil, fmt.Errorf("mmap: %w", err)
+		return nil, err
 	}
 	return &Note{memory}, nil
 }

@@ -1,7 +1,6 @@
 package shm
 
 import (
-	"fmt"
 	"os"
 	"sync/atomic"
 	"unsafe"
@@ -18,24 +17,13 @@ const ProgressSlots = 4096
 type Progress struct{ memory []byte }
 
 // NewProgressFile makes the memory; it is closed on exec.
-func NewProgressFile(name string) (*os.File, error) {
-	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("memfd_create: %w", err)
-	}
-	file := os.NewFile(uintptr(fd), name)
-	if err := file.Truncate(4 * ProgressSlots); err != nil {
-		file.Close()
-		return nil, fmt.Errorf("progress: %w", err)
-	}
-	return file, nil
-}
+func NewProgressFile(name string) (*os.File, error) { return newFile(name, 4*ProgressSlots) }
 
 // OpenProgress maps the counters behind a descriptor.
 func OpenProgress(fd int) (*Progress, error) {
-	memory, err := unix.Mmap(fd, 0, 4*ProgressSlots, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	memory, err := mapFile(fd, 4*ProgressSlots)
 	if err != nil {
-		return nil, fmt.Errorf("mmap: %w", err)
+		return nil, err
 	}
 	return &Progress{memory}, nil
 }

@@ -65,13 +65,9 @@ var _ [coreSize]byte = [unsafe.Sizeof(Core{})]byte{}
 
 // NewBoard makes a scoreboard for workers × cores in a memfd. The caller closes it.
 func NewBoard(workers, cores int) (*Board, error) {
-	fd, err := unix.MemfdCreate("envoxyd-scoreboard", unix.MFD_CLOEXEC)
+	file, err := newFile("envoxyd-scoreboard", workers*cores*coreSize)
 	if err != nil {
-		return nil, fmt.Errorf("scoreboard: %w", err)
-	}
-	file := os.NewFile(uintptr(fd), "scoreboard")
-	if err := file.Truncate(int64(workers * cores * coreSize)); err != nil {
-		return nil, fmt.Errorf("scoreboard: %w", err)
+		return nil, err
 	}
 	return open(file, cores)
 }
@@ -86,7 +82,7 @@ func open(file *os.File, cores int) (*Board, error) {
 	if err != nil {
 		return nil, fmt.Errorf("scoreboard: %w", err)
 	}
-	mem, err := unix.Mmap(int(file.Fd()), 0, int(info.Size()), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	mem, err := mapFile(int(file.Fd()), int(info.Size()))
 	if err != nil {
 		return nil, fmt.Errorf("scoreboard: %w", err)
 	}

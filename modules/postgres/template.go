@@ -67,14 +67,6 @@ func parseTemplate(sql string) (*template, error) {
 	return t, nil
 }
 
-// arity is how many values a template needs.
-func (t *template) arity() int {
-	if t.names != nil {
-		return len(t.names)
-	}
-	return len(t.holes)
-}
-
 // scanner walks over SQL by PostgreSQL's lexical rules (its manual, "Lexical Structure").
 type scanner struct {
 	sql        string

@@ -201,3 +201,11 @@ func FuzzTemplate(f *testing.F) {
 		}
 	})
 }
+
+// arity is how many values a template needs.
+func (t *template) arity() int {
+	if t.names != nil {
+		return len(t.names)
+	}
+	return len(t.holes)
+}
