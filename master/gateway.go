@@ -14,6 +14,7 @@ import (
 
 	"envoxyd/internal/gatewayspec"
 	"envoxyd/internal/shm"
+	"envoxyd/internal/workerspec"
 )
 
 // How long the gateway is waited for.
@@ -34,12 +35,13 @@ const (
 type gateway struct {
 	m        *master
 	shared   bool     // what follows is there
-	calls    [2]int   // the workers' end, the gateway's end
+	callers  *os.File // where workers send streams for the gateway to serve
+	calls    *os.File // where those come out
 	state    *os.File // what the service has registered
 	note     *os.File // the state of connectors
 	progress *os.File // how much of each delivery is done
 
-	predecessor int      // reads end of file when the gateway before the upgrade has gone; -1: none
+	predecessor *os.File // reads end of file when the gateway before the upgrade has gone; nil: none
 	living      *os.File // reads end of file when ours has gone
 
 	wanted  bool
@@ -58,10 +60,12 @@ func (g *gateway) share() (err error) {
 	if g.shared {
 		return nil
 	}
-	if g.calls, err = unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0); err != nil {
-		return fmt.Errorf("event gateway: socketpair: %w", err)
+	if g.callers, g.calls, err = messagePair("event gateway"); err != nil {
+		return err
 	}
-	g.predecessor = g.m.upgrader.inherited(gatewayLivingKey)
+	if fd := g.m.upgrader.inherited(gatewayLivingKey); fd >= 0 {
+		g.predecessor = os.NewFile(uintptr(fd), "predecessor")
+	}
 	if g.state, err = shm.NewNoteFile("envoxyd-gateway"); err != nil {
 		return err
 	}
@@ -75,6 +79,14 @@ func (g *gateway) share() (err error) {
 	g.progress, err = shm.NewProgressFile("envoxyd-progress")
 	g.shared = err == nil
 	return err
+}
+
+// inherit passes on what workers need to reach the gateway.
+func (g *gateway) inherit(i *inheritance) (*workerspec.Gateway, error) {
+	if err := g.share(); err != nil {
+		return nil, err
+	}
+	return &workerspec.Gateway{CallsFD: i.add(g.callers.Fd()), HealthFD: i.add(g.note.Fd()), ProgressFD: i.add(g.progress.Fd())}, nil
 }
 
 // inheritNames takes over the names that the previous executable's gateway has at brokers.
@@ -134,11 +146,10 @@ func (g *gateway) spawn() error {
 	if err != nil {
 		return err
 	}
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	ours, theirs, err := messagePair("control")
 	if err != nil {
-		return fmt.Errorf("socketpair: %w", err)
+		return err
 	}
-	ours, theirs := os.NewFile(uintptr(pair[0]), "control"), os.NewFile(uintptr(pair[1]), "control")
 	defer theirs.Close()
 	started := false
 	defer func() {
@@ -146,21 +157,22 @@ func (g *gateway) spawn() error {
 			ours.Close()
 		}
 	}()
-	living, living2, err := os.Pipe()
+	living, held, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("pipe: %w", err)
 	}
-	defer living2.Close()
-	spec := gatewayspec.Spec{ControlFD: 4, CallsFD: 5, StateFD: 6, HealthFD: 7, ProgressFD: 8, LivingFD: 9, PredecessorFD: -1,
-		Cores: g.m.cfg.Processes * g.m.cfg.Threads}
-	calls := os.NewFile(uintptr(dupCloexec(g.calls[1])), "calls")
-	defer calls.Close()
-	extra := []*os.File{theirs, calls, g.state, g.note, g.progress, living2}
-	if g.predecessor >= 0 {
-		spec.PredecessorFD = 10
-		predecessor := os.NewFile(uintptr(dupCloexec(g.predecessor)), "predecessor")
-		defer predecessor.Close()
-		extra = append(extra, predecessor)
+	defer held.Close()
+	var extra []*os.File // behind the specification
+	pass := func(file *os.File) int {
+		if file == nil {
+			return -1
+		}
+		extra = append(extra, file)
+		return firstFD + len(extra)
+	}
+	spec := gatewayspec.Spec{
+		ControlFD: pass(theirs), CallsFD: pass(g.calls), StateFD: pass(g.state), HealthFD: pass(g.note), ProgressFD: pass(g.progress),
+		LivingFD: pass(held), PredecessorFD: pass(g.predecessor), Cores: g.m.cfg.Processes * g.m.cfg.Threads,
 	}
 	text, err := json.Marshal(spec)
 	if err != nil {

@@ -92,7 +92,7 @@ func Run(cfg *uwsgiopts.Config, reread Reread) int {
 		return status
 	}
 	m := &master{cfg: cfg, reread: reread, started: time.Now(), events: make(chan event, 64)}
-	m.gateway = &gateway{m: m, predecessor: -1}
+	m.gateway = &gateway{m: m}
 	m.commands = newCommands()
 	defer m.commands.close()
 	m.alarms = newAlarms(m.commands)

@@ -43,21 +43,20 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 	if i.workers, spec.EventFD, err = i.pair(); err != nil {
 		return nil, err
 	}
-	cores := cfg.Processes * cfg.Threads
 	if g.m.gateway != nil && isService(cfg) {
-		if err := g.m.gateway.share(); err != nil {
+		if spec.Gateway, err = g.m.gateway.inherit(i); err != nil {
 			return nil, err
 		}
-		spec.Gateway = &workerspec.Gateway{CallsFD: i.add(uintptr(g.m.gateway.calls[0])), HealthFD: i.add(g.m.gateway.note.Fd()),
-			ProgressFD: i.add(g.m.gateway.progress.Fd())}
-		cores = max(cores, 2) // the gateway hands over too
 	}
-	if spec.HandoverFD, err = i.handover(cores); err != nil {
-		return nil, err
-	}
-	if spec.Gateway != nil {
-		pair := i.files[len(i.files)-2:]
-		g.arrivals, g.handover = dupCloexec(int(pair[0].Fd())), dupCloexec(int(pair[1].Fd()))
+	spec.HandoverFD = [2]int{-1, -1}
+	if spec.Gateway != nil || cfg.Processes*cfg.Threads > 1 { // the gateway hands over to a single core too
+		var out, in *os.File
+		if spec.HandoverFD, out, in, err = i.handover(); err != nil {
+			return nil, err
+		}
+		if spec.Gateway != nil {
+			g.arrivals, g.handover = dupCloexec(int(out.Fd())), dupCloexec(int(in.Fd()))
+		}
 	}
 	spec.AliveFD = i.add(g.m.alive.Fd())
 	spec.ScoreboardFD = i.add(g.board.File().Fd())

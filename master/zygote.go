@@ -112,38 +112,38 @@ func (i *inheritance) close() {
 	}
 }
 
-// pair makes a socket pair that keeps messages apart; the second end is inherited.
-func (i *inheritance) pair() (net.Conn, int, error) {
+// messagePair makes a socket pair that keeps messages apart.
+func messagePair(name string) (a, b *os.File, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, 0, fmt.Errorf("socketpair: %w", err)
+		return nil, nil, fmt.Errorf("%s: socketpair: %w", name, err)
 	}
-	ours := os.NewFile(uintptr(fds[0]), "reports")
+	return os.NewFile(uintptr(fds[0]), name), os.NewFile(uintptr(fds[1]), name), nil
+}
+
+// pair makes one whose second end is inherited.
+func (i *inheritance) pair() (net.Conn, int, error) {
+	ours, theirs, err := messagePair("reports")
+	if err != nil {
+		return nil, 0, err
+	}
 	defer ours.Close()
-	theirs := os.NewFile(uintptr(fds[1]), "reports")
 	i.files = append(i.files, theirs)
 	conn, err := net.FileConn(ours)
 	if err != nil {
-		return nil, 0, fmt.Errorf("socketpair: %w", err)
+		return nil, 0, fmt.Errorf("reports: %w", err)
 	}
 	return conn, i.add(theirs.Fd()), nil
 }
 
-// handover makes the socket pair on which connections change cores.
-func (i *inheritance) handover(cores int) ([2]int, error) {
-	if cores < 2 {
-		return [2]int{-1, -1}, nil
+// handover makes the pair on which connections change cores: where they come out and where
+// they go in.
+func (i *inheritance) handover() (numbers [2]int, out, in *os.File, err error) {
+	if out, in, err = messagePair("handover"); err != nil {
+		return [2]int{-1, -1}, nil, nil, err
 	}
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return [2]int{}, fmt.Errorf("socketpair: %w", err)
-	}
-	var numbers [2]int
-	for n, fd := range fds {
-		i.files = append(i.files, os.NewFile(uintptr(fd), "handover"))
-		numbers[n] = i.add(uintptr(fd))
-	}
-	return numbers, nil
+	i.files = append(i.files, out, in)
+	return [2]int{i.add(out.Fd()), i.add(in.Fd())}, out, in, nil
 }
 
 func specFile(spec *workerspec.Spec) (*os.File, error) {
