@@ -149,6 +149,14 @@ func (t *target) pass(ctx context.Context, fd int) error {
 	}
 }
 
+// appendVars appends a request's variables to a block of them.
+func appendVars(block []byte, pairs ...[2]string) []byte {
+	for _, pair := range pairs {
+		block = uwsgi.AppendVar(block, pair[0], pair[1])
+	}
+	return block
+}
+
 // skipHead reads a response up to its body.
 func skipHead(r *bufio.Reader) error {
 	for {

@@ -165,16 +165,11 @@ const longestLogged = 512
 func (g *Gateway) eventVars(d *delivery, size, slot int) []byte {
 	topic := d.items[0].message.Topic
 	topic = topic[:min(len(topic), longestLogged)]
-	vars := make([]byte, 0, 256+2*len(topic))
-	vars = uwsgi.AppendVar(vars, "REQUEST_METHOD", "EVENT")
-	vars = uwsgi.AppendVar(vars, "REQUEST_URI", topic)
-	vars = uwsgi.AppendVar(vars, "PATH_INFO", topic)
-	vars = uwsgi.AppendVar(vars, "SERVER_PROTOCOL", "MQTT/3.1.1")
-	vars = uwsgi.AppendVar(vars, "REMOTE_ADDR", d.server)
-	vars = uwsgi.AppendVar(vars, "CONTENT_LENGTH", strconv.Itoa(size))
-	vars = uwsgi.AppendVar(vars, gatewayspec.VarKind, "mqtt")
-	vars = uwsgi.AppendVar(vars, gatewayspec.VarServer, d.server)
-	vars = uwsgi.AppendVar(vars, gatewayspec.VarSlot, strconv.Itoa(slot))
+	vars := appendVars(make([]byte, 0, 512+2*len(topic)), [][2]string{
+		{"REQUEST_METHOD", "EVENT"}, {"REQUEST_URI", topic}, {"PATH_INFO", topic}, {"SERVER_PROTOCOL", "MQTT/3.1.1"},
+		{"REMOTE_ADDR", d.server}, {"CONTENT_LENGTH", strconv.Itoa(size)},
+		{gatewayspec.VarKind, "mqtt"}, {gatewayspec.VarServer, d.server}, {gatewayspec.VarSlot, strconv.Itoa(slot)},
+	}...)
 	if d.owner != 0 {
 		return uwsgi.AppendVar(vars, gatewayspec.VarOwner, strconv.Itoa(d.owner))
 	}

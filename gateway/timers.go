@@ -3,14 +3,12 @@ package gateway
 import (
 	"bufio"
 	"context"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/adhocore/gronx"
 
 	"envoxyd/internal/gatewayspec"
-	"envoxyd/protocol/uwsgi"
 )
 
 // timers call functions of the service by the clock: each call goes to one worker,
@@ -83,13 +81,10 @@ func (one *Timer) fire(g *Gateway) {
 	if t == nil {
 		return
 	}
-	vars := make([]byte, 0, 256)
-	for _, pair := range [][2]string{
+	vars := appendVars(nil, [][2]string{
 		{"REQUEST_METHOD", "EVENT"}, {"REQUEST_URI", one.Name}, {"PATH_INFO", one.Name}, {"SERVER_PROTOCOL", "TIMER/1.0"},
-		{"REMOTE_ADDR", "timer"}, {"CONTENT_LENGTH", strconv.Itoa(0)}, {gatewayspec.VarKind, "timer"},
-	} {
-		vars = uwsgi.AppendVar(vars, pair[0], pair[1])
-	}
+		{"REMOTE_ADDR", "timer"}, {"CONTENT_LENGTH", "0"}, {gatewayspec.VarKind, "timer"},
+	}...)
 	failed := false
 	err := t.deliver(g.ctx, vars, nil, func(r *bufio.Reader) error {
 		if err := skipHead(r); err != nil {

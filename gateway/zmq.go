@@ -180,14 +180,11 @@ func requestVars(r *zmq.Request, method string, size int, peer string) ([]byte, 
 	if len(uri)+len(path)+len(query) > maxVars-1024 {
 		return nil, errVars
 	}
-	vars := make([]byte, 0, 1024)
-	for _, pair := range [][2]string{
+	vars := appendVars(make([]byte, 0, 1024), [][2]string{
 		{"REQUEST_METHOD", method}, {"REQUEST_URI", uri}, {"PATH_INFO", path}, {"QUERY_STRING", query}, {"SCRIPT_NAME", ""},
 		{"SERVER_PROTOCOL", "HTTP/1.1"}, {"SERVER_NAME", "zmq"}, {"SERVER_PORT", "0"}, {"REMOTE_ADDR", host}, {"REMOTE_PORT", port},
 		{"CONTENT_TYPE", "application/json"}, {"CONTENT_LENGTH", strconv.Itoa(size)}, {gatewayspec.VarKind, "zmq"},
-	} {
-		vars = uwsgi.AppendVar(vars, pair[0], pair[1])
-	}
+	}...)
 	seen := map[string]bool{"HTTP_CONTENT_TYPE": true, "HTTP_CONTENT_LENGTH": true, "HTTP_PROXY": true, "HTTP_TRANSFER_ENCODING": true}
 	for name, value := range r.Headers {
 		key, ok := variable(name)

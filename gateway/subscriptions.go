@@ -1,0 +1,123 @@
+package gateway
+
+import (
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"envoxyd/transports/mqtt"
+)
+
+// subscribe adds a filter while the service runs.
+func (g *Gateway) subscribe(generation int, s Subscription) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r := g.state.Registrations[generation]
+	if r == nil {
+		return fmt.Errorf("%w: this worker is on its way out", errInvalid)
+	}
+	if s.Server != localServer && g.broker(s.Server) == nil && generation == g.state.Active {
+		return fmt.Errorf("%w: mqtt_servers.%s", errUnknown, s.Server)
+	}
+	if slices.Contains(r.Subscriptions, s) {
+		return nil
+	}
+	r.Subscriptions = append(r.Subscriptions, s)
+	g.keepState()
+	if generation == g.state.Active {
+		g.resubscribe(s.Server, r)
+	}
+	return nil
+}
+
+// unsubscribe removes a filter, whoever asked for it.
+func (g *Gateway) unsubscribe(generation int, server, filter string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if r := g.state.Registrations[generation]; r != nil {
+		r.Subscriptions = slices.DeleteFunc(r.Subscriptions, func(s Subscription) bool { return s.Server == server && s.Filter == filter })
+		g.keepState()
+		if generation == g.state.Active {
+			g.resubscribe(server, r)
+		}
+	}
+}
+
+// resubscribe follows a change of the subscriptions of one broker; a first one with QoS 1 or
+// 2 may need another kind of session. Called with g.mu held.
+func (g *Gateway) resubscribe(server string, r *Registration) {
+	g.listen(r)
+	if wanted, named := g.conf.MQTT[server]; named {
+		g.connect(server, &wanted, r, false)
+	}
+}
+
+// forgetOwner: the process has ended, and with it the handlers that only it had.
+func (g *Gateway) forgetOwner(owner int) {
+	if owner == 0 || unix.Kill(owner, 0) == nil { // only one of its threads has ended
+		return
+	}
+	g.mu.Lock()
+	for _, r := range g.state.Registrations {
+		before := len(r.Subscriptions)
+		touched := map[string]bool{}
+		r.Subscriptions = slices.DeleteFunc(r.Subscriptions, func(s Subscription) bool {
+			if s.Owner == owner {
+				touched[s.Server] = true
+			}
+			return s.Owner == owner
+		})
+		if len(r.Subscriptions) != before {
+			g.keepState()
+		}
+		if r.Generation == g.state.Active && !g.quiet.Load() {
+			for server := range touched {
+				g.resubscribe(server, r)
+			}
+		}
+	}
+	g.mu.Unlock()
+	g.orphaned(g.queue.drop(owner))
+}
+
+// orphaned drops messages whose owner has ended.
+func (g *Gateway) orphaned(items []*item) {
+	for _, i := range items {
+		g.lost("[MQTT] %s: %q: dropped a message: process %d, which alone had the handler, has ended", i.server, i.message.Topic, i.owner)
+		g.settled(i, true)
+	}
+}
+
+// owners lists whose handlers a message is for: 0 for those that every worker has.
+func (g *Gateway) owners(server, topic string) (owners []int) {
+	for _, s := range *g.heard.Load() {
+		if s.Server == server && !slices.Contains(owners, s.Owner) && mqtt.Match(s.Filter, topic) {
+			owners = append(owners, s.Owner)
+		}
+	}
+	return owners
+}
+
+// names lists the handlers that were added after the start and are for messages of the
+// delivery, each with its filter.
+func (g *Gateway) names(d *delivery) (names [][2]string) {
+	for _, s := range *g.heard.Load() {
+		if s.Name == "" || s.Server != d.server || slices.Contains(names, [2]string{s.Filter, s.Name}) {
+			continue
+		}
+		if slices.ContainsFunc(d.lanes, func(l *lane) bool { return mqtt.Match(s.Filter, l.key.topic) }) {
+			names = append(names, [2]string{s.Filter, s.Name})
+		}
+	}
+	return names
+}
+
+// listen makes the registration's subscriptions the ones that messages are matched with.
+func (g *Gateway) listen(r *Registration) {
+	subscriptions := slices.Clone(r.Subscriptions)
+	g.heard.Store(&subscriptions)
+}
