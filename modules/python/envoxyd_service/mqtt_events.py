@@ -233,13 +233,11 @@ def callbacks(server, topic, owner, names):
 def handle(client, userdata, message, owner, names):
     """Call every handler of a message; what one raises is logged with the topic, and does not keep the others from it."""
     mark = gateway.HANDLED
-    wanted = None if owner or names else _matching.get((client.server, message.topic))
-    if wanted is None:
-        try:
-            wanted = callbacks(client.server, message.topic, owner, names)
-        except Exception:
-            report(message.topic)
-            return gateway.FAILED
+    try:
+        wanted = callbacks(client.server, message.topic, owner, names)
+    except Exception:  # one that was added by name is not there any more
+        report(message.topic)
+        return gateway.FAILED
     for callback in wanted:
         try:
             callback(client, userdata, message)

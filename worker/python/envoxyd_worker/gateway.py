@@ -10,6 +10,7 @@ import socket
 import struct
 import threading
 import time
+import traceback
 
 SIZES = struct.Struct("<II")  # of a frame's head and payload
 NOTE = struct.Struct("<II")  # sequence number, odd while the text changes; length
@@ -170,8 +171,6 @@ class Gateway:
             try:
                 function()
             except Exception:
-                import traceback
-
                 os.write(2, f"timer {environ['PATH_INFO']}:\n{traceback.format_exc()}".encode("utf-8", "backslashreplace"))
                 mark = FAILED
         start_response("200 OK", [])

@@ -3,6 +3,7 @@ import json
 
 from ..exceptions import ValidationException
 from ..message_headers import generate_headers
+from ..utils.encoders import envoxy_json_dumps
 from ..utils.logs import Log
 
 try:
@@ -91,10 +92,6 @@ class MqttConnector:
 def _encoded(message):
     if isinstance(message, (bytes, bytearray)):
         return bytes(message)
-    try:
-        from ..utils.encoders import envoxy_json_dumps
-    except ImportError:
-        return json.dumps(message, default=str).encode()
     encoded = envoxy_json_dumps(message)
     return encoded if isinstance(encoded, bytes) else encoded.encode()
 

@@ -191,6 +191,24 @@ def _message(performative, url, params, payload, headers):
     }
 
 
+def _send(performative, server_key, url, params, payload, headers, future):
+    message = _message(performative, url, params, payload, headers)
+    connector = ZMQ.instance()
+    return connector.send_and_recv_future(server_key, message) if future else connector.send_and_recv(server_key, message)
+
+
+def _verb(name):
+    """The method of Dispatcher for one performative."""
+
+    def send(server_key, url, params=None, payload=None, headers=None, future=False):
+        """The reply as a dict, or a Future of it."""
+        return _send(Performative[name], server_key, url, params, payload, headers, future)
+
+    send.__name__ = name.lower()
+    send.__qualname__ = f"Dispatcher.{send.__name__}"
+    return staticmethod(send)
+
+
 class Dispatcher:
     """zmqc: requests to other services by server key; "self" is this service."""
 
@@ -208,41 +226,8 @@ class Dispatcher:
         """The headers that every request has."""
         return generate_headers(client_id)
 
-    @staticmethod
-    def _send(performative, server_key, url, params, payload, headers, future):
-        message = _message(performative, url, params, payload, headers)
-        connector = ZMQ.instance()
-        return connector.send_and_recv_future(server_key, message) if future else connector.send_and_recv(server_key, message)
-
-    @staticmethod
-    def get(server_key, url, params=None, payload=None, headers=None, future=False):
-        """The reply as a dict, or a Future of it."""
-        return Dispatcher._send(Performative.GET, server_key, url, params, payload, headers, future)
-
-    @staticmethod
-    def post(server_key, url, params=None, payload=None, headers=None, future=False):
-        """As get."""
-        return Dispatcher._send(Performative.POST, server_key, url, params, payload, headers, future)
-
-    @staticmethod
-    def put(server_key, url, params=None, payload=None, headers=None, future=False):
-        """As get."""
-        return Dispatcher._send(Performative.PUT, server_key, url, params, payload, headers, future)
-
-    @staticmethod
-    def patch(server_key, url, params=None, payload=None, headers=None, future=False):
-        """As get."""
-        return Dispatcher._send(Performative.PATCH, server_key, url, params, payload, headers, future)
-
-    @staticmethod
-    def delete(server_key, url, params=None, payload=None, headers=None, future=False):
-        """As get."""
-        return Dispatcher._send(Performative.DELETE, server_key, url, params, payload, headers, future)
-
-    @staticmethod
-    def head(server_key, url, params=None, payload=None, headers=None, future=False):
-        """As get."""
-        return Dispatcher._send(Performative.HEAD, server_key, url, params, payload, headers, future)
+    get, post, put = _verb("GET"), _verb("POST"), _verb("PUT")
+    patch, delete, head = _verb("PATCH"), _verb("DELETE"), _verb("HEAD")
 
     @staticmethod
     def bulk_requests(request_list):
@@ -253,7 +238,7 @@ class Dispatcher:
         futures = []
         for one in request_list:
             more = (one.get("params"), one.get("payload"), one.get("headers"))
-            futures.append(Dispatcher._send(one["performative"], one["server_key"], one["url"], *more, True))
+            futures.append(_send(one["performative"], one["server_key"], one["url"], *more, True))
         return [future.result() for future in futures]
 
     @staticmethod
