@@ -3,6 +3,7 @@ package master
 import (
 	"time"
 
+	"envoxyd/internal/procmem"
 	"envoxyd/internal/shm"
 	"envoxyd/master/cheaper"
 	"envoxyd/uwsgiopts"
@@ -124,7 +125,7 @@ func (g *generation) situation(now time.Time) *cheaper.Situation {
 			one.State = cheaper.Idle
 		}
 		if w.pid != 0 && g.cheapening.limits.RSSSoft > 0 {
-			rss, _ := processSize(w.pid)
+			rss, _ := procmem.PID(w.pid).Size()
 			s.RSS += rss
 		}
 		s.Workers = append(s.Workers, one)

@@ -1,11 +1,10 @@
 package master
 
 import (
-	"bytes"
-	"fmt"
-	"os"
 	"syscall"
 	"time"
+
+	"envoxyd/internal/procmem"
 )
 
 // retireOld ends workers that have lived for --max-worker-lifetime, one at a time.
@@ -38,9 +37,10 @@ func (g *generation) reloadEvilly(now time.Time) {
 		if w.process == nil {
 			continue
 		}
-		rss, as := processSize(w.pid)
+		process := procmem.PID(w.pid)
+		rss, as := process.Size()
 		if asLimit > 0 {
-			as -= processReserved(w.pid)
+			as -= process.Reserved()
 		}
 		switch {
 		case rssLimit > 0 && rss >= rssLimit:
@@ -52,21 +52,4 @@ func (g *generation) reloadEvilly(now time.Time) {
 		}
 		_ = w.process.Kill() // it may have ended: exited will hear of it
 	}
-}
-
-// processReserved is the address space that a process has reserved but cannot use:
-// most of it is the Go runtime's, and no measure of anything.
-func processReserved(pid int) (total int64) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
-	if err != nil {
-		return 0
-	}
-	for line := range bytes.Lines(text) {
-		var from, to int64
-		var rights string
-		if n, _ := fmt.Sscanf(string(line), "%x-%x %s", &from, &to, &rights); n == 3 && rights == "---p" {
-			total += to - from
-		}
-	}
-	return total
 }

@@ -1,14 +1,13 @@
 package master
 
 import (
-	"bytes"
-	"fmt"
 	"os"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/procmem"
 	"envoxyd/internal/shm"
 	"envoxyd/uwsgiopts"
 )
@@ -245,43 +244,10 @@ func (d *statsDocument) measure() {
 		if w.PID == 0 || d.memory < 1 {
 			continue
 		}
-		w.RSS, w.VSZ = processSize(w.PID)
+		process := procmem.PID(w.PID)
+		w.RSS, w.VSZ = process.Size()
 		if d.memory > 1 {
-			w.USS, w.PSS = processOwn(w.PID)
+			w.USS, w.PSS = process.Own()
 		}
 	}
-}
-
-// processSize is the resident and virtual size of a process, bytes; 0 when it has gone.
-func processSize(pid int) (rss, vsz int64) {
-	var size, resident int64
-	if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid)); err != nil {
-		return 0, 0
-	} else if _, err := fmt.Sscan(string(text), &size, &resident); err != nil {
-		return 0, 0
-	}
-	page := int64(os.Getpagesize())
-	return resident * page, size * page
-}
-
-// processOwn is the memory that no other process has part in, and the process's part of all its memory, bytes.
-func processOwn(pid int) (uss, pss int64) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-	if err != nil {
-		return 0, 0
-	}
-	for line := range bytes.Lines(text) {
-		name, rest, _ := bytes.Cut(line, []byte(":"))
-		var kilobytes int64
-		if _, err := fmt.Sscan(string(rest), &kilobytes); err != nil {
-			continue
-		}
-		switch string(name) {
-		case "Pss":
-			pss = kilobytes << 10
-		case "Private_Clean", "Private_Dirty", "Private_Hugetlb":
-			uss += kilobytes << 10
-		}
-	}
-	return uss, pss
 }

@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"envoxyd/internal/logdate"
+	"envoxyd/internal/procmem"
 	"envoxyd/internal/workerspec"
 	"envoxyd/protocol/uwsgi"
 	"envoxyd/worker/requestlog"
@@ -65,7 +66,7 @@ func (c *core) logRequest() {
 	if c.w.line.Memory > 0 {
 		r.RSS, r.VSZ = usage()
 		if c.w.line.Memory > 1 {
-			r.USS, r.PSS = ownUsage()
+			r.USS, r.PSS = procmem.Self.Own()
 		}
 	}
 	c.logline = c.w.line.Append(c.w.logMark(c.logline[:0], c.w.requestLog), r)

@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strings"
 	"time"
+
+	"envoxyd/internal/procmem"
 )
 
 // requestDone counts a request and ends the worker when it has served its share.
@@ -41,32 +42,11 @@ func (w *Worker) recycle(format string, args ...any) {
 // memory is the process's resident and virtual size in bytes; the latter without
 // what the Go runtime has reserved but not used.
 func memory() (rss, as int64) {
-	text, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 0, 0
-	}
-	var pages, resident int64
-	if _, err := fmt.Sscan(string(text), &pages, &resident); err != nil {
+	rss, vsz := procmem.Self.Size()
+	if vsz == 0 {
 		return 0, 0
 	}
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
-	size := int64(os.Getpagesize())
-	return resident * size, max(pages*size-goReservation()+int64(stats.Sys), 0)
-}
-
-// goReservation is the address space of anonymous mappings without access rights.
-func goReservation() (total int64) {
-	text, err := os.ReadFile("/proc/self/maps")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(text)) {
-		var from, to uint64
-		var rights string
-		if n, _ := fmt.Sscanf(line, "%x-%x %s", &from, &to, &rights); n == 3 && strings.HasPrefix(rights, "---") {
-			total += int64(to - from)
-		}
-	}
-	return total
+	return rss, max(vsz-procmem.Self.Reserved()+int64(stats.Sys), 0)
 }
