@@ -94,7 +94,7 @@ def test_worker_that_dies_is_replaced_and_a_cheap_one_is_not(server, transport):
     (number, pid), = left.items()
     assert before[number] == pid
     running.signal_process(pid, 9)
-    eventually(lambda: list(crew(running)) == [number] and crew(running)[number] != pid)
+    eventually(lambda: (lambda c: list(c) == [number] and c[number] != pid)(crew(running)))
     eventually(lambda: [w["status"] for w in stats(running)["workers"]].count("cheap") == 3)
 
 

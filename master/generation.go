@@ -74,7 +74,7 @@ type worker struct {
 func (m *master) startNext(cfg *uwsgiopts.Config, sockets []*socket) (err error) {
 	defer func() {
 		if err != nil {
-			m.closeUnused(sockets, m.sockets)
+			closeUnused(sockets, m.sockets)
 		}
 	}()
 	g := &generation{m: m, number: m.number, cfg: cfg, sockets: sockets, handover: -1, arrivals: -1, began: time.Now(), cheapening: newCheapening(cfg)}

@@ -1,6 +1,8 @@
 package master
 
 import (
+	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -155,12 +157,36 @@ func TestSocketsAreOpenedKeptAndLetGo(t *testing.T) {
 	if err != nil || again[0].fd != m.sockets[0].fd || again[1].fd != m.sockets[1].fd || again[0].port != m.sockets[0].port {
 		t.Fatalf("sockets are not kept: %v", err)
 	}
-	m.closeUnused(m.sockets, again[:1])
+	closeUnused(m.sockets, again[:1])
 	if _, err := unix.Getsockname(m.sockets[1].fd); err == nil {
 		t.Fatal("a socket that nobody names is open")
 	}
 	if _, err := unix.Getsockname(again[0].fd); err != nil {
 		t.Fatalf("a socket that is in use was closed: %v", err)
+	}
+}
+
+func TestSocketsTakenOutOfTheConfigurationRefuseAtOnce(t *testing.T) {
+	for key, refuses := range map[string]bool{"127.0.0.1:0": true, "fd://0": false, "systemd:0": false} {
+		m := &master{upgrader: &upgrader{inherit: map[string]int{}}}
+		opened, err := m.openSockets(&uwsgiopts.Config{Listen: 7, Sockets: []uwsgiopts.Socket{{Protocol: "http", Address: "127.0.0.1:0"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		workers, err := unix.Dup(opened[0].fd) // a worker that is on its way out has it still
+		if err != nil {
+			t.Fatal(err)
+		}
+		opened[0].key = key
+		retireUnused(opened, nil)
+		connection, err := net.Dial("tcp", opened[0].name)
+		if err == nil {
+			connection.Close()
+		}
+		if refused := errors.Is(err, unix.ECONNREFUSED); refused != refuses {
+			t.Errorf("%s: dialling gives %v", key, err)
+		}
+		unix.Close(workers)
 	}
 }
 

@@ -122,7 +122,7 @@ func (m *master) generationFailed(g *generation, status int) {
 	switch {
 	case m.next == g:
 		m.next = nil
-		m.closeUnused(g.sockets, m.sockets)
+		closeUnused(g.sockets, m.sockets)
 		if first {
 			m.status = status
 			m.stopping = true
@@ -154,6 +154,7 @@ func (m *master) promote() {
 		m.firstReady()
 	} else {
 		m.atExit(old.cfg)
+		retireUnused(before, m.sockets)
 		logf("gracefully (RE)spawned uWSGI master process (pid: %d)", os.Getpid())
 		if m.brutal {
 			logf("...brutally killing workers...")
@@ -162,7 +163,6 @@ func (m *master) promote() {
 			old.drain(syscall.SIGHUP)
 		}
 		m.retire(old)
-		m.closeUnused(before, m.sockets)
 	}
 	if g.asleep {
 		m.watchForConnections()

@@ -48,7 +48,7 @@ const deferSeconds = 4
 func (m *master) openSockets(cfg *uwsgiopts.Config) (opened []*socket, err error) {
 	defer func() {
 		if err != nil {
-			m.closeUnused(opened, m.sockets)
+			closeUnused(opened, m.sockets)
 		}
 	}()
 	shared := make([]*socket, len(cfg.SharedSockets))
@@ -413,16 +413,37 @@ func isListener(fd int) bool {
 	return err == nil && listening == 1
 }
 
-// closeUnused closes those of old that have no part in kept.
-func (m *master) closeUnused(old, kept []*socket) {
+// unused returns those of old that have no part in kept, one for each descriptor.
+func unused(old, kept []*socket) []*socket {
+	seen := map[int]bool{}
+	for _, k := range kept {
+		seen[k.fd] = true
+	}
+	var out []*socket
 	for _, s := range old {
-		used := false
-		for _, k := range kept {
-			used = used || k.fd == s.fd
+		if !seen[s.fd] {
+			seen[s.fd] = true
+			out = append(out, s)
 		}
-		if !used {
-			_ = unix.Close(s.fd)
+	}
+	return out
+}
+
+// closeUnused closes those of old that have no part in kept.
+func closeUnused(old, kept []*socket) {
+	for _, s := range unused(old, kept) {
+		_ = unix.Close(s.fd)
+	}
+}
+
+// retireUnused has connections refused from now on, though workers that finish their
+// requests have the socket too. What others have passed to us is theirs, and only closed.
+func retireUnused(old, kept []*socket) {
+	for _, s := range unused(old, kept) {
+		if !strings.HasPrefix(s.key, "fd://") && !strings.HasPrefix(s.key, "systemd:") {
+			_ = unix.Shutdown(s.fd, unix.SHUT_RD)
 		}
+		_ = unix.Close(s.fd)
 	}
 }
 
