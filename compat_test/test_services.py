@@ -119,6 +119,35 @@ __loader__''').replace("[Things,", "[Die, Things,")
     assert peer.ask(2, "/die", payload={})["status"] == 502
 
 
+def test_a_worker_that_has_ended_costs_no_request(service):
+    port = free_port()
+    service(VIEWS, zmq_conf(port), args=["--processes", "2"])
+    peer = Req(port)
+    for _ in range(4):  # the last one asked is asked again, unless it is no more
+        os.kill(peer.ask(0, "/things/1")["payload"]["pid"], signal.SIGKILL)
+        assert peer.ask(2, "/things/1", payload={"n": 1})["status"] == 201
+
+
+def test_a_worker_that_is_busy_with_http_holds_no_request_up(service):
+    port = free_port()
+    running = service(VIEWS, zmq_conf(port), args=["--processes", "2"])
+    peer = Req(port)
+    asked = busy = None
+    while busy is None or busy != asked:  # until it is the one that would be asked next
+        asked = peer.ask(0, "/things/1")["payload"]["pid"]
+        answer = []
+        slow = threading.Thread(target=lambda kept=answer: kept.append(json.loads(get(running.port, "/things/2?nap=1").body)["pid"]))
+        naps = len(running.sink())
+        slow.start()
+        eventually(lambda seen=naps: len(running.sink()) > seen)
+        began = time.monotonic()
+        other = peer.ask(0, "/things/3")["payload"]["pid"]
+        assert time.monotonic() - began < 0.5
+        slow.join()
+        busy = answer[0]
+        assert other != busy
+
+
 def test_one_service_asks_another_and_itself(service):
     port = free_port()
     one = service(VIEWS, zmq_conf(port), args=["--processes", "1"])

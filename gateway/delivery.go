@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
@@ -22,14 +21,19 @@ var errWorkerLost = errors.New("gateway: the worker ended during the delivery")
 // errNotHanded: no worker has seen the request.
 var errNotHanded = errors.New("gateway: the request could not be handed to a worker")
 
-// target is one generation's workers: deliveries go to its handover socket.
+// target is one generation's workers: deliveries go to its handover socket, or over
+// connections that workers have kept from earlier ones.
 type target struct {
 	handover int // a descriptor, owned
-	cores    int
+	turns
 
 	mu     sync.Mutex
 	users  int
 	retire bool
+}
+
+func newTarget(handover, cores int, running *sync.WaitGroup) *target {
+	return &target{handover: handover, turns: turns{most: max(cores, 1), running: running}}
 }
 
 func (t *target) acquire() bool {
@@ -58,6 +62,7 @@ func (t *target) end() {
 	idle := !t.retire && t.users == 0
 	t.retire = true
 	t.mu.Unlock()
+	t.turns.end()
 	if idle {
 		_ = unix.Close(t.handover)
 	}
@@ -77,55 +82,83 @@ var parcel = func() []byte {
 // inlinePacket is the size up to which a packet is written before anybody reads it.
 const inlinePacket = 60 << 10
 
-// deliver hands one request (variables, body) to whichever core of the generation is
-// idle first, and has read take the response. It returns read's error, errWorkerLost
-// when the worker went away before, or the context's.
-func (t *target) deliver(ctx context.Context, vars, body []byte, read func(*bufio.Reader) error) error {
+// deliver has some worker of the serving generation answer a request. What no worker has
+// seen, because of a reload or because it ended, is given to another.
+func (g *Gateway) deliver(ctx context.Context, ends byte, vars, body []byte, read func(*bufio.Reader) error) error {
+	for attempt := 1; ; attempt++ {
+		t := g.awaitTarget(ctx)
+		if t == nil {
+			return errNotHanded
+		}
+		err := t.deliver(ctx, ends, vars, body, read)
+		if !errors.Is(err, errNotHanded) || attempt == maxAttempts {
+			return err
+		}
+	}
+}
+
+// deliver hands one request (variables, body) to a core, and has read take the answer,
+// whose end is told by ends (gatewayspec). It returns read's error, errWorkerLost when the
+// worker went away before, errNotHanded when none has seen the request, or the context's.
+func (t *target) deliver(ctx context.Context, ends byte, vars, body []byte, read func(*bufio.Reader) error) error {
 	if !t.acquire() {
 		return errNotHanded
 	}
 	defer t.release()
+	packet := make([]byte, 0, uwsgi.HeaderSize+len(vars)+len(body))
+	packet = uwsgi.AppendHeader(packet, uwsgi.Header{Modifier2: ends, Size: len(vars)})
+	packet = append(append(packet, vars...), body...)
+	l, err := t.take(ctx)
+	if err != nil {
+		return err
+	}
+	if l != nil {
+		if err = l.exchange(ctx, packet, read); !errors.Is(err, errUnread) {
+			t.settle(ctx, l, err)
+			return err
+		}
+		l.close() // it was another worker's, which has ended
+	}
+	if l, err = t.open(ctx, packet); err != nil {
+		t.give(nil)
+		return err
+	}
+	err = l.receive(ctx, read)
+	t.settle(ctx, l, err)
+	return err
+}
+
+// open makes a connection that whichever core of the generation is idle first takes, with
+// the packet on it.
+func (t *target) open(ctx context.Context, packet []byte) (*link, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
-		return fmt.Errorf("%w: socketpair: %w", errNotHanded, err)
+		return nil, fmt.Errorf("%w: socketpair: %w", errNotHanded, err)
 	}
-	stream := os.NewFile(uintptr(pair[0]), "delivery")
-	defer stream.Close()
-	stop := context.AfterFunc(ctx, func() { _ = stream.SetDeadline(time.Now()) })
+	l := newLink(pair[0])
+	stop := l.watch(ctx)
 	defer stop()
-
-	packet := make([]byte, 0, uwsgi.HeaderSize+len(vars)+len(body))
-	packet = uwsgi.AppendHeader(packet, uwsgi.Header{Size: len(vars)})
-	packet = append(append(packet, vars...), body...)
 	if len(packet) <= inlinePacket { // the worker finds it whole at its first read
-		if _, err = stream.Write(packet); err != nil {
+		if err = l.send(packet); err != nil {
 			_ = unix.Close(pair[1])
 		} else {
 			err = t.pass(ctx, pair[1])
 		}
 		if err != nil && ctx.Err() == nil {
-			return fmt.Errorf("%w: %w", errNotHanded, err)
+			err = fmt.Errorf("%w: %w", errNotHanded, err)
 		}
 	} else if err = t.pass(ctx, pair[1]); err == nil {
-		_, err = stream.Write(packet)
+		err = l.send(packet)
 	}
-	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return errWorkerLost
+	if err == nil {
+		return l, nil
 	}
-	reader := readers.Get().(*bufio.Reader)
-	reader.Reset(stream)
-	err = read(reader)
-	readers.Put(reader)
-	if err != nil && ctx.Err() != nil {
-		return ctx.Err()
+	l.close()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
-	return err
+	return nil, err
 }
-
-var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4096) }}
 
 // pass sends the worker's end over the handover socket and closes ours of it.
 func (t *target) pass(ctx context.Context, fd int) error {

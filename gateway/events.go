@@ -34,6 +34,7 @@ func (c *counters) sum() uint64 {
 // received takes a message from a broker, on the broker's goroutine.
 func (g *Gateway) received(server string, m *mqtt.Message) {
 	g.counters.received.Add(1)
+	g.vigil.stir()
 	owners := g.owners(server, m.Topic)
 	if len(owners) == 0 { // the service has gone off it in the meantime
 		m.Done()
@@ -68,7 +69,7 @@ func (g *Gateway) work(ctx context.Context, slot int) {
 		if t == nil {
 			return
 		}
-		d := g.queue.take(t.cores)
+		d := g.queue.take(t.most)
 		if d == nil {
 			return
 		}
@@ -93,7 +94,7 @@ func (g *Gateway) handOver(ctx context.Context, d *delivery, slot int) (left []*
 	body := encode(d.items)
 	g.progress.Reset(slot)
 	done, elsewhere, later := 0, false, false
-	err := t.deliver(ctx, g.eventVars(d, len(body), slot), body, func(r *bufio.Reader) error {
+	err := t.deliver(ctx, gatewayspec.EndsWithMarks, g.eventVars(d, len(body), slot), body, func(r *bufio.Reader) error {
 		if err := skipHead(r); err != nil {
 			return err
 		}

@@ -58,6 +58,7 @@ type Gateway struct {
 	target        *target
 
 	log      *logger
+	vigil    *vigil
 	counters counters
 	lastLoss atomic.Int64
 	workers  int           // goroutines that hand messages to workers
@@ -67,7 +68,7 @@ type Gateway struct {
 // Run is the process: it serves until the master says stop or is gone.
 func Run(spec gatewayspec.Spec) error {
 	g := &Gateway{
-		spec: spec, conf: &conf{}, brokers: map[string]*broker{}, queue: newQueue(), log: newLogger(), free: make(chan struct{}), applied: -1,
+		spec: spec, conf: &conf{}, brokers: map[string]*broker{}, queue: newQueue(), log: newLogger(), vigil: newVigil(), free: make(chan struct{}), applied: -1,
 		peers: peers{clients: map[string]*zmq.Client{}, listeners: map[string]net.Listener{}},
 	}
 	g.targetChanged.L = &g.targetMu
@@ -92,6 +93,7 @@ func Run(spec gatewayspec.Spec) error {
 	g.health = newHealth(g, healthNote)
 	g.peers.server = &zmq.Server{Answer: g.answerZMQ, Logf: func(format string, args ...any) { g.errorf("[ZMQ] "+format, args...) }}
 	g.running.Go(g.awaitPredecessor)
+	g.running.Go(func() { g.vigil.run(g.ctx) })
 	g.running.Go(func() { g.health.refresh(g.ctx) })
 	g.running.Go(func() { g.acceptCalls(g.ctx, spec.CallsFD) })
 	g.employ(spec.Cores)
@@ -241,7 +243,7 @@ func (g *Gateway) activate(order gatewayspec.Order, handover int) {
 	g.employ(order.Cores)
 	g.targetMu.Lock()
 	old := g.target
-	g.target = &target{handover: handover, cores: order.Cores}
+	g.target = newTarget(handover, order.Cores, &g.running)
 	g.targetMu.Unlock()
 	g.targetChanged.Broadcast()
 	if old != nil {

@@ -265,3 +265,13 @@ func subscribedPeer(t *testing.T, b *rig, address string) *mqtt.Client {
 		}
 	}
 }
+
+// eventually waits until the condition holds.
+func eventually(t *testing.T, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !condition(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it does not happen")
+		}
+	}
+}

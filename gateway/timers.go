@@ -77,16 +77,12 @@ func (one *Timer) run(ctx context.Context, g *Gateway) {
 
 // fire has one worker call the function. The call outlives a reload: its worker finishes it.
 func (one *Timer) fire(g *Gateway) {
-	t := g.awaitTarget(g.ctx)
-	if t == nil {
-		return
-	}
 	vars := appendVars(nil, [][2]string{
 		{"REQUEST_METHOD", "EVENT"}, {"REQUEST_URI", one.Name}, {"PATH_INFO", one.Name}, {"SERVER_PROTOCOL", "TIMER/1.0"},
 		{"REMOTE_ADDR", "timer"}, {"CONTENT_LENGTH", "0"}, {gatewayspec.VarKind, "timer"},
 	}...)
 	failed := false
-	err := t.deliver(g.ctx, vars, nil, func(r *bufio.Reader) error {
+	err := g.deliver(g.ctx, gatewayspec.EndsWithMarks, vars, nil, func(r *bufio.Reader) error {
 		if err := skipHead(r); err != nil {
 			return err
 		}

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -17,6 +16,8 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"github.com/valyala/fasthttp"
 
 	"envoxyd/internal/gatewayspec"
 	"envoxyd/protocol/uwsgi"
@@ -90,6 +91,7 @@ func isTimeout(err error) bool { return errors.Is(err, zmq.ErrTimeout) }
 
 // answerZMQ has a view answer a peer's request.
 func (g *Gateway) answerZMQ(ctx context.Context, text []byte, peer string) []byte {
+	g.vigil.stir()
 	request, reply := zmq.Request{}, zmq.Reply{Protocol: "M2M", Performative: zmq.PerformativeReply, Headers: map[string]string{}}
 	if err := json.Unmarshal(text, &request); err != nil {
 		return encodeReply(problem(&reply, 400, "the request is not a JSON object of performative, resource, headers, params, payload"))
@@ -115,13 +117,9 @@ func (g *Gateway) answerZMQ(ctx context.Context, text []byte, peer string) []byt
 	// A worker that dies before it has begun to answer has perhaps done nothing yet; only
 	// what may be done twice is asked of another.
 	for attempt := 0; ; attempt++ {
-		t := g.awaitTarget(ctx)
-		if t == nil {
-			return nil
-		}
-		err := t.deliver(ctx, vars, body, func(r *bufio.Reader) error { return readResponse(r, method, &reply) })
+		err := g.deliver(ctx, gatewayspec.EndsAsHTTP, vars, body, func(r *bufio.Reader) error { return readResponse(r, method, &reply) })
 		switch {
-		case err == nil:
+		case err == nil || errors.Is(err, errTooLong):
 			return encodeReply(&reply)
 		case ctx.Err() != nil:
 			return nil
@@ -257,31 +255,42 @@ func textOf(value any) string {
 	return string(text)
 }
 
+// errTooLong: the reply is complete, but there is more of the view's response.
+var errTooLong = errors.New("gateway: the view's response is too long")
+
 // readResponse turns a view's response into the reply.
 func readResponse(r *bufio.Reader, method string, reply *zmq.Reply) error {
-	response, err := http.ReadResponse(r, &http.Request{Method: method})
-	if err != nil {
+	response := fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseResponse(response)
+	response.SkipBody = method == http.MethodHead
+	response.Header.SetNoDefaultContentType(true)
+	if err := response.ReadLimitBody(r, zmq.MaxMessage); errors.Is(err, fasthttp.ErrBodyTooLarge) {
+		problem(reply, 502, "the view's response is too long")
+		return errTooLong
+	} else if err != nil {
 		return errWorkerLost
 	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, zmq.MaxMessage))
-	if err != nil {
-		return errWorkerLost
-	}
-	reply.Status = response.StatusCode
-	for name, values := range response.Header {
-		if name != "Content-Length" && name != "Connection" {
-			reply.Headers[name] = strings.Join(values, ", ")
+	reply.Status = response.StatusCode()
+	for key, value := range response.Header.All() {
+		switch name := string(key); {
+		case name == "Content-Length" || name == "Connection" || name == "Transfer-Encoding":
+		case reply.Headers[name] != "":
+			reply.Headers[name] += ", " + string(value)
+		default:
+			reply.Headers[name] = string(value)
 		}
 	}
+	body := response.Body()
 	switch {
 	case len(body) == 0:
 	case json.Valid(body):
-		reply.Payload = body
+		reply.Payload = bytes.Clone(body)
 	case utf8.Valid(body):
-		if reply.Payload, err = json.Marshal(string(body)); err != nil {
+		text, err := json.Marshal(string(body))
+		if err != nil {
 			return err
 		}
+		reply.Payload = text
 	default:
 		problem(reply, 502, "the view's response is not text")
 	}

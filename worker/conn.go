@@ -97,6 +97,9 @@ func (c *core) keep(cn *conn) {
 			c.conns = append(c.conns, cn)
 		}
 		c.kept++
+		if cn.listener.event {
+			c.links++
+		}
 	}
 	if !cn.registered {
 		event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP, Fd: int32(cn.index), Pad: tagConn}
@@ -120,6 +123,9 @@ func (c *core) release(cn *conn) {
 		c.holes = append(c.holes, cn.index)
 		cn.index = -1
 		c.kept--
+		if cn.listener.event {
+			c.links--
+		}
 	}
 }
 

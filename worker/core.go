@@ -59,6 +59,7 @@ type core struct {
 	holes []int
 	free  []*conn
 	kept  int
+	links int // those of them that are the gateway's
 
 	current   *conn
 	response  response
@@ -387,7 +388,7 @@ func (c *core) drained(phase int32) bool {
 	}
 	late := c.now > c.w.drainFor.Load()
 	for _, cn := range c.conns {
-		if cn != nil && (late || phase == stopping) {
+		if cn != nil && (late || phase == stopping || cn.listener.event) {
 			c.drop(cn)
 		}
 	}

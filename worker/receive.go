@@ -6,6 +6,7 @@ import (
 	"time"
 	"unsafe"
 
+	"envoxyd/internal/gatewayspec"
 	"envoxyd/protocol/uwsgi"
 	"envoxyd/transports/http"
 )
@@ -139,6 +140,7 @@ func (c *parser) preparse(l *listener, peer *http.Peer, data []byte) (p parsed) 
 		return p
 	}
 	p.modifier1, p.modifier2 = header.Modifier1, header.Modifier2
+	p.keep = l.event && header.Modifier2 != gatewayspec.EndsWithStream
 	p.vars = data[uwsgi.HeaderSize:p.headSize]
 	if len(p.vars) == 0 {
 		p.err = errEmpty

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/gatewayspec"
 	"envoxyd/transports/fastcgi"
 	"envoxyd/transports/http"
 )
@@ -151,18 +152,40 @@ func (c *core) leaveFile(file int, offset, size int64) int {
 	return writeOK
 }
 
+// link is what follows an answer to the gateway.
+var link = []byte{gatewayspec.Link}
+
+// linked tells whether the connection, one of the gateway's, is kept for its next delivery.
+// A core keeps only one: what there is to do is shared out among the cores by new ones.
+func (c *core) linked(cn *conn) bool {
+	r, result := &c.response, c.io.result
+	if !r.keep || result&(resClose|resFailed|resBroken) != 0 || r.rest != nil || r.file != nil || c.w.phase.Load() != serving {
+		return false
+	}
+	if others := c.links; others > 1 || others == 1 && cn.index < 0 {
+		return false
+	}
+	return result&resDelimited != 0 || c.request.modifier2 == gatewayspec.EndsWithMarks
+}
+
 // finish sends what is left of the response, accounts for it, and decides what
 // becomes of the connection.
 func (c *core) finish() {
 	cn, io := c.current, c.io
 	r := &c.response
+	var behind []byte
+	if cn.listener.event {
+		if r.keep = c.linked(cn); r.keep {
+			behind = link
+		}
+	}
 	if io.result&resFailed != 0 && cn.listener.http {
 		text := http.Refusal(500, "").StatusText()
 		io.headers, io.headLen = 3, uint32(len(text)-len("Internal Server Error"))
 		_ = c.sendPair([]byte(text), nil, true)
 		r.keep = false
-	} else if io.result&(resFailed|resBroken) == 0 && r.rest == nil && r.file == nil && io.outLen > 0 {
-		if c.write(nil, true) != writeOK {
+	} else if io.result&(resFailed|resBroken) == 0 && r.rest == nil && r.file == nil && int(io.outLen)+len(behind) > 0 {
+		if c.write(behind, true) != writeOK {
 			io.result |= resBroken
 		}
 	}
@@ -177,7 +200,7 @@ func (c *core) finish() {
 	if r.body != nil {
 		r.body.free()
 	}
-	keep := r.keep && io.result&resDelimited != 0 && io.result&(resClose|resFailed|resBroken) == 0
+	keep := r.keep && (behind != nil || io.result&resDelimited != 0) && io.result&(resClose|resFailed|resBroken) == 0
 	switch {
 	case r.rest != nil || r.file != nil:
 		c.sendSlowly(cn, keep)

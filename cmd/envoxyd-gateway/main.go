@@ -40,9 +40,10 @@ func run() error {
 	if err := json.Unmarshal(text, &spec); err != nil {
 		return fmt.Errorf("gateway specification: %w", err)
 	}
-	// It passes bytes on: on a small machine a second thread costs more in wake-ups than it brings.
+	// It passes bytes on: on a small machine a second thread costs more in wake-ups than it
+	// brings, so one does the work, and one the vigil.
 	if os.Getenv("GOMAXPROCS") == "" && runtime.NumCPU() <= 4 {
-		runtime.GOMAXPROCS(1)
+		runtime.GOMAXPROCS(2)
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400) // what lives is small: a few megabytes more save a good part of the work

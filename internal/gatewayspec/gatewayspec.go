@@ -64,6 +64,19 @@ type Parcel struct {
 // EventListener is the Listener of the gateway's deliveries: no socket was accepted on.
 const EventListener = -1
 
+// How the answer to a delivery ends, so that its connection may serve for another one: the
+// second modifier of the packet.
+const (
+	EndsWithStream = iota // with the connection
+	EndsAsHTTP            // where its head says
+	EndsWithMarks         // with the mark of the last message, or one that gives messages back
+)
+
+// Link follows an answer when the worker keeps the connection for the gateway's next delivery.
+// Either side may close one that is not in use: a packet that was not read by then is found out
+// by the error of the write, or ECONNRESET.
+const Link = 0x06
+
 // The variables of an event request, beside those of HTTP's that the log shows.
 const (
 	VarKind   = "ENVOXYD_EVENT"     // who handles it: "mqtt", "zmq", "timer"

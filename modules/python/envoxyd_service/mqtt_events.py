@@ -152,8 +152,8 @@ def application(environ, start_response):
     client, userdata = Client(server), {"server_key": server}
     size, topic_size, *_ = HEAD.unpack_from(data)
     if len(data) == HEAD.size + topic_size + size:
-        return [handle(client, userdata, read(data, 0)[0], owner, names)]
-    return several(client, userdata, data, owner, names, int(environ["ENVOXYD_SLOT"]) * COUNT.size)
+        return [handle(client, userdata, message, wanted) for message, wanted in messages(data, server, owner, names)]
+    return several(client, userdata, messages(data, server, owner, names), int(environ["ENVOXYD_SLOT"]) * COUNT.size)
 
 
 def elsewhere():
@@ -173,42 +173,52 @@ def progress():
 _progress = None
 
 
-def several(client, userdata, data, owner, names, place):
-    memory, done = progress(), 0
-    at, size, held = 0, len(data), b""
-    clock = time.monotonic
+def several(client, userdata, delivery, place):
+    memory, done, held = progress(), 0, b""
+    note, clock = COUNT.pack_into, time.monotonic
     started = flushed = clock()
-    while at < size:
-        message, at = read(data, at)
-        held += handle(client, userdata, message, owner, names)
+    for message, wanted in delivery:
+        if flushed - started > LONGEST:
+            held += gateway.LATER
+            break
+        held += handle(client, userdata, message, wanted)
         done += 1
-        COUNT.pack_into(memory, place, done)
+        note(memory, place, done)
         now = clock()
         if now - flushed > FLUSH:
-            if now - started > LONGEST and at < size:
-                held += gateway.LATER
-                break
             yield held
             flushed, held = now, b""
     if held:
         yield held
 
 
-def read(data, at):
-    """(message, where the next one begins)."""
-    size, topic_size, mid, qos, flags = HEAD.unpack_from(data, at)
-    at += HEAD.size
-    middle = at + topic_size
-    end = middle + size
-    message = Message()
-    message.topic = data[at:middle].decode("utf-8", "replace")
-    message.payload = data[middle:end]
-    message.qos = qos
-    message.retain = bool(flags & RETAINED)
-    message.mid = mid
-    message.dup = bool(flags & REPEATED)
-    message.timestamp = time.monotonic()
-    return message, end
+def messages(data, server, owner, names):
+    """(message, its handlers) for each message of a delivery."""
+    at, end, skip, unpack = 0, len(data), HEAD.size, HEAD.unpack_from
+    last = topic = wanted = None
+    arrived = time.monotonic()
+    while at < end:
+        size, topic_size, mid, qos, flags = unpack(data, at)
+        begin = at + skip
+        middle = begin + topic_size
+        at = middle + size
+        name = data[begin:middle]
+        if name != last:  # a topic's messages come together
+            last, topic = name, name.decode("utf-8", "replace")
+            try:
+                wanted = callbacks(server, topic, owner, names)
+            except Exception:  # one that was added by name is not there any more
+                report(topic)
+                wanted = None
+        message = Message()
+        message.topic = topic
+        message.payload = data[middle:at]
+        message.qos = qos
+        message.retain = flags & RETAINED != 0
+        message.mid = mid
+        message.dup = flags & REPEATED != 0
+        message.timestamp = arrived
+        yield message, wanted
 
 
 def callbacks(server, topic, owner, names):
@@ -230,14 +240,11 @@ def callbacks(server, topic, owner, names):
     return found
 
 
-def handle(client, userdata, message, owner, names):
+def handle(client, userdata, message, wanted):
     """Call every handler of a message; what one raises is logged with the topic, and does not keep the others from it."""
-    mark = gateway.HANDLED
-    try:
-        wanted = callbacks(client.server, message.topic, owner, names)
-    except Exception:  # one that was added by name is not there any more
-        report(message.topic)
+    if wanted is None:
         return gateway.FAILED
+    mark = gateway.HANDLED
     for callback in wanted:
         try:
             callback(client, userdata, message)

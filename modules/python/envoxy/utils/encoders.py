@@ -13,6 +13,7 @@ except ImportError:
     orjson = None
 
 _LEAST, _GREATEST = -2 ** 63, 2 ** 64 - 1  # what fits 64 bits
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # json.dumps would make an encoder each time
 
 
 def envoxy_json_dumps(obj):
@@ -22,7 +23,7 @@ def envoxy_json_dumps(obj):
             return orjson.dumps(obj, default=envoxy_json_encode_default)
         except TypeError:
             pass  # a number that is too large, or a real error, which _plain names
-    return json.dumps(_plain(obj), ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    return _compact(_plain(obj)).encode("utf-8")
 
 
 def envoxy_json_loads(obj):
@@ -43,9 +44,11 @@ def envoxy_json_encode_default(obj):
 
 def _plain(obj):
     """The same value in types that json writes as orjson would."""
+    if obj is None or type(obj) in (str, bool):
+        return obj
     if isinstance(obj, enum.Enum):
         return _plain(obj.value)
-    if obj is None or isinstance(obj, (bool, str)):
+    if isinstance(obj, str):
         return obj
     if isinstance(obj, int):
         return obj if _LEAST <= obj <= _GREATEST else str(obj)

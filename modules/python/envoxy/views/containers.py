@@ -23,6 +23,8 @@ class Response(FlaskResponse):
                 body = body.get("payload", body)
             args = (_encoded(body), *rest)
         super().__init__(*args, **kwargs)
+        given = headers or len(args) > 2 or kwargs.get("headers")
+        put = self.headers.__setitem__ if given else self.headers.add  # the quicker, where there is nothing to replace
         for key, value in headers.items():
             if key.lower() == "content-type":
                 self.headers[key] = value
@@ -30,8 +32,8 @@ class Response(FlaskResponse):
                 self.headers.add(key, value)
         for cookie in cookies:
             self.set_cookie(**cookie)
-        self.headers["Server"] = SERVER_NAME
-        self.headers["Date"] = datetime.now().isoformat()
+        put("Server", SERVER_NAME)
+        put("Date", datetime.now().isoformat())
 
     @classmethod
     def force_type(cls, rv, environ=None):
