@@ -22,50 +22,14 @@ var errWorkerLost = errors.New("gateway: the worker ended during the delivery")
 var errNotHanded = errors.New("gateway: the request could not be handed to a worker")
 
 // target is one generation's workers: deliveries go to its handover socket, or over
-// connections that workers have kept from earlier ones.
+// connections that workers have kept from earlier ones. end lets go of it.
 type target struct {
 	handover int // a descriptor, owned
 	turns
-
-	mu     sync.Mutex
-	users  int
-	retire bool
 }
 
 func newTarget(handover, cores int, running *sync.WaitGroup) *target {
-	return &target{handover: handover, turns: turns{most: max(cores, 1), running: running}}
-}
-
-func (t *target) acquire() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.retire {
-		return false
-	}
-	t.users++
-	return true
-}
-
-func (t *target) release() {
-	t.mu.Lock()
-	t.users--
-	last := t.retire && t.users == 0
-	t.mu.Unlock()
-	if last {
-		_ = unix.Close(t.handover)
-	}
-}
-
-// end closes the descriptor when nobody sends on it any more.
-func (t *target) end() {
-	t.mu.Lock()
-	idle := !t.retire && t.users == 0
-	t.retire = true
-	t.mu.Unlock()
-	t.turns.end()
-	if idle {
-		_ = unix.Close(t.handover)
-	}
+	return &target{handover, turns{most: max(cores, 1), running: running, over: func() { _ = unix.Close(handover) }}}
 }
 
 // handoverPause is the wait for room on a handover socket: every core is busy then.
@@ -101,10 +65,6 @@ func (g *Gateway) deliver(ctx context.Context, ends byte, vars, body []byte, rea
 // whose end is told by ends (gatewayspec). It returns read's error, errWorkerLost when the
 // worker went away before, errNotHanded when none has seen the request, or the context's.
 func (t *target) deliver(ctx context.Context, ends byte, vars, body []byte, read func(*bufio.Reader) error) error {
-	if !t.acquire() {
-		return errNotHanded
-	}
-	defer t.release()
 	packet := make([]byte, 0, uwsgi.HeaderSize+len(vars)+len(body))
 	packet = uwsgi.AppendHeader(packet, uwsgi.Header{Modifier2: ends, Size: len(vars)})
 	packet = append(append(packet, vars...), body...)
@@ -138,25 +98,27 @@ func (t *target) open(ctx context.Context, packet []byte) (*link, error) {
 	l := newLink(pair[0])
 	stop := l.watch(ctx)
 	defer stop()
-	if len(packet) <= inlinePacket { // the worker finds it whole at its first read
-		if err = l.send(packet); err != nil {
-			_ = unix.Close(pair[1])
-		} else {
-			err = t.pass(ctx, pair[1])
-		}
-		if err != nil && ctx.Err() == nil {
-			err = fmt.Errorf("%w: %w", errNotHanded, err)
-		}
-	} else if err = t.pass(ctx, pair[1]); err == nil {
+	inline := len(packet) <= inlinePacket
+	if inline { // the worker finds it whole at its first read
 		err = l.send(packet)
 	}
-	if err == nil {
+	if err != nil {
+		_ = unix.Close(pair[1])
+	} else {
+		err = t.pass(ctx, pair[1])
+	}
+	if err == nil && !inline {
+		err = l.send(packet)
+	}
+	switch {
+	case err == nil:
 		return l, nil
+	case ctx.Err() != nil:
+		err = ctx.Err()
+	case !errors.Is(err, errNotHanded):
+		err = fmt.Errorf("%w: %w", errNotHanded, err)
 	}
 	l.close()
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
 	return nil, err
 }
 

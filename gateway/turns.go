@@ -14,6 +14,7 @@ import (
 type turns struct {
 	most    int
 	running *sync.WaitGroup // of goroutines that await the end of a request
+	over    func()          // called once no turn is taken after end
 
 	lock    sync.Mutex
 	out     int // turns that are taken
@@ -77,16 +78,21 @@ func (t *turns) give(l *link) {
 		return
 	}
 	t.out--
-	switch {
-	case l == nil:
-	case t.ended:
-		l.close()
-	default:
-		t.idle = append(t.idle, l)
-		if len(t.idle)+t.out > t.most { // of a worker that has ended
-			t.idle[0].close()
-			t.idle = slices.Delete(t.idle, 0, 1)
+	if t.ended {
+		if l != nil {
+			l.close()
 		}
+		t.finish()
+		return
+	}
+	if l != nil {
+		t.idle = append(t.idle, l)
+	}
+}
+
+func (t *turns) finish() {
+	if t.ended && t.out == 0 {
+		t.over()
 	}
 }
 
@@ -126,7 +132,7 @@ func (t *turns) conclude(l *link) {
 	t.give(l)
 }
 
-// end closes the connections that are not in use; who waits goes away empty-handed.
+// end closes the connections that are not in use; who waits goes away empty-handed. It is called once.
 func (t *turns) end() {
 	t.lock.Lock()
 	defer t.lock.Unlock()
@@ -139,4 +145,5 @@ func (t *turns) end() {
 		close(one)
 	}
 	t.waiting = nil
+	t.finish()
 }

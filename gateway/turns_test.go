@@ -53,7 +53,7 @@ func TestTurnsGiveTheConnectionThatWasUsedLast(t *testing.T) {
 }
 
 func TestTurnsAreWaitedForInOrder(t *testing.T) {
-	turns := turns{most: 1}
+	turns := turns{most: 1, over: func() {}}
 	if _, err := turns.take(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestWaitingForATurnEnds(t *testing.T) {
 		"context": func(_ *turns, cancel func()) { cancel() },
 		"reload":  func(turns *turns, _ func()) { turns.end() },
 	} {
-		turns := turns{most: 1}
+		turns := turns{most: 1, over: func() {}}
 		ctx, cancel := context.WithCancel(t.Context())
 		if _, err := turns.take(ctx); err != nil {
 			t.Fatal(err)
@@ -159,7 +159,8 @@ func TestConnectionsAreKeptIfTheWorkerSaysSo(t *testing.T) {
 }
 
 func TestConnectionsEndWithTheGeneration(t *testing.T) {
-	turns := turns{most: 2}
+	over := 0
+	turns := turns{most: 2, over: func() { over++ }}
 	for range 2 {
 		if _, err := turns.take(t.Context()); err != nil {
 			t.Fatal(err)
@@ -169,12 +170,15 @@ func TestConnectionsEndWithTheGeneration(t *testing.T) {
 	busy, second := linked(t)
 	turns.give(idle)
 	turns.end()
-	if !closed(t, first) || closed(t, second) {
+	if !closed(t, first) || closed(t, second) || over != 0 {
 		t.Fatal("only what is idle is closed")
 	}
 	turns.give(busy)
-	if !closed(t, second) {
+	if !closed(t, second) || over != 1 {
 		t.Fatal("it is kept after the end")
+	}
+	if _, err := turns.take(t.Context()); !errors.Is(err, errNotHanded) {
+		t.Fatal("there is a turn after the end:", err)
 	}
 }
 
