@@ -206,13 +206,7 @@ func (g *generation) becameReady(e workerspec.Event) {
 		return
 	}
 	w.readyPID = e.PID
-	if !w.ever {
-		w.ever = true
-		g.ready++
-	}
 	g.settle(w)
-	g.takeOver()
-	g.m.followChain()
 }
 
 // settle marks the process in a place ready. That it is and that it was forked are
@@ -222,10 +216,16 @@ func (g *generation) settle(w *worker) {
 		return
 	}
 	w.ready, w.leaving = true, w.cheap
+	if !w.ever {
+		w.ever = true
+		g.ready++
+	}
 	if w.cheap { // while it was starting
 		g.replace(w)
 	}
 	g.m.tellPause(w)
+	g.takeOver()
+	g.m.followChain()
 }
 
 func (g *generation) respawn(w *worker) {
