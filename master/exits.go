@@ -19,6 +19,7 @@ func (g *generation) exited(w *worker, pid int, state *os.ProcessState, err erro
 	for c := range g.board.Cores() {
 		core := g.board.Core(w.id, c)
 		core.State.Store(shm.Absent)
+		core.Suspended.Store(0)
 		core.Deadline.Store(0)
 		core.UserDeadline.Store(0)
 	}

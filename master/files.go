@@ -61,15 +61,19 @@ func (m *master) rewritePidfiles() {
 	}
 }
 
-// writeSafePidfiles writes the pidfiles that only a start that succeeds touches;
-// after an upgrade, all of them.
-func (m *master) writeSafePidfiles() {
-	cfg := m.cfg
-	names := [][2]string{{cfg.SafePidfile, workDir(cfg)}, {cfg.SafePidfile2, workDir(cfg)}}
-	if m.upgrader.second {
-		names = append(names, [2]string{cfg.Pidfile, cfg.StartDir}, [2]string{cfg.Pidfile2, workDir(cfg)})
+// writeSafePidfiles writes the pidfiles that only a start whose application loads touches.
+func (m *master) writeSafePidfiles(cfg *uwsgiopts.Config) {
+	for _, name := range []string{cfg.SafePidfile, cfg.SafePidfile2} {
+		if err := m.writePidfile(name, workDir(cfg)); err != nil {
+			logf("%v", err)
+		}
 	}
-	for _, n := range names {
+}
+
+// takePidfiles writes all of them, once an upgrade has succeeded.
+func (m *master) takePidfiles(cfg *uwsgiopts.Config) {
+	m.writeSafePidfiles(cfg)
+	for _, n := range [][2]string{{cfg.Pidfile, cfg.StartDir}, {cfg.Pidfile2, workDir(cfg)}} {
 		if err := m.writePidfile(n[0], n[1]); err != nil {
 			logf("%v", err)
 		}

@@ -150,6 +150,9 @@ func (g *generation) forkAll(m *master, err error) {
 		logf("%v", err)
 		m.generationFailed(g, hookStatus(err))
 	default:
+		if m.current == nil && !m.upgrader.second {
+			m.writeSafePidfiles(g.cfg)
+		}
 		for _, w := range g.workers {
 			g.respawn(w)
 		}

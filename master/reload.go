@@ -191,7 +191,9 @@ func (m *master) firstReady() {
 	if err := m.upgrader.Ready(); err != nil {
 		logf("%v", err)
 	}
-	m.writeSafePidfiles()
+	if m.upgrader.second {
+		m.takePidfiles(cfg)
+	}
 	tellParent()
 }
 

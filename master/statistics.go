@@ -166,7 +166,7 @@ func (g *generation) statistics(w *worker) statsWorker {
 	s := statsWorker{ID: w.id, PID: w.pid, HarakiriCount: w.harakiri, Status: "cheap"}
 	if w.pid != 0 {
 		s.Status = "idle"
-		if g.board.Paused(w.id) {
+		if g.board.Suspended(w.id) {
 			s.Status = "pause"
 		}
 		s.LastSpawn, s.RespawnCount = w.started.Unix(), w.respawns+1

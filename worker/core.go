@@ -139,6 +139,7 @@ func newCore(w *Worker, index int, io *coreIO) (*core, error) {
 	}
 	c.startAccepting()
 	c.line.State.Store(shm.Idle)
+	c.line.Suspended.Store(0)
 	c.line.Deadline.Store(0)
 	c.line.UserDeadline.Store(0)
 	return c, nil
@@ -169,11 +170,13 @@ func (c *core) suspend(on bool) {
 	c.suspended, c.pausedTo = on, 0
 	if on {
 		c.stopAccepting()
+		c.line.Suspended.Store(1)
 		if int(c.w.suspended.Add(1)) == len(c.w.cores) {
 			c.w.logf("*** worker %d suspended ***", c.w.id)
 		}
 		return
 	}
+	c.line.Suspended.Store(0)
 	if !c.leaving {
 		c.startAccepting()
 	}

@@ -41,15 +41,19 @@ func newStage(t *testing.T, protocol string, change func(*workerspec.Spec)) *sta
 	if err != nil {
 		t.Fatal(err)
 	}
-	events, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	t.Cleanup(func() { _ = board.Close() })
+	scoreboard, err := unix.Dup(int(board.File().Fd())) // the worker's own, as is the next one
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { events.Close() })
+	events, err := unix.Open(os.DevNull, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
 	alive, master := lifeline(t)
 	t.Cleanup(func() { _ = unix.Close(master) })
 	spec := workerspec.Spec{
-		AliveFD: alive, Processes: 1, Threads: 1, EventFD: int(events.Fd()), ScoreboardFD: int(board.File().Fd()), HandoverFD: [2]int{-1, -1},
+		AliveFD: alive, Processes: 1, Threads: 1, EventFD: events, ScoreboardFD: scoreboard, HandoverFD: [2]int{-1, -1},
 		Sockets: []workerspec.Socket{{FD: int(file.Fd()), Protocol: protocol, Name: "test", Port: "80"}},
 		Limits:  workerspec.Limits{BufferSize: 4096, MaxVars: 128, SocketTimeoutMillis: 5000},
 		HTTP:    workerspec.HTTP{TimeoutMillis: 5000},

@@ -32,8 +32,9 @@ type Core struct {
 	WriteErrors  atomic.Uint64
 	ReadErrors   atomic.Uint64
 	Static       atomic.Uint64 // requests that were answered without the application
+	Suspended    atomic.Uint32 // 1: the core follows a pause
 	paused       atomic.Uint32 // written by the master, of a worker's first core only
-	_            [128 - 8 - 10*8 - 4]byte
+	_            [128 - 8 - 10*8 - 8]byte
 	request      [128]byte // "ADDR - METHOD URI", cut to fit
 }
 
@@ -113,6 +114,16 @@ func (b *Board) Pause(worker int, on bool) {
 		value = 1
 	}
 	b.Core(worker, 0).paused.Store(value)
+}
+
+// Suspended tells whether all of the worker's cores follow a pause.
+func (b *Board) Suspended(worker int) bool {
+	for core := range b.cores {
+		if b.Core(worker, core).Suspended.Load() == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // IdleElsewhere tells whether a core other than the given one has nothing to do.
