@@ -83,6 +83,7 @@ def test_many_peers_are_served_by_all_workers_through_reloads(service):
                 reply = peer.ask(0, f"/things/{index}", params={"nap": "0.01"})
                 pids.add(reply["payload"]["pid"])
                 assert reply["payload"]["n"] == index
+                assert peer.ask(2, f"/things/{index}", payload=index)["payload"] == {"got": index}  # never sent twice
             except Exception as error:
                 failures.append(repr(error))
                 return
