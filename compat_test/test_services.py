@@ -149,6 +149,29 @@ def test_a_worker_that_is_busy_with_http_holds_no_request_up(service):
         assert other != busy
 
 
+def test_a_child_of_the_application_does_not_hide_that_its_worker_has_ended(service):
+    port = free_port()
+    module = VIEWS.replace("__loader__", '''
+@on(endpoint="/fork", protocols=["http", "zmq"])
+class Fork(View):
+    def get(self, request, **kw):
+        if os.fork() == 0:
+            time.sleep(60)
+            os._exit(0)
+        return Response({"pid": os.getpid()})
+__loader__''').replace("[Things,", "[Fork, Things,")
+    running = service(module, zmq_conf(port), args=["--processes", "2"])
+    peer = Req(port)
+    for ask in (lambda: peer.ask(0, "/fork")["payload"], lambda: json.loads(get(running.port, "/fork").body)):
+        for _ in range(4):  # by each worker, with and without a request of the gateway's in hand
+            peer.ask(0, "/things/1")
+            pid = ask()["pid"]
+        os.kill(pid, signal.SIGKILL)
+        began = time.monotonic()
+        assert peer.ask(2, "/things/1", payload={"n": 1})["status"] == 201
+        assert time.monotonic() - began < 5
+
+
 def test_one_service_asks_another_and_itself(service):
     port = free_port()
     one = service(VIEWS, zmq_conf(port), args=["--processes", "1"])

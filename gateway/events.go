@@ -110,6 +110,8 @@ func (g *Gateway) handOver(ctx context.Context, d *delivery, slot int) (left []*
 			case gatewayspec.Later:
 				later = true
 				return nil
+			case gatewayspec.Link: // it has answered for fewer messages than there are
+				return errWorkerLost
 			}
 			g.settled(d.items[done], mark == gatewayspec.Failed)
 			done++
@@ -127,7 +129,7 @@ func (g *Gateway) handOver(ctx context.Context, d *delivery, slot int) (left []*
 		return nil, 0
 	case elsewhere:
 		return left, time.Millisecond // the worker that said so takes nothing for a moment
-	case errors.Is(err, errNotHanded):
+	case errors.Is(err, errNotHanded) && !errors.Is(err, errUnread): // a worker that had it, and did not read it, may have a reason
 		return left, 50 * time.Millisecond
 	case later || ctx.Err() != nil:
 		return left, 0

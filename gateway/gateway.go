@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -93,7 +94,9 @@ func Run(spec gatewayspec.Spec) error {
 	g.health = newHealth(g, healthNote)
 	g.peers.server = &zmq.Server{Answer: g.answerZMQ, Logf: func(format string, args ...any) { g.errorf("[ZMQ] "+format, args...) }}
 	g.running.Go(g.awaitPredecessor)
-	g.running.Go(func() { g.vigil.run(g.ctx) })
+	if runtime.GOMAXPROCS(0) > 1 { // it takes a processor of Go's for itself
+		g.running.Go(func() { g.vigil.run(g.ctx) })
+	}
 	g.running.Go(func() { g.health.refresh(g.ctx) })
 	g.running.Go(func() { g.acceptCalls(g.ctx, spec.CallsFD) })
 	g.employ(spec.Cores)

@@ -8,6 +8,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"envoxyd/internal/gatewayspec"
 )
 
 // errUnread: the worker closed the connection before it read the request.
@@ -59,12 +61,14 @@ func (l *link) exchange(ctx context.Context, packet []byte, read func(*bufio.Rea
 	return l.receive(ctx, read)
 }
 
-// receive has read take the answer. A socket that is closed with something unread says so
-// by ECONNRESET (unix(7)): nobody has seen the request then.
+// receive has read take the answer. errUnread: the worker says that it has not looked at the
+// request, or its end was closed with something unread.
 func (l *link) receive(ctx context.Context, read func(*bufio.Reader) error) error {
 	stop := l.watch(ctx)
-	_, err := l.in.Peek(1)
+	first, err := l.in.Peek(1)
 	switch {
+	case err == nil && first[0] == gatewayspec.Unread:
+		err = errUnread
 	case err == nil:
 		err = read(l.in)
 	case errors.Is(err, syscall.ECONNRESET):

@@ -109,7 +109,10 @@ func (t *turns) settle(ctx context.Context, l *link, err error) {
 		t.running.Go(func() { // ends with the request, the context, or after lingering
 			stop := l.watch(ctx)
 			_ = l.stream.SetReadDeadline(time.Now().Add(lingering)) // an error shows in the read
-			_, err := l.in.Peek(1)
+			err := ctx.Err()
+			if err == nil {
+				_, err = l.in.Peek(1)
+			}
 			if !stop() || err != nil {
 				l.close()
 				t.give(nil)

@@ -201,6 +201,16 @@ func TestAPacketThatWasNotReadIsToldFromOneThatWas(t *testing.T) {
 	if err := l.send([]byte("request")); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := worker.Write([]byte{gatewayspec.Unread}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.receive(t.Context(), take); !errors.Is(err, errUnread) {
+		t.Error("said to be unread:", err)
+	}
+	l, worker = linked(t)
+	if err := l.send([]byte("request")); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := io.ReadFull(worker, make([]byte, 7)); err != nil {
 		t.Fatal(err)
 	}

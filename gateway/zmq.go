@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -264,22 +265,25 @@ func readResponse(r *bufio.Reader, method string, reply *zmq.Reply) error {
 	defer fasthttp.ReleaseResponse(response)
 	response.SkipBody = method == http.MethodHead
 	response.Header.SetNoDefaultContentType(true)
-	if err := response.ReadLimitBody(r, zmq.MaxMessage); errors.Is(err, fasthttp.ErrBodyTooLarge) {
-		problem(reply, 502, "the view's response is too long")
+	var small *fasthttp.ErrSmallBuffer
+	if err := response.ReadLimitBody(r, zmq.MaxMessage); errors.Is(err, fasthttp.ErrBodyTooLarge) || errors.As(err, &small) {
+		problem(reply, 502, "the view's response, or its head, is too long")
 		return errTooLong
 	} else if err != nil {
 		return errWorkerLost
 	}
 	reply.Status = response.StatusCode()
+	given := map[string]string{}
 	for key, value := range response.Header.All() {
 		switch name := string(key); {
 		case name == "Content-Length" || name == "Connection" || name == "Transfer-Encoding":
-		case reply.Headers[name] != "":
-			reply.Headers[name] += ", " + string(value)
+		case given[name] != "":
+			given[name] += ", " + string(value)
 		default:
-			reply.Headers[name] = string(value)
+			given[name] = string(value)
 		}
 	}
+	maps.Copy(reply.Headers, given) // over what the request's headers gave
 	body := response.Body()
 	switch {
 	case len(body) == 0:

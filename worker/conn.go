@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/gatewayspec"
 	"envoxyd/transports/http"
 )
 
@@ -99,6 +100,7 @@ func (c *core) keep(cn *conn) {
 		c.kept++
 		if cn.listener.event {
 			c.links++
+			c.io.linkFD = int32(cn.fd)
 		}
 	}
 	if !cn.registered {
@@ -125,15 +127,45 @@ func (c *core) release(cn *conn) {
 		c.kept--
 		if cn.listener.event {
 			c.links--
+			if c.io.linkFD == int32(cn.fd) {
+				c.io.linkFD = -1
+			}
 		}
 	}
 }
 
 // drop closes the connection and forgets it.
 func (c *core) drop(cn *conn) {
+	if cn.listener.event { // a child of the application's may hold a copy: the gateway is to know in any case
+		_ = unix.Shutdown(cn.fd, unix.SHUT_RDWR)
+	}
+	c.letGo(cn)
+}
+
+// letGo closes this process's descriptor of the connection and forgets it.
+func (c *core) letGo(cn *conn) {
 	c.release(cn) // closing alone would not do: a child of the application's may hold a copy
 	_, _, _ = syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(cn.fd), 0, 0)
 	c.forget(cn)
+}
+
+var unread = []byte{gatewayspec.Unread}
+
+// unlink drops a connection of the gateway's that is not in use. From now on the gateway cannot
+// send on it; what it has sent a moment ago it gives to another core.
+func (c *core) unlink(cn *conn) {
+	_ = unix.Shutdown(cn.fd, unix.SHUT_RD)
+	if waits(cn) {
+		_, _ = syscall.Write(cn.fd, unread) // a gateway that has gone needs no word
+	}
+	c.drop(cn)
+}
+
+// waits tells whether there is something to read.
+func waits(cn *conn) bool {
+	var b [1]byte
+	n, _, err := unix.Recvfrom(cn.fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return err == nil && n > 0
 }
 
 func (c *core) forget(cn *conn) {

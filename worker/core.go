@@ -138,6 +138,7 @@ func newCore(w *Worker, index int, io *coreIO) (*core, error) {
 		return nil, errno
 	}
 	c.startAccepting()
+	io.linkFD, io.eventFD = -1, -1
 	c.line.State.Store(shm.Idle)
 	c.line.Suspended.Store(0)
 	c.line.Deadline.Store(0)
@@ -349,7 +350,11 @@ func (c *core) sweep() {
 	}
 	c.swept = c.now
 	for _, cn := range c.conns {
-		if cn != nil && c.now-cn.lastUse > int64(cn.listener.idle) && !c.pending(cn) {
+		switch {
+		case cn == nil || c.now-cn.lastUse <= int64(cn.listener.idle) || c.pending(cn):
+		case cn.listener.event:
+			c.unlink(cn)
+		default:
 			c.drop(cn)
 		}
 	}
@@ -391,7 +396,11 @@ func (c *core) drained(phase int32) bool {
 	}
 	late := c.now > c.w.drainFor.Load()
 	for _, cn := range c.conns {
-		if cn != nil && (late || phase == stopping || cn.listener.event) {
+		switch {
+		case cn == nil:
+		case cn.listener.event:
+			c.unlink(cn)
+		case late || phase == stopping:
 			c.drop(cn)
 		}
 	}

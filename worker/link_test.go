@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"io"
 	"net"
 	"os"
 	"testing"
@@ -52,7 +51,7 @@ func (s *stage) deliver(handover int, packet string) net.Conn {
 	if err := unix.Sendmsg(handover, []byte(`{"Listener":-1}`), unix.UnixRights(fds[1]), nil, 0); err != nil {
 		s.Fatal(err)
 	}
-	_ = unix.Close(fds[1])
+	s.Cleanup(func() { _ = unix.Close(fds[1]) }) // a child of the application's has a copy
 	return c
 }
 
@@ -138,18 +137,36 @@ func TestAWorkerThatLeavesClosesTheGatewaysConnections(t *testing.T) {
 	}
 }
 
-func TestWhatIsSentToAWorkerThatLeavesIsNotLost(t *testing.T) {
+func TestWhatIsSentToAWorkerThatLeavesIsServed(t *testing.T) {
 	s, handover := gatewayStage(t)
 	c := s.deliver(handover, delivery("/1", gatewayspec.EndsWithMarks))
 	s.served("/1")
-	s.w.Stop(stopping, 0)
 	s.marked()
-	s.send(c, delivery("/2", gatewayspec.EndsWithMarks))
+	s.deliver(handover, delivery("/2", gatewayspec.EndsWithMarks))
+	s.served("/2")
+	s.expect(c, marks+kept)
+	s.w.Stop(stopping, 0)
+	s.send(c, delivery("/3", gatewayspec.EndsWithMarks))
+	s.marked()
+	s.served("/3")
+	s.marked()
 	if got := s.core.next(); got != nextStop {
 		t.Fatalf("next() is %d, want the end", got)
 	}
 	s.expect(c, marks)
-	if _, err := io.ReadAll(c); err == nil {
-		t.Fatal("the gateway cannot tell that its packet was not read")
-	}
+	s.expectEnd(c)
+}
+
+func TestWhatIsSentToABusyCoreGoesBack(t *testing.T) {
+	s, handover := gatewayStage(t)
+	c := s.deliver(handover, delivery("/1", gatewayspec.EndsWithMarks))
+	s.served("/1")
+	s.marked()
+	other := s.connect()
+	s.send(other, get)
+	s.served("/p")
+	s.expect(c, marks+kept)
+	s.send(c, delivery("/2", gatewayspec.EndsWithMarks)) // the core is in the application, for long
+	s.expect(c, string(rune(gatewayspec.Unread)))
+	s.expectEnd(c)
 }

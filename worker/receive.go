@@ -341,6 +341,7 @@ func (c *core) begin(cn *conn, p *parsed, body []byte) {
 	}
 	if cn.listener.event {
 		io.flags |= reqEvent
+		io.eventFD = int32(cn.fd)
 	}
 	if c.w.phase.Load() != serving && p.keep {
 		io.flags |= reqDrain

@@ -185,8 +185,12 @@ func (c *core) finish() {
 		_ = c.sendPair([]byte(text), nil, true)
 		r.keep = false
 	} else if io.result&(resFailed|resBroken) == 0 && r.rest == nil && r.file == nil && int(io.outLen)+len(behind) > 0 {
+		whole := io.outLen == 0
 		if c.write(behind, true) != writeOK {
 			io.result |= resBroken
+			if whole { // the gateway did not wait for the end of the request
+				io.result, r.errno = io.result&^resBroken|resClose, 0
+			}
 		}
 	}
 	if r.fastcgi != 0 && io.result&(resFailed|resBroken) == 0 {
@@ -196,7 +200,7 @@ func (c *core) finish() {
 		c.logWriteError(r.errno)
 	}
 	c.account()
-	c.current = nil
+	c.current, io.eventFD = nil, -1
 	if r.body != nil {
 		r.body.free()
 	}

@@ -98,6 +98,12 @@ static PyObject *shim_forked(PyObject *self, PyObject *unused)
     (void)self;
     (void)unused;
     forked = 1;
+    for (int i = 0; i < core_count; i++) { /* or the gateway would not see that the worker ended */
+        if (cores[i].link_fd >= 0)
+            close(cores[i].link_fd);
+        if (cores[i].event_fd >= 0 && cores[i].event_fd != cores[i].link_fd)
+            close(cores[i].event_fd);
+    }
     for (size_t i = 0; i < sizeof gos / sizeof *gos; i++)
         signal(gos[i], SIG_DFL);
     Py_RETURN_NONE;

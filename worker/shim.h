@@ -60,6 +60,9 @@ typedef struct core_io {
     uint32_t result;
     uint32_t switches;
     int32_t app;
+    /* connections of the gateway's, which children of the application close; -1: none */
+    int32_t link_fd;  /* kept */
+    int32_t event_fd; /* of the request in hand */
 } core_io;
 
 #define OUT_INITIAL 16384

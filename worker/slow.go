@@ -130,6 +130,10 @@ func (w *Worker) receiveBody(in *input, r *request, start []byte) *request {
 	if err == nil {
 		return r
 	}
+	if r.conn.listener.event { // the gateway gives it to another, or says that it cannot
+		r.body.free()
+		return nil
+	}
 	r.parsed.keep = false
 	r.parsed.state = bodyClosed
 	if errors.Is(err, os.ErrDeadlineExceeded) {

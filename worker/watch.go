@@ -74,9 +74,7 @@ func (w *Worker) runWatch() {
 				continue
 			}
 			wait = tickTime
-			if w.board.IdleElsewhere(c.line) {
-				c.passOn()
-			}
+			c.passOn(w.board.IdleElsewhere(c.line))
 		}
 	}
 }
@@ -87,12 +85,24 @@ func nap(t time.Duration) {
 	_, _, _ = syscall.Syscall(syscall.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&pause)), 0, 0) // EINTR: the nap was a little shorter
 }
 
-// passOn gives away what waits for a core that is in the application.
-func (c *core) passOn() {
-	if c.w.phase.Load() != serving || !c.owner.CompareAndSwap(inApp, beingWatched) {
+// passOn gives away what waits for a core that is in the application: to whom, if somebody is
+// idle, and what is the gateway's in any case, for the gateway finds somebody.
+func (c *core) passOn(idle bool) {
+	if !c.owner.CompareAndSwap(inApp, beingWatched) {
 		return
 	}
 	defer c.owner.Store(inApp)
+	leaving := c.w.phase.Load() != serving
+	if c.links > 0 {
+		for _, cn := range c.conns {
+			if cn != nil && cn.listener.event && cn != c.current && (leaving || waits(cn)) {
+				c.unlink(cn)
+			}
+		}
+	}
+	if leaving || !idle {
+		return
+	}
 	for c.event < c.nevents { // fetched before the core went away
 		e := c.events[c.event]
 		c.event++
@@ -147,7 +157,7 @@ func (c *core) handOver(cn *conn) {
 		}
 		return
 	}
-	c.drop(cn)
+	c.letGo(cn)
 }
 
 // takeHandover receives a connection that another core has passed on; nil when

@@ -343,6 +343,9 @@ type coreIO struct {
 	result   uint32
 	switches uint32
 	app      int32
+
+	linkFD  int32
+	eventFD int32
 }
 
 // The flags of shim.h.

@@ -73,9 +73,12 @@ const (
 )
 
 // Link follows an answer when the worker keeps the connection for the gateway's next delivery.
-// Either side may close one that is not in use: a packet that was not read by then is found out
-// by the error of the write, or ECONNRESET.
+// Either side may close one that is not in use.
 const Link = 0x06
+
+// Unread stands in place of an answer: the worker closes the connection, and has not read the
+// packet. (One that was killed says so by ECONNRESET.)
+const Unread = 0x15
 
 // The variables of an event request, beside those of HTTP's that the log shows.
 const (

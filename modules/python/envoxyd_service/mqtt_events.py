@@ -210,6 +210,8 @@ def messages(data, server, owner, names):
             except Exception:  # one that was added by name is not there any more
                 report(topic)
                 wanted = None
+            if owner or wanted is None:  # what this process alone has may change with each message
+                last = None
         message = Message()
         message.topic = topic
         message.payload = data[middle:at]

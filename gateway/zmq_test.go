@@ -1,0 +1,51 @@
+package gateway
+
+import (
+	"bufio"
+	"errors"
+	"strings"
+	"testing"
+
+	"envoxyd/transports/zmq"
+)
+
+func TestResponsesBecomeReplies(t *testing.T) {
+	const ok = "HTTP/1.1 200 OK\r\n"
+	for name, one := range map[string]struct {
+		method, response string
+		err              error
+		status           int
+		headers          map[string]string
+		payload          string
+		rest             int // bytes that are left, of what follows
+	}{
+		"json":              {"GET", ok + "Content-Length: 7\r\nX-A: b\r\n\r\n{\"a\":1}\x06", nil, 200, map[string]string{"X-A": "b", "X-Cid": "asked"}, `{"a":1}`, 1},
+		"text":              {"GET", ok + "Content-Length: 2\r\n\r\nhi\x06", nil, 200, nil, `"hi"`, 1},
+		"no body":           {"HEAD", ok + "Content-Length: 2\r\n\r\n\x06", nil, 200, nil, "", 1},
+		"no content":        {"GET", "HTTP/1.1 204 No Content\r\n\r\n\x06", nil, 204, nil, "", 1},
+		"chunks":            {"GET", ok + "Transfer-Encoding: chunked\r\n\r\n1\r\n7\r\n0\r\n\r\n\x06", nil, 200, nil, "7", 1},
+		"until the end":     {"GET", ok + "\r\n[1,2]", nil, 200, nil, "[1,2]", 0},
+		"values are joined": {"GET", ok + "Content-Length: 0\r\nX-A: 1\r\nX-A: 2\r\n\r\n", nil, 200, map[string]string{"X-A": "1, 2"}, "", 0},
+		"its own cid":       {"GET", ok + "Content-Length: 0\r\nX-Cid: mine\r\n\r\n", nil, 200, map[string]string{"X-Cid": "mine"}, "", 0},
+		"no text":           {"GET", ok + "Content-Length: 1\r\n\r\n\xff", nil, 502, nil, `{"code":0,"text":"the view's response is not text"}`, 0},
+		"a long head":       {"GET", ok + "X-A: " + strings.Repeat("a", answerHead) + "\r\n\r\n", errTooLong, 502, nil, "", -1},
+		"cut off":           {"GET", ok + "Content-Length: 9\r\n\r\n{", errWorkerLost, 0, nil, "", -1},
+	} {
+		reply := zmq.Reply{Headers: map[string]string{"X-Cid": "asked"}}
+		in := bufio.NewReaderSize(strings.NewReader(one.response), answerHead)
+		if err := readResponse(in, one.method, &reply); !errors.Is(err, one.err) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if reply.Status != one.status || one.payload != "" && string(reply.Payload) != one.payload {
+			t.Errorf("%s: %d, %s", name, reply.Status, reply.Payload)
+		}
+		for key, value := range one.headers {
+			if reply.Headers[key] != value {
+				t.Errorf("%s: %s is %q", name, key, reply.Headers[key])
+			}
+		}
+		if one.rest >= 0 && in.Buffered() != one.rest {
+			t.Errorf("%s: %d bytes are left", name, in.Buffered())
+		}
+	}
+}
