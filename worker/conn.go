@@ -99,8 +99,7 @@ func (c *core) keep(cn *conn) {
 		}
 		c.kept++
 		if cn.listener.event {
-			c.links++
-			c.io.linkFD = int32(cn.fd)
+			c.link, c.io.linkFD = cn, int32(cn.fd)
 		}
 	}
 	if !cn.registered {
@@ -125,11 +124,8 @@ func (c *core) release(cn *conn) {
 		c.holes = append(c.holes, cn.index)
 		cn.index = -1
 		c.kept--
-		if cn.listener.event {
-			c.links--
-			if c.io.linkFD == int32(cn.fd) {
-				c.io.linkFD = -1
-			}
+		if c.link == cn {
+			c.link, c.io.linkFD = nil, -1
 		}
 	}
 }

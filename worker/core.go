@@ -59,7 +59,7 @@ type core struct {
 	holes []int
 	free  []*conn
 	kept  int
-	links int // those of them that are the gateway's
+	link  *conn // the one of them that is the gateway's
 
 	current   *conn
 	response  response

@@ -162,7 +162,7 @@ func (c *core) linked(cn *conn) bool {
 	if !r.keep || result&(resClose|resFailed|resBroken) != 0 || r.rest != nil || r.file != nil || c.w.phase.Load() != serving {
 		return false
 	}
-	if others := c.links; others > 1 || others == 1 && cn.index < 0 {
+	if c.link != nil && c.link != cn {
 		return false
 	}
 	return result&resDelimited != 0 || c.request.modifier2 == gatewayspec.EndsWithMarks

@@ -93,12 +93,8 @@ func (c *core) passOn(idle bool) {
 	}
 	defer c.owner.Store(inApp)
 	leaving := c.w.phase.Load() != serving
-	if c.links > 0 {
-		for _, cn := range c.conns {
-			if cn != nil && cn.listener.event && cn != c.current && (leaving || waits(cn)) {
-				c.unlink(cn)
-			}
-		}
+	if cn := c.link; cn != nil && cn != c.current && (leaving || waits(cn)) {
+		c.unlink(cn)
 	}
 	if leaving || !idle {
 		return
