@@ -203,7 +203,7 @@ def test_children_and_daemons_log_whole_lines(server, transport):
                                  "--hook-as-user", "exec:echo hooked"], app=PRINTS)
     with Load(transport) as load:
         load.wait_for(200)
-        eventually(lambda: "daemon done" in text(running, "main.log"))
+        eventually(lambda: "\ndaemon done\n" in text(running, "main.log"))
     stop(running)
     lines = text(running, "main.log")
     assert numbers(r"^daemon (\d+) end$", lines) == list(range(100))
