@@ -61,20 +61,10 @@ func (m *master) rewritePidfiles() {
 	}
 }
 
-// writeSafePidfiles writes the pidfiles that only a start whose application loads touches.
-func (m *master) writeSafePidfiles(cfg *uwsgiopts.Config) {
-	for _, name := range []string{cfg.SafePidfile, cfg.SafePidfile2} {
-		if err := m.writePidfile(name, workDir(cfg)); err != nil {
-			logf("%v", err)
-		}
-	}
-}
-
-// takePidfiles writes all of them, once an upgrade has succeeded.
-func (m *master) takePidfiles(cfg *uwsgiopts.Config) {
-	m.writeSafePidfiles(cfg)
-	for _, n := range [][2]string{{cfg.Pidfile, cfg.StartDir}, {cfg.Pidfile2, workDir(cfg)}} {
-		if err := m.writePidfile(n[0], n[1]); err != nil {
+// writePidfiles writes those that a start does not fail for.
+func (m *master) writePidfiles(base string, names ...string) {
+	for _, name := range names {
+		if err := m.writePidfile(name, base); err != nil {
 			logf("%v", err)
 		}
 	}

@@ -151,7 +151,7 @@ func (g *generation) forkAll(m *master, err error) {
 		m.generationFailed(g, hookStatus(err))
 	default:
 		if m.current == nil && !m.upgrader.second {
-			m.writeSafePidfiles(g.cfg)
+			m.writePidfiles(workDir(g.cfg), g.cfg.SafePidfile, g.cfg.SafePidfile2)
 		}
 		for _, w := range g.workers {
 			g.respawn(w)

@@ -192,7 +192,8 @@ func (m *master) firstReady() {
 		logf("%v", err)
 	}
 	if m.upgrader.second {
-		m.takePidfiles(cfg)
+		m.writePidfiles(workDir(cfg), cfg.SafePidfile, cfg.SafePidfile2, cfg.Pidfile2)
+		m.writePidfiles(cfg.StartDir, cfg.Pidfile)
 	}
 	tellParent()
 }

@@ -299,3 +299,19 @@ func (g *generation) zygoteEnded(state *os.ProcessState, err error) {
 		g.m.reload(false)
 	}
 }
+
+// libDir is the folder lib/envoxyd that belongs to this executable.
+func libDir() (string, error) {
+	executable, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("where is this executable: %w", err)
+	}
+	if resolved, err := filepath.EvalSymlinks(executable); err == nil {
+		executable = resolved
+	}
+	dir := filepath.Join(filepath.Dir(filepath.Dir(executable)), "lib", "envoxyd")
+	if _, err := os.Stat(filepath.Join(dir, "_envoxyd.abi3.so")); err != nil {
+		return "", fmt.Errorf("envoxyd is not installed whole: %w", err)
+	}
+	return dir, nil
+}
