@@ -83,7 +83,7 @@ func (t *target) deliver(ctx context.Context, ends byte, vars, body []byte, read
 		t.give(nil)
 		return err
 	}
-	err = l.receive(ctx, read)
+	err = l.during(ctx, func() error { return l.receive(read) })
 	t.settle(ctx, l, err)
 	return err
 }
@@ -96,30 +96,27 @@ func (t *target) open(ctx context.Context, packet []byte) (*link, error) {
 		return nil, fmt.Errorf("%w: socketpair: %w", errNotHanded, err)
 	}
 	l := newLink(pair[0])
-	stop := l.watch(ctx)
-	defer stop()
-	inline := len(packet) <= inlinePacket
-	if inline { // the worker finds it whole at its first read
-		err = l.send(packet)
-	}
+	err = l.during(ctx, func() error {
+		inline := len(packet) <= inlinePacket
+		if inline { // the worker finds it whole at its first read
+			if err := l.send(packet); err != nil {
+				_ = unix.Close(pair[1])
+				return err
+			}
+		}
+		if err := t.pass(ctx, pair[1]); err != nil {
+			return fmt.Errorf("%w: %w", errNotHanded, err)
+		}
+		if inline {
+			return nil
+		}
+		return l.send(packet)
+	})
 	if err != nil {
-		_ = unix.Close(pair[1])
-	} else {
-		err = t.pass(ctx, pair[1])
+		l.close()
+		return nil, err
 	}
-	if err == nil && !inline {
-		err = l.send(packet)
-	}
-	switch {
-	case err == nil:
-		return l, nil
-	case ctx.Err() != nil:
-		err = ctx.Err()
-	case !errors.Is(err, errNotHanded):
-		err = fmt.Errorf("%w: %w", errNotHanded, err)
-	}
-	l.close()
-	return nil, err
+	return l, nil
 }
 
 // pass sends the worker's end over the handover socket and closes ours of it.

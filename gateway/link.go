@@ -32,53 +32,44 @@ func newLink(fd int) *link {
 
 func (l *link) close() { l.stream.Close() }
 
-// watch ends what waits on the connection when the context ends. stop ends the watch; false:
-// it was too late.
-func (l *link) watch(ctx context.Context) (stop func() bool) {
-	return context.AfterFunc(ctx, func() { _ = l.stream.SetDeadline(time.Now()) })
-}
-
-// send writes a request. errUnread when the worker has closed the connection.
-func (l *link) send(packet []byte) error {
-	_, err := l.stream.Write(packet)
-	if err != nil { // EPIPE mostly; what was not sent whole is not served
-		return errUnread
-	}
-	return nil
-}
-
-// exchange sends a request over a connection that has served before, and has read take the answer.
-func (l *link) exchange(ctx context.Context, packet []byte, read func(*bufio.Reader) error) error {
-	stop := l.watch(ctx)
-	err := l.send(packet)
-	l.deaf = !stop()
-	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return err
-	}
-	return l.receive(ctx, read)
-}
-
-// receive has read take the answer. errUnread: the worker says that it has not looked at the
-// request, or its end was closed with something unread.
-func (l *link) receive(ctx context.Context, read func(*bufio.Reader) error) error {
-	stop := l.watch(ctx)
-	first, err := l.in.Peek(1)
-	switch {
-	case err == nil && first[0] == gatewayspec.Unread:
-		err = errUnread
-	case err == nil:
-		err = read(l.in)
-	case errors.Is(err, syscall.ECONNRESET):
-		err = errUnread
-	default:
-		err = errWorkerLost
-	}
+// during has f use the connection until the context ends, whose error it returns then.
+func (l *link) during(ctx context.Context, f func() error) error {
+	stop := context.AfterFunc(ctx, func() { _ = l.stream.SetDeadline(time.Now()) })
+	err := f()
 	l.deaf = !stop() || l.deaf
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return err
+}
+
+// exchange sends a request and has read take the answer.
+func (l *link) exchange(ctx context.Context, packet []byte, read func(*bufio.Reader) error) error {
+	return l.during(ctx, func() error {
+		if err := l.send(packet); err != nil {
+			return err
+		}
+		return l.receive(read)
+	})
+}
+
+// send writes a request. errUnread when the worker has closed the connection.
+func (l *link) send(packet []byte) error {
+	if _, err := l.stream.Write(packet); err != nil { // EPIPE mostly; what was not sent whole is not served
+		return errUnread
+	}
+	return nil
+}
+
+// receive has read take the answer. errUnread: the worker says that it has not looked at the
+// request, or its end was closed with something unread.
+func (l *link) receive(read func(*bufio.Reader) error) error {
+	first, err := l.in.Peek(1)
+	switch {
+	case err == nil && first[0] == gatewayspec.Unread, errors.Is(err, syscall.ECONNRESET):
+		return errUnread
+	case err != nil:
+		return errWorkerLost
+	}
+	return read(l.in)
 }

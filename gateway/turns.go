@@ -107,13 +107,15 @@ func (t *turns) settle(ctx context.Context, l *link, err error) {
 		t.conclude(l)
 	default:
 		t.running.Go(func() { // ends with the request, the context, or after lingering
-			stop := l.watch(ctx)
-			_ = l.stream.SetReadDeadline(time.Now().Add(lingering)) // an error shows in the read
-			err := ctx.Err()
-			if err == nil {
-				_, err = l.in.Peek(1)
-			}
-			if !stop() || err != nil {
+			err := l.during(ctx, func() error {
+				_ = l.stream.SetReadDeadline(time.Now().Add(lingering)) // an error shows in the read
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				_, err := l.in.Peek(1)
+				return err
+			})
+			if err != nil || l.deaf {
 				l.close()
 				t.give(nil)
 				return

@@ -194,7 +194,7 @@ func TestAPacketThatWasNotReadIsToldFromOneThatWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	worker.Close()
-	if err := l.receive(t.Context(), take); !errors.Is(err, errUnread) || !errors.Is(err, errNotHanded) {
+	if err := l.receive(take); !errors.Is(err, errUnread) || !errors.Is(err, errNotHanded) {
 		t.Error("closed with the request unread:", err)
 	}
 	l, worker = linked(t)
@@ -204,7 +204,7 @@ func TestAPacketThatWasNotReadIsToldFromOneThatWas(t *testing.T) {
 	if _, err := worker.Write([]byte{gatewayspec.Unread}); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.receive(t.Context(), take); !errors.Is(err, errUnread) {
+	if err := l.receive(take); !errors.Is(err, errUnread) {
 		t.Error("said to be unread:", err)
 	}
 	l, worker = linked(t)
@@ -215,7 +215,7 @@ func TestAPacketThatWasNotReadIsToldFromOneThatWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	worker.Close()
-	if err := l.receive(t.Context(), take); !errors.Is(err, errWorkerLost) {
+	if err := l.receive(take); !errors.Is(err, errWorkerLost) {
 		t.Error("closed after the request was read:", err)
 	}
 }

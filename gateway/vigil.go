@@ -9,6 +9,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"envoxyd/internal/snooze"
 )
 
 // vigil keeps Go's monitor thread from falling asleep and being woken anew at every
@@ -18,8 +20,7 @@ import (
 // signals cut a nap short.
 type vigil struct {
 	traffic atomic.Uint64
-	parked  atomic.Bool
-	alarm   chan struct{}
+	bell    *snooze.Bell
 }
 
 const (
@@ -27,21 +28,12 @@ const (
 	vigilNaps = 20                   // without traffic, after which it rests
 )
 
-func newVigil() *vigil {
-	v := &vigil{alarm: make(chan struct{}, 1)}
-	v.parked.Store(true)
-	return v
-}
+func newVigil() *vigil { return &vigil{bell: snooze.New()} }
 
 // stir notes that something passes.
 func (v *vigil) stir() {
 	v.traffic.Add(1)
-	if v.parked.Load() && v.parked.CompareAndSwap(true, false) {
-		select {
-		case v.alarm <- struct{}{}:
-		default:
-		}
-	}
+	v.bell.Ring()
 }
 
 // run keeps the vigil until the context ends.
@@ -49,10 +41,7 @@ func (v *vigil) run(ctx context.Context) {
 	seen, quiet := uint64(0), 0
 	for ctx.Err() == nil {
 		if quiet++; quiet > vigilNaps {
-			v.parked.Store(true)
-			select {
-			case <-v.alarm:
-			case <-ctx.Done():
+			if !v.bell.Sleep(ctx.Done()) {
 				return
 			}
 			quiet = 0

@@ -12,12 +12,13 @@ func TestVigilRestsWithoutTraffic(t *testing.T) {
 	var running sync.WaitGroup
 	running.Go(func() { v.run(ctx) })
 	for range 2 { // it can be woken again
+		eventually(t, v.bell.Asleep)
 		v.stir()
-		if v.parked.Load() {
+		if v.bell.Asleep() {
 			t.Fatal("traffic did not wake it")
 		}
-		eventually(t, v.parked.Load)
 	}
+	eventually(t, v.bell.Asleep)
 	cancel()
 	running.Wait()
 }

@@ -147,12 +147,14 @@ func (c *core) letGo(cn *conn) {
 
 var unread = []byte{gatewayspec.Unread}
 
-// unlink drops a connection of the gateway's that is not in use. From now on the gateway cannot
-// send on it; what it has sent a moment ago it gives to another core.
-func (c *core) unlink(cn *conn) {
-	_ = unix.Shutdown(cn.fd, unix.SHUT_RD)
-	if waits(cn) {
-		_, _ = syscall.Write(cn.fd, unread) // a gateway that has gone needs no word
+// dropIdle drops a connection without a request. On one of its own the gateway cannot send from
+// now on; what it has sent a moment ago it gives to another core.
+func (c *core) dropIdle(cn *conn) {
+	if cn.listener.event {
+		_ = unix.Shutdown(cn.fd, unix.SHUT_RD)
+		if waits(cn) {
+			_, _ = syscall.Write(cn.fd, unread) // a gateway that has gone needs no word
+		}
 	}
 	c.drop(cn)
 }

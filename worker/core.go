@@ -283,7 +283,7 @@ func (c *core) leave() int {
 	c.pause()
 	c.entered.Store(c.now)
 	c.owner.Store(inApp)
-	c.w.watch.stir()
+	c.w.bell.Ring()
 	return nextRequest
 }
 
@@ -350,12 +350,8 @@ func (c *core) sweep() {
 	}
 	c.swept = c.now
 	for _, cn := range c.conns {
-		switch {
-		case cn == nil || c.now-cn.lastUse <= int64(cn.listener.idle) || c.pending(cn):
-		case cn.listener.event:
-			c.unlink(cn)
-		default:
-			c.drop(cn)
+		if cn != nil && c.now-cn.lastUse > int64(cn.listener.idle) && !c.pending(cn) {
+			c.dropIdle(cn)
 		}
 	}
 }
@@ -396,12 +392,8 @@ func (c *core) drained(phase int32) bool {
 	}
 	late := c.now > c.w.drainFor.Load()
 	for _, cn := range c.conns {
-		switch {
-		case cn == nil:
-		case cn.listener.event:
-			c.unlink(cn)
-		case late || phase == stopping:
-			c.drop(cn)
+		if cn != nil && (late || phase == stopping || cn.listener.event) {
+			c.dropIdle(cn)
 		}
 	}
 	if c.kept > 0 {

@@ -58,6 +58,8 @@ func (s *stage) deliver(handover int, packet string) net.Conn {
 const (
 	marks = "HTTP/1.1 200 OK\r\n\r\n."
 	kept  = string(rune(gatewayspec.Link))
+
+	answeredAndKept = marks + kept
 )
 
 // served has the core take a request of this path.
@@ -74,6 +76,18 @@ func (s *stage) marked() {
 	s.core.io.result = 0
 }
 
+// keptWhileBusy is a connection that the core keeps; it has another delivery in hand.
+func (s *stage) keptWhileBusy(handover int) (kept, busy net.Conn) {
+	s.Helper()
+	first := s.deliver(handover, delivery("/1", gatewayspec.EndsWithMarks))
+	s.served("/1")
+	s.marked()
+	second := s.deliver(handover, delivery("/2", gatewayspec.EndsWithMarks))
+	s.served("/2")
+	s.expect(first, answeredAndKept)
+	return first, second
+}
+
 func TestTheGatewaysConnectionServesDeliveryAfterDelivery(t *testing.T) {
 	s, handover := gatewayStage(t)
 	c := s.deliver(handover, delivery("/1", gatewayspec.EndsWithMarks))
@@ -81,7 +95,7 @@ func TestTheGatewaysConnectionServesDeliveryAfterDelivery(t *testing.T) {
 	s.marked()
 	s.send(c, delivery("/2", gatewayspec.EndsAsHTTP))
 	s.served("/2")
-	s.expect(c, marks+kept)
+	s.expect(c, answeredAndKept)
 	s.answer(okReply)
 	s.send(c, delivery("/3", gatewayspec.EndsWithStream))
 	s.served("/3")
@@ -95,12 +109,7 @@ func TestTheGatewaysConnectionServesDeliveryAfterDelivery(t *testing.T) {
 
 func TestACoreKeepsOneConnectionOfTheGateways(t *testing.T) {
 	s, handover := gatewayStage(t)
-	first := s.deliver(handover, delivery("/1", gatewayspec.EndsWithMarks))
-	s.served("/1")
-	s.marked()
-	second := s.deliver(handover, delivery("/2", gatewayspec.EndsWithMarks))
-	s.served("/2")
-	s.expect(first, marks+kept)
+	first, second := s.keptWhileBusy(handover)
 	s.marked()
 	s.send(first, delivery("/3", gatewayspec.EndsWithMarks))
 	s.served("/3")
@@ -122,12 +131,7 @@ func TestAResponseThatDoesNotSayItsLengthEndsTheGatewaysConnection(t *testing.T)
 func TestAWorkerThatLeavesClosesTheGatewaysConnections(t *testing.T) {
 	for _, phase := range []int32{reloading, stopping} {
 		s, handover := gatewayStage(t)
-		idle := s.deliver(handover, delivery("/1", gatewayspec.EndsWithMarks))
-		s.served("/1")
-		s.marked()
-		s.deliver(handover, delivery("/2", gatewayspec.EndsWithMarks)) // it finishes the first, and is busy when it is to leave
-		s.served("/2")
-		s.expect(idle, marks+kept)
+		idle, _ := s.keptWhileBusy(handover)
 		s.w.Stop(phase, 0)
 		s.marked()
 		if got := s.core.next(); got != nextStop {
@@ -139,12 +143,7 @@ func TestAWorkerThatLeavesClosesTheGatewaysConnections(t *testing.T) {
 
 func TestWhatIsSentToAWorkerThatLeavesIsServed(t *testing.T) {
 	s, handover := gatewayStage(t)
-	c := s.deliver(handover, delivery("/1", gatewayspec.EndsWithMarks))
-	s.served("/1")
-	s.marked()
-	s.deliver(handover, delivery("/2", gatewayspec.EndsWithMarks))
-	s.served("/2")
-	s.expect(c, marks+kept)
+	c, _ := s.keptWhileBusy(handover)
 	s.w.Stop(stopping, 0)
 	s.send(c, delivery("/3", gatewayspec.EndsWithMarks))
 	s.marked()
@@ -165,7 +164,7 @@ func TestWhatIsSentToABusyCoreGoesBack(t *testing.T) {
 	other := s.connect()
 	s.send(other, get)
 	s.served("/p")
-	s.expect(c, marks+kept)
+	s.expect(c, answeredAndKept)
 	s.send(c, delivery("/2", gatewayspec.EndsWithMarks)) // the core is in the application, for long
 	s.expect(c, string(rune(gatewayspec.Unread)))
 	s.expectEnd(c)

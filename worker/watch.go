@@ -3,7 +3,6 @@ package worker
 import (
 	"encoding/json"
 	"runtime"
-	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -12,6 +11,7 @@ import (
 
 	"envoxyd/internal/gatewayspec"
 	"envoxyd/internal/scmrights"
+	"envoxyd/internal/snooze"
 	"envoxyd/transports/http"
 )
 
@@ -25,30 +25,12 @@ const (
 	parkTime = 100                  // ticks without a busy core after which the watch sleeps until it is stirred
 )
 
-type watch struct {
-	on     bool
-	parked atomic.Bool
-	alarm  chan struct{}
-}
-
-// stir wakes the watch if it sleeps: a core has gone to the application.
-func (watch *watch) stir() {
-	if watch.parked.Load() && watch.parked.CompareAndSwap(true, false) {
-		select {
-		case watch.alarm <- struct{}{}:
-		default:
-		}
-	}
-}
-
 // startWatch starts the watch where there is another core to pass work on to.
 func (w *Worker) startWatch() {
-	w.watch.alarm = make(chan struct{}, 1)
+	w.bell = snooze.New()
 	if w.spec.HandoverFD[0] < 0 {
 		return
 	}
-	w.watch.on = true
-	w.watch.parked.Store(true)
 	go w.runWatch() // lives as long as the process
 }
 
@@ -56,8 +38,7 @@ func (w *Worker) runWatch() {
 	quiet, wait := 0, lookTime
 	for {
 		if quiet > parkTime {
-			w.watch.parked.Store(true)
-			<-w.watch.alarm
+			w.bell.Sleep(nil)
 			quiet = 0
 		}
 		nap(wait)
@@ -94,7 +75,7 @@ func (c *core) passOn(idle bool) {
 	defer c.owner.Store(inApp)
 	leaving := c.w.phase.Load() != serving
 	if cn := c.link; cn != nil && cn != c.current && (leaving || waits(cn)) {
-		c.unlink(cn)
+		c.dropIdle(cn)
 	}
 	if leaving || !idle {
 		return

@@ -25,6 +25,7 @@ import (
 	"envoxyd/internal/gatewayspec"
 	"envoxyd/internal/logdate"
 	"envoxyd/internal/shm"
+	"envoxyd/internal/snooze"
 	"envoxyd/internal/workerspec"
 	"envoxyd/protocol/uwsgi"
 	"envoxyd/worker/requestlog"
@@ -75,8 +76,8 @@ type Worker struct {
 	paused    atomic.Bool  // by SIGTSTP: connections are left waiting
 	suspended atomic.Int32 // how many cores have followed that
 
-	watch  watch
-	wakeup [2]int // a pipe that Python's signal handlers write to; core 0 reads
+	bell   *snooze.Bell // wakes the watch: rung when a core goes to the application
+	wakeup [2]int       // a pipe that Python's signal handlers write to; core 0 reads
 }
 
 // Phases of a worker's life. Reloading and stopping differ in how long idle

@@ -1,0 +1,38 @@
+// Package snooze is for a loop that looks after others while they are busy and sleeps while
+// they are not: a look at a flag is all that waking it costs those who are busy.
+package snooze
+
+import "sync/atomic"
+
+// Bell wakes one sleeper. Everybody may ring it; one goroutine may sleep.
+type Bell struct {
+	asleep atomic.Bool
+	ring   chan struct{}
+}
+
+// New returns a bell whose sleeper is awake.
+func New() *Bell { return &Bell{ring: make(chan struct{}, 1)} }
+
+// Ring wakes the sleeper if it sleeps.
+func (b *Bell) Ring() {
+	if b.asleep.Load() && b.asleep.CompareAndSwap(true, false) {
+		select {
+		case b.ring <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Asleep tells whether the sleeper sleeps.
+func (b *Bell) Asleep() bool { return b.asleep.Load() }
+
+// Sleep waits for the bell; false: done was closed before. A nil done never is.
+func (b *Bell) Sleep(done <-chan struct{}) bool {
+	b.asleep.Store(true)
+	select {
+	case <-b.ring:
+		return true
+	case <-done:
+		return false
+	}
+}
