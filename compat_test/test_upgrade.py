@@ -35,8 +35,8 @@ def put(path, content=None):
 class Upgraded:
     """A server whose master changes: its pid is what the pidfile says."""
 
-    def __init__(self, running):
-        self.running, self.pidfile = running, running.dir / "server.pid"
+    def __init__(self, running, pidfile="server.pid"):
+        self.running, self.pidfile = running, running.dir / pidfile
         eventually(lambda: self.pidfile.exists() and self.pidfile.read_text().strip())
 
     def pid(self):

@@ -95,18 +95,18 @@ func (c *checker) log() {
 // looked up when they were read.
 func (c *checker) users() {
 	for _, name := range c.cfg.AddGIDs {
-		if _, err := lookupGroup(name); err != nil {
+		if _, err := uwsgiopts.LookupGID(name); err != nil {
 			c.wrong(c.cfg.OriginOf("add-gid", name), "add-gid: %v", err)
 		}
 	}
 	user, group, _ := strings.Cut(c.cfg.ChownSocket, ":")
 	if user != "" {
-		if _, err := lookupUser(user); err != nil {
+		if _, err := uwsgiopts.LookupUID(user); err != nil {
 			c.wrong(c.cfg.OriginOf("chown-socket", ""), "chown-socket: %v", err)
 		}
 	}
 	if group != "" {
-		if _, err := lookupGroup(group); err != nil {
+		if _, err := uwsgiopts.LookupGID(group); err != nil {
 			c.wrong(c.cfg.OriginOf("chown-socket", ""), "chown-socket: %v", err)
 		}
 	}

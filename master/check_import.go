@@ -10,6 +10,7 @@ import (
 
 	"envoxyd/internal/shm"
 	"envoxyd/internal/workerspec"
+	"envoxyd/master/privileges"
 	"envoxyd/uwsgiopts"
 )
 
@@ -84,12 +85,9 @@ func (c *checker) generation() (*generation, error) {
 func (c *checker) start(python, lib string, env []string, files []uintptr) (*os.Process, error) {
 	runtime.LockOSThread() // until the process ends: the kernel looks at the thread that started the child
 	attributes := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if os.Geteuid() == 0 && (c.cfg.UID != "" || c.cfg.GID != "") {
-		who, err := credential(c.cfg)
-		if err != nil {
-			return nil, err
-		}
-		attributes.Credential = who
+	var err error
+	if attributes.Credential, err = privileges.Of(c.cfg).Credential(); err != nil {
+		return nil, err
 	}
 	argv := []string{python, filepath.Join(lib, "python", "main.py"), fmt.Sprint(firstFD)}
 	pid, _, err := syscall.StartProcess(python, argv, &syscall.ProcAttr{

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"envoxyd/master/privileges"
 	"envoxyd/uwsgiopts"
 )
 
@@ -122,11 +123,11 @@ func (m *master) daemonCommand(d *attachedDaemon) (*exec.Cmd, error) {
 	if d.UID == "" && d.GID == "" {
 		return cmd, nil
 	}
-	who, err := credential(&uwsgiopts.Config{UID: d.UID, GID: d.GID})
+	who, err := privileges.Settings{User: d.UID, Group: d.GID}.Resolve()
 	if err != nil {
 		return nil, fmt.Errorf("attach-daemon2: %w", err)
 	}
-	cmd.SysProcAttr.Credential = who
+	cmd.SysProcAttr.Credential = who.Credential()
 	return cmd, nil
 }
 

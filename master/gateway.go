@@ -15,6 +15,7 @@ import (
 	"envoxyd/internal/gatewayspec"
 	"envoxyd/internal/shm"
 	"envoxyd/internal/workerspec"
+	"envoxyd/master/privileges"
 )
 
 // How long the gateway is waited for.
@@ -189,10 +190,8 @@ func (g *gateway) spawn() error {
 	cmd.Env = os.Environ()
 	cmd.Dir = g.m.appDir(g.m.cfg)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if cfg := g.m.cfg; cfg.MasterAsRoot && os.Geteuid() == 0 && (cfg.UID != "" || cfg.GID != "") {
-		if cmd.SysProcAttr.Credential, err = credential(cfg); err != nil {
-			return err
-		}
+	if cmd.SysProcAttr.Credential, err = privileges.Of(g.m.cfg).Credential(); err != nil {
+		return err
 	}
 	if err := g.m.commands.start(cmd); err != nil {
 		living.Close()

@@ -187,12 +187,12 @@ func (h *hooks) chown(file, owner string) error {
 	uid, gid := -1, -1
 	var err error
 	if name != "" {
-		if uid, err = lookupUser(name); err != nil {
+		if uid, err = uwsgiopts.LookupUID(name); err != nil {
 			return err
 		}
 	}
 	if group != "" {
-		if gid, err = lookupGroup(group); err != nil {
+		if gid, err = uwsgiopts.LookupGID(group); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"envoxyd/internal/logdate"
 	"envoxyd/master/logging"
+	"envoxyd/master/privileges"
 	"envoxyd/uwsgiopts"
 )
 
@@ -131,8 +132,8 @@ func (m *master) logFile(cfg *uwsgiopts.Config) logging.FileOptions {
 	if !cfg.LogfileChown || os.Geteuid() != 0 {
 		return o
 	}
-	if who, err := credential(cfg); err == nil { // whoever there is not is dropPrivileges' to refuse
-		o.UID, o.GID = int(who.Uid), int(who.Gid)
+	if who, err := privileges.Of(cfg).Resolve(); err == nil { // dropPrivileges refuses a user that there is not
+		o.UID, o.GID = who.UID, who.GID
 	}
 	return o
 }

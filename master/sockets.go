@@ -334,12 +334,12 @@ func setAccess(cfg *uwsgiopts.Config, path string) error {
 	uid, gid := -1, -1
 	var err error
 	if name != "" {
-		if uid, err = lookupUser(name); err != nil {
+		if uid, err = uwsgiopts.LookupUID(name); err != nil {
 			return fmt.Errorf("chown-socket: %w", err)
 		}
 	}
 	if group != "" {
-		if gid, err = lookupGroup(group); err != nil {
+		if gid, err = uwsgiopts.LookupGID(group); err != nil {
 			return fmt.Errorf("chown-socket: %w", err)
 		}
 	}

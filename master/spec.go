@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"envoxyd/internal/workerspec"
+	"envoxyd/master/privileges"
 	"envoxyd/modules"
 	"envoxyd/uwsgiopts"
 )
@@ -26,13 +27,12 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 	if cfg.Master {
 		spec.MasterPID = os.Getpid()
 	}
-	var err error
-	if cfg.MasterAsRoot && os.Geteuid() == 0 && (cfg.UID != "" || cfg.GID != "") {
-		who, err := credential(cfg)
-		if err != nil {
-			return nil, err
-		}
-		spec.Python.User = &workerspec.User{UID: who.Uid, GID: who.Gid, Groups: append([]uint32{}, who.Groups...)}
+	who, err := privileges.Of(cfg).Credential()
+	if err != nil {
+		return nil, err
+	}
+	if who != nil && cfg.MasterAsRoot {
+		spec.Python.User = &workerspec.User{UID: who.Uid, GID: who.Gid, Groups: who.Groups}
 	}
 	if spec.Static, err = staticSpec(cfg); err != nil {
 		return nil, err

@@ -133,6 +133,7 @@ type Config struct {
 
 	UID, GID     string
 	AddGIDs      []string
+	NoInitgroups bool
 	MasterAsRoot bool
 
 	Pidfile, Pidfile2, SafePidfile, SafePidfile2 string

@@ -14,7 +14,7 @@ func securityOptions() []Option {
 		{Names: []string{"add-gid"}, Arg: RequiredArg, Kind: List, Doc: "add this group, name or number", set: list(func(c *Config) *[]string { return &c.AddGIDs })},
 		{Names: []string{"immediate-uid"}, Arg: RequiredArg, Doc: "run as this user, as early as possible", set: setUID},
 		{Names: []string{"immediate-gid"}, Arg: RequiredArg, Doc: "run as this group, as early as possible", set: setGID},
-		{Names: []string{"no-initgroups"}, Kind: Flag, Doc: "do not take on the other groups of the user"},
+		{Names: []string{"no-initgroups"}, Kind: Flag, Doc: "do not take on the other groups of the user", set: flagOn(func(c *Config) *bool { return &c.NoInitgroups })},
 		{Names: []string{"cap"}, Arg: RequiredArg, Doc: "capabilities to keep when privileges are dropped"},
 		{Names: []string{"unshare"}, Arg: RequiredArg, Doc: "go into new namespaces", Unsupported: noIsolation},
 		{Names: []string{"unshare2"}, Arg: RequiredArg, Doc: "go into new namespaces after the hooks of the old", Unsupported: noIsolation},

@@ -57,3 +57,52 @@ func getent(database, name string, notFound error) (int, error) {
 	}
 	return strconv.Atoi(fields[2])
 }
+
+// Account is a user's entry in the user database.
+type Account struct {
+	Name string
+	GID  int // of the primary group
+}
+
+// LookupAccount finds the account of a user number; false: it has none.
+func LookupAccount(uid int) (Account, bool) {
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		gid, err := strconv.Atoi(u.Gid)
+		return Account{Name: u.Username, GID: gid}, err == nil
+	}
+	out, err := exec.Command("getent", "passwd", strconv.Itoa(uid)).Output()
+	fields := strings.Split(string(out), ":")
+	if err != nil || len(fields) < 4 {
+		return Account{}, false
+	}
+	gid, err := strconv.Atoi(fields[3])
+	return Account{Name: fields[0], GID: gid}, err == nil
+}
+
+// Groups returns the additional groups of the account, as initgroups(3) would set them, less primary.
+// id(1) is asked first: like getent it knows directory services.
+func (a Account) Groups(primary int) (groups []int) {
+	names := strings.Fields(a.idGroups())
+	if len(names) == 0 {
+		if u, err := user.Lookup(a.Name); err == nil {
+			names, _ = u.GroupIds() // an account whose groups cannot be read has none
+		}
+	}
+	for _, text := range names {
+		if gid, err := strconv.Atoi(text); err == nil && gid != primary && gid != a.GID {
+			groups = append(groups, gid)
+		}
+	}
+	return groups
+}
+
+func (a Account) idGroups() string {
+	if a.Name == "" || strings.HasPrefix(a.Name, "-") {
+		return ""
+	}
+	out, err := exec.Command("id", "-G", a.Name).Output()
+	if err != nil {
+		return ""
+	}
+	return string(out)
+}
