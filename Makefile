@@ -35,7 +35,7 @@ MODULES_PYTHON := $(shell find modules/python -name __pycache__ -prune -o -print
 
 # ---- build -----------------------------------------------------------------
 
-build: headers bin/envoxyd lib/envoxyd/envoxyd-gateway lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/python/.copied lib/envoxyd/modules/.copied
+build: headers bin/envoxyd lib/envoxyd/envoxyd-gateway lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/_envoxyd_zygote.abi3.so lib/envoxyd/python/.copied lib/envoxyd/modules/.copied
 
 # Everything is made under another name and moved into place: a server that runs from here keeps its own files.
 bin/envoxyd: $(GO_SOURCES)
@@ -52,6 +52,11 @@ lib/envoxyd/_envoxyd.abi3.so: $(GO_SOURCES)
 	@mkdir -p $(@D)
 	CGO_ENABLED=1 $(GO) build -trimpath -buildmode=c-shared -o $@.new ./worker/so
 	@rm -f $@.h lib/envoxyd/_envoxyd.abi3.h
+	@mv $@.new $@
+
+lib/envoxyd/_envoxyd_zygote.abi3.so: worker/zygote/zygote.c
+	@mkdir -p $(@D)
+	$(CC) $(CGO_CFLAGS) $(LDFLAGS) -fPIC -shared -o $@.new $<
 	@mv $@.new $@
 
 lib/envoxyd/python/.copied: $(WORKER_PYTHON)
@@ -121,7 +126,7 @@ docs:
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/envoxyd
 	install -m 755 bin/envoxyd $(DESTDIR)$(PREFIX)/bin/envoxyd
-	install -m 755 lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/envoxyd-gateway $(DESTDIR)$(PREFIX)/lib/envoxyd/
+	install -m 755 lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/_envoxyd_zygote.abi3.so lib/envoxyd/envoxyd-gateway $(DESTDIR)$(PREFIX)/lib/envoxyd/
 	packaging/copy-python worker/python $(DESTDIR)$(PREFIX)/lib/envoxyd/python
 	packaging/copy-python modules/python $(DESTDIR)$(PREFIX)/lib/envoxyd/modules
 

@@ -70,9 +70,9 @@ func (m *master) wake() {
 		return
 	}
 	g.asleep = false
-	g.lastRequest = time.Now()
-	for _, w := range g.workers[:m.firstCrew(g.cfg)] {
-		g.enlist(w)
+	g.lastRequest = m.now()
+	for _, w := range g.workers[:m.countInitialWorkers(g.cfg)] {
+		g.activate(w)
 	}
 }
 

@@ -1,8 +1,9 @@
 package master
 
 import (
-	"syscall"
 	"time"
+
+	"envoxyd/master/process"
 )
 
 // chain is a chain reload under way: worker after worker is replaced, each only
@@ -27,32 +28,14 @@ func (m *master) reloadWorkers(brutal bool) {
 	}
 	logf("...gracefully killing workers...")
 	for _, w := range g.workers {
-		if !w.ready { // it is fresh anyway
-			continue
-		}
-		if brutal {
-			w.leaving = true
-			_ = w.process.Kill() // it may have ended: exited will hear of it
-		} else {
+		switch {
+		case !w.Is(process.Ready): // it is fresh, or leaves, anyway
+		case brutal:
+			g.killNow(w)
+		default:
 			g.replace(w)
 		}
 	}
-}
-
-// replace has a worker finish what it has and leave; its place is filled again.
-func (g *generation) replace(w *worker) {
-	w.mercy = time.Now().Add(mercy(g.cfg))
-	_ = w.process.Signal(syscall.SIGHUP) // it may have ended: exited will hear of it
-}
-
-// endMercy kills a worker that was to leave and has not.
-func (w *worker) endMercy(now time.Time) {
-	if w.mercy.IsZero() || now.Before(w.mercy) {
-		return
-	}
-	logf("worker %d (pid: %d) is taking too much time to die...NO MERCY !!!", w.id, w.pid)
-	w.mercy = time.Time{}
-	_ = w.process.Kill() // it may have ended: exited will hear of it
 }
 
 // chainReload starts a chain reload.
@@ -76,14 +59,14 @@ func (m *master) followChain() {
 	}
 	if c.victim != nil && !c.victim.cheap {
 		switch w := c.victim; {
-		case w.pid != c.pid && w.quick > 0:
-			logf("chain reloading given up: worker %d does not come up again, the others stay as they are", w.id)
+		case w.PID() != c.pid && w.Backoff.Row() > 0:
+			logf("chain reloading given up: worker %d does not come up again, the others stay as they are", w.ID)
 			m.chain = nil
 			return
-		case w.pid == c.pid || !w.ready:
-			if now := time.Now(); now.Sub(c.waited) >= time.Second {
+		case w.PID() == c.pid || !w.Is(process.Ready):
+			if now := m.now(); now.Sub(c.waited) >= time.Second {
 				c.waited = now
-				logf("chain is still waiting for worker %d...", w.id)
+				logf("chain is still waiting for worker %d...", w.ID)
 			}
 			return
 		}
@@ -93,8 +76,8 @@ func (m *master) followChain() {
 		m.chain = nil
 		return
 	}
-	c.pid, c.waited = c.victim.pid, time.Now()
-	logf("chain next victim is worker %d", c.victim.id)
+	c.pid, c.waited = c.victim.PID(), m.now()
+	logf("chain next victim is worker %d", c.victim.ID)
 	c.g.replace(c.victim)
 }
 
@@ -102,10 +85,10 @@ func (m *master) followChain() {
 func (c *chain) next() *worker {
 	after := 0
 	if c.victim != nil {
-		after = c.victim.id
+		after = c.victim.ID
 	}
 	for _, w := range c.g.workers[after:] {
-		if w.ready && !w.leaving {
+		if w.Is(process.Ready) {
 			return w
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"envoxyd/internal/procmem"
 	"envoxyd/internal/shm"
 	"envoxyd/master/cheaper"
+	"envoxyd/master/process"
 	"envoxyd/uwsgiopts"
 )
 
@@ -31,17 +32,17 @@ func newCheapening(cfg *uwsgiopts.Config) cheapening {
 	return cheapening{policy: policy, limits: cheaper.Limits{Least: cfg.Cheaper, RSSSoft: cfg.CheaperRSSSoft, RSSHard: cfg.CheaperRSSHard}}
 }
 
-// firstCrew is how many workers a generation starts with: --cheaper-initial, or as
+// countInitialWorkers is how many workers a generation starts with: --cheaper-initial, or as
 // many as the one before has by now, so that a reload under load keeps its pace.
-func (m *master) firstCrew(cfg *uwsgiopts.Config) int {
+func (m *master) countInitialWorkers(cfg *uwsgiopts.Config) int {
 	if cfg.Cheaper == 0 {
 		return cfg.Processes
 	}
-	crew := cfg.CheaperInitial
+	initial := cfg.CheaperInitial
 	if g := m.current; g != nil && g.cheapening.policy != nil && !g.asleep {
-		crew = max(crew, g.active())
+		initial = max(initial, g.active())
 	}
-	return min(crew, cfg.Processes)
+	return min(initial, cfg.Processes)
 }
 
 // active is how many places are to have a process.
@@ -76,7 +77,7 @@ func (g *generation) adjust(now time.Time) {
 func (g *generation) change(s *cheaper.Situation, change int) {
 	start, stop := g.cheapening.limits.Choose(s, change)
 	for _, id := range start {
-		g.enlist(g.workers[id-1])
+		g.activate(g.workers[id-1])
 	}
 	for _, id := range stop {
 		g.cheapen(g.workers[id-1])
@@ -91,20 +92,20 @@ func (m *master) changeWorkers(change int) {
 	case g.cheapening.policy == nil:
 		logf("the number of workers does not change without --cheaper")
 	default:
-		g.change(g.situation(time.Now()), change)
+		g.change(g.situation(m.now()), change)
 	}
 }
 
-// enlist fills a cheap place. One that is still on its way out is filled when it has gone.
-func (g *generation) enlist(w *worker) {
+// activate fills a cheap place. One that is still on its way out is filled when it has gone.
+func (g *generation) activate(w *worker) {
 	w.cheap = false
-	g.respawn(w)
+	g.fill(w)
 }
 
 // cheapen has a worker finish what it has and leave; its place stays empty.
 func (g *generation) cheapen(w *worker) {
-	w.cheap, w.leaving = true, true
-	if w.process != nil {
+	w.cheap = true
+	if w.Is(process.Ready) { // one that is starting leaves when it is ready
 		g.replace(w)
 	}
 }
@@ -113,7 +114,7 @@ func (g *generation) cheapen(w *worker) {
 func (g *generation) situation(now time.Time) *cheaper.Situation {
 	s := &cheaper.Situation{Now: now, Queue: longestQueue(g.sockets)}
 	for _, w := range g.workers {
-		one := cheaper.Worker{ID: w.id, Started: w.started, State: cheaper.Starting}
+		one := cheaper.Worker{ID: w.ID, Started: w.Started(), State: cheaper.Starting}
 		var busy bool
 		one.InRequests, busy = g.inRequests(w, now)
 		switch {
@@ -121,11 +122,11 @@ func (g *generation) situation(now time.Time) *cheaper.Situation {
 			one.State = cheaper.Cheap
 		case busy:
 			one.State = cheaper.Busy
-		case w.ready && !w.leaving:
+		case w.Is(process.Ready):
 			one.State = cheaper.Idle
 		}
-		if w.pid != 0 && g.cheapening.limits.RSSSoft > 0 {
-			rss, _ := procmem.PID(w.pid).Size()
+		if w.PID() != 0 && g.cheapening.limits.RSSSoft > 0 {
+			rss, _ := procmem.PID(w.PID()).Size()
 			s.RSS += rss
 		}
 		s.Workers = append(s.Workers, one)
@@ -137,7 +138,7 @@ func (g *generation) situation(now time.Time) *cheaper.Situation {
 // whether one of them is in one now.
 func (g *generation) inRequests(w *worker, now time.Time) (total time.Duration, busy bool) {
 	for c := range g.board.Cores() {
-		core := g.board.Core(w.id, c)
+		core := g.board.Core(w.ID, c)
 		total += time.Duration(core.Micros.Load()) * time.Microsecond
 		if core.State.Load() == shm.Busy {
 			busy = true

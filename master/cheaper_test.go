@@ -9,6 +9,7 @@ import (
 
 	"envoxyd/internal/shm"
 	"envoxyd/master/cheaper"
+	"envoxyd/master/process"
 	"envoxyd/uwsgiopts"
 )
 
@@ -23,12 +24,10 @@ func TestEveryAlgorithmThatTheOptionNamesIsThere(t *testing.T) {
 func TestThePolicySeesTheScoreboard(t *testing.T) {
 	g := testGeneration(t, 5, 2)
 	now := time.Unix(100, 0)
-	for i, w := range g.workers {
-		w.pid, w.ready = i+1, true
+	for i, state := range []process.State{process.Ready, process.Starting, process.Ready, process.Ready, process.Leaving} {
+		occupy(g.workers[i], state, i+1)
 	}
-	g.workers[1].ready = false
 	g.workers[2].cheap = true // and still in a request
-	g.workers[4].leaving = true
 	for _, id := range []int{3, 4} {
 		core := g.board.Core(id, 1)
 		core.Micros.Store(2_000_000)
@@ -51,23 +50,23 @@ func TestThePolicySeesTheScoreboard(t *testing.T) {
 func TestAReloadKeepsTheCrewThatTheLoadHasMade(t *testing.T) {
 	g := testGeneration(t, 6, 1)
 	cfg := &uwsgiopts.Config{Processes: 5, CheaperConfig: uwsgiopts.CheaperConfig{Cheaper: 1, CheaperInitial: 2}}
-	if n := g.m.firstCrew(cfg); n != 2 {
+	if n := g.m.countInitialWorkers(cfg); n != 2 {
 		t.Errorf("a reload that brings --cheaper in starts %d workers", n)
 	}
 	g.cheapening = newCheapening(cfg)
 	g.workers[5].cheap, g.workers[4].cheap = true, true
-	if n := g.m.firstCrew(cfg); n != 4 {
+	if n := g.m.countInitialWorkers(cfg); n != 4 {
 		t.Errorf("a reload with 4 workers starts %d", n)
 	}
 	g.workers[5].cheap, g.workers[4].cheap = false, false
-	if n := g.m.firstCrew(cfg); n != 5 {
+	if n := g.m.countInitialWorkers(cfg); n != 5 {
 		t.Errorf("more workers than processes: %d", n)
 	}
 	g.asleep = true
-	if n := g.m.firstCrew(cfg); n != 2 {
+	if n := g.m.countInitialWorkers(cfg); n != 2 {
 		t.Errorf("a sleeping generation wakes %d workers", n)
 	}
-	if n := g.m.firstCrew(&uwsgiopts.Config{Processes: 3}); n != 3 {
+	if n := g.m.countInitialWorkers(&uwsgiopts.Config{Processes: 3}); n != 3 {
 		t.Errorf("without --cheaper %d of 3 start", n)
 	}
 }

@@ -1,7 +1,7 @@
 package master
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +11,7 @@ import (
 	"envoxyd/internal/shm"
 	"envoxyd/internal/workerspec"
 	"envoxyd/master/privileges"
+	"envoxyd/master/process"
 	"envoxyd/uwsgiopts"
 )
 
@@ -45,8 +46,8 @@ func (c *checker) load(python string, document []byte) error {
 	if err != nil {
 		return err
 	}
-	defer inherited.workers.Close()
-	defer inherited.control.Close()
+	reports := inherited.keepLink()
+	defer reports.close()
 	if isService(g.cfg) { // it may say what it wants to hear of, and nobody listens
 		spec.Gateway = &workerspec.Gateway{CallsFD: -1, HealthFD: -1, ProgressFD: -1}
 	}
@@ -56,12 +57,12 @@ func (c *checker) load(python string, document []byte) error {
 		return err
 	}
 	defer file.Close()
-	process, err := c.start(python, lib, g.environment(), append([]uintptr{0, 2, 2, file.Fd()}, inherited.fds...))
+	zygote, err := c.start(python, lib, g.environment(), append([]uintptr{0, 2, 2, file.Fd()}, inherited.fds...))
 	if err != nil {
 		return err
 	}
 	inherited.close() // the zygote alone holds the other end now: its end ends the reports
-	return c.listen(&inherited, process)
+	return c.listen(reports.control, zygote)
 }
 
 // generation is one that will never serve: just what a specification is made from.
@@ -104,30 +105,28 @@ func (c *checker) start(python, lib string, env []string, files []uintptr) (*os.
 }
 
 // listen takes the zygote's reports until it is gone.
-func (c *checker) listen(inherited *inheritance, process *os.Process) error {
+func (c *checker) listen(reports *process.Channel, zygote *os.Process) error {
 	finished := false
 	status := statusNoApp
 	var problems []workerspec.Event
-	buffer := make([]byte, 64<<10)
 	for {
-		n, err := inherited.control.Read(buffer)
+		e, err := reports.Receive()
+		if errors.Is(err, process.ErrMalformed) {
+			return fmt.Errorf("report of the process that imports: %w", err)
+		}
 		if err != nil {
 			break // nobody holds the other end any more
 		}
-		var e workerspec.Event
-		if err := json.Unmarshal(buffer[:n], &e); err != nil {
-			return fmt.Errorf("report of the process that imports: %w", err)
-		}
 		switch e.Kind {
 		case "problem":
-			problems = append(problems, e)
+			problems = append(problems, e.Event)
 		case "note":
 			c.note(uwsgiopts.Origin{}, "%s", e.Text)
 		case "checked":
 			finished, status = true, e.Status
 		}
 	}
-	state, err := process.Wait()
+	state, err := zygote.Wait()
 	if err != nil {
 		return fmt.Errorf("the process that imports: %w", err)
 	}

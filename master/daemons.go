@@ -114,7 +114,7 @@ func (m *master) startDaemon(cmd *exec.Cmd) error {
 
 func (m *master) daemonCommand(d *attachedDaemon) (*exec.Cmd, error) {
 	cmd := exec.Command("/bin/sh", "-c", d.Command)
-	cmd.Dir = absolute(m.appDir(m.cfg), d.Chdir)
+	cmd.Dir = absolute(m.hooks.appDir(m.cfg), d.Chdir)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if d.Stdin || m.cfg.DaemonsHonourStdin {
 		cmd.Stdin = os.Stdin

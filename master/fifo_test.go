@@ -3,8 +3,11 @@ package master
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
+	"time"
 
+	"envoxyd/master/process"
 	"envoxyd/uwsgiopts"
 )
 
@@ -58,37 +61,39 @@ func TestFifoCommandsReachTheMaster(t *testing.T) {
 
 func TestChainGoesOnWhenTheSuccessorIsReady(t *testing.T) {
 	g := testGeneration(t, 3, 1)
-	process, err := os.FindProcess(1 << 22) // beyond the kernel's numbers: signals go nowhere
-	if err != nil {
-		t.Fatal(err)
-	}
+	var processes []*fakeProcess
 	for i, w := range g.workers {
-		w.pid, w.process, w.ready = 10+i, process, true
+		processes = append(processes, occupy(w, process.Ready, 10+i))
 	}
 	victim := func() int {
 		if g.m.chain == nil {
 			return 0
 		}
-		return g.m.chain.victim.id
+		return g.m.chain.victim.ID
+	}
+	succeed := func(w *worker, pid int) {
+		w.Ended(w.PID(), time.Now())
+		occupy(w, process.Starting, pid)
 	}
 	g.m.chainReload()
 	g.m.followChain()
-	if victim() != 1 || g.workers[0].mercy.IsZero() {
+	if victim() != 1 || !received(processes[0], syscall.SIGHUP) {
 		t.Fatalf("victim %d", victim())
 	}
-	g.workers[0].pid, g.workers[0].ready = 20, false
+	succeed(g.workers[0], 20)
 	g.m.followChain()
 	if victim() != 1 {
 		t.Fatalf("went on to %d before worker 1 was ready", victim())
 	}
-	g.workers[0].ready = true
+	g.workers[0].MarkReady(20)
 	g.m.followChain()
 	if victim() != 2 {
 		t.Fatalf("victim %d", victim())
 	}
-	g.workers[1].pid, g.workers[1].ready, g.workers[1].quick = 21, false, 1
+	succeed(g.workers[1], 21)
+	g.workers[1].Backoff.Ended(0)
 	g.m.followChain()
-	if g.m.chain != nil || !g.workers[2].mercy.IsZero() {
+	if g.m.chain != nil || len(processes[2].sent) != 0 {
 		t.Fatal("went on although worker 2 does not come up")
 	}
 }

@@ -14,19 +14,19 @@ func TestALockedFileKeepsASecondInstanceOut(t *testing.T) {
 	cfg := &uwsgiopts.Config{StartDir: dir}
 	cfg.Flocks = []uwsgiopts.Flock{{Path: "lock"}}
 	var first, second, next fileLocks
-	if first.take(cfg, false) == nil {
+	if first.take(t.Context(), cfg, false) == nil {
 		t.Fatal("a file that is not there was locked")
 	}
 	if err := os.WriteFile(filepath.Join(dir, "lock"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := first.take(cfg, false); err != nil {
+	if err := first.take(t.Context(), cfg, false); err != nil {
 		t.Fatal(err)
 	}
-	if second.take(cfg, false) == nil {
+	if second.take(t.Context(), cfg, false) == nil {
 		t.Fatal("two have the lock")
 	}
-	if err := next.take(cfg, true); err != nil || len(next.later) != 1 {
+	if err := next.take(t.Context(), cfg, true); err != nil || len(next.later) != 1 {
 		t.Fatalf("the next master does not start beside the old one: %v", err)
 	}
 	if next.retry(); len(next.held) != 0 {

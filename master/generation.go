@@ -1,15 +1,15 @@
 package master
 
 import (
-	"os"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/shm"
-	"envoxyd/internal/workerspec"
 	"envoxyd/master/logging"
+	"envoxyd/master/process"
+	"envoxyd/modules"
 	"envoxyd/uwsgiopts"
 )
 
@@ -22,25 +22,27 @@ type generation struct {
 	m        *master
 	number   int
 	cfg      *uwsgiopts.Config
+	service  *modules.Service // envoxy.json; nil: there is none
+	hooks    *hooks           // that have run for it
 	sockets  []*socket
 	board    *shm.Board
-	zygote   *zygote
+	zygote   *process.Zygote
+	link     *link
 	handover int // where the gateway sends what it wants handled; -1: nowhere
 	arrivals int // where that comes out, for the workers
 
-	measured    time.Time // --evil-reload-on-*
-	cheapening  cheapening
-	crew        int  // places that were filled at the start
-	asleep      bool // all places are empty until somebody connects
-	served      uint64
-	lastRequest time.Time // --idle: when served had changed, or a request was in hand
-	logs        *logging.Plan
-	outputs     *logging.Outputs // loggers that are not used yet; nil: none
+	measured       time.Time // --evil-reload-on-*
+	cheapening     cheapening
+	initialWorkers int  // places that were filled at the start
+	asleep         bool // all places are empty until somebody connects
+	served         uint64
+	lastRequest    time.Time // --idle: when served had changed, or a request was in hand
+	logs           *logging.Plan
+	outputs        *logging.Outputs // loggers that are not used yet; nil: none
 
-	loaded    bool
 	loadTime  time.Duration
 	explained bool // the zygote has said itself why it could not load
-	ready     int  // workers that have been ready
+	ready     int  // places in which a process has been ready
 	workers   []*worker
 	draining  bool
 	mercy     time.Time // when draining workers are killed
@@ -48,41 +50,21 @@ type generation struct {
 	began     time.Time
 }
 
-// worker is one worker's place in a generation; processes come and go in it.
-type worker struct {
-	id       int
-	pid      int // 0: there is none at the moment
-	process  *os.Process
-	started  time.Time
-	ready    bool
-	readyPID int  // of the process that was last reported ready
-	ever     bool // a process in this place has been ready
-	leaving  bool // it said, or was told, that it ends
-	forking  bool // the zygote was asked for a process
-	cheap    bool // the place is to be empty: --cheaper, or asleep
-	failed   int  // the status that it reported before ending, 0 otherwise
-	quick    int  // deaths in a row soon after the start
-	respawns int
-	harakiri int // how often it was killed for one
-
-	mercy        time.Time // when it is killed, should it not have left by then; zero: it may stay
-	harakiriEnd  time.Time // when it is killed, having been asked to end; zero: it has not
-	servedBefore uint64    // requests of the processes that were in this place before
-}
-
 // startNext starts a generation on sockets, which takes over when all workers that it starts with are ready.
-func (m *master) startNext(cfg *uwsgiopts.Config, sockets []*socket) (err error) {
+func (m *master) startNext(p *preparation) (err error) {
 	defer func() {
 		if err != nil {
-			closeUnused(sockets, m.sockets)
+			closeUnused(p.sockets, m.sockets)
 		}
 	}()
-	g := &generation{m: m, number: m.number, cfg: cfg, sockets: sockets, handover: -1, arrivals: -1, began: time.Now(), cheapening: newCheapening(cfg)}
+	cfg := p.cfg
+	g := &generation{m: m, number: m.number, cfg: cfg, service: p.service, hooks: p.hooks, sockets: p.sockets,
+		handover: -1, arrivals: -1, began: m.now(), cheapening: newCheapening(cfg)}
 	if g.asleep = m.sleepAtStart(cfg.Cheap); !g.asleep {
-		g.crew = m.firstCrew(cfg)
+		g.initialWorkers = m.countInitialWorkers(cfg)
 	}
 	for id := 1; id <= cfg.Processes; id++ {
-		g.workers = append(g.workers, &worker{id: id, cheap: id > g.crew})
+		g.workers = append(g.workers, newWorker(id, id > g.initialWorkers))
 	}
 	defer func() {
 		if err != nil {
@@ -99,47 +81,12 @@ func (m *master) startNext(cfg *uwsgiopts.Config, sockets []*socket) (err error)
 	if g.board, err = shm.NewBoard(cfg.Processes, cfg.Threads); err != nil {
 		return err
 	}
-	if g.zygote, err = g.startZygote(); err != nil {
+	if err = g.startZygote(); err != nil {
 		return err
 	}
 	m.number++
 	m.next = g
 	return nil
-}
-
-// report is what zygote and workers have to say.
-func (g *generation) report(e workerspec.Event) {
-	switch e.Kind {
-	case "loaded":
-		g.loaded, g.loadTime = true, time.Since(g.began)
-		if g.draining {
-			return
-		}
-		start := func(m *master) { m.hooked(g.cfg, []string{"post-app", "master-start"}, g.forkAll) }
-		if g.m.current == nil {
-			g.m.gateway.prepare(g.number, start)
-		} else {
-			start(g.m)
-		}
-	case "gateway":
-		g.m.gateway.require()
-	case "forked":
-		g.adopt(g.workers[e.Worker-1], e.PID)
-	case "ready":
-		g.becameReady(e)
-	case "stopping":
-		if w := g.workers[e.Worker-1]; w.pid == e.PID {
-			w.leaving = true
-		}
-	case "alarm":
-		g.m.alarms.raise(e.Option, []byte(e.Text))
-	case "failed":
-		if e.Worker > 0 {
-			g.workers[e.Worker-1].failed = e.Status
-		} else {
-			g.explained = true
-		}
-	}
 }
 
 // forkAll starts the workers, once the hooks before that have run.
@@ -154,7 +101,7 @@ func (g *generation) forkAll(m *master, err error) {
 			m.writePidfiles(workDir(g.cfg), g.cfg.SafePidfile, g.cfg.SafePidfile2)
 		}
 		for _, w := range g.workers {
-			g.respawn(w)
+			g.fill(w)
 		}
 		g.takeOver()
 	}
@@ -162,79 +109,8 @@ func (g *generation) forkAll(m *master, err error) {
 
 // takeOver makes the generation the serving one when all that it starts with is ready.
 func (g *generation) takeOver() {
-	if g.m.next == g && g.ready >= g.crew {
+	if g.m.next == g && g.ready >= g.initialWorkers {
 		g.m.promote()
-	}
-}
-
-// adopt makes a fresh process the worker: it is our child by now.
-func (g *generation) adopt(w *worker, pid int) {
-	m := g.m
-	w.forking = false
-	if pid <= 0 {
-		logf("the zygote could not fork worker %d", w.id)
-		m.after(time.Second, func(*master) { g.respawn(w) })
-		return
-	}
-	process, err := os.FindProcess(pid)
-	if err != nil {
-		logf("worker %d (pid: %d): %v", w.id, pid, err)
-		return
-	}
-	w.pid, w.process, w.started, w.leaving, w.ready = pid, process, time.Now(), false, false
-	w.servedBefore, w.mercy, w.harakiriEnd = g.requests(w), time.Time{}, time.Time{}
-	if w.respawns > 0 {
-		logf("Respawned uWSGI worker %d (new pid: %d)", w.id, pid)
-	} else {
-		logf("spawned uWSGI worker %d (pid: %d, cores: %d)", w.id, pid, g.cfg.Threads)
-	}
-	go func() { // ends with the process; a master that has finished does not wait for it
-		state, err := process.Wait()
-		m.post(func(*master) { g.exited(w, pid, state, err) })
-	}()
-	switch {
-	case g.killed:
-		_ = process.Kill()
-	case g.draining:
-		_ = process.Signal(syscall.SIGTERM)
-	default:
-		g.settle(w)
-	}
-}
-
-func (g *generation) becameReady(e workerspec.Event) {
-	w := g.workers[e.Worker-1]
-	if g.draining { // forked while the zygote was already told to go
-		_ = syscall.Kill(e.PID, syscall.SIGTERM)
-		return
-	}
-	w.readyPID = e.PID
-	g.settle(w)
-}
-
-// settle marks the process in a place ready. That it is and that it was forked are
-// reported on different ways, and it may have ended before either arrives.
-func (g *generation) settle(w *worker) {
-	if w.process == nil || w.ready || w.readyPID != w.pid {
-		return
-	}
-	w.ready, w.leaving = true, w.cheap
-	if !w.ever {
-		w.ever = true
-		g.ready++
-	}
-	if w.cheap { // while it was starting
-		g.replace(w)
-	}
-	g.m.tellPause(w)
-	g.takeOver()
-	g.m.followChain()
-}
-
-func (g *generation) respawn(w *worker) {
-	if !g.draining && !w.cheap && w.pid == 0 && !w.forking {
-		w.forking = true
-		g.zygote.fork(w.id, w.respawns > 0)
 	}
 }
 
@@ -242,13 +118,11 @@ func (g *generation) respawn(w *worker) {
 // they have and leave. HUP waits for idle connections' next requests, TERM does not.
 func (g *generation) drain(sig syscall.Signal) {
 	g.draining = true
-	g.mercy = time.Now().Add(mercy(g.cfg))
-	g.zygote.dismiss()
+	g.mercy = g.m.now().Add(mercy(g.cfg))
+	g.zygote.Dismiss()
 	for _, w := range g.workers {
-		if w.process == nil {
-			continue
-		}
-		_ = w.process.Signal(sig) // it may have ended: exited will hear of it
+		w.Leave(time.Time{}) // g.mercy is the deadline of all
+		w.Signal(sig)
 	}
 }
 
@@ -267,75 +141,80 @@ func mercy(cfg *uwsgiopts.Config) time.Duration {
 // abandon ends a generation that has not taken over. Workers that are ready may
 // have requests in hand and finish them; the rest need not be waited for.
 func (g *generation) abandon() {
-	g.drain(syscall.SIGTERM)
-	if !g.loaded {
-		g.zygote.kill()
-	}
 	for _, w := range g.workers {
-		if w.process != nil && !w.ready {
-			_ = w.process.Kill() // it may have ended: exited will hear of it
+		if w.Is(process.Starting) {
+			w.Signal(syscall.SIGKILL)
 		}
+	}
+	loading := g.zygote.State() == process.Loading
+	g.drain(syscall.SIGTERM)
+	if loading {
+		g.zygote.Kill()
 	}
 }
 
 // kill ends the generation without waiting for anything.
 func (g *generation) kill() {
 	g.draining, g.killed = true, true
-	g.mercy = time.Now()
-	g.zygote.kill()
+	g.mercy = g.m.now()
+	g.zygote.Kill()
 	for _, w := range g.workers {
-		if w.process != nil {
-			_ = w.process.Kill() // it may have ended: exited will hear of it
-		}
+		w.Leave(time.Time{})
+		w.Signal(syscall.SIGKILL)
 	}
 }
 
 // gone: no process of this generation is left.
 func (g *generation) gone() bool {
-	if !g.zygote.ended {
-		return false
-	}
-	for _, w := range g.workers {
-		if w.pid != 0 {
-			return false
-		}
-	}
-	return true
+	return g.zygote.State() == process.Lost && g.empty()
 }
 
+// has tells whether the process is one of this generation's.
 func (g *generation) has(pid int) bool {
-	if g.zygote.pid == pid {
+	if g.zygote.Process().PID() == pid {
 		return true
 	}
 	for _, w := range g.workers {
-		if w.pid == pid {
+		if w.PID() == pid {
 			return true
 		}
 	}
 	return false
 }
 
-// enforce kills what has outstayed its time: mercy, harakiri.
+// enforce ends what has outstayed its time: mercy, harakiri, orders to the zygote.
 func (g *generation) enforce(now time.Time) {
 	if g.draining && now.After(g.mercy) && !g.killed {
 		for _, w := range g.workers {
-			if w.pid != 0 {
-				logf("worker %d (pid: %d) is taking too much time to die...NO MERCY !!!", w.id, w.pid)
+			if w.PID() != 0 {
+				g.logNoMercy(w)
 			}
 		}
 		g.kill()
 	}
 	for _, w := range g.workers {
-		if w.process != nil {
-			w.endMercy(now)
+		if w.LeaveLate(now) {
+			g.logNoMercy(w)
+			w.Signal(syscall.SIGKILL)
+		}
+		if w.Process() != nil {
 			g.harakiri(w, now)
+		}
+		if number, late := w.OrderLate(now); late {
+			logf("the zygote (pid: %d) has not forked worker %d for %v: it is stuck and is killed", g.zygote.Process().PID(), w.ID, forkTimeout)
+			w.OrderFailed(number)
+			g.zygote.Kill()
 		}
 	}
 }
 
+func (g *generation) logNoMercy(w *worker) {
+	logf("worker %d (pid: %d) is taking too much time to die...NO MERCY !!!", w.ID, w.PID())
+}
+
 func (g *generation) close() {
 	g.dropLog()
-	g.zygote.close()
+	g.link.close()
 	g.closeHandover()
 	if err := g.board.Close(); err != nil {
 		logf("%v", err)
@@ -349,13 +228,4 @@ func (g *generation) closeHandover() {
 		}
 	}
 	g.handover, g.arrivals = -1, -1
-}
-
-// after has an event happen later.
-func (m *master) after(wait time.Duration, e event) {
-	if wait <= 0 {
-		e(m)
-		return
-	}
-	time.AfterFunc(wait, func() { m.post(e) })
 }

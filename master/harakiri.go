@@ -16,14 +16,14 @@ func (g *generation) harakiri(w *worker, now time.Time) {
 	if !w.harakiriEnd.IsZero() {
 		if now.After(w.harakiriEnd) {
 			w.harakiriEnd = time.Time{}
-			logDated("*** HARAKIRI ON WORKER %d (pid: %d, try: 2, graceful: no) ***", w.id, w.pid)
-			_ = w.process.Kill() // it may have ended: exited will hear of it
+			logDated("*** HARAKIRI ON WORKER %d (pid: %d, try: 2, graceful: no) ***", w.ID, w.PID())
+			w.Signal(syscall.SIGKILL)
 		}
 		return
 	}
 	late := -1
 	for c := range g.board.Cores() {
-		core := g.board.Core(w.id, c)
+		core := g.board.Core(w.ID, c)
 		if core.State.Load() == shm.Busy && (expired(core.Deadline.Load(), now) || expired(core.UserDeadline.Load(), now)) {
 			late = c
 		}
@@ -31,34 +31,34 @@ func (g *generation) harakiri(w *worker, now time.Time) {
 	if late < 0 || g.cfg.HarakiriQueueThreshold > longestQueue(g.sockets) {
 		return
 	}
-	w.harakiri++
+	w.harakiris++
 	graceful := "no"
 	if g.cfg.HarakiriGracefulTimeout > 0 {
 		graceful = "yes"
 	}
-	logDated("*** HARAKIRI ON WORKER %d (pid: %d, try: 1, graceful: %s) ***", w.id, w.pid, graceful)
+	logDated("*** HARAKIRI ON WORKER %d (pid: %d, try: 1, graceful: %s) ***", w.ID, w.PID(), graceful)
 	if g.cfg.HarakiriVerbose {
-		logf("HARAKIRI: -- syscall> %s", procText(w.pid, "syscall"))
-		logf("HARAKIRI: -- wchan> %s", procText(w.pid, "wchan"))
+		logf("HARAKIRI: -- syscall> %s", procText(w.PID(), "syscall"))
+		logf("HARAKIRI: -- wchan> %s", procText(w.PID(), "wchan"))
 	}
-	logDated("HARAKIRI !!! worker %d status !!!", w.id)
+	logDated("HARAKIRI !!! worker %d status !!!", w.ID)
 	for c := range g.board.Cores() {
-		if core := g.board.Core(w.id, c); core.State.Load() == shm.Busy {
+		if core := g.board.Core(w.ID, c); core.State.Load() == shm.Busy {
 			logDated("HARAKIRI [core %d] %s since %d", c, core.Request(), core.Since.Load()/int64(time.Second))
 		}
 	}
-	logDated("HARAKIRI !!! end of worker %d status !!!", w.id)
-	logDated("HARAKIRI triggered by worker %d core %d !!!", w.id, late)
+	logDated("HARAKIRI !!! end of worker %d status !!!", w.ID)
+	logDated("HARAKIRI triggered by worker %d core %d !!!", w.ID, late)
 	for c := range g.board.Cores() { // said once
-		g.board.Core(w.id, c).Deadline.Store(0)
-		g.board.Core(w.id, c).UserDeadline.Store(0)
+		g.board.Core(w.ID, c).Deadline.Store(0)
+		g.board.Core(w.ID, c).UserDeadline.Store(0)
 	}
 	if g.cfg.HarakiriGracefulTimeout > 0 {
 		w.harakiriEnd = now.Add(g.cfg.HarakiriGracefulTimeout)
-		_ = w.process.Signal(syscall.Signal(g.cfg.HarakiriGracefulSignal)) // it may have ended: exited will hear of it
+		w.Signal(syscall.Signal(g.cfg.HarakiriGracefulSignal))
 		return
 	}
-	_ = w.process.Kill() // it may have ended: exited will hear of it
+	w.Signal(syscall.SIGKILL)
 }
 
 func expired(deadline int64, now time.Time) bool {

@@ -230,24 +230,24 @@ func (m *master) function(name string) {
 	}
 }
 
-// reloadPhases are what a reload runs again before the application is loaded.
-var reloadPhases = []string{"asap", "in-jail", "as-root", "as-user", "pre-app"}
-
-// appDir is where the application starts: where a hook's cd has led, or else --chdir.
-func (m *master) appDir(cfg *uwsgiopts.Config) string {
-	if m.hooks.moved {
-		return m.hooks.dir
+// appDir is where the application and what belongs to it start: where a hook's cd has
+// led, or else --chdir.
+func (h *hooks) appDir(cfg *uwsgiopts.Config) string {
+	if h.moved {
+		return h.dir
 	}
 	return workDir(cfg)
 }
 
+// reloadPhases are what a reload runs again before the application is loaded.
+var reloadPhases = []string{"asap", "in-jail", "as-root", "as-user", "pre-app"}
+
 // hooked runs phases beside everything else, and then, as an event, what follows.
-func (m *master) hooked(cfg *uwsgiopts.Config, phases []string, then func(m *master, err error)) {
+func (m *master) hooked(cfg *uwsgiopts.Config, h *hooks, phases []string, then func(m *master, err error)) {
 	if !slices.ContainsFunc(cfg.Hooks, func(h uwsgiopts.Hook) bool { return slices.Contains(phases, h.Phase) }) {
 		then(m, nil)
 		return
 	}
-	h := m.hooks
 	m.commands.running.Go(func() {
 		var err error
 		for _, phase := range phases {

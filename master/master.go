@@ -6,6 +6,7 @@
 package master
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"envoxyd/master/logging"
+	"envoxyd/master/process"
 	"envoxyd/modules"
 	"envoxyd/uwsgiopts"
 )
@@ -69,14 +71,23 @@ type master struct {
 	logOpen     bool         // its loggers are open
 	alarms      *alarms
 	hooks       *hooks
-	hooking     bool // the hooks of a reload run
 	remapped    map[os.Signal]string
 	stats       []*statsServer
 	connections *readableWatch // while the serving generation is asleep; else nil
 	brutal      bool           // the reload in hand does not wait for requests
-	wanted      wanted
+	pending     pendingRequests
+	recovery    recovery
+	os          process.OS
+	launch      launch
+	now         func() time.Time // the clock
+	strangers   strangers
+	preparing   bool            // a reload is being prepared beside the loop
+	starting    bool            // so is the start
+	startCtx    context.Context // ends when the start is given up
+	giveUp      context.CancelFunc
 
 	stopping  bool
+	stopped   lastStop
 	upgraded  bool // another master has taken over
 	status    int
 	pidfiles  []string
@@ -91,7 +102,10 @@ func Run(cfg *uwsgiopts.Config, reread Reread) int {
 	if status, done := daemonize(cfg); done {
 		return status
 	}
-	m := &master{cfg: cfg, reread: reread, started: time.Now(), events: make(chan event, 64)}
+	m := &master{cfg: cfg, reread: reread, started: time.Now(), events: make(chan event, 64),
+		os: process.Linux{}, launch: interpreter, now: time.Now, recovery: newRecovery()}
+	m.startCtx, m.giveUp = context.WithCancel(context.Background())
+	defer m.giveUp()
 	m.gateway = &gateway{m: m}
 	m.commands = newCommands()
 	defer m.commands.close()
@@ -134,9 +148,6 @@ func (m *master) run() (int, error) {
 	}
 	stopSignals := m.followSignals()
 	defer stopSignals()
-	if status, err := m.prepare(); err != nil {
-		return status, err
-	}
 	m.begin()
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
@@ -153,15 +164,15 @@ func (m *master) run() (int, error) {
 }
 
 // prepare does what has to be right before anything runs.
-func (m *master) prepare() (int, error) {
+func (m *master) prepare(ctx context.Context) (int, error) {
 	if m.cfg.Umask >= 0 {
 		unix.Umask(m.cfg.Umask)
 	}
-	if err := m.locks.take(m.cfg, m.upgrader.second); err != nil {
+	if err := m.locks.take(ctx, m.cfg, m.upgrader.second); err != nil {
 		return statusFailed, err
 	}
 	for _, phase := range []string{"asap", "pre-jail", "in-jail"} { // they may make the directories
-		if err := m.hooks.run(m.commands.ctx, m.cfg, phase); err != nil {
+		if err := m.hooks.run(ctx, m.cfg, phase); err != nil {
 			return hookStatus(err), err
 		}
 	}
@@ -178,7 +189,7 @@ func (m *master) prepare() (int, error) {
 	if m.sockets, err = m.openSockets(m.cfg); err != nil {
 		return statusFailed, err
 	}
-	if err := m.hooks.run(m.commands.ctx, m.cfg, "as-root"); err != nil {
+	if err := m.hooks.run(ctx, m.cfg, "as-root"); err != nil {
 		return hookStatus(err), err
 	}
 	if err := joinCgroups(m.cfg); err != nil {
@@ -191,7 +202,7 @@ func (m *master) prepare() (int, error) {
 		return statusFailed, err
 	}
 	for _, phase := range []string{"as-user", "pre-app"} {
-		if err := m.hooks.run(m.commands.ctx, m.cfg, phase); err != nil {
+		if err := m.hooks.run(ctx, m.cfg, phase); err != nil {
 			return hookStatus(err), err
 		}
 	}
@@ -203,13 +214,35 @@ func (m *master) prepare() (int, error) {
 	return statusOK, nil
 }
 
-// begin starts the first generation.
+// begin prepares the start beside the loop, so that a signal to stop is obeyed at any moment.
 func (m *master) begin() {
+	m.starting = true
+	m.beside(func() event {
+		status, err := m.prepare(m.startCtx)
+		return func(m *master) { m.startPrepared(status, err) }
+	})
+}
+
+// startPrepared starts the first generation.
+func (m *master) startPrepared(status int, err error) {
+	m.starting = false
+	if m.stopping { // in the meantime: what failed, failed for that
+		return
+	}
+	if err != nil {
+		logf("%v", err)
+		m.status, m.stopping = status, true
+		return
+	}
 	logMode(m.cfg)
 	if !m.upgrader.second { // else it is the old master's until this one serves
 		m.fifo.follow(m)
 	}
-	if err := m.startNext(m.cfg, m.sockets); err != nil {
+	p := &preparation{cfg: m.cfg, hooks: m.hooks, sockets: m.sockets}
+	if p.service, err = loadService(m.cfg); err == nil {
+		err = m.startNext(p)
+	}
+	if err != nil {
 		m.failStart(err)
 	}
 }
@@ -227,7 +260,7 @@ func (m *master) failStart(err error) {
 
 // finished: nothing runs any more, and nothing is to be started.
 func (m *master) finished() bool {
-	return m.served() && m.gateway.gone() && m.daemons.gone()
+	return m.served() && !m.starting && m.gateway.gone() && m.daemons.gone()
 }
 
 // served: no generation is left, and none is to be started.
@@ -268,8 +301,32 @@ func (m *master) end() int {
 // post hands an event to the owner of the state.
 func (m *master) post(e event) { m.events <- e }
 
+// beside does slow work on a goroutine of its own, and then what it returns on the loop.
+// At the end of the master it is waited for; work has to leave when m.commands.ctx ends.
+func (m *master) beside(work func() event) {
+	m.commands.running.Go(func() {
+		then := work()
+		select {
+		case m.events <- then:
+		case <-m.commands.ctx.Done():
+		}
+	})
+}
+
+// after has an event happen later.
+func (m *master) after(wait time.Duration, e event) {
+	if wait <= 0 {
+		e(m)
+		return
+	}
+	time.AfterFunc(wait, func() { m.post(e) })
+}
+
 // sweep looks at what only the clock tells.
 func (m *master) sweep(now time.Time) {
+	if m.starting {
+		return
+	}
 	for _, g := range m.generations() {
 		g.enforce(now)
 	}
@@ -302,7 +359,7 @@ func (m *master) sweep(now time.Time) {
 		m.lookForIdleness(now)
 	}
 	m.locks.retry()
-	reapStrangers(m.knows)
+	m.strangers.reap(m.knows)
 }
 
 func (m *master) generations() []*generation {

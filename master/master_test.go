@@ -38,29 +38,6 @@ func TestAddressesAreToldFromPaths(t *testing.T) {
 	}
 }
 
-func TestAWorkerThatKeepsDyingIsWaitedForLongerEachTime(t *testing.T) {
-	w := &worker{id: 1}
-	var last time.Duration
-	for n := 1; n <= 12; n++ {
-		wait := w.backoff(100 * time.Millisecond)
-		if n < 3 && wait != 0 {
-			t.Fatalf("death %d: waits %v", n, wait)
-		}
-		if n >= 3 && (wait < last || wait == 0 || wait > 5*time.Second) {
-			t.Fatalf("death %d: waits %v after %v", n, wait, last)
-		}
-		last = wait
-	}
-	if wait := w.backoff(time.Minute); wait != 0 {
-		t.Fatalf("after a long life it waits %v", wait)
-	}
-	w.quick = 10
-	w.leaving = true
-	if wait := w.backoff(0); wait != 0 || w.quick != 0 {
-		t.Fatalf("a worker that said goodbye waits %v", wait)
-	}
-}
-
 func TestMercyComesFromWhicheverOptionPeopleSet(t *testing.T) {
 	for _, c := range []struct {
 		worker, all, want time.Duration

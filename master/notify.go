@@ -45,7 +45,7 @@ const missesAllowed = 3
 // newWatchdog starts a watchdog if the service's configuration asks for one.
 func newWatchdog(service *modules.Service) *watchdog {
 	w := &watchdog{cancel: func() {}}
-	if service.KeepAlive <= 0 || os.Getenv("NOTIFY_SOCKET") == "" {
+	if service == nil || service.KeepAlive <= 0 || os.Getenv("NOTIFY_SOCKET") == "" {
 		return w
 	}
 	ctx, cancel := context.WithCancel(context.Background())

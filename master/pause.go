@@ -1,6 +1,10 @@
 package master
 
-import "syscall"
+import (
+	"syscall"
+
+	"envoxyd/master/process"
+)
 
 // togglePause has the workers leave new connections waiting, or take them up again.
 func (m *master) togglePause() {
@@ -15,8 +19,8 @@ func (m *master) togglePause() {
 		logf("*** (SIGTSTP received) resuming workers ***")
 	}
 	for _, w := range m.current.workers {
-		m.current.board.Pause(w.id, m.paused)
-		if w.ready {
+		m.current.board.Pause(w.ID, m.paused)
+		if w.Is(process.Ready, process.Leaving) {
 			m.tellPause(w)
 		}
 	}
@@ -30,6 +34,6 @@ func (m *master) togglePause() {
 // be stopped by the signal; it looks by itself when it starts, and again when it is ready.
 func (m *master) tellPause(w *worker) {
 	if m.pauses > 0 {
-		_ = w.process.Signal(syscall.SIGTSTP) // it may have ended: exited will hear of it
+		w.Signal(syscall.SIGTSTP)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"envoxyd/internal/procmem"
+	"envoxyd/master/process"
 )
 
 // retireOld ends workers that have lived for --max-worker-lifetime, one at a time.
@@ -14,13 +15,12 @@ func (g *generation) retireOld(now time.Time) {
 		return
 	}
 	for _, w := range g.workers {
-		age := now.Sub(w.started)
-		if w.process == nil || w.leaving || !w.ready || age <= limit+time.Duration(w.id-1)*g.cfg.MaxWorkerLifetimeDelta {
+		age := now.Sub(w.Started())
+		if !w.Is(process.Ready) || age <= limit+time.Duration(w.ID-1)*g.cfg.MaxWorkerLifetimeDelta {
 			continue
 		}
-		logf("worker %d lifetime reached, it was running for %d second(s)", w.id, int(age.Seconds()))
-		w.leaving = true
-		_ = w.process.Signal(syscall.SIGHUP) // it may have ended: exited will hear of it
+		logf("worker %d lifetime reached, it was running for %d second(s)", w.ID, int(age.Seconds()))
+		g.replace(w)
 		return
 	}
 }
@@ -34,22 +34,22 @@ func (g *generation) reloadEvilly(now time.Time) {
 	}
 	g.measured = now
 	for _, w := range g.workers {
-		if w.process == nil {
+		if w.Process() == nil {
 			continue
 		}
-		process := procmem.PID(w.pid)
-		rss, as := process.Size()
+		memory := procmem.PID(w.PID())
+		rss, as := memory.Size()
 		if asLimit > 0 {
-			as -= process.Reserved()
+			as -= memory.Reserved()
 		}
 		switch {
 		case rssLimit > 0 && rss >= rssLimit:
-			logf("*** EVIL RELOAD ON WORKER %d RSS: %d (pid: %d) ***", w.id, rss, w.pid)
+			logf("*** EVIL RELOAD ON WORKER %d RSS: %d (pid: %d) ***", w.ID, rss, w.PID())
 		case asLimit > 0 && as >= asLimit:
-			logf("*** EVIL RELOAD ON WORKER %d ADDRESS SPACE: %d (pid: %d) ***", w.id, as, w.pid)
+			logf("*** EVIL RELOAD ON WORKER %d ADDRESS SPACE: %d (pid: %d) ***", w.ID, as, w.PID())
 		default:
 			continue
 		}
-		_ = w.process.Kill() // it may have ended: exited will hear of it
+		w.Signal(syscall.SIGKILL)
 	}
 }

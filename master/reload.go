@@ -1,101 +1,139 @@
 package master
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"syscall"
 	"time"
 
+	"envoxyd/master/process"
+	"envoxyd/modules"
 	"envoxyd/uwsgiopts"
 )
 
-// patience is how long a generation may load before another reload takes its place.
-const patience = time.Minute
+// loadTimeout is how long a generation may load before another reload takes its place.
+const loadTimeout = time.Minute
 
-// wanted is what was asked for while it could not be done.
-type wanted struct{ reload, brutal, upgrade bool }
+// pendingRequests are what was asked for while it could not be done.
+type pendingRequests struct{ reload, brutal, upgrade bool }
 
 // catchUp does what was asked for in the meantime.
 func (m *master) catchUp() {
-	w := m.wanted
-	m.wanted = wanted{}
+	p := m.pending
+	m.pending = pendingRequests{}
 	switch {
-	case w.upgrade:
+	case p.upgrade:
 		m.upgrade()
-	case w.reload:
-		m.reload(w.brutal)
+	case p.reload:
+		m.reload(p.brutal)
 	}
+}
+
+// preparation is what a generation is made of. Making one touches nothing that serves.
+type preparation struct {
+	cfg     *uwsgiopts.Config
+	service *modules.Service // nil: there is none
+	hooks   *hooks           // that have run
+	sockets []*socket
+	err     error
 }
 
 // reload reads the configuration again and starts a generation beside the serving
 // one. Brutal: when the new one serves, the old one's requests are not waited for.
 func (m *master) reload(brutal bool) {
-	if m.stopping || m.upgraded {
+	switch {
+	case m.stopping || m.upgraded || m.starting:
 		return
-	}
-	if m.upgrader.busy {
+	case m.upgrader.busy:
 		logf("reload: an upgrade is going on, which brings the new configuration with it")
 		return
-	}
-	if m.cfg.ExitOnReload {
+	case m.cfg.ExitOnReload:
 		logf("uWSGI: GAME OVER (insert coin)")
 		m.stop()
 		return
-	}
-	if m.hooking {
-		m.wanted.reload, m.wanted.brutal = true, brutal
+	case m.preparing:
+		m.pending.reload, m.pending.brutal = true, brutal
 		return
-	}
-	if m.next != nil { // what it loads may be older than what is asked for now
-		if time.Since(m.next.began) < patience {
-			m.wanted.reload, m.wanted.brutal = true, brutal
+	case m.next != nil: // what it loads may be older than what is asked for now
+		if m.now().Sub(m.next.began) < loadTimeout {
+			m.pending.reload, m.pending.brutal = true, brutal
 			return
 		}
-		logf("reload: giving up the previous one, which has not come up for %v", patience)
+		logf("reload: giving up the previous one, which has not come up for %v", loadTimeout)
 		abandoned := m.next
 		m.next = nil
 		abandoned.kill()
 		m.retire(abandoned)
 	}
 	m.brutal = brutal
-	logf("...gracefully killing workers...")
+	logf("reload: loading configuration and code beside those that serve")
 	m.notify("RELOADING=1\n" + monotonic())
-	cfg, err := m.reread()
-	if err == nil {
-		for _, notice := range cfg.Notices {
-			logf("%s", notice)
-		}
-		err = checkDirectories(cfg)
-	}
-	if err != nil {
-		logf("%v", err)
-		m.reloadFailed()
-		return
-	}
-	if cfg.LogReopen && cfg.LogFile() != "" {
-		m.reopenLog(cfg)
-	}
-	m.hooking, m.hooks = true, m.newHooks()
-	m.hooked(cfg, reloadPhases, func(m *master, err error) {
-		m.hooking = false
-		if m.stopping {
-			return
-		}
-		if err == nil {
-			err = m.startAgain(cfg)
-		}
-		if err != nil {
-			logf("%v", err)
-			m.reloadFailed()
-		}
+	m.preparing = true
+	h := m.newHooks()
+	m.beside(func() event {
+		p := m.prepareReload(h)
+		return func(m *master) { m.prepared(p) }
 	})
 }
 
-func (m *master) startAgain(cfg *uwsgiopts.Config) error {
-	sockets, err := m.openSockets(cfg)
-	if err != nil {
-		return err
+// prepareReload reads the configuration and runs the hooks that come before the application.
+// It is called beside the loop and changes nothing of m.
+func (m *master) prepareReload(h *hooks) *preparation {
+	p := &preparation{hooks: h}
+	if p.cfg, p.err = m.rereadUntil(m.commands.ctx); p.err != nil {
+		return p
 	}
-	return m.startNext(cfg, sockets)
+	for _, notice := range p.cfg.Notices {
+		logf("%s", notice)
+	}
+	if p.err = checkDirectories(p.cfg); p.err != nil {
+		return p
+	}
+	for _, phase := range reloadPhases {
+		if p.err = h.run(m.commands.ctx, p.cfg, phase); p.err != nil {
+			return p
+		}
+	}
+	p.service, p.err = loadService(p.cfg)
+	return p
+}
+
+// rereadUntil is reread, given up when ctx ends: exec:// and http:// in a configuration take as long as they like.
+func (m *master) rereadUntil(ctx context.Context) (*uwsgiopts.Config, error) {
+	type result struct {
+		cfg *uwsgiopts.Config
+		err error
+	}
+	done := make(chan result, 1)
+	go func() { // ends with the process at the latest
+		cfg, err := m.reread()
+		done <- result{cfg, err}
+	}()
+	select {
+	case r := <-done:
+		return r.cfg, r.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("reading the configuration: %w", ctx.Err())
+	}
+}
+
+// prepared goes on with a reload, back on the loop.
+func (m *master) prepared(p *preparation) {
+	m.preparing = false
+	if m.stopping {
+		return
+	}
+	if p.err == nil {
+		p.sockets, p.err = m.openSockets(p.cfg)
+	}
+	if p.err == nil {
+		p.err = m.startNext(p)
+	}
+	if p.err != nil {
+		logf("%v", p.err)
+		m.reloadFailed()
+	}
 }
 
 // reloadFailed: the old generation goes on; if there is none, nothing is left to do.
@@ -107,6 +145,9 @@ func (m *master) reloadFailed() {
 	}
 	logf("*** reload failed: the previous configuration and code go on serving ***")
 	m.notify("READY=1")
+	if m.lostZygote() {
+		m.retryRecovery(0)
+	}
 	m.catchUp()
 }
 
@@ -143,7 +184,10 @@ func (m *master) promote() {
 	m.next, m.current = nil, g
 	m.stopWatching()
 	before := m.sockets
-	m.sockets, m.cfg = g.sockets, g.cfg
+	m.sockets, m.cfg, m.hooks = g.sockets, g.cfg, g.hooks
+	if g.cfg.LogReopen && old != nil && g.cfg.LogFile() != "" {
+		m.reopenLog(g.cfg)
+	}
 	g.takeLog()
 	m.gateway.activate(g)
 	m.touched.follow(g.cfg)
@@ -160,6 +204,7 @@ func (m *master) promote() {
 			logf("...brutally killing workers...")
 			old.kill()
 		} else {
+			logf("...gracefully killing workers...")
 			old.drain(syscall.SIGHUP)
 		}
 		m.retire(old)
@@ -167,6 +212,8 @@ func (m *master) promote() {
 	if g.asleep {
 		m.watchForConnections()
 	}
+	m.watchdog.stop()
+	m.watchdog = newWatchdog(g.service)
 	m.replaceDaemons()
 	m.smart.follow(m, g.cfg)
 	m.crons.follow(g.cfg)
@@ -175,6 +222,9 @@ func (m *master) promote() {
 	m.notices.follow(g.cfg)
 	m.notify("READY=1\nMAINPID=" + pidText())
 	m.forgetGone()
+	if g.zygote.State() == process.Lost { // it ended before the last worker was ready
+		m.recover(0)
+	}
 	m.catchUp()
 }
 

@@ -59,12 +59,12 @@ func (m *master) handle(s os.Signal) {
 	case syscall.SIGUSR2:
 		m.upgrade()
 	case syscall.SIGTERM, syscall.SIGINT:
-		m.stop()
+		m.stopBySignal(s)
 	case syscall.SIGQUIT:
 		if m.cfg.DieOnTerm {
 			m.reload(true)
 		} else {
-			m.stop()
+			m.stopBySignal(s)
 		}
 	case syscall.SIGTSTP:
 		m.togglePause()
@@ -73,8 +73,33 @@ func (m *master) handle(s os.Signal) {
 	}
 }
 
-// stop ends everything: idle workers at once, busy ones after their requests.
+// lastStop is the last signal that has asked for a stop.
+type lastStop struct {
+	signal os.Signal
+	when   time.Time
+}
+
+// repeatTime is the time in which the same signal counts once. Many supervisors send it to
+// the process and to its group: coreutils' timeout, shells, process managers.
+const repeatTime = time.Second
+
+func (m *master) stopBySignal(s os.Signal) {
+	now := m.now()
+	if m.stopping && m.stopped.signal == s && now.Sub(m.stopped.when) < repeatTime {
+		return
+	}
+	m.stopped = lastStop{s, now}
+	m.stop()
+}
+
+// stop ends everything: idle workers at once, busy ones after their requests. A second
+// time it does not wait for requests.
 func (m *master) stop() {
+	if m.starting {
+		m.stopping = true
+		m.giveUp()
+		return
+	}
 	if m.stopping {
 		logf("...stopping without waiting any longer")
 		for _, g := range m.generations() {
@@ -95,8 +120,8 @@ func (m *master) stopGracefully() {
 	logf("graceful shutdown triggered...")
 	for _, g := range m.generations() {
 		for _, w := range g.workers {
-			if w.pid != 0 {
-				logf("Gracefully killing worker %d (pid: %d)...", w.id, w.pid)
+			if w.PID() != 0 {
+				logf("Gracefully killing worker %d (pid: %d)...", w.ID, w.PID())
 			}
 		}
 	}

@@ -41,7 +41,7 @@ func (s *smartDaemons) follow(m *master, cfg *uwsgiopts.Config) {
 			}
 			continue
 		}
-		*s = append(*s, &smartDaemon{Daemon: spec, path: absolute(m.appDir(cfg), spec.Pidfile)})
+		*s = append(*s, &smartDaemon{Daemon: spec, path: absolute(m.hooks.appDir(cfg), spec.Pidfile)})
 	}
 	s.look(m, time.Now())
 }

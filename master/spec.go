@@ -1,7 +1,6 @@
 package master
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -27,6 +26,9 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 	if cfg.Master {
 		spec.MasterPID = os.Getpid()
 	}
+	if g.service != nil {
+		spec.Service = g.service.Document
+	}
 	who, err := privileges.Of(cfg).Credential()
 	if err != nil {
 		return nil, err
@@ -37,10 +39,7 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 	if spec.Static, err = staticSpec(cfg); err != nil {
 		return nil, err
 	}
-	if i.control, spec.ControlFD, err = i.pair(); err != nil {
-		return nil, err
-	}
-	if i.workers, spec.EventFD, err = i.pair(); err != nil {
+	if spec.ControlFD, spec.EventFD, err = i.connect(); err != nil {
 		return nil, err
 	}
 	if g.m.gateway != nil && isService(cfg) {
@@ -100,6 +99,20 @@ func workerHooks(cfg *uwsgiopts.Config) (hooks [][2]string) {
 	return hooks
 }
 
+// loadService reads envoxy.json where there is one, and says what there is to say of it.
+func loadService(cfg *uwsgiopts.Config) (*modules.Service, error) {
+	service, notice, err := readService(cfg)
+	if notice != "" {
+		logf("%s", notice)
+	}
+	if service != nil {
+		for _, notice := range service.Notices {
+			logf("%s", notice)
+		}
+	}
+	return service, err
+}
+
 // readService reads envoxy.json; nil: there is none to read. An application of the
 // user's own may mean something else by conf, so for it the reason is only a notice.
 func readService(cfg *uwsgiopts.Config) (service *modules.Service, notice string, err error) {
@@ -111,23 +124,6 @@ func readService(cfg *uwsgiopts.Config) (service *modules.Service, notice string
 		return nil, fmt.Sprintf("conf is left to the application: %v", err), nil
 	}
 	return service, "", err
-}
-
-// loadService reads envoxy.json where there is one.
-func (m *master) loadService(cfg *uwsgiopts.Config) (json.RawMessage, error) {
-	service, notice, err := readService(cfg)
-	if notice != "" {
-		logf("%s", notice)
-	}
-	if err != nil || service == nil {
-		return nil, err
-	}
-	for _, notice := range service.Notices {
-		logf("%s", notice)
-	}
-	m.watchdog.stop()
-	m.watchdog = newWatchdog(service)
-	return service.Document, nil
 }
 
 // isService: what is served may use the event gateway.

@@ -9,6 +9,7 @@ import (
 
 	"envoxyd/internal/procmem"
 	"envoxyd/internal/shm"
+	"envoxyd/master/process"
 	"envoxyd/uwsgiopts"
 )
 
@@ -163,15 +164,15 @@ func (m *master) newest() *generation {
 }
 
 func (g *generation) statistics(w *worker) statsWorker {
-	s := statsWorker{ID: w.id, PID: w.pid, HarakiriCount: w.harakiri, Status: "cheap"}
-	if w.pid != 0 {
+	s := statsWorker{ID: w.ID, PID: w.PID(), HarakiriCount: w.harakiris, Status: "cheap"}
+	if w.PID() != 0 {
 		s.Status = "idle"
-		if g.board.Suspended(w.id) {
+		if g.board.Suspended(w.ID) {
 			s.Status = "pause"
 		}
-		s.LastSpawn, s.RespawnCount = w.started.Unix(), w.respawns+1
+		s.LastSpawn, s.RespawnCount = w.Started().Unix(), w.Starts()
 	}
-	if w.ready && !w.leaving {
+	if w.Is(process.Ready) {
 		s.Accepting = 1
 	}
 	app := statsApp{StartupTime: int(g.loadTime / time.Second)}
@@ -179,7 +180,7 @@ func (g *generation) statistics(w *worker) statsWorker {
 		app.Chdir = workDir(g.cfg)
 	}
 	for number := range g.board.Cores() {
-		core := g.board.Core(w.id, number)
+		core := g.board.Core(w.ID, number)
 		c := statsCore{
 			ID: number, Requests: core.Requests.Load(), StaticRequests: core.Static.Load(),
 			WriteErrors: core.WriteErrors.Load(), ReadErrors: core.ReadErrors.Load(),
@@ -213,7 +214,7 @@ func (g *generation) statistics(w *worker) statsWorker {
 // requests is how many the processes in a worker's place have served.
 func (g *generation) requests(w *worker) (n uint64) {
 	for core := range g.board.Cores() {
-		n += g.board.Core(w.id, core).Requests.Load()
+		n += g.board.Core(w.ID, core).Requests.Load()
 	}
 	return n
 }

@@ -9,10 +9,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/shm"
+	"envoxyd/master/process"
 	"envoxyd/uwsgiopts"
 )
 
@@ -24,9 +26,9 @@ func testGeneration(t *testing.T, processes, threads int) *generation {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { board.Close() })
-	g := &generation{m: &master{cfg: &uwsgiopts.Config{}, events: make(chan event)}, cfg: &uwsgiopts.Config{}, board: board}
+	g := &generation{m: &master{cfg: &uwsgiopts.Config{}, events: make(chan event), now: time.Now}, cfg: &uwsgiopts.Config{}, board: board}
 	for id := 1; id <= processes; id++ {
-		g.workers = append(g.workers, &worker{id: id})
+		g.workers = append(g.workers, newWorker(id, false))
 	}
 	g.m.current = g
 	return g
@@ -41,12 +43,12 @@ func TestStatisticsOfAWorker(t *testing.T) {
 		{"no process", func(*generation, *worker) {}, func(s statsWorker) bool {
 			return s.Status == "cheap" && s.PID == 0 && s.Accepting == 0 && s.RespawnCount == 0 && len(s.Cores) == 2
 		}},
-		{"idle", func(_ *generation, w *worker) { w.pid, w.ready = 7, true }, func(s statsWorker) bool {
+		{"idle", func(_ *generation, w *worker) { occupy(w, process.Ready, 7) }, func(s statsWorker) bool {
 			return s.Status == "idle" && s.PID == 7 && s.Accepting == 1 && s.RespawnCount == 1
 		}},
 		{"busy", func(g *generation, w *worker) {
-			w.pid, w.ready = 7, true
-			core := g.board.Core(w.id, 1)
+			occupy(w, process.Ready, 7)
+			core := g.board.Core(w.ID, 1)
 			core.SetRequest([]byte("10.0.0.1"), []byte("GET"), []byte("/a?b=c"))
 			core.Since.Store(5e9)
 			core.State.Store(shm.Busy)
@@ -57,11 +59,13 @@ func TestStatisticsOfAWorker(t *testing.T) {
 				slices.Equal(core.Vars, want) && s.Cores[0].InRequest == 0
 		}},
 		{"respawned", func(g *generation, w *worker) {
-			g.board.Core(w.id, 0).Requests.Store(5)
+			g.board.Core(w.ID, 0).Requests.Store(5)
 			w.servedBefore = g.requests(w)
-			g.board.Core(w.id, 1).Requests.Store(2)
-			g.board.Core(w.id, 1).Micros.Store(700)
-			w.pid, w.respawns = 8, 1
+			g.board.Core(w.ID, 1).Requests.Store(2)
+			g.board.Core(w.ID, 1).Micros.Store(700)
+			occupy(w, process.Ready, 7)
+			w.Ended(7, time.Now())
+			occupy(w, process.Starting, 8)
 		}, func(s statsWorker) bool {
 			return s.Requests == 7 && s.DeltaRequests == 2 && s.RespawnCount == 2 && s.AvgRT == 100 && s.Accepting == 0
 		}},

@@ -74,7 +74,7 @@ func (m *master) touchHook(cfg *uwsgiopts.Config, hook uwsgiopts.Hook) {
 	hook.Phase = "touch"
 	one := *cfg
 	one.Hooks = []uwsgiopts.Hook{hook}
-	m.hooked(&one, []string{"touch"}, func(_ *master, err error) {
+	m.hooked(&one, m.hooks, []string{"touch"}, func(_ *master, err error) {
 		if err != nil {
 			logf("%v", err)
 		}

@@ -31,9 +31,18 @@ const parentTime = 2 * time.Minute
 // executable: a socket that holds the listening sockets as messages.
 const socketsFile = "sockets"
 
+// flip is what of tableflip is used.
+type flip interface {
+	AddFile(name string, file *os.File) error
+	Upgrade() error
+	Ready() error
+	Stop()
+	WaitForParent(ctx context.Context) error
+}
+
 // upgrader replaces the executable without closing a socket.
 type upgrader struct {
-	*tableflip.Upgrader
+	flip
 	inherit map[string]int // listening sockets of the previous master, by key
 	second  bool           // another master started us to take its place
 	busy    bool
@@ -45,13 +54,13 @@ type upgrader struct {
 }
 
 func newUpgrader() (*upgrader, error) {
-	flip, err := tableflip.New(tableflip.Options{UpgradeTimeout: upgradeTimeout})
+	flipper, err := tableflip.New(tableflip.Options{UpgradeTimeout: upgradeTimeout})
 	if err != nil {
 		return nil, fmt.Errorf("upgrade: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	os.Unsetenv("TABLEFLIP_HAS_PARENT_7DIU3") // between masters only
-	u := &upgrader{Upgrader: flip, inherit: map[string]int{}, second: flip.HasParent(), ctx: ctx, cancel: cancel}
+	u := &upgrader{flip: flipper, inherit: map[string]int{}, second: flipper.HasParent(), ctx: ctx, cancel: cancel}
 	if u.path, err = os.Executable(); err == nil {
 		u.self, err = os.Stat("/proc/self/exe")
 	}
@@ -61,7 +70,7 @@ func newUpgrader() (*upgrader, error) {
 	if !u.second {
 		return u, nil
 	}
-	file, err := flip.File(socketsFile)
+	file, err := flipper.File(socketsFile)
 	if err != nil {
 		return nil, fmt.Errorf("upgrade: %w", err)
 	}
@@ -135,7 +144,7 @@ func (u *upgrader) Ready() error {
 		_ = unix.Close(fd)
 		delete(u.inherit, key)
 	}
-	if err := u.Upgrader.Ready(); err != nil {
+	if err := u.flip.Ready(); err != nil {
 		return fmt.Errorf("upgrade: %w", err)
 	}
 	return nil
@@ -181,8 +190,8 @@ func (m *master) upgrade() {
 	case m.upgrader.busy:
 		logf("upgrade: refused, one is going on")
 		return
-	case m.next != nil || m.current == nil || m.hooking:
-		m.wanted.upgrade = true
+	case m.next != nil || m.current == nil || m.preparing:
+		m.pending.upgrade = true
 		return
 	}
 	file, err := send(m.sockets, m.gateway.legacy())
@@ -197,7 +206,7 @@ func (m *master) upgrade() {
 	logf("upgrade: starting %s", m.upgrader.path)
 	m.upgrader.busy = true
 	m.upgrader.running.Go(func() {
-		err := m.upgrader.afterParent(m.upgrader.Upgrade)
+		err := m.upgrader.afterParent(m.upgrader.flip.Upgrade)
 		select {
 		case m.events <- func(m *master) { m.upgradeDone(err) }:
 		case <-m.upgrader.ctx.Done():

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,45 +14,180 @@ import (
 	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/workerspec"
+	"envoxyd/master/process"
 	"envoxyd/uwsgiopts"
 )
 
-// zygote is the deployment's python3 that has imported the application and forks
-// workers on our word.
-type zygote struct {
-	pid     int
-	process *os.Process
-	control net.Conn // commands out, reports in
-	workers net.Conn // reports of the workers
-	ended   bool
+// link is how the master and the processes of one generation reach each other.
+type link struct {
+	orders  process.Orders   // to the zygote
+	control *process.Channel // reports of the zygote; nil: none come
+	workers *process.Channel // reports of the workers; nil: none come
 }
+
+func (l *link) close() {
+	for _, channel := range []*process.Channel{l.control, l.workers} {
+		if channel != nil {
+			channel.Close()
+		}
+	}
+}
+
+// launch starts a generation's zygote.
+type launch func(g *generation) (process.Process, *link, error)
 
 // firstFD is the number that the first of a child's extra descriptors has.
 const firstFD = 3
 
-// startZygote starts the interpreter with everything it and its workers inherit.
-func (g *generation) startZygote() (*zygote, error) {
+// startZygote starts the process that imports the application and forks workers.
+func (g *generation) startZygote() error {
+	child, l, err := g.m.launch(g)
+	if err != nil {
+		return err
+	}
+	g.link, g.zygote = l, process.NewZygote(child, l.orders)
+	g.listen(l.workers, "worker", g.workerReport)
+	said := g.listen(l.control, "zygote", g.zygoteReport)
+	go func() { // ends with the process; a master that has finished does not wait for it
+		exit, err := child.Wait()
+		if l.control != nil { // what it has said comes before its end
+			l.control.Finish()
+			<-said
+		}
+		g.m.post(func(*master) { g.zygoteEnded(exit, err) })
+	}()
+	return nil
+}
+
+// listen turns reports into events until no more come; then it closes the returned channel.
+func (g *generation) listen(from *process.Channel, who string, report func(process.Report)) <-chan struct{} {
+	done := make(chan struct{})
+	if from == nil {
+		close(done)
+		return done
+	}
+	go func() { // ends when the last holder of the other end is gone, or by link.close
+		defer close(done)
+		for {
+			r, err := from.Receive()
+			switch {
+			case errors.Is(err, process.ErrMalformed):
+				logf("%s: %v", who, err)
+			case err != nil:
+				return
+			default:
+				g.m.post(func(*master) { report(r) })
+			}
+		}
+	}()
+	return done
+}
+
+// zygoteReport acts on what the zygote has to say. Processes that the application forks
+// have the way to say it, too; they are not heard.
+func (g *generation) zygoteReport(r process.Report) {
+	if r.Sender != g.zygote.Process().PID() {
+		return
+	}
+	switch r.Kind {
+	case "loaded":
+		g.loaded()
+	case "gateway":
+		g.m.gateway.require()
+	case "forked", "fork failed":
+		g.forked(r)
+	case "failed":
+		g.explained = true
+	}
+}
+
+// loaded goes on with the start, once the application has been imported.
+func (g *generation) loaded() {
+	if !g.zygote.Loaded() {
+		return
+	}
+	g.loadTime = g.m.now().Sub(g.began)
+	start := func(m *master) { m.hooked(g.cfg, g.hooks, []string{"post-app", "master-start"}, g.forkAll) }
+	if g.m.current == nil {
+		g.m.gateway.prepare(g.number, start)
+	} else {
+		start(g.m)
+	}
+}
+
+// forked is the zygote's answer to an order.
+func (g *generation) forked(r process.Report) {
+	if r.Worker < 1 || r.Worker > len(g.workers) {
+		return
+	}
+	w := g.workers[r.Worker-1]
+	if number, inHand := w.OrderInHand(); !inHand || number != r.ID { // the worker itself was heard first, or the order was given up
+		return
+	}
+	reason := r.Text
+	if r.Kind == "forked" {
+		err := g.adopt(w, r.PID)
+		if err == nil {
+			return
+		}
+		reason = err.Error()
+	}
+	logf("the zygote could not fork worker %d: %s", w.ID, reason)
+	if w.OrderFailed(r.ID) {
+		g.forkFailed(w)
+	}
+}
+
+// zygoteEnded notes the end of the zygote. Without one no worker can be replaced: another
+// generation has to be made.
+func (g *generation) zygoteEnded(exit process.Exit, err error) {
+	m := g.m
+	was := g.zygote.Ended()
+	for _, w := range g.workers {
+		if number, inHand := w.OrderInHand(); inHand {
+			w.OrderFailed(number)
+		}
+	}
+	pid := g.zygote.Process().PID()
+	switch {
+	case err != nil:
+		logf("zygote: %v", err)
+	case was != process.Dismissed && !g.explained:
+		logf("the zygote (pid: %d) has ended: %v", pid, exit)
+	}
+	switch {
+	case g.draining:
+		m.forgetGone()
+	case g == m.current:
+		m.recover(m.now().Sub(g.began) - g.loadTime)
+	default:
+		status := max(exit.Status, statusFailed)
+		if was == process.Loading && g.explained {
+			status = exit.Status
+		}
+		m.generationFailed(g, status)
+	}
+}
+
+// interpreter starts the deployment's python3 with everything that it and its workers inherit.
+func interpreter(g *generation) (process.Process, *link, error) {
 	python, err := findPython(g.cfg)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	lib, err := libDir()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var inherited inheritance
 	defer inherited.close()
 	spec, err := g.makeSpec(&inherited, lib)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if spec.Service, err = g.m.loadService(g.cfg); err != nil {
-		return nil, err
-	}
-	z := &zygote{control: inherited.control, workers: inherited.workers}
 	document, err := specFile(spec)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer document.Close()
 	argv := []string{python}
@@ -64,41 +198,34 @@ func (g *generation) startZygote() (*zygote, error) {
 	stdin := os.Stdin
 	if !g.cfg.HonourStdin {
 		if stdin, err = os.Open(os.DevNull); err != nil {
-			return nil, fmt.Errorf("standard input of the application: %w", err)
+			return nil, nil, fmt.Errorf("standard input of the application: %w", err)
 		}
 		inherited.files = append(inherited.files, stdin)
 	}
 	stdout, stderr, err := g.stdio()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	pid, _, err := syscall.StartProcess(python, argv, &syscall.ProcAttr{
-		Dir:   g.m.appDir(g.cfg),
+		Dir:   g.hooks.appDir(g.cfg),
 		Env:   g.environment(),
 		Files: append([]uintptr{stdin.Fd(), stdout.Fd(), stderr.Fd(), document.Fd()}, inherited.fds...),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("unable to start %s: %w", python, err)
+		return nil, nil, fmt.Errorf("unable to start %s: %w", python, err)
 	}
-	if z.process, err = os.FindProcess(pid); err != nil {
-		return nil, fmt.Errorf("unable to find %s: %w", python, err)
+	child, err := process.Linux{}.Adopt(pid)
+	if err != nil {
+		return nil, nil, fmt.Errorf("unable to find %s: %w", python, err)
 	}
-	z.pid = pid
-	g.listenTo(z.control, "zygote")
-	g.listenTo(z.workers, "workers")
-	go func() { // ends with the process; a master that has finished does not wait for it
-		state, err := z.process.Wait()
-		g.m.post(func(*master) { g.zygoteEnded(state, err) })
-	}()
-	return z, nil
+	return child, inherited.keepLink(), nil
 }
 
 // inheritance collects the descriptors that a zygote gets, in order behind the specification.
 type inheritance struct {
-	fds     []uintptr
-	files   []*os.File // closed here once the zygote has them
-	control net.Conn
-	workers net.Conn
+	fds   []uintptr
+	files []*os.File // closed here once the zygote has them
+	link  *link      // closed here too, unless it is kept
 }
 
 func (i *inheritance) add(fd uintptr) int {
@@ -110,6 +237,16 @@ func (i *inheritance) close() {
 	for _, file := range i.files {
 		file.Close()
 	}
+	if i.link != nil {
+		i.link.close()
+	}
+}
+
+// keepLink has close leave the link alone.
+func (i *inheritance) keepLink() *link {
+	kept := i.link
+	i.link = nil
+	return kept
 }
 
 // messagePair makes a socket pair that keeps messages apart.
@@ -121,19 +258,23 @@ func messagePair(name string) (a, b *os.File, err error) {
 	return os.NewFile(uintptr(fds[0]), name), os.NewFile(uintptr(fds[1]), name), nil
 }
 
-// pair makes one whose second end is inherited.
-func (i *inheritance) pair() (net.Conn, int, error) {
-	ours, theirs, err := messagePair("reports")
-	if err != nil {
-		return nil, 0, err
+// connect makes the link, and returns the numbers of the ends that zygote and workers have.
+func (i *inheritance) connect() (control, workers int, err error) {
+	i.link = &link{}
+	for _, end := range []struct {
+		ours   **process.Channel
+		number *int
+	}{{&i.link.control, &control}, {&i.link.workers, &workers}} {
+		ours, theirs, err := process.NewChannel()
+		if err != nil {
+			return 0, 0, err
+		}
+		*end.ours = ours
+		i.files = append(i.files, theirs)
+		*end.number = i.add(theirs.Fd())
 	}
-	defer ours.Close()
-	i.files = append(i.files, theirs)
-	conn, err := net.FileConn(ours)
-	if err != nil {
-		return nil, 0, fmt.Errorf("reports: %w", err)
-	}
-	return conn, i.add(theirs.Fd()), nil
+	i.link.orders = i.link.control
+	return control, workers, nil
 }
 
 // handover makes the pair on which connections change cores: where they come out and where
@@ -225,81 +366,6 @@ func pythonIn(bin string) string {
 	return ""
 }
 
-// listenTo turns reports into events until the other side has closed.
-func (g *generation) listenTo(conn net.Conn, who string) {
-	go func() { // ends when the last holder of the other end is gone, or by close
-		buffer := make([]byte, 64<<10)
-		for {
-			n, err := conn.Read(buffer)
-			if err != nil {
-				if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, syscall.ECONNRESET) {
-					logf("reports of the %s: %v", who, err)
-				}
-				return
-			}
-			var e workerspec.Event
-			if err := json.Unmarshal(buffer[:n], &e); err != nil {
-				logf("report of the %s: %v", who, err)
-				continue
-			}
-			if e.Worker < 0 || e.Worker > len(g.workers) || e.Worker == 0 && (e.Kind == "forked" || e.Kind == "ready") {
-				continue
-			}
-			g.m.post(func(*master) { g.report(e) })
-		}
-	}()
-}
-
-// fork has the zygote fork a worker; if the zygote is gone, its end says what follows.
-func (z *zygote) fork(id int, again bool) {
-	text, err := json.Marshal(workerspec.Command{Fork: id, Again: again})
-	if err == nil && !z.ended {
-		_, _ = z.control.Write(text)
-	}
-}
-
-// dismiss lets the zygote go: it leaves when it sees the end of its commands.
-func (z *zygote) dismiss() {
-	_ = z.control.Close() // a second time makes no difference
-	if !z.ended {
-		_ = z.process.Signal(syscall.SIGTERM) // it may be busy importing
-	}
-}
-
-func (z *zygote) kill() {
-	_ = z.control.Close() // a second time makes no difference
-	if !z.ended {
-		_ = z.process.Kill() // it may have ended: zygoteEnded will hear of it
-	}
-}
-
-func (z *zygote) close() {
-	_ = z.control.Close() // a second time makes no difference
-	_ = z.workers.Close()
-}
-
-// zygoteEnded notes the end of the zygote. Without one no worker can be replaced:
-// another generation has to be made.
-func (g *generation) zygoteEnded(state *os.ProcessState, err error) {
-	g.zygote.ended = true
-	switch {
-	case g.draining:
-		g.m.forgetGone()
-	case !g.loaded:
-		status := statusFailed
-		if err == nil {
-			status = max(state.ExitCode(), statusFailed)
-		}
-		if !g.explained {
-			logf("the process that was loading the application (pid: %d) has ended: %v", g.zygote.pid, state)
-		}
-		g.m.generationFailed(g, status)
-	default:
-		logf("the zygote (pid: %d) has ended (%v): starting another one", g.zygote.pid, state)
-		g.m.reload(false)
-	}
-}
-
 // libDir is the folder lib/envoxyd that belongs to this executable.
 func libDir() (string, error) {
 	executable, err := os.Executable()
@@ -310,8 +376,10 @@ func libDir() (string, error) {
 		executable = resolved
 	}
 	dir := filepath.Join(filepath.Dir(filepath.Dir(executable)), "lib", "envoxyd")
-	if _, err := os.Stat(filepath.Join(dir, "_envoxyd.abi3.so")); err != nil {
-		return "", fmt.Errorf("envoxyd is not installed whole: %w", err)
+	for _, name := range []string{"_envoxyd.abi3.so", "_envoxyd_zygote.abi3.so"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			return "", fmt.Errorf("envoxyd is not installed whole: %w", err)
+		}
 	}
 	return dir, nil
 }

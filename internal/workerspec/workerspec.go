@@ -178,19 +178,25 @@ type User struct {
 }
 
 // Command is what the master writes to the zygote's control socket, one JSON
-// object a datagram: fork a worker.
+// object a datagram.
 type Command struct {
-	Fork  int  `json:"fork"`  // the worker's number
-	Again bool `json:"again"` // there was a process in its place before
+	Kind   string `json:"kind"`
+	ID     uint64 `json:"id"`     // comes back with the report on it
+	Worker int    `json:"worker"` // the number of the place to fill
+	Again  bool   `json:"again"`  // there was a process in its place before
 }
+
+// CommandFork has the zygote fork a worker. It answers "forked" or "fork failed".
+const CommandFork = "fork"
 
 // Event is what zygote and workers report, one JSON object a datagram.
 type Event struct {
-	Kind   string `json:"kind"`   // zygote: step, loaded, forked, failed, gateway, with --check problem, note, checked; worker: ready, failed, stopping, gateway
+	Kind   string `json:"kind"`   // zygote: step, loaded, forked, fork failed, failed, gateway, with --check problem, note, checked; worker: started, ready, failed, stopping, gateway, alarm
+	ID     uint64 `json:"id"`     // of forked and fork failed: the command's
 	Worker int    `json:"worker"` // 0: the zygote
 	PID    int    `json:"pid"`
 	Status int    `json:"status"` // of failed: the exit status to pass on
-	Text   string `json:"text"`   // of step, failed, problem and note: what it was about
+	Text   string `json:"text"`   // of step, failed, fork failed, problem and note: what it was about
 	Option string `json:"option"` // of problem: the option to blame, and its value
 	Value  string `json:"value"`
 }

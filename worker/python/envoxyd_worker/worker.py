@@ -13,7 +13,6 @@ from . import apps, autoreload, gateway, hooks, limits, uwsgi_module, wsgi, zygo
 
 def main(spec, text, uwsgi, serving, number, again):
     python = spec["python"]
-    os.close(spec["control_fd"])
     limits.in_worker(spec["process"], number)
     become(python["user"])
     name_process(python["procname"].replace("\0", str(number)))

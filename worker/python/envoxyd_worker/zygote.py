@@ -2,6 +2,8 @@
 import faulthandler
 import gc
 import importlib
+import importlib.machinery
+import importlib.util
 import json
 import os
 import random
@@ -52,6 +54,7 @@ class Reports:
 def run(text):
     spec = json.loads(text)
     reports = Reports(spec["control_fd"])
+    fork_worker = extension(spec).fork_worker
     uwsgi = prepare(spec)
     events = gateway.open_gateway(spec)
     if spec.get("check"):
@@ -73,7 +76,11 @@ def run(text):
     gc.collect()
     gc.freeze()
     reports.send("loaded")
-    obey(spec, text, uwsgi, serving, reports)
+    order = obey(reports, fork_worker)
+    if order is None:
+        os._exit(0)
+    os.close(reports.socket.detach())
+    work(order, spec, text, uwsgi, serving)
 
 
 def leave(reports, status):
@@ -161,42 +168,57 @@ def warn_of_threads():
         )
 
 
-def obey(spec, text, uwsgi, serving, reports):
+def obey(reports, fork_worker):
+    """Forks a worker for each order; returns the order in the worker, and None when no more come."""
     while True:
         try:
             command = reports.socket.recv(4096)
-        except InterruptedError:
-            continue
-        if not command:  # the master has closed its end: no more workers are wanted
-            os._exit(0)
-        order = json.loads(command)
-        number, again = order["fork"], order["again"]
-        pid = fork_orphan(lambda: worker.main(spec, text, uwsgi, serving, number, again))
-        reports.send("forked", worker=number, pid=pid)
-
-
-def fork_orphan(child):
-    """Forks a process whose parent is gone, so that the master, a subreaper, becomes it."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    receive, send = os.pipe()
-    middle = os.fork()
-    if middle == 0:
-        try:
-            pid = os.fork()
-            if pid:
-                os.write(send, str(pid).encode())
-                os._exit(0)
-            os.close(receive)
-            os.close(send)
-            random.seed()
-            child()
-        except BaseException:
+            if not command:  # the master has closed its end
+                return None
+            order = json.loads(command)
+            if order["kind"] != "fork":
+                continue
+        except SystemExit:
+            raise
+        except BaseException:  # of a signal handler that the application has installed
             traceback.print_exc()
-        finally:
-            os._exit(1)
-    os.close(send)
-    pid = int(os.read(receive, 32) or 0)
-    os.close(receive)
-    os.waitpid(middle, 0)
-    return pid
+            continue
+        flush((sys.stdout, sys.stderr))
+        try:
+            pid = fork_worker()
+        except OSError as error:
+            reports.send("fork failed", id=order["id"], worker=order["worker"], text=str(error))
+            continue
+        if pid == 0:
+            return order
+        reports.send("forked", id=order["id"], worker=order["worker"], pid=pid)
+
+
+def extension(spec):
+    """The module without Go that forks."""
+    path = os.path.join(spec["lib"], "_envoxyd_zygote.abi3.so")
+    loader = importlib.machinery.ExtensionFileLoader("_envoxyd_zygote", path)
+    module = importlib.util.module_from_spec(importlib.util.spec_from_file_location("_envoxyd_zygote", path, loader=loader))
+    loader.exec_module(module)
+    return module
+
+
+def flush(streams):
+    """What is in them would be written once more by each process that is forked."""
+    for stream in streams:
+        try:
+            stream.flush()
+        except Exception:
+            pass
+
+
+def work(order, spec, text, uwsgi, serving):
+    """The life of a worker, in the process that was forked for it."""
+    try:
+        Reports(os.dup(spec["event_fd"])).send("started", worker=order["worker"])
+        random.seed()
+        worker.main(spec, text, uwsgi, serving, order["worker"], order["again"])
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(1)

@@ -1,0 +1,47 @@
+package master
+
+import (
+	"time"
+
+	"envoxyd/internal/respawn"
+	"envoxyd/master/process"
+)
+
+// recoveryBackoff is how fast zygotes that end by themselves are replaced.
+var recoveryBackoff = respawn.Policy{Healthy: 30 * time.Second, First: 250 * time.Millisecond, Max: 30 * time.Second}
+
+// recovery replaces a zygote that has ended: another generation is loaded, again and again
+// until one comes up. Workers that serve go on meanwhile; those that end are not replaced.
+type recovery struct {
+	backoff respawn.Backoff
+	waiting bool // the next attempt is on its way
+}
+
+func newRecovery() recovery { return recovery{backoff: respawn.Backoff{Policy: recoveryBackoff}} }
+
+// recover notes that the serving generation has lost its zygote, which served for that long.
+func (m *master) recover(served time.Duration) {
+	m.retryRecovery(served)
+}
+
+// retryRecovery has another attempt made after a wait that grows.
+func (m *master) retryRecovery(served time.Duration) {
+	r := &m.recovery
+	if r.waiting || m.stopping || m.upgraded {
+		return
+	}
+	r.waiting = true
+	wait := r.backoff.Ended(served)
+	logf("no worker can be replaced without a zygote: another one is started in %v", wait)
+	m.after(wait, func(m *master) {
+		r.waiting = false
+		if m.lostZygote() {
+			m.reload(false)
+		}
+	})
+}
+
+// lostZygote tells whether the serving generation has no zygote any more.
+func (m *master) lostZygote() bool {
+	return m.current != nil && m.current.zygote.State() == process.Lost
+}

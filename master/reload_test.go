@@ -1,0 +1,174 @@
+package master
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"envoxyd/internal/workerspec"
+	"envoxyd/master/process"
+	"envoxyd/uwsgiopts"
+)
+
+func TestAReloadReplacesTheGeneration(t *testing.T) {
+	tm := newTestMaster(t, 2)
+	old := tm.start()
+	tm.reload(false)
+	tm.turn("the next generation loads", func() bool { return tm.master.next != nil })
+	g := tm.master.next
+	tm.say(g, workerspec.Event{Kind: "loaded"})
+	tm.fork(g, g.workers[0])
+	if tm.current != old {
+		t.Fatal("took over before all workers were ready")
+	}
+	tm.fork(g, g.workers[1])
+	if tm.current != g || !old.draining || !tm.orders[old].ended {
+		t.Fatal("did not take over")
+	}
+	for _, w := range old.workers {
+		if p := tm.processOf(w); !received(p, syscall.SIGHUP) {
+			t.Errorf("worker %d was not told: %v", w.ID, p.sent)
+		}
+		tm.processOf(w).exit(process.Exit{Status: 17})
+	}
+	tm.zygoteOf(old).exit(process.Exit{})
+	tm.turn("the old generation goes", func() bool { return len(tm.old) == 0 })
+}
+
+func TestABrutalReloadDoesNotWait(t *testing.T) {
+	tm := newTestMaster(t, 1)
+	old := tm.start()
+	worker := tm.processOf(old.workers[0])
+	tm.reload(true)
+	tm.turn("the next generation loads", func() bool { return tm.master.next != nil })
+	tm.comeUp(tm.master.next)
+	if !received(worker, syscall.SIGKILL) || !received(tm.zygoteOf(old), syscall.SIGKILL) {
+		t.Fatal("the old ones live")
+	}
+	tm.turn("they are gone", func() bool { return len(tm.old) == 0 })
+}
+
+// TestEveryFailureOfAReloadLeavesTheServiceAlone makes a reload fail at each of its steps.
+func TestEveryFailureOfAReloadLeavesTheServiceAlone(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		fail func(tm *testMaster)
+		then func(tm *testMaster, g *generation) // once it loads; nil: it never does
+	}{
+		{"the configuration cannot be read", func(tm *testMaster) { tm.reading = errTest }, nil},
+		{"chdir leads nowhere", func(tm *testMaster) { tm.next = &uwsgiopts.Config{StartDir: "/none/such"} }, nil},
+		{"a hook fails", func(tm *testMaster) {
+			cfg := *tm.cfg
+			cfg.Hooks = []uwsgiopts.Hook{{Phase: "pre-app", Text: "exit 3", Command: true}}
+			tm.next = &cfg
+		}, nil},
+		{"a socket cannot be opened", func(tm *testMaster) {
+			cfg := *tm.cfg
+			cfg.Sockets = append([]uwsgiopts.Socket{{Protocol: "http", Address: "/none/such/socket"}}, cfg.Sockets...)
+			tm.next = &cfg
+		}, nil},
+		{"the zygote cannot be started", func(tm *testMaster) { tm.failing = errTest }, nil},
+		{"the application does not load", nil, func(tm *testMaster, g *generation) {
+			tm.say(g, workerspec.Event{Kind: "failed", Status: 22})
+			tm.zygoteOf(g).exit(process.Exit{Status: 22})
+		}},
+		{"the zygote is killed while it loads", nil, func(tm *testMaster, g *generation) {
+			tm.zygoteOf(g).exit(process.Exit{Signal: syscall.SIGKILL})
+		}},
+		{"the zygote is killed before it has forked", nil, func(tm *testMaster, g *generation) {
+			tm.say(g, workerspec.Event{Kind: "loaded"})
+			tm.zygoteOf(g).exit(process.Exit{Signal: syscall.SIGKILL})
+		}},
+		{"a hook after loading fails", func(tm *testMaster) {
+			cfg := *tm.cfg
+			cfg.Hooks = []uwsgiopts.Hook{{Phase: "post-app", Text: "exit 3", Command: true}}
+			tm.next = &cfg
+		}, func(tm *testMaster, g *generation) { tm.say(g, workerspec.Event{Kind: "loaded"}) }},
+		{"a worker ends before it is ready", nil, func(tm *testMaster, g *generation) {
+			tm.say(g, workerspec.Event{Kind: "loaded"})
+			number, _ := g.workers[0].OrderInHand()
+			p := tm.os.start()
+			tm.say(g, workerspec.Event{Kind: "forked", ID: number, Worker: 1, PID: p.pid})
+			g.workerReport(process.Report{Event: workerspec.Event{Kind: "failed", Worker: 1, Status: 22}, Sender: p.pid})
+			p.exit(process.Exit{Status: 22})
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tm := newTestMaster(t, 1)
+			old := tm.start()
+			serving := tm.processOf(old.workers[0])
+			if c.fail != nil {
+				c.fail(tm)
+			}
+			tm.reload(false)
+			if c.then != nil {
+				tm.turn("it loads", func() bool { return tm.master.next != nil })
+				c.then(tm, tm.master.next)
+			}
+			tm.turn("it has failed", func() bool { return !tm.preparing && tm.master.next == nil && len(tm.old) == 0 })
+			if tm.current != old || tm.stopping || old.draining || old.workers[0].State() != process.Ready || len(serving.sent) != 0 {
+				t.Fatalf("the service was touched: stopping %v, draining %v, worker %v, signals %v", tm.stopping, old.draining, old.workers[0].State(), serving.sent)
+			}
+			if len(tm.sockets) != 1 || !isListener(tm.sockets[0].fd) {
+				t.Fatal("its socket was touched")
+			}
+			tm.reading, tm.failing, tm.next = nil, nil, tm.cfg // mended
+			tm.reload(false)
+			tm.turn("it loads", func() bool { return tm.master.next != nil })
+			g := tm.master.next
+			tm.comeUp(g)
+			if tm.current != g {
+				t.Fatal("the next reload does not come up")
+			}
+		})
+	}
+}
+
+func TestWhatIsAskedForDuringAReloadIsDoneAfterIt(t *testing.T) {
+	tm := newTestMaster(t, 1)
+	tm.start()
+	tm.reload(false)
+	tm.reload(false) // while it is prepared
+	tm.turn("it loads", func() bool { return tm.master.next != nil })
+	first := tm.master.next
+	tm.reload(true) // while it loads
+	tm.comeUp(first)
+	tm.turn("the second one loads", func() bool { return tm.master.next != nil && tm.master.next != first })
+	if tm.current != first {
+		t.Fatal("the first was not waited for")
+	}
+}
+
+func TestAStopDuringAReloadEndsBoth(t *testing.T) {
+	tm := newTestMaster(t, 1)
+	old := tm.start()
+	tm.reload(false)
+	tm.turn("it loads", func() bool { return tm.master.next != nil })
+	g := tm.master.next
+	tm.stop()
+	if !received(tm.zygoteOf(g), syscall.SIGKILL) || !received(tm.processOf(old.workers[0]), syscall.SIGTERM) {
+		t.Fatal("not all were told")
+	}
+	tm.processOf(old.workers[0]).exit(process.Exit{Status: 30})
+	tm.zygoteOf(old).exit(process.Exit{})
+	tm.turn("all have gone", func() bool { return tm.finished() })
+}
+
+func TestTheSameSignalWithinASecondCountsOnce(t *testing.T) {
+	tm := newTestMaster(t, 1)
+	now := time.Unix(1000, 0)
+	tm.now = func() time.Time { return now }
+	g := tm.start()
+	p := tm.processOf(g.workers[0])
+	tm.handle(syscall.SIGTERM)
+	now = now.Add(900 * time.Millisecond)
+	tm.handle(syscall.SIGTERM)
+	if received(p, syscall.SIGKILL) || !received(p, syscall.SIGTERM) {
+		t.Fatalf("twice in 0.9 s: %v", p.sent)
+	}
+	now = now.Add(200 * time.Millisecond)
+	tm.handle(syscall.SIGTERM)
+	if !received(p, syscall.SIGKILL) {
+		t.Fatalf("again later: %v", p.sent)
+	}
+}

@@ -1,0 +1,251 @@
+package master
+
+import (
+	"errors"
+	"slices"
+	"syscall"
+	"time"
+
+	"envoxyd/internal/respawn"
+	"envoxyd/internal/shm"
+	"envoxyd/master/process"
+)
+
+// forkTimeout is how long a zygote may take to carry out an order. One that takes longer is stuck.
+const forkTimeout = 15 * time.Second
+
+// workerBackoff is how fast a worker that keeps dying is replaced.
+var workerBackoff = respawn.Policy{Healthy: 2 * time.Second, Free: 2, First: 100 * time.Millisecond, Max: 5 * time.Second}
+
+// worker is one worker's place in a generation, and what the master knows of those who were in it.
+type worker struct {
+	process.Place
+	cheap        bool      // the place is to be empty: --cheaper, or asleep
+	failed       failure   // what the process in the place has said of itself
+	harakiris    int       // how often a process in this place was killed for one
+	harakiriEnd  time.Time // when it is killed, having been asked to end; zero: it has not
+	servedBefore uint64    // requests of the processes that were in this place before
+}
+
+// failure is why a process says that it cannot work.
+type failure struct{ pid, status int }
+
+func newWorker(id int, cheap bool) *worker {
+	return &worker{Place: process.Place{Kind: "worker", ID: id, Backoff: respawn.Backoff{Policy: workerBackoff}}, cheap: cheap}
+}
+
+// fill has the zygote fork a process for an empty place that is to have one.
+func (g *generation) fill(w *worker) {
+	if g.draining || w.cheap || !w.Is(process.Absent) {
+		return
+	}
+	err := g.zygote.Fork(&w.Place, g.m.now().Add(forkTimeout))
+	if err == nil || g.zygote.State() == process.Lost { // the next generation brings workers
+		return
+	}
+	logf("%v", err)
+	g.forkFailed(w)
+}
+
+// forkFailed tries again later, after a wait that grows.
+func (g *generation) forkFailed(w *worker) {
+	wait := max(w.Backoff.Ended(0), time.Second)
+	g.m.after(wait, func(*master) { g.fill(w) })
+}
+
+// errNotAwaited is returned for a process that no place waits for.
+var errNotAwaited = errors.New("no process is awaited")
+
+// adopt makes a fresh process the one in a place. Nobody is adopted whom this process has not
+// forked, or who is known already: what a child says about others is not believed.
+func (g *generation) adopt(w *worker, pid int) error {
+	m := g.m
+	if _, awaited := w.OrderInHand(); !awaited || m.knows(pid) {
+		return errNotAwaited
+	}
+	child, err := m.os.Adopt(pid)
+	if err != nil {
+		return err
+	}
+	w.Adopt(child, m.now())
+	w.servedBefore, w.harakiriEnd, w.failed = g.requests(w), time.Time{}, failure{}
+	if w.Starts() > 1 {
+		logf("Respawned uWSGI worker %d (new pid: %d)", w.ID, pid)
+	} else {
+		logf("spawned uWSGI worker %d (pid: %d, cores: %d)", w.ID, pid, g.cfg.Threads)
+	}
+	go func() { // ends with the process; a master that has finished does not wait for it
+		exit, err := child.Wait()
+		m.post(func(*master) { g.exited(w, pid, exit, err) })
+	}()
+	switch {
+	case g.killed:
+		w.Leave(time.Time{})
+		w.Signal(syscall.SIGKILL)
+	case g.draining:
+		w.Leave(g.mercy)
+		w.Signal(syscall.SIGTERM)
+	default:
+		g.markReady(w, w.ConfirmReady)
+	}
+	return nil
+}
+
+// markReady notes what mark says of the process in a place.
+func (g *generation) markReady(w *worker, mark func() (changed, first bool)) {
+	changed, first := mark()
+	if !changed {
+		return
+	}
+	if first {
+		g.ready++
+	}
+	if w.cheap { // while it was starting
+		g.replace(w)
+	}
+	g.m.tellPause(w)
+	g.takeOver()
+	g.m.followChain()
+}
+
+// replace has a worker finish what it has and leave; its place is filled again.
+func (g *generation) replace(w *worker) {
+	if w.Leave(g.m.now().Add(mercy(g.cfg))) {
+		w.Signal(syscall.SIGHUP)
+	}
+}
+
+// killNow ends a worker without waiting for its requests; its place is filled again.
+func (g *generation) killNow(w *worker) {
+	w.Leave(time.Time{})
+	w.Signal(syscall.SIGKILL)
+}
+
+// exited notes the end of a worker's process and decides what follows.
+func (g *generation) exited(w *worker, pid int, exit process.Exit, err error) {
+	was, lived, ok := w.Ended(pid, g.m.now())
+	if !ok {
+		return
+	}
+	g.clearBoard(w)
+	failed := 0
+	if w.failed.pid == pid {
+		failed = w.failed.status
+	}
+	switch {
+	case g.draining:
+		logf("worker %d buried after %d seconds", w.ID, int(lived.Seconds()))
+		g.m.forgetGone()
+		return
+	case err != nil:
+		logf("worker %d: %v", w.ID, err)
+	case w.cheap:
+		logf("uWSGI worker %d cheaped.", w.ID)
+		return
+	case !w.EverReady() && (failed != 0 || exit.Signal == 0 && !hasServed(exit)):
+		g.failedToStart(w, pid, max(failed, exit.Status, statusFailed))
+		return
+	}
+	if was != process.Leaving {
+		g.logExit(w, pid, exit)
+	}
+	if g.cfg.DieOnNoWorkers && was != process.Leaving && g == g.m.current && g.empty() {
+		logf("no worker is left: so the instance ends")
+		g.m.status = statusFailed
+		g.m.stop()
+		return
+	}
+	wait := w.Pause(was, lived)
+	if wait > 0 {
+		logf("worker %d respawning too fast !!! it has to sleep a bit (%v)...", w.ID, wait)
+	}
+	g.m.after(wait, func(*master) { g.fill(w) })
+}
+
+// clearBoard forgets what the process in a place was at.
+func (g *generation) clearBoard(w *worker) {
+	for c := range g.board.Cores() {
+		core := g.board.Core(w.ID, c)
+		core.State.Store(shm.Absent)
+		core.Suspended.Store(0)
+		core.Deadline.Store(0)
+		core.UserDeadline.Store(0)
+	}
+}
+
+// empty: no worker has a process.
+func (g *generation) empty() bool {
+	return !slices.ContainsFunc(g.workers, func(w *worker) bool { return w.PID() != 0 })
+}
+
+// failedToStart: a worker that never served takes its generation with it.
+func (g *generation) failedToStart(w *worker, pid, status int) {
+	logf("OOPS ! failed loading app in worker %d (pid %d)", w.ID, pid)
+	if g == g.m.current && g.ready > 0 && g.cheapening.policy != nil { // the others serve on
+		w.cheap = true
+		g.cheapening.hold = g.m.now().Add(max(w.Backoff.Ended(0), time.Second))
+		return
+	}
+	g.m.generationFailed(g, status)
+}
+
+// hasServed: only a worker that has come up ends with one of these statuses.
+func hasServed(exit process.Exit) bool {
+	const reloaded, ended = 17, 30
+	return exit.Status == reloaded || exit.Status == ended
+}
+
+// logExit says how a process ended that was not to end.
+func (g *generation) logExit(w *worker, pid int, exit process.Exit) {
+	if exit.Signal == 0 {
+		logf("DAMN ! worker %d (pid: %d) died with exit status %d :( trying respawn ...", w.ID, pid, exit.Status)
+		return
+	}
+	logf("DAMN ! worker %d (pid: %d) died, killed by signal %d :( trying respawn ...", w.ID, pid, int(exit.Signal))
+	if exit.Signal == syscall.SIGSEGV {
+		g.m.alarmSegfault(g.cfg, w.ID, pid)
+	}
+}
+
+// workerReport acts on what a worker has to say of itself. Others than the process in the
+// place may write there too: children of the application, or one whose fork is not known yet.
+func (g *generation) workerReport(r process.Report) {
+	switch r.Kind {
+	case "alarm":
+		g.m.alarms.raise(r.Option, []byte(r.Text))
+		return
+	case "gateway":
+		g.m.gateway.require()
+		return
+	}
+	if r.Worker < 1 || r.Worker > len(g.workers) {
+		return
+	}
+	w := g.workers[r.Worker-1]
+	if w.PID() != r.Sender && g.adopt(w, r.Sender) != nil {
+		g.endStray(w, r.Sender)
+		return
+	}
+	switch r.Kind {
+	case "ready":
+		g.markReady(w, func() (changed, first bool) { return w.MarkReady(r.Sender) })
+	case "stopping":
+		w.Leave(g.m.now().Add(mercy(g.cfg)))
+	case "failed":
+		w.failed = failure{r.Sender, r.Status}
+	}
+}
+
+// endStray ends a child that was forked for a place and that nobody awaits: the zygote died
+// before it could tell, or took too long. Children of the application are none of ours.
+func (g *generation) endStray(w *worker, pid int) {
+	if g.m.knows(pid) {
+		return
+	}
+	child, err := g.m.os.Adopt(pid)
+	if err != nil {
+		return
+	}
+	logf("process %d was forked for worker %d, which nobody awaits: it is ended", pid, w.ID)
+	_ = child.Signal(syscall.SIGKILL) // reapStrangers waits for it
+}

@@ -1,0 +1,102 @@
+/* The extension module _envoxyd_zygote: what Python cannot say of fork(2). There is no Go in it, so that a zygote may load it. */
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x03080000
+#include <Python.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* What the process in the middle leaves behind. */
+typedef struct {
+    volatile pid_t worker;
+    volatile int error;
+} outcome;
+
+enum { REPARENT_POLL_US = 50, REPARENT_POLLS = 100000 };
+
+/* Waits until the process in the middle has gone and the master, a subreaper, is the parent. */
+static void wait_for_new_parent(pid_t middle)
+{
+    for (int i = 0; getppid() == middle && i < REPARENT_POLLS; i++)
+        usleep(REPARENT_POLL_US);
+}
+
+/* In the process in the middle, which has one thread and runs no Python: forks the worker. Returns in the worker alone. */
+static void fork_from_middle(outcome *result)
+{
+    pid_t middle = getpid();
+    pid_t worker = fork();
+    if (worker == 0) {
+        wait_for_new_parent(middle);
+        return;
+    }
+    if (worker < 0)
+        result->error = errno;
+    else
+        result->worker = worker;
+    _exit(0);
+}
+
+/* fork_worker() -> int: forks twice, so that the new process becomes a child of the master; 0 in that process, its number here.
+   The application's os.register_at_fork() hooks run as for one os.fork(). Nothing that the application does with SIGCHLD or
+   PR_SET_CHILD_SUBREAPER makes a difference. Raises OSError. */
+static PyObject *fork_worker(PyObject *self, PyObject *unused)
+{
+    (void)self;
+    (void)unused;
+    outcome *result = mmap(NULL, sizeof *result, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (result == MAP_FAILED)
+        return PyErr_SetFromErrno(PyExc_OSError);
+    int reaper = 0;
+    if (prctl(PR_GET_CHILD_SUBREAPER, &reaper, 0, 0, 0) == 0 && reaper)
+        prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0); /* or the worker would become our child */
+    PyOS_BeforeFork();
+    sigset_t all, before;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &before); /* a signal must not end the process in the middle */
+    pid_t middle = fork();
+    if (middle == 0) {
+        fork_from_middle(result);
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        munmap(result, sizeof *result);
+        PyOS_AfterFork_Child();
+        return PyLong_FromLong(0);
+    }
+    int error = middle < 0 ? errno : 0;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    PyOS_AfterFork_Parent();
+    if (middle > 0) {
+        Py_BEGIN_ALLOW_THREADS
+        while (waitpid(middle, NULL, 0) < 0 && errno == EINTR) /* ECHILD: the application ignores SIGCHLD, or has waited itself */
+            ;
+        Py_END_ALLOW_THREADS
+        error = result->error;
+    }
+    pid_t worker = result->worker;
+    munmap(result, sizeof *result);
+    if (reaper)
+        prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    if (worker <= 0) {
+        errno = error ? error : ECHILD;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    return PyLong_FromLong(worker);
+}
+
+static PyMethodDef functions[] = {
+    {"fork_worker", fork_worker, METH_NOARGS, "Fork a child of the master; return 0 in it."},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_envoxyd_zygote", NULL, -1, functions, NULL, NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit__envoxyd_zygote(void);
+
+PyMODINIT_FUNC PyInit__envoxyd_zygote(void)
+{
+    return PyModule_Create(&module);
+}
