@@ -25,6 +25,12 @@ class Connection:
         self.port, self.keep, self.timeout, self.receive_buffer = port, keep, timeout, receive_buffer
         self.socket, self.unread, self.opened = None, b"", 0
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
     def open(self):
         self.socket = socket.socket()
         self.socket.settimeout(self.timeout)

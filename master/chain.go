@@ -1,6 +1,7 @@
 package master
 
 import (
+	"slices"
 	"time"
 
 	"envoxyd/master/process"
@@ -22,7 +23,8 @@ func (m *master) reloadWorkers(brutal bool) {
 	switch {
 	case g == nil:
 		return
-	case g.cfg.LazyApps || g.cfg.Lazy:
+	case (g.cfg.LazyApps || g.cfg.Lazy) && !brutal:
+		logf("...gracefully killing workers...")
 		m.chainReload()
 		return
 	}
@@ -71,14 +73,24 @@ func (m *master) followChain() {
 			return
 		}
 	}
-	if c.victim = c.next(); c.victim == nil {
+	victim := c.next()
+	if victim == nil {
 		logf("chain reloading complete")
 		m.chain = nil
 		return
 	}
+	if !c.g.canSpare(victim) { // until another one is ready
+		return
+	}
+	c.victim = victim
 	c.pid, c.waited = c.victim.PID(), m.now()
 	logf("chain next victim is worker %d", c.victim.ID)
 	c.g.replace(c.victim)
+}
+
+// canSpare tells whether others serve while a worker is replaced, if there are others at all.
+func (g *generation) canSpare(victim *worker) bool {
+	return g.active() == 1 || slices.ContainsFunc(g.workers, func(w *worker) bool { return w != victim && w.Is(process.Ready) })
 }
 
 // next is the first worker behind the last victim that serves; nil: there is none.

@@ -12,6 +12,7 @@ import (
 	"envoxyd/internal/workerspec"
 	"envoxyd/master/privileges"
 	"envoxyd/master/process"
+	"envoxyd/master/resources"
 	"envoxyd/uwsgiopts"
 )
 
@@ -40,6 +41,7 @@ func (c *checker) load(python string, document []byte) error {
 	defer g.board.File().Close()
 	defer g.m.alive.Close()
 	defer g.m.keep.Close()
+	defer g.m.resources.Close()
 	var inherited inheritance
 	defer inherited.close()
 	spec, err := g.makeSpec(&inherited, lib)
@@ -74,6 +76,9 @@ func (c *checker) generation() (*generation, error) {
 	cfg.Threads = min(max(cfg.Threads, 1), 10_000)
 	g := &generation{m: &master{cfg: &cfg}, cfg: &cfg}
 	var err error
+	if g.m.resources, err = resources.Open(func(string) int { return -1 }); err != nil {
+		return nil, err
+	}
 	if g.m.alive, g.m.keep, err = os.Pipe(); err != nil {
 		return nil, fmt.Errorf("pipe: %w", err)
 	}

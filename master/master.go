@@ -17,6 +17,7 @@ import (
 
 	"envoxyd/master/logging"
 	"envoxyd/master/process"
+	"envoxyd/master/resources"
 	"envoxyd/modules"
 	"envoxyd/uwsgiopts"
 )
@@ -59,6 +60,7 @@ type master struct {
 	paused      bool
 	orders      orders
 	locks       fileLocks
+	resources   *resources.Resources
 	pushers     pushers
 	notices     notices
 	pauses      int // how often that has changed
@@ -125,6 +127,9 @@ func Run(cfg *uwsgiopts.Config, reread Reread) int {
 func (m *master) run() (int, error) {
 	var err error
 	if m.upgrader, err = newUpgrader(); err != nil {
+		return statusFailed, err
+	}
+	if m.resources, err = resources.Open(m.upgrader.inherited); err != nil {
 		return statusFailed, err
 	}
 	if err := m.openLog(); err != nil {

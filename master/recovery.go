@@ -36,7 +36,7 @@ func (m *master) retryRecovery(served time.Duration) {
 	m.after(wait, func(m *master) {
 		r.waiting = false
 		if m.lostZygote() {
-			m.reload(false)
+			m.reloadAll(false)
 		}
 	})
 }

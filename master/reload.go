@@ -26,7 +26,7 @@ func (m *master) catchUp() {
 	case p.upgrade:
 		m.upgrade()
 	case p.reload:
-		m.reload(p.brutal)
+		m.reloadAll(p.brutal)
 	}
 }
 
@@ -39,9 +39,19 @@ type preparation struct {
 	err     error
 }
 
-// reload reads the configuration again and starts a generation beside the serving
-// one. Brutal: when the new one serves, the old one's requests are not waited for.
+// reload does what a reload is with this configuration: with --lazy, whose workers load
+// the code by themselves, they alone are replaced.
 func (m *master) reload(brutal bool) {
+	if m.cfg.Lazy && m.current != nil && m.next == nil && !m.preparing && !m.stopping && !m.upgraded && !m.lostZygote() {
+		m.reloadWorkers(brutal)
+		return
+	}
+	m.reloadAll(brutal)
+}
+
+// reloadAll reads the configuration again and starts a generation beside the serving
+// one. Brutal: when the new one serves, the old one's requests are not waited for.
+func (m *master) reloadAll(brutal bool) {
 	switch {
 	case m.stopping || m.upgraded || m.starting:
 		return

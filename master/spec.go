@@ -21,7 +21,7 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 		Processes: cfg.Processes, Threads: cfg.Threads, Lib: lib,
 		HTTP: httpSpec(cfg), Limits: limitsSpec(cfg), Log: logSpec(cfg), Python: pythonSpec(cfg),
 		Process: workerspec.Process{LimitAS: cfg.LimitAS, LimitNproc: cfg.LimitNproc, Prio: cfg.Prio, CPUAffinity: cfg.CPUAffinity,
-			Hooks: workerHooks(cfg)},
+			NoOrphans: cfg.NoOrphans, Hooks: workerHooks(cfg)},
 	}
 	if cfg.Master {
 		spec.MasterPID = os.Getpid()
@@ -57,6 +57,7 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 			g.arrivals, g.handover = dupCloexec(int(out.Fd())), dupCloexec(int(in.Fd()))
 		}
 	}
+	spec.LocksFD = i.add(g.m.resources.Locks.Fd())
 	spec.AliveFD = i.add(g.m.alive.Fd())
 	spec.ScoreboardFD = i.add(g.board.File().Fd())
 	for _, s := range g.sockets {
@@ -187,7 +188,7 @@ func pythonSpec(cfg *uwsgiopts.Config) workerspec.Python {
 		NoFileWrapper: cfg.DisableFileWrap, SkipAtexit: cfg.SkipAtexit, AddHeaders: cfg.AddHeaders, DelHeaders: cfg.DelHeaders,
 		CollectHeaders: cfg.CollectHeaders, PullHeaders: cfg.PullHeaders, AutoGzip: cfg.HTTPAutoGzip,
 		ReloadOnException: cfg.ReloadOnException, Procname: workerName(cfg), Hostname: hostname, Pidfile: cfg.Pidfile,
-		AutoreloadMillis: int(cfg.PyAutoreload / time.Millisecond),
+		Locks: cfg.Locks, AutoreloadMillis: int(cfg.PyAutoreload / time.Millisecond),
 	}
 }
 

@@ -194,7 +194,9 @@ func (m *master) upgrade() {
 		m.pending.upgrade = true
 		return
 	}
-	file, err := send(m.sockets, m.gateway.legacy())
+	handedOver := m.resources.Passed()
+	maps.Copy(handedOver, m.gateway.legacy())
+	file, err := send(m.sockets, handedOver)
 	if err == nil {
 		defer file.Close()
 		err = m.upgrader.AddFile(socketsFile, file)

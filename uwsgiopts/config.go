@@ -134,6 +134,8 @@ type Config struct {
 	UID, GID     string
 	AddGIDs      []string
 	NoInitgroups bool
+	NoOrphans    bool // workers end at once when the master has died
+	Locks        int  // of the application's, beside lock 0
 	MasterAsRoot bool
 
 	Pidfile, Pidfile2, SafePidfile, SafePidfile2 string

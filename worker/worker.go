@@ -238,6 +238,9 @@ func (w *Worker) followMaster() {
 			}
 		}
 		w.logf("uWSGI worker %d error: the master disconnected from this worker. Shutting down the worker.", w.id)
+		if w.spec.Process.NoOrphans {
+			os.Exit(exitEnd)
+		}
 		w.Stop(stopping, exitEnd)
 	}()
 }

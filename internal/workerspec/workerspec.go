@@ -22,6 +22,7 @@ type Spec struct {
 
 	ControlFD    int    `json:"control_fd"` // zygote ↔ master: commands and reports
 	EventFD      int    `json:"event_fd"`   // workers → master: reports
+	LocksFD      int    `json:"locks_fd"`   // uwsgi.lock: a byte for each lock
 	AliveFD      int    `json:"alive_fd"`   // reads end of file when the master is gone
 	ScoreboardFD int    `json:"scoreboard_fd"`
 	HandoverFD   [2]int `json:"handover_fd"` // a socket pair for connections that change cores; -1 where there is one core
@@ -158,6 +159,7 @@ type Python struct {
 	Pidfile           string   `json:"pidfile"`
 	User              *User    `json:"user"` // nil: stay who the zygote is
 	AutoreloadMillis  int      `json:"autoreload_ms"`
+	Locks             int      `json:"locks"` // of the application's, beside lock 0
 }
 
 // Process is what zygote and workers set for themselves.
@@ -166,6 +168,8 @@ type Process struct {
 	LimitNproc  int   `json:"limit_nproc"`  // 0: no limit
 	Prio        int   `json:"prio"`         // 0: as it is
 	CPUAffinity int   `json:"cpu_affinity"` // processors for each worker; 0: all
+
+	NoOrphans bool `json:"no_orphans"` // a worker ends at once when the master has died
 
 	Hooks [][2]string `json:"hooks"` // of workers: phase and ACTION:ARGUMENT
 }

@@ -14,7 +14,7 @@
 typedef struct {
     volatile pid_t worker;
     volatile int error;
-} outcome;
+} fork_result;
 
 enum { REPARENT_POLL_US = 50, REPARENT_POLLS = 100000 };
 
@@ -26,7 +26,7 @@ static void wait_for_new_parent(pid_t middle)
 }
 
 /* In the process in the middle, which has one thread and runs no Python: forks the worker. Returns in the worker alone. */
-static void fork_from_middle(outcome *result)
+static void fork_from_middle(fork_result *result)
 {
     pid_t middle = getpid();
     pid_t worker = fork();
@@ -41,16 +41,20 @@ static void fork_from_middle(outcome *result)
     _exit(0);
 }
 
-/* fork_worker() -> int: forks twice, so that the new process becomes a child of the master; 0 in that process, its number here.
-   The application's os.register_at_fork() hooks run as for one os.fork(). Nothing that the application does with SIGCHLD or
-   PR_SET_CHILD_SUBREAPER makes a difference. Raises OSError. */
+static int last; /* what the last fork_worker() came to */
+
+/* fork_worker(): forks twice, so that the new process becomes a child of the master. The application's os.register_at_fork()
+   hooks run as for one os.fork(). Nothing that it does with SIGCHLD or PR_SET_CHILD_SUBREAPER makes a difference. The outcome
+   is kept for outcome(): an exception of a signal handler of the application's can take the place of what this returns. */
 static PyObject *fork_worker(PyObject *self, PyObject *unused)
 {
     (void)self;
     (void)unused;
-    outcome *result = mmap(NULL, sizeof *result, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (result == MAP_FAILED)
-        return PyErr_SetFromErrno(PyExc_OSError);
+    fork_result *result = mmap(NULL, sizeof *result, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (result == MAP_FAILED) {
+        last = -errno;
+        Py_RETURN_NONE;
+    }
     int reaper = 0;
     if (prctl(PR_GET_CHILD_SUBREAPER, &reaper, 0, 0, 0) == 0 && reaper)
         prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0); /* or the worker would become our child */
@@ -63,8 +67,9 @@ static PyObject *fork_worker(PyObject *self, PyObject *unused)
         fork_from_middle(result);
         sigprocmask(SIG_SETMASK, &before, NULL);
         munmap(result, sizeof *result);
+        last = 0;
         PyOS_AfterFork_Child();
-        return PyLong_FromLong(0);
+        Py_RETURN_NONE;
     }
     int error = middle < 0 ? errno : 0;
     sigprocmask(SIG_SETMASK, &before, NULL);
@@ -76,19 +81,24 @@ static PyObject *fork_worker(PyObject *self, PyObject *unused)
         Py_END_ALLOW_THREADS
         error = result->error;
     }
-    pid_t worker = result->worker;
+    last = result->worker > 0 ? result->worker : -(error ? error : ECHILD);
     munmap(result, sizeof *result);
     if (reaper)
         prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    if (worker <= 0) {
-        errno = error ? error : ECHILD;
-        return PyErr_SetFromErrno(PyExc_OSError);
-    }
-    return PyLong_FromLong(worker);
+    Py_RETURN_NONE;
+}
+
+/* outcome() -> int: what the last fork_worker() came to: 0 in the new process, its number in the zygote, or an error number, negative. */
+static PyObject *outcome_of_fork(PyObject *self, PyObject *unused)
+{
+    (void)self;
+    (void)unused;
+    return PyLong_FromLong(last);
 }
 
 static PyMethodDef functions[] = {
-    {"fork_worker", fork_worker, METH_NOARGS, "Fork a child of the master; return 0 in it."},
+    {"fork_worker", fork_worker, METH_NOARGS, "Fork a child of the master."},
+    {"outcome", outcome_of_fork, METH_NOARGS, "Return what the last fork came to."},
     {NULL, NULL, 0, NULL},
 };
 

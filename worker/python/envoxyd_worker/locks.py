@@ -12,8 +12,8 @@ class Locks:
     makes it hold between the threads of a process too.
     """
 
-    def __init__(self, extra):
-        self.path = f"/proc/self/fd/{os.memfd_create('envoxyd-locks')}"
+    def __init__(self, fd, extra):
+        self.path = f"/proc/self/fd/{fd}"
         self.threads = [threading.Lock() for _ in range(extra + 1)]
         self.pid, self.fd = 0, -1
 

@@ -34,7 +34,7 @@ class State:
         self.ready = False
         self.rpc = {}
         self.signals = {}
-        self.locks = locks.Locks(int(spec["python"].get("locks") or 0))
+        self.locks = locks.Locks(spec["locks_fd"], spec["python"]["locks"])
         self._board = None
 
     def request(self, name, *args):

@@ -54,7 +54,7 @@ class Reports:
 def run(text):
     spec = json.loads(text)
     reports = Reports(spec["control_fd"])
-    fork_worker = extension(spec).fork_worker
+    forker = extension(spec)
     uwsgi = prepare(spec)
     events = gateway.open_gateway(spec)
     if spec.get("check"):
@@ -76,7 +76,7 @@ def run(text):
     gc.collect()
     gc.freeze()
     reports.send("loaded")
-    order = obey(reports, fork_worker)
+    order = obey(reports, forker)
     if order is None:
         os._exit(0)
     os.close(reports.socket.detach())
@@ -134,7 +134,7 @@ def prepare(spec):
 
 def descriptors(spec):
     """Everything that the master has passed on."""
-    yield from (spec["control_fd"], spec["event_fd"], spec["alive_fd"], spec["scoreboard_fd"])
+    yield from (spec["control_fd"], spec["event_fd"], spec["alive_fd"], spec["scoreboard_fd"], spec["locks_fd"])
     yield from (fd for fd in spec["handover_fd"] if fd >= 0)
     yield from (s["fd"] for s in spec["sockets"])
     if spec["log"]["request_fd"]:
@@ -168,30 +168,39 @@ def warn_of_threads():
         )
 
 
-def obey(reports, fork_worker):
+def obey(reports, forker):
     """Forks a worker for each order; returns the order in the worker, and None when no more come."""
     while True:
-        try:
-            command = reports.socket.recv(4096)
-            if not command:  # the master has closed its end
-                return None
-            order = json.loads(command)
-            if order["kind"] != "fork":
-                continue
-        except SystemExit:
-            raise
-        except BaseException:  # of a signal handler that the application has installed
-            traceback.print_exc()
+        command = undisturbed(reports.socket.recv, 4096)
+        if not command:  # the master has closed its end
+            return None
+        order = json.loads(command)
+        if order["kind"] != "fork":
             continue
         flush((sys.stdout, sys.stderr))
         try:
-            pid = fork_worker()
-        except OSError as error:
-            reports.send("fork failed", id=order["id"], worker=order["worker"], text=str(error))
-            continue
+            forker.fork_worker()
+        except BaseException:
+            traceback.print_exc()
+        pid = undisturbed(forker.outcome)
         if pid == 0:
             return order
-        reports.send("forked", id=order["id"], worker=order["worker"], pid=pid)
+        answer = {"id": order["id"], "worker": order["worker"]}
+        if pid > 0:
+            reports.send("forked", pid=pid, **answer)
+        else:
+            reports.send("fork failed", text=os.strerror(-pid), **answer)
+
+
+def undisturbed(function, *args):
+    """Calls function until no signal handler of the application's raises an exception in the midst of it."""
+    while True:
+        try:
+            return function(*args)
+        except SystemExit:
+            raise
+        except BaseException:
+            traceback.print_exc()
 
 
 def extension(spec):
