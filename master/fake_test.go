@@ -115,7 +115,7 @@ func newTestMaster(t *testing.T, processes int) *testMaster {
 		tm.orders[g] = orders
 		return tm.os.start(), &link{orders: orders}, nil
 	}
-	m.gateway = &gateway{m: m}
+	m.gateway = newGateway(m)
 	m.alarms = newAlarms(m.commands)
 	t.Cleanup(m.alarms.close)
 	m.hooks = m.newHooks()

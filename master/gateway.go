@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/gatewayspec"
+	"envoxyd/internal/respawn"
 	"envoxyd/internal/shm"
 	"envoxyd/internal/workerspec"
 	"envoxyd/master/privileges"
@@ -31,6 +32,13 @@ const (
 	gatewayLivingKey = "gateway:living"
 )
 
+// gatewayBackoff is how fast a gateway that keeps dying is replaced.
+var gatewayBackoff = respawn.Policy{Healthy: time.Minute, First: 50 * time.Millisecond, Max: 10 * time.Second}
+
+func newGateway(m *master) *gateway {
+	return &gateway{m: m, backoff: respawn.Backoff{Policy: gatewayBackoff}}
+}
+
 // gateway is the process that owns a service's brokers and peers. It is started when
 // the service first needs it, and stays through reloads.
 type gateway struct {
@@ -48,7 +56,7 @@ type gateway struct {
 	wanted  bool
 	cmd     *exec.Cmd
 	control *os.File
-	deaths  int
+	backoff respawn.Backoff
 	started time.Time
 
 	prepared func(*master) // what waits for the brokers
@@ -131,7 +139,7 @@ func (g *gateway) start() {
 	if g.cmd != nil || g.m.stopping || g.m.upgraded {
 		return
 	}
-	g.started = time.Now()
+	g.started = g.m.now()
 	if err := g.spawn(); err != nil {
 		logf("event gateway: %v", err)
 		g.retry()
@@ -335,12 +343,7 @@ func (g *gateway) ended(err error) {
 
 // retry starts the gateway again, after a pause that grows with each death in a row.
 func (g *gateway) retry() {
-	if time.Since(g.started) > time.Minute {
-		g.deaths = 0
-	}
-	wait := min(50*time.Millisecond<<min(g.deaths, 8), 10*time.Second)
-	g.deaths++
-	g.m.after(wait, func(*master) { g.start() })
+	g.m.after(g.backoff.Ended(g.m.now().Sub(g.started)), func(*master) { g.start() })
 }
 
 // gone: there is no process.

@@ -108,7 +108,7 @@ func Run(cfg *uwsgiopts.Config, reread Reread) int {
 		os: process.Linux{}, launch: interpreter, now: time.Now, recovery: newRecovery()}
 	m.startCtx, m.giveUp = context.WithCancel(context.Background())
 	defer m.giveUp()
-	m.gateway = &gateway{m: m}
+	m.gateway = newGateway(m)
 	m.commands = newCommands()
 	defer m.commands.close()
 	m.alarms = newAlarms(m.commands)
@@ -402,9 +402,6 @@ func (m *master) banner() {
 	logf("detected number of CPU cores: %d", runtime.NumCPU())
 	if os.Geteuid() == 0 && cfg.UID == "" {
 		logf("*** WARNING: you are running uWSGI as root !!! (use the --uid flag) ***")
-	}
-	if !cfg.Master {
-		logf("*** WARNING: you are running uWSGI without its master process manager ***")
 	}
 }
 
