@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"envoxyd/internal/monotime"
 	"envoxyd/internal/shm"
 	"envoxyd/modules/postgres"
 	"envoxyd/modules/probe"
@@ -30,8 +31,8 @@ const (
 // Condition is what is known of one connector.
 type Condition struct {
 	Status  string  `json:"status"`  // up, down, or unknown before the first look
-	Checked float64 `json:"checked"` // unix seconds
-	Since   float64 `json:"since"`   // of this status
+	Checked float64 `json:"checked"` // seconds of the monotonic clock
+	Since   float64 `json:"since"`   // unix seconds: how long it has had this status
 	Millis  float64 `json:"ms"`      // that the look took
 	Error   string  `json:"error,omitempty"`
 }
@@ -85,7 +86,7 @@ func (h *health) follow(c *conf) {
 		ctx, cancel := context.WithCancel(h.g.ctx)
 		one := &prober{what: w.what, cancel: cancel, done: make(chan struct{})}
 		h.probes[name] = one
-		h.conditions[name] = Condition{Status: "unknown", Checked: seconds(time.Now()), Since: seconds(time.Now())}
+		h.conditions[name] = Condition{Status: "unknown", Checked: uptime(), Since: seconds(time.Now())}
 		go func() { // waited for by follow and close
 			defer close(one.done)
 			defer w.probe.Close()
@@ -121,7 +122,7 @@ func (h *health) look(ctx context.Context, name string, p probe.Probe, timeout t
 	if ctx.Err() != nil {
 		return
 	}
-	found := Condition{Status: "up", Checked: seconds(time.Now()), Since: seconds(time.Now()), Millis: float64(time.Since(began).Microseconds()) / 1000}
+	found := Condition{Status: "up", Checked: uptime(), Since: seconds(time.Now()), Millis: float64(time.Since(began).Microseconds()) / 1000}
 	if err != nil {
 		found.Status, found.Error = "down", err.Error()
 	}
@@ -194,6 +195,9 @@ func (h *health) close() {
 }
 
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+
+// uptime is what Python's time.monotonic() returns at the same moment.
+func uptime() float64 { return float64(monotime.Now()) / 1e9 }
 
 // wantedProbe is a probe that the configuration asks for.
 type wantedProbe struct {

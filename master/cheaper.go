@@ -3,6 +3,7 @@ package master
 import (
 	"time"
 
+	"envoxyd/internal/monotime"
 	"envoxyd/internal/procmem"
 	"envoxyd/internal/shm"
 	"envoxyd/master/cheaper"
@@ -142,7 +143,7 @@ func (g *generation) inRequests(w *worker, now time.Time) (total time.Duration, 
 		total += time.Duration(core.Micros.Load()) * time.Microsecond
 		if core.State.Load() == shm.Busy {
 			busy = true
-			total += now.Sub(time.Unix(0, core.Since.Load()))
+			total += time.Duration(monotime.At(now) - core.Since.Load())
 		}
 	}
 	return total, busy

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/monotime"
 	"envoxyd/internal/shm"
 	"envoxyd/master/cheaper"
 	"envoxyd/master/process"
@@ -31,7 +32,7 @@ func TestThePolicySeesTheScoreboard(t *testing.T) {
 	for _, id := range []int{3, 4} {
 		core := g.board.Core(id, 1)
 		core.Micros.Store(2_000_000)
-		core.Since.Store(now.Add(-3 * time.Second).UnixNano())
+		core.Since.Store(monotime.At(now.Add(-3 * time.Second)))
 		core.State.Store(shm.Busy)
 	}
 	s := g.situation(now)

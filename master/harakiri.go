@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"envoxyd/internal/monotime"
 	"envoxyd/internal/shm"
 )
 
@@ -21,13 +22,7 @@ func (g *generation) harakiri(w *worker, now time.Time) {
 		}
 		return
 	}
-	late := -1
-	for c := range g.board.Cores() {
-		core := g.board.Core(w.ID, c)
-		if core.State.Load() == shm.Busy && (expired(core.Deadline.Load(), now) || expired(core.UserDeadline.Load(), now)) {
-			late = c
-		}
-	}
+	late := overdue(g.board, w.ID, monotime.At(now))
 	if late < 0 || g.cfg.HarakiriQueueThreshold > longestQueue(g.sockets) {
 		return
 	}
@@ -44,7 +39,7 @@ func (g *generation) harakiri(w *worker, now time.Time) {
 	logDated("HARAKIRI !!! worker %d status !!!", w.ID)
 	for c := range g.board.Cores() {
 		if core := g.board.Core(w.ID, c); core.State.Load() == shm.Busy {
-			logDated("HARAKIRI [core %d] %s since %d", c, core.Request(), core.Since.Load()/int64(time.Second))
+			logDated("HARAKIRI [core %d] %s since %d", c, core.Request(), monotime.Time(core.Since.Load()).Unix())
 		}
 	}
 	logDated("HARAKIRI !!! end of worker %d status !!!", w.ID)
@@ -61,9 +56,19 @@ func (g *generation) harakiri(w *worker, now time.Time) {
 	w.Signal(syscall.SIGKILL)
 }
 
-func expired(deadline int64, now time.Time) bool {
-	return deadline != 0 && now.UnixNano() >= deadline
+// overdue is a core of the worker's that is busy past a deadline; -1: none is. now is by the monotonic clock.
+func overdue(board *shm.Board, worker int, now int64) int {
+	late := -1
+	for c := range board.Cores() {
+		core := board.Core(worker, c)
+		if core.State.Load() == shm.Busy && (expired(core.Deadline.Load(), now) || expired(core.UserDeadline.Load(), now)) {
+			late = c
+		}
+	}
+	return late
 }
+
+func expired(deadline, now int64) bool { return deadline != 0 && now >= deadline }
 
 func procText(pid int, name string) string {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))

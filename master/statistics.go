@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/monotime"
 	"envoxyd/internal/procmem"
 	"envoxyd/internal/shm"
 	"envoxyd/master/process"
@@ -191,7 +192,7 @@ func (g *generation) statistics(w *worker) statsWorker {
 			app.Requests++
 			c.InRequest = 1
 			c.Vars = requestVars(core.Request())
-			c.ReqInfo["request_start"] = core.Since.Load() / int64(time.Second)
+			c.ReqInfo["request_start"] = monotime.Time(core.Since.Load()).Unix()
 		}
 		s.Requests += c.Requests
 		app.Requests -= c.StaticRequests

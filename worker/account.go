@@ -4,6 +4,7 @@ import (
 	"syscall"
 	"time"
 
+	"envoxyd/internal/monotime"
 	"envoxyd/internal/shm"
 )
 
@@ -21,7 +22,7 @@ func (c *core) mark() {
 // account closes the request's entry: scoreboard and log.
 func (c *core) account() {
 	io, line := c.io, c.line
-	now := time.Now().UnixNano()
+	now := monotime.Now()
 	c.now = now
 	spent := now - c.request.start
 	line.State.Store(shm.Idle)
@@ -92,7 +93,7 @@ func (c *core) logWriteError(errno syscall.Errno) {
 func (c *core) userHarakiri(seconds int) {
 	deadline := int64(0)
 	if seconds > 0 {
-		deadline = time.Now().Add(time.Duration(seconds) * time.Second).UnixNano()
+		deadline = monotime.Now() + int64(seconds)*int64(time.Second)
 	}
 	c.line.UserDeadline.Store(deadline)
 }

@@ -20,7 +20,7 @@ type conn struct {
 	peer       http.Peer
 	index      int   // in core.conns; -1: in no table
 	registered bool  // in the core's epoll set
-	lastUse    int64 // unix nanoseconds
+	lastUse    int64 // as core.now
 	requests   int
 }
 

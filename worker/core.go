@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/monotime"
 	"envoxyd/internal/shm"
 	"envoxyd/worker/requestlog"
 )
@@ -74,7 +75,7 @@ type core struct {
 
 	paused     int64 // when the core last made a pause for Go's scheduler
 	sincePause int   // requests since then
-	now        int64 // unix nanoseconds, read once a step
+	now        int64 // by the monotonic clock, in nanoseconds; read once a step
 
 	owner   atomic.Int32
 	entered atomic.Int64 // when the application was entered
@@ -311,7 +312,7 @@ func (c *core) wait() (interrupted bool) {
 		n, _, errno = syscall.RawSyscall6(syscall.SYS_EPOLL_WAIT, uintptr(c.epoll), uintptr(unsafe.Pointer(&c.events[0])), uintptr(len(c.events)), 0, 0, 0)
 		if errno == 0 && n > 0 {
 			c.nevents = int(n)
-			c.now = time.Now().UnixNano()
+			c.now = monotime.Now()
 			c.sweep()
 			return false
 		}
@@ -322,7 +323,7 @@ func (c *core) wait() (interrupted bool) {
 		timeout = c.patience()
 	}
 	n, _, errno = syscall.Syscall6(syscall.SYS_EPOLL_WAIT, uintptr(c.epoll), uintptr(unsafe.Pointer(&c.events[0])), uintptr(len(c.events)), uintptr(timeout), 0, 0)
-	c.now = time.Now().UnixNano()
+	c.now = monotime.Now()
 	if errno != 0 {
 		c.nevents = 0
 		return errno == syscall.EINTR

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/monotime"
 	"envoxyd/internal/shm"
 	"envoxyd/internal/workerspec"
 	"envoxyd/protocol/uwsgi"
@@ -416,7 +417,7 @@ func TestDescriptorsChangeHands(t *testing.T) {
 	s := newStage(t, "http", func(spec *workerspec.Spec) { spec.HandoverFD = pair })
 	c := s.connect()
 	s.send(c, get)
-	s.core.now = time.Now().UnixNano()
+	s.core.now = monotime.Now()
 	var accepted *conn
 	for accepted == nil {
 		accepted = s.core.accept(s.w.listeners[0])

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"envoxyd/internal/logdate"
@@ -39,12 +40,13 @@ func (w *Worker) prepareLog() error {
 // logRequest writes the line about the request in hand, in one write.
 func (c *core) logRequest() {
 	io, q, r := c.io, &c.request, &c.record
+	end := time.Now().UnixNano() // the line shows the time of day
 	*r = requestlog.Record{
 		PID: os.Getpid(), Worker: c.w.id, Core: c.index,
 		App: int(io.app), AppRequests: c.w.served.Load() + 1 - c.w.unasked.Load(), Total: c.w.total(),
 		Addr: q.addr, User: q.user, Method: q.method, URI: q.uri, Proto: q.proto,
 		Block: unsafe.Slice((*byte)(io.vars), io.varsLen), Vars: q.nvars, Logvars: c.logvars,
-		Start: q.start, End: c.now, ContentLength: int64(io.contentLength),
+		Start: end - (c.now - q.start), End: end, ContentLength: int64(io.contentLength),
 		Status: int(io.status), Headers: int(io.headers), HeadSize: int(io.headLen), Sent: int64(io.sent),
 		Modifier1: q.modifier1, Modifier2: q.modifier2,
 	}

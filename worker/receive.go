@@ -3,10 +3,10 @@ package worker
 import (
 	"errors"
 	"syscall"
-	"time"
 	"unsafe"
 
 	"envoxyd/internal/gatewayspec"
+	"envoxyd/internal/monotime"
 	"envoxyd/protocol/uwsgi"
 	"envoxyd/transports/http"
 )
@@ -324,7 +324,7 @@ func (w *Worker) admit(l *listener, length int64) error {
 // begin makes the request the current one. Its variables and body are in memory
 // that stays as it is until finish.
 func (c *core) begin(cn *conn, p *parsed, body []byte) {
-	c.now = time.Now().UnixNano()
+	c.now = monotime.Now()
 	io := c.io
 	io.vars = unsafe.Pointer(&p.vars[0])
 	io.varsLen = uint32(len(p.vars))

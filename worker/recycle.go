@@ -9,14 +9,14 @@ import (
 	"envoxyd/internal/procmem"
 )
 
-// requestDone counts a request and ends the worker when it has served its share.
-func (w *Worker) requestDone() {
+// requestDone counts a request and ends the worker when it has served its share. now is as core.now.
+func (w *Worker) requestDone(now int64) {
 	served := w.served.Add(1)
 	limits := &w.spec.Limits
 	if w.limit == 0 && limits.ReloadOnRSS == 0 && limits.ReloadOnAS == 0 || w.phase.Load() != serving {
 		return
 	}
-	if time.Since(w.started) < time.Duration(limits.MinLifetimeSeconds)*time.Second {
+	if now-w.started < int64(limits.MinLifetimeSeconds)*int64(time.Second) {
 		return
 	}
 	if w.limit > 0 && served >= w.limit {

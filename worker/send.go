@@ -213,7 +213,7 @@ func (c *core) finish() {
 	default:
 		c.drop(cn)
 	}
-	c.w.requestDone()
+	c.w.requestDone(c.now)
 }
 
 // sendSlowly gives the rest of a response to a goroutine.

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/gatewayspec"
+	"envoxyd/internal/monotime"
 	"envoxyd/internal/scmrights"
 	"envoxyd/internal/snooze"
 	"envoxyd/transports/http"
@@ -45,7 +46,7 @@ func (w *Worker) runWatch() {
 		runtime.Gosched() // see core.pause
 		quiet++
 		wait = lookTime
-		now := time.Now().UnixNano()
+		now := monotime.Now()
 		for _, c := range w.cores {
 			if c.owner.Load() != inApp {
 				continue

@@ -24,6 +24,7 @@ import (
 
 	"envoxyd/internal/gatewayspec"
 	"envoxyd/internal/logdate"
+	"envoxyd/internal/monotime"
 	"envoxyd/internal/shm"
 	"envoxyd/internal/snooze"
 	"envoxyd/internal/workerspec"
@@ -52,7 +53,7 @@ type Worker struct {
 	eventListener *listener // what the gateway's deliveries are taken for
 
 	hostname string
-	started  time.Time
+	started  int64    // as core.now
 	events   *os.File // reports to the master
 
 	line  *requestlog.Line // how requests are logged
@@ -69,7 +70,7 @@ type Worker struct {
 	unasked   atomic.Uint64 // those of them that the application was not asked for
 
 	phase    atomic.Int32 // serving, reloading or stopping
-	drainFor atomic.Int64 // unix nanoseconds: when idle connections are dropped
+	drainFor atomic.Int64 // when idle connections are dropped, as core.now
 	status   atomic.Int32
 	limit    uint64 // requests after which the worker ends; 0: never
 
@@ -90,7 +91,7 @@ const (
 
 // New makes the worker with the given number of cores, whose memory io is.
 func New(document []byte, id int, io []coreIO) (*Worker, error) {
-	w := &Worker{id: id, started: time.Now()}
+	w := &Worker{id: id, started: monotime.Now()}
 	if err := json.Unmarshal(document, &w.spec); err != nil {
 		return nil, fmt.Errorf("worker specification: %w", err)
 	}
@@ -170,7 +171,7 @@ func (w *Worker) Stop(phase int32, status int) {
 	if phase == reloading {
 		w.logf("Gracefully killing worker %d (pid: %d)...", w.id, os.Getpid())
 	}
-	w.drainFor.Store(time.Now().Add(linger).UnixNano())
+	w.drainFor.Store(monotime.Now() + int64(linger))
 	w.phase.Store(phase)
 	w.report(workerspec.Event{Kind: "stopping"})
 	for _, c := range w.cores {
@@ -218,7 +219,7 @@ func (w *Worker) logRequestsInHand() {
 	for i := range w.cores {
 		line := w.board.Core(w.id, i)
 		if line.State.Load() == shm.Busy {
-			since := time.Unix(0, line.Since.Load())
+			since := monotime.Time(line.Since.Load())
 			request := line.Request()
 			uri := request[strings.LastIndexByte(request, ' ')+1:]
 			w.logf("SIGUSR2: --- uWSGI worker %d core %d (pid: %d) is managing request %s since %s ---", w.id, i, os.Getpid(), uri, since.Format(time.ANSIC))

@@ -18,7 +18,7 @@ const (
 )
 
 // Core is one core's line of the scoreboard. Only the worker that owns it
-// writes (but for paused); everybody may read. Times are unix nanoseconds, sizes bytes.
+// writes (but for paused); everybody may read. Times are nanoseconds of the monotonic clock, sizes bytes.
 type Core struct {
 	State        atomic.Uint32
 	inURI        atomic.Uint32

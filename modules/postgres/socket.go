@@ -25,7 +25,7 @@ type ctx = context.Context
 type socket struct {
 	fd            int
 	local, remote net.Addr
-	deadline      atomic.Int64 // unix nanoseconds; 0: none
+	deadline      atomic.Pointer[time.Time] // nil: none
 
 	mutex  sync.Mutex
 	users  int // calls that are using fd
@@ -128,8 +128,8 @@ func (s *socket) Write(data []byte) (int, error) {
 func (s *socket) await(events int16) error {
 	for {
 		wait := -1
-		if deadline := s.deadline.Load(); deadline != 0 {
-			left := time.Until(time.Unix(0, deadline))
+		if deadline := s.deadline.Load(); deadline != nil {
+			left := time.Until(*deadline)
 			if left <= 0 {
 				return os.ErrDeadlineExceeded
 			}
@@ -148,17 +148,18 @@ func (s *socket) await(events int16) error {
 
 func (s *socket) late() bool {
 	deadline := s.deadline.Load()
-	return deadline != 0 && time.Now().UnixNano() >= deadline
+	return deadline != nil && time.Until(*deadline) <= 0
 }
 
 // SetDeadline bounds what begins after it. One that is past already ends what waits
 // now, and with it the connection: pgx does not go on with one after a timeout.
 func (s *socket) SetDeadline(t time.Time) error {
 	if t.IsZero() {
-		s.deadline.Store(0)
+		s.deadline.Store(nil)
 		return nil
 	}
-	s.deadline.Store(t.UnixNano())
+	kept := t // with its reading of the monotonic clock
+	s.deadline.Store(&kept)
 	if s.late() {
 		s.shutdown()
 	}

@@ -59,7 +59,7 @@ def seen(stale):
     except GatewayError:
         note = {}
     found = note.get("connectors", {})
-    now = time.time()
+    now = time.monotonic()
     for condition in found.values():
         age = condition["age"] = round(max(now - condition.pop("checked"), 0), 3)
         condition["since"] = round(condition["since"], 3)

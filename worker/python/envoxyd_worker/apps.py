@@ -35,7 +35,7 @@ def load(spec, uwsgi, step):
     for number, (point, source) in enumerate(named):
         if point in found:
             continue
-        start = time.time()
+        start = time.monotonic()
         step(f"loading {source[1]}")
         try:
             found[point] = find(source, python["paste_name"] if source[0] == "paste" else python["callable"])
@@ -47,7 +47,7 @@ def load(spec, uwsgi, step):
             continue
         kind = " (default app)" if point == "" else ""
         say(
-            f"WSGI app {number} (mountpoint='{point}') ready in {int(time.time() - start)} seconds"
+            f"WSGI app {number} (mountpoint='{point}') ready in {int(time.monotonic() - start)} seconds"
             f" on interpreter {hex(id(sys.modules))} pid: {os.getpid()}{kind}"
         )
     mounted = uwsgi.__dict__.get("applications")
