@@ -31,7 +31,7 @@ func (c *core) account() {
 		line.UserDeadline.Store(0)
 	}
 	line.Requests.Store(line.Requests.Load() + 1) // one writer: no need of a locked add
-	line.Sent.Store(line.Sent.Load() + io.sent + uint64(io.headLen))
+	line.Sent.Store(line.Sent.Load() + uint64(io.sent) + uint64(io.head_len))
 	line.Micros.Store(line.Micros.Load() + uint64(spent/1000))
 	if io.result&resException != 0 {
 		line.Exceptions.Store(line.Exceptions.Load() + 1)
@@ -39,7 +39,7 @@ func (c *core) account() {
 	if c.response.errno != 0 {
 		line.WriteErrors.Store(line.WriteErrors.Load() + 1)
 	}
-	if io.bodyState != bodyWhole {
+	if io.body_state != bodyWhole {
 		line.ReadErrors.Store(line.ReadErrors.Load() + 1)
 	}
 	if c.toLog(spent) {
@@ -58,7 +58,7 @@ func (c *core) toLog(spent int64) bool {
 		log.Big > 0 && int64(io.sent) >= log.Big ||
 		log.Zero && io.sent == 0 ||
 		log.Sendfile && c.response.sendfile ||
-		log.IOErrors && (c.response.errno != 0 || io.bodyState != bodyWhole)
+		log.IOErrors && (c.response.errno != 0 || io.body_state != bodyWhole)
 }
 
 // total is the number of requests that all workers have served, with this one.

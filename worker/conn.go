@@ -99,7 +99,7 @@ func (c *core) keep(cn *conn) {
 		}
 		c.kept++
 		if cn.listener.event {
-			c.link, c.io.linkFD = cn, int32(cn.fd)
+			c.link, c.io.link_fd = cn, cInt32(cn.fd)
 		}
 	}
 	if !cn.registered {
@@ -125,7 +125,7 @@ func (c *core) release(cn *conn) {
 		cn.index = -1
 		c.kept--
 		if c.link == cn {
-			c.link, c.io.linkFD = nil, -1
+			c.link, c.io.link_fd = nil, -1
 		}
 	}
 }

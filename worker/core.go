@@ -139,7 +139,7 @@ func newCore(w *Worker, index int, io *coreIO) (*core, error) {
 		return nil, errno
 	}
 	c.startAccepting()
-	io.linkFD, io.eventFD = -1, -1
+	io.link_fd, io.event_fd = -1, -1
 	c.line.State.Store(shm.Idle)
 	c.line.Suspended.Store(0)
 	c.line.Deadline.Store(0)

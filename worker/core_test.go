@@ -67,7 +67,7 @@ func newStage(t *testing.T, protocol string, change func(*workerspec.Spec)) *sta
 		t.Fatal(err)
 	}
 	out := make([]byte, 1<<16)
-	memory := []coreIO{{out: unsafe.Pointer(&out[0]), outCap: uint32(len(out))}}
+	memory := []coreIO{{out: (*cUint8)(&out[0]), out_cap: cUint32(len(out))}}
 	w, err := New(document, 1, memory)
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +113,7 @@ func (s *stage) request() (map[string]string, string) {
 	}
 	io := s.core.io
 	vars := map[string]string{}
-	for block := unsafe.Slice((*byte)(io.vars), io.varsLen); len(block) > 0; {
+	for block := unsafe.Slice((*byte)(io.vars), io.vars_len); len(block) > 0; {
 		key, value, rest, err := uwsgi.Next(block)
 		if err != nil {
 			s.Fatal(err)
@@ -121,13 +121,13 @@ func (s *stage) request() (map[string]string, string) {
 		vars[string(key)] = string(value)
 		block = rest
 	}
-	return vars, string(unsafe.Slice((*byte)(io.body), io.bodyLen))
+	return vars, string(unsafe.Slice((*byte)(io.body), io.body_len))
 }
 
 // answer is what C leaves behind when the application has answered.
 func (s *stage) answer(text string) {
 	io := s.core.io
-	io.outLen = uint32(copy(unsafe.Slice((*byte)(io.out), io.outCap), text))
+	io.out_len = cUint32(copy(unsafe.Slice((*byte)(io.out), io.out_cap), text))
 	io.status, io.result = 200, resDelimited
 }
 
@@ -253,8 +253,8 @@ func TestABodyThatIsCutShortReachesTheApplicationAsSuch(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, body := s.request()
-	if body != "abc" || s.core.io.bodyState != bodyClosed || s.core.io.contentLength != 5 {
-		t.Fatalf("body %q, state %d of %d bytes", body, s.core.io.bodyState, s.core.io.contentLength)
+	if body != "abc" || s.core.io.body_state != bodyClosed || s.core.io.content_length != 5 {
+		t.Fatalf("body %q, state %d of %d bytes", body, s.core.io.body_state, s.core.io.content_length)
 	}
 }
 
@@ -264,7 +264,7 @@ func TestAClientThatReadsSlowlyDoesNotHoldTheCore(t *testing.T) {
 	s.send(slow, get)
 	s.request()
 	big := strings.Repeat("x", 32<<20)
-	s.core.io.outLen, s.core.io.result = 0, 0
+	s.core.io.out_len, s.core.io.result = 0, 0
 	if got := s.core.write([]byte(big), true); got != writeOK {
 		t.Fatalf("write() is %d", got)
 	}

@@ -19,8 +19,6 @@ import (
 // the is the process's worker: C can name nothing but numbers.
 var the *Worker
 
-var _ [unsafe.Sizeof(C.core_io{})]byte = [unsafe.Sizeof(coreIO{})]byte{}
-
 // guard keeps a panic from unwinding into Python: the process says what happened and ends.
 func guard() {
 	if problem := recover(); problem != nil {
@@ -32,7 +30,7 @@ func guard() {
 //export envoxyd_start
 func envoxyd_start(spec *C.char, size C.int, id C.int, io *C.core_io, cores C.int, problem *C.char, room C.int) C.int {
 	defer guard()
-	w, err := New(C.GoBytes(unsafe.Pointer(spec), size), int(id), unsafe.Slice((*coreIO)(unsafe.Pointer(io)), int(cores)))
+	w, err := New(C.GoBytes(unsafe.Pointer(spec), size), int(id), unsafe.Slice(io, int(cores)))
 	if err != nil {
 		copy(unsafe.Slice((*byte)(unsafe.Pointer(problem)), int(room)), err.Error())
 		return 1

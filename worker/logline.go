@@ -45,9 +45,9 @@ func (c *core) logRequest() {
 		PID: os.Getpid(), Worker: c.w.id, Core: c.index,
 		App: int(io.app), AppRequests: c.w.served.Load() + 1 - c.w.unasked.Load(), Total: c.w.total(),
 		Addr: q.addr, User: q.user, Method: q.method, URI: q.uri, Proto: q.proto,
-		Block: unsafe.Slice((*byte)(io.vars), io.varsLen), Vars: q.nvars, Logvars: c.logvars,
-		Start: end - (c.now - q.start), End: end, ContentLength: int64(io.contentLength),
-		Status: int(io.status), Headers: int(io.headers), HeadSize: int(io.headLen), Sent: int64(io.sent),
+		Block: unsafe.Slice((*byte)(io.vars), io.vars_len), Vars: q.nvars, Logvars: c.logvars,
+		Start: end - (c.now - q.start), End: end, ContentLength: int64(io.content_length),
+		Status: int(io.status), Headers: int(io.headers), HeadSize: int(io.head_len), Sent: int64(io.sent),
 		Modifier1: q.modifier1, Modifier2: q.modifier2,
 	}
 	if io.app >= 0 && !c.response.sendfile {
@@ -62,7 +62,7 @@ func (c *core) logRequest() {
 	if c.response.errno != 0 {
 		r.WriteErrors = 1
 	}
-	if io.bodyState != bodyWhole {
+	if io.body_state != bodyWhole {
 		r.ReadErrors = 1
 	}
 	if c.w.line.Memory > 0 {

@@ -326,22 +326,22 @@ func (w *Worker) admit(l *listener, length int64) error {
 func (c *core) begin(cn *conn, p *parsed, body []byte) {
 	c.now = monotime.Now()
 	io := c.io
-	io.vars = unsafe.Pointer(&p.vars[0])
-	io.varsLen = uint32(len(p.vars))
-	io.body, io.bodyLen, io.bodyState = nil, uint64(len(body)), p.state
+	io.vars = (*cUint8)(&p.vars[0])
+	io.vars_len = cUint32(len(p.vars))
+	io.body, io.body_len, io.body_state = nil, cUint64(len(body)), cInt32(p.state)
 	if len(body) > 0 {
-		io.body = unsafe.Pointer(&body[0])
+		io.body = (*cUint8)(&body[0])
 	}
-	io.contentLength = uint64(p.length)
-	io.flags = p.flags
-	io.clientFD = int32(cn.fd)
-	io.outLen = 0
+	io.content_length = cUint64(p.length)
+	io.flags = cUint32(p.flags)
+	io.client_fd = cInt32(cn.fd)
+	io.out_len = 0
 	if cn.listener.status {
 		io.flags |= reqStatus
 	}
 	if cn.listener.event {
 		io.flags |= reqEvent
-		io.eventFD = int32(cn.fd)
+		io.event_fd = cInt32(cn.fd)
 	}
 	if c.w.phase.Load() != serving && p.keep {
 		io.flags |= reqDrain

@@ -28,7 +28,7 @@ type fileRest struct {
 // this thread, waiting, without the GIL. last: nothing follows, so a client that
 // reads slowly need not be waited for.
 func (c *core) write(data []byte, last bool) int {
-	out := unsafe.Slice((*byte)(c.io.out), c.io.outLen)
+	out := unsafe.Slice((*byte)(c.io.out), c.io.out_len)
 	return c.sendPair(out, data, last)
 }
 
@@ -181,11 +181,11 @@ func (c *core) finish() {
 	}
 	if io.result&resFailed != 0 && cn.listener.http {
 		text := http.Refusal(500, "").StatusText()
-		io.headers, io.headLen = 3, uint32(len(text)-len("Internal Server Error"))
+		io.headers, io.head_len = 3, cUint32(len(text)-len("Internal Server Error"))
 		_ = c.sendPair([]byte(text), nil, true)
 		r.keep = false
-	} else if io.result&(resFailed|resBroken) == 0 && r.rest == nil && r.file == nil && int(io.outLen)+len(behind) > 0 {
-		whole := io.outLen == 0
+	} else if io.result&(resFailed|resBroken) == 0 && r.rest == nil && r.file == nil && int(io.out_len)+len(behind) > 0 {
+		whole := io.out_len == 0
 		if c.write(behind, true) != writeOK {
 			io.result |= resBroken
 			if whole { // the gateway did not wait for the end of the request
@@ -200,7 +200,7 @@ func (c *core) finish() {
 		c.logWriteError(r.errno)
 	}
 	c.account()
-	c.current, io.eventFD = nil, -1
+	c.current, io.event_fd = nil, -1
 	if r.body != nil {
 		r.body.free()
 	}

@@ -61,8 +61,8 @@ func (c *core) sendStatic(cn *conn, p *parsed) bool {
 	io.app, io.result, io.switches = -1, 0, 0
 	c.w.unasked.Add(1)
 	c.line.Static.Store(c.line.Static.Load() + 1)
-	io.status = uint32(answer.Status)
-	io.sent = uint64(answer.Size)
+	io.status = cUint32(answer.Status)
+	io.sent = cUint64(answer.Size)
 	c.response.sendfile = answer.File >= 0
 	c.sendAnswer(c.staticHead(&answer), &answer)
 	c.finish()
@@ -116,8 +116,8 @@ func (c *core) staticHead(a *static.Answer) []byte {
 		head = append(head, "Connection: close\r\n"...)
 	}
 	head = append(head, "\r\n"...)
-	io.headLen = uint32(len(head))
-	io.headers = uint32(bytes.Count(head, []byte("\r\n")) - 2)
+	io.head_len = cUint32(len(head))
+	io.headers = cUint32(bytes.Count(head, []byte("\r\n")) - 2)
 	return head
 }
 

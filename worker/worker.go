@@ -18,7 +18,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -326,69 +325,3 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 	}
 	return l, nil
 }
-
-// coreIO is core_io of shim.h: C's memory, shared with one core.
-type coreIO struct {
-	vars          unsafe.Pointer
-	body          unsafe.Pointer
-	bodyLen       uint64
-	contentLength uint64
-	varsLen       uint32
-	flags         uint32
-	bodyState     int32
-	clientFD      int32
-
-	out      unsafe.Pointer
-	sent     uint64
-	outLen   uint32
-	outCap   uint32
-	headLen  uint32
-	headers  uint32
-	status   uint32
-	result   uint32
-	switches uint32
-	app      int32
-
-	linkFD  int32
-	eventFD int32
-}
-
-// The flags of shim.h.
-const (
-	reqHTTPS = 1 << iota
-	reqNoBody
-	reqChunk
-	reqSayClose
-	reqDrain
-	reqTerminated
-	reqHTTP10
-	reqSeekable
-	reqStatus
-	reqEvent
-)
-
-const (
-	resDelimited = 1 << iota
-	resClose
-	resFailed
-	resBroken
-	resException
-)
-
-const (
-	bodyWhole = iota
-	bodyClosed
-	bodyTimeout
-)
-
-const (
-	nextStop    = -1
-	nextSignal  = 0
-	nextRequest = 1
-)
-
-const (
-	writeOK      = 0
-	writeGone    = -1
-	writeTimeout = -2
-)

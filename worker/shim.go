@@ -1,0 +1,58 @@
+package worker
+
+// #include "shim.h"
+import "C"
+
+// What Go and C share is declared once, in shim.h; these are its names on this side.
+
+// coreIO is C's memory, shared with one core.
+type coreIO = C.core_io
+
+// The types of its fields.
+type (
+	cUint8  = C.uint8_t
+	cUint32 = C.uint32_t
+	cUint64 = C.uint64_t
+	cInt32  = C.int32_t
+)
+
+// What a request asks of its response.
+const (
+	reqHTTPS      = C.REQ_HTTPS
+	reqNoBody     = C.REQ_NO_BODY
+	reqChunk      = C.REQ_CHUNK
+	reqSayClose   = C.REQ_SAY_CLOSE
+	reqDrain      = C.REQ_DRAIN
+	reqTerminated = C.REQ_TERMINATED
+	reqHTTP10     = C.REQ_HTTP10
+	reqSeekable   = C.REQ_SEEKABLE
+	reqStatus     = C.REQ_STATUS
+	reqEvent      = C.REQ_EVENT
+)
+
+// What became of a response.
+const (
+	resDelimited = C.RES_DELIMITED
+	resClose     = C.RES_CLOSE
+	resFailed    = C.RES_FAILED
+	resBroken    = C.RES_BROKEN
+	resException = C.RES_EXCEPTION
+)
+
+const (
+	bodyWhole   = C.BODY_WHOLE
+	bodyClosed  = C.BODY_CLOSED
+	bodyTimeout = C.BODY_TIMEOUT
+)
+
+const (
+	nextStop    = C.NEXT_STOP
+	nextSignal  = C.NEXT_SIGNAL
+	nextRequest = C.NEXT_REQUEST
+)
+
+const (
+	writeOK      = C.WRITE_OK
+	writeGone    = C.WRITE_GONE
+	writeTimeout = C.WRITE_TIMEOUT
+)
