@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,12 +13,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/gatewayspec"
 	"envoxyd/internal/scmrights"
 	"envoxyd/transports/mqtt"
 )
 
-// A call is a frame from a worker: the lengths of head and payload (u32, little
-// endian), the head as JSON, the payload as it is. The answer has the same form.
+// A call is a frame from a worker: gatewayspec.FrameHead, the head as JSON, the payload
+// as it is. The answer has the same form.
 type call struct {
 	Op         string `json:"op"` // register, subscribe, unsubscribe, publish, connected, zmq
 	Generation int    `json:"generation"`
@@ -118,19 +118,19 @@ func (g *Gateway) serveCalls(ctx context.Context, stream net.Conn) {
 }
 
 func readFrame(r io.Reader) (head, payload []byte, err error) {
-	var sizes [8]byte
-	if _, err := io.ReadFull(r, sizes[:]); err != nil {
+	var start [gatewayspec.FrameHeadSize]byte
+	if _, err := io.ReadFull(r, start[:]); err != nil {
 		return nil, nil, err
 	}
-	first, second := binary.LittleEndian.Uint32(sizes[:]), binary.LittleEndian.Uint32(sizes[4:])
-	if first > maxHead || second > maxPayload {
-		return nil, nil, fmt.Errorf("gateway: a call of %d and %d bytes", first, second)
+	sizes := gatewayspec.ParseFrameHead(&start)
+	if sizes.HeadSize > maxHead || sizes.PayloadSize > maxPayload {
+		return nil, nil, fmt.Errorf("gateway: a call of %d and %d bytes", sizes.HeadSize, sizes.PayloadSize)
 	}
-	text := make([]byte, int(first)+int(second))
+	text := make([]byte, int(sizes.HeadSize)+int(sizes.PayloadSize))
 	if _, err := io.ReadFull(r, text); err != nil {
 		return nil, nil, err
 	}
-	return text[:first], text[first:], nil
+	return text[:sizes.HeadSize], text[sizes.HeadSize:], nil
 }
 
 func writeFrame(w io.Writer, reply *answer, payload []byte) error {
@@ -138,9 +138,8 @@ func writeFrame(w io.Writer, reply *answer, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	text := make([]byte, 0, 8+len(head)+len(payload))
-	text = binary.LittleEndian.AppendUint32(text, uint32(len(head)))
-	text = binary.LittleEndian.AppendUint32(text, uint32(len(payload)))
+	text := make([]byte, 0, gatewayspec.FrameHeadSize+len(head)+len(payload))
+	text = gatewayspec.FrameHead{HeadSize: uint32(len(head)), PayloadSize: uint32(len(payload))}.Append(text)
 	_, err = w.Write(append(append(text, head...), payload...))
 	return err
 }

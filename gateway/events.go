@@ -3,7 +3,6 @@ package gateway
 import (
 	"bufio"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"strconv"
@@ -187,27 +186,23 @@ func (g *Gateway) eventVars(d *delivery, size, slot int) []byte {
 	return vars
 }
 
-// encode writes messages as the worker's Python reads them: for each the lengths of topic
-// and payload, the identifier, quality of service, and flags (1: retained, 2: sent before).
+// encode writes messages as the worker's Python reads them.
 func encode(batch []*item) []byte {
 	size := 0
 	for _, i := range batch {
-		size += 12 + len(i.message.Topic) + len(i.message.Payload)
+		size += gatewayspec.MessageHeadSize + len(i.message.Topic) + len(i.message.Payload)
 	}
 	text := make([]byte, 0, size)
 	for _, i := range batch {
 		m := i.message
-		var flags byte
+		head := gatewayspec.MessageHead{PayloadSize: uint32(len(m.Payload)), TopicSize: uint16(len(m.Topic)), ID: m.ID, QoS: m.QoS}
 		if m.Retain {
-			flags |= 1
+			head.Flags |= gatewayspec.Retained
 		}
 		if m.Duplicate || i.attempts > 0 {
-			flags |= 2
+			head.Flags |= gatewayspec.Repeated
 		}
-		text = binary.LittleEndian.AppendUint32(text, uint32(len(m.Payload)))
-		text = binary.LittleEndian.AppendUint16(text, uint16(len(m.Topic)))
-		text = binary.LittleEndian.AppendUint16(text, m.ID)
-		text = append(text, m.QoS, flags, 0, 0)
+		text = head.Append(text)
 		text = append(append(text, m.Topic...), m.Payload...)
 	}
 	return text

@@ -88,12 +88,3 @@ const (
 	VarOwner  = "ENVOXYD_OWNER"     // the process that alone can handle it
 	VarNames  = "ENVOXYD_CALLBACKS" // a JSON list: handlers that were named after the start
 )
-
-// What a handler of MQTT messages writes for each message of a delivery, in order. Several
-// may come at a time; what a worker had done that was killed is in its slot of Progress.
-const (
-	Handled   = '.' // and also when the service has no handler for it
-	Failed    = 'E' // the handler raised; it has been logged
-	Elsewhere = '?' // another process is the owner
-	Later     = '+' // the rest of the delivery has not been begun: its time was over
-)

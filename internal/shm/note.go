@@ -1,7 +1,6 @@
 package shm
 
 import (
-	"encoding/binary"
 	"errors"
 	"os"
 	"sync/atomic"
@@ -16,10 +15,17 @@ const NoteSize = 1 << 20
 // ErrNoteTooLong is returned by Write for a note over NoteSize.
 var ErrNoteTooLong = errors.New("shm: the note does not fit")
 
-// Note is a text that one process writes and others read at any time: a sequence
-// number that is odd while the text is being changed, the text's length, the text.
-// The Python in worker/python/envoxyd_worker/gateway.py reads the same layout.
+// Note is a text that one process writes and others read at any time. Its memory begins
+// with a NoteHead; Python reads it in worker/python/envoxyd_worker/gateway.py.
 type Note struct{ memory []byte }
+
+// NoteHead stands before the text of a Note; internal/layout writes it down for Python.
+type NoteHead struct {
+	Sequence atomic.Uint32 // odd while the text is being changed
+	Size     atomic.Uint32 // of the text
+}
+
+const noteHeadSize = int(unsafe.Sizeof(NoteHead{}))
 
 // NewNoteFile makes the memory of a note; it is closed on exec.
 func NewNoteFile(name string) (*os.File, error) { return newFile(name, NoteSize) }
@@ -33,29 +39,31 @@ func OpenNote(fd int) (*Note, error) {
 	return &Note{memory}, nil
 }
 
-func (n *Note) sequence() *uint32 { return (*uint32)(unsafe.Pointer(&n.memory[0])) }
+func (n *Note) head() *NoteHead { return (*NoteHead)(unsafe.Pointer(&n.memory[0])) }
 
 // Write replaces the text. It copies it.
 func (n *Note) Write(text []byte) error {
-	if len(text) > NoteSize-8 {
+	if len(text) > NoteSize-noteHeadSize {
 		return ErrNoteTooLong
 	}
-	sequence := atomic.LoadUint32(n.sequence()) &^ 1 // a writer that died in the middle left it odd
-	atomic.StoreUint32(n.sequence(), sequence+1)
-	binary.LittleEndian.PutUint32(n.memory[4:], uint32(len(text)))
-	copy(n.memory[8:], text)
-	atomic.StoreUint32(n.sequence(), sequence+2)
+	head := n.head()
+	sequence := head.Sequence.Load() &^ 1 // a writer that died in the middle left it odd
+	head.Sequence.Store(sequence + 1)
+	head.Size.Store(uint32(len(text)))
+	copy(n.memory[noteHeadSize:], text)
+	head.Sequence.Store(sequence + 2)
 	return nil
 }
 
 // Read returns a copy of the text, nil before the first Write. It gives up, with
 // nil, on a text whose writer died in the middle.
 func (n *Note) Read() []byte {
+	head := n.head()
 	for range 1000 {
-		before := atomic.LoadUint32(n.sequence())
-		size := min(int(binary.LittleEndian.Uint32(n.memory[4:])), NoteSize-8)
-		text := append([]byte(nil), n.memory[8:8+size]...)
-		if before&1 == 0 && atomic.LoadUint32(n.sequence()) == before {
+		before := head.Sequence.Load()
+		size := min(int(head.Size.Load()), NoteSize-noteHeadSize)
+		text := append([]byte(nil), n.memory[noteHeadSize:noteHeadSize+size]...)
+		if before&1 == 0 && head.Sequence.Load() == before {
 			if before == 0 {
 				return nil
 			}

@@ -17,11 +17,11 @@ const (
 	Busy
 )
 
-// Core is one core's line of the scoreboard. Only the worker that owns it
+// Core is one core's line of the scoreboard; internal/layout writes it down for Python. Only the worker that owns it
 // writes (but for paused); everybody may read. Times are nanoseconds of the monotonic clock, sizes bytes.
 type Core struct {
 	State        atomic.Uint32
-	inURI        atomic.Uint32
+	requestSize  atomic.Uint32
 	Since        atomic.Int64 // of the request in hand
 	Deadline     atomic.Int64 // when harakiri is due; 0: never
 	UserDeadline atomic.Int64 // uwsgi.set_user_harakiri
@@ -45,12 +45,12 @@ func (c *Core) SetRequest(addr, method, uri []byte) {
 	n += copy(c.request[n:], method)
 	n += copy(c.request[n:], " ")
 	n += copy(c.request[n:], uri)
-	c.inURI.Store(uint32(n))
+	c.requestSize.Store(uint32(n))
 }
 
 // Request is what SetRequest noted. A reader may see it torn while it changes.
 func (c *Core) Request() string {
-	return string(c.request[:min(int(c.inURI.Load()), len(c.request))])
+	return string(c.request[:min(int(c.requestSize.Load()), len(c.request))])
 }
 
 // Board is one generation's scoreboard: a line for each core of each worker.

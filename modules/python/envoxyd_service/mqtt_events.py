@@ -3,21 +3,31 @@ import importlib
 import json
 import mmap
 import os
-import struct
 import sys
 import time
 import traceback
 
 from envoxyd_worker import gateway
+from envoxyd_worker.layouts import (
+    ELSEWHERE,
+    FAILED,
+    HANDLED,
+    LATER,
+    MESSAGE_HEAD,
+    PROGRESS_SLOT,
+    REPEATED,
+    RETAINED,
+    VAR_NAMES,
+    VAR_OWNER,
+    VAR_SERVER,
+    VAR_SLOT,
+)
 
 from . import loader
 
-HEAD = struct.Struct("<IHHBBxx")  # of each message: lengths of payload and topic, identifier, quality, flags
-RETAINED, REPEATED = 1, 2
 LONGEST = 0.1  # seconds that one delivery may take before the rest goes back to the gateway
 AWAY = 0.01  # seconds that a worker is busy after a message that is another process's
 FLUSH = 0.001  # seconds that marks may be held back
-COUNT = struct.Struct("<I")  # of shared memory: how many messages of the delivery are handled
 MOST_TOPICS = 1000  # whose handlers are remembered
 
 
@@ -143,22 +153,22 @@ def find(name):
 def application(environ, start_response):
     """The WSGI application of a delivery: one mark for each message, as soon as it is handled."""
     start_response("200 OK", [])
-    owner = environ.get("ENVOXYD_OWNER")
+    owner = environ.get(VAR_OWNER)
     if owner and int(owner) != os.getpid():
         return elsewhere()
-    server = environ["ENVOXYD_SERVER"]
-    names = json.loads(environ.get("ENVOXYD_CALLBACKS") or "[]")
+    server = environ[VAR_SERVER]
+    names = json.loads(environ.get(VAR_NAMES) or "[]")
     data = environ["wsgi.input"].read()
     client, userdata = Client(server), {"server_key": server}
-    size, topic_size, *_ = HEAD.unpack_from(data)
-    if len(data) == HEAD.size + topic_size + size:
+    size, topic_size, *_ = MESSAGE_HEAD.unpack_from(data)
+    if len(data) == MESSAGE_HEAD.size + topic_size + size:
         return [handle(client, userdata, message, wanted) for message, wanted in messages(data, server, owner, names)]
-    return several(client, userdata, messages(data, server, owner, names), int(environ["ENVOXYD_SLOT"]) * COUNT.size)
+    return several(client, userdata, messages(data, server, owner, names), int(environ[VAR_SLOT]) * PROGRESS_SLOT.size)
 
 
 def elsewhere():
     """The owner's turn must come: this worker stays away from the next attempt."""
-    yield gateway.ELSEWHERE
+    yield ELSEWHERE
     time.sleep(AWAY)
 
 
@@ -175,11 +185,11 @@ _progress = None
 
 def several(client, userdata, delivery, place):
     memory, done, held = progress(), 0, b""
-    note, clock = COUNT.pack_into, time.monotonic
+    note, clock = PROGRESS_SLOT.pack_into, time.monotonic
     started = flushed = clock()
     for message, wanted in delivery:
         if flushed - started > LONGEST:
-            held += gateway.LATER
+            held += LATER
             break
         held += handle(client, userdata, message, wanted)
         done += 1
@@ -194,7 +204,7 @@ def several(client, userdata, delivery, place):
 
 def messages(data, server, owner, names):
     """(message, its handlers) for each message of a delivery."""
-    at, end, skip, unpack = 0, len(data), HEAD.size, HEAD.unpack_from
+    at, end, skip, unpack = 0, len(data), MESSAGE_HEAD.size, MESSAGE_HEAD.unpack_from
     last = topic = wanted = None
     arrived = time.monotonic()
     while at < end:
@@ -245,14 +255,14 @@ def callbacks(server, topic, owner, names):
 def handle(client, userdata, message, wanted):
     """Call every handler of a message; what one raises is logged with the topic, and does not keep the others from it."""
     if wanted is None:
-        return gateway.FAILED
-    mark = gateway.HANDLED
+        return FAILED
+    mark = HANDLED
     for callback in wanted:
         try:
             callback(client, userdata, message)
         except Exception:
             report(message.topic)
-            mark = gateway.FAILED
+            mark = FAILED
     return mark
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import envoxy  # noqa: F401 - mqtt_events is imported by it
 import pytest
 from envoxyd_service import mqtt_events
-from envoxyd_worker import gateway
+from envoxyd_worker import gateway, layouts
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -59,7 +59,7 @@ def test_a_card_that_cannot_be_made(cards, body, status, code):
 
 def deliver(topic, payload):
     """What a worker answers to a message of the gateway's; the output is one mark."""
-    data = mqtt_events.HEAD.pack(len(payload), len(topic), 1, 1, 0) + topic.encode() + payload
+    data = layouts.MESSAGE_HEAD.pack(len(payload), len(topic), 1, 1, 0) + topic.encode() + payload
     environ = {"ENVOXYD_EVENT": "mqtt", "ENVOXYD_SERVER": "broker", "wsgi.input": io.BytesIO(data)}
     return b"".join(mqtt_events.application(environ, lambda status, headers: None))
 
@@ -72,14 +72,14 @@ def test_a_card_arrives_as_a_message(cards):
     assert cards.get("/v1/cards").json["size"] == 1  # nobody has delivered it yet
     op, payload, head = asked[-1]
     assert (op, head) == ("publish", {"server": "broker", "topic": "/v1/arrivals", "qos": 1, "retain": False})
-    assert deliver(head["topic"], payload) == gateway.HANDLED
+    assert deliver(head["topic"], payload) == layouts.HANDLED
     assert [(card["title"], card["tags"]) for card in cards.get("/v1/cards").json["elements"][1:]] == [("By MQTT", [])]
 
 
 @pytest.mark.parametrize("payload", [b"no JSON", b"[]", b'{"tags": []}', b'{"title": "x", "colour": 1}'])
 def test_a_message_that_is_no_card_is_logged(cards, records, payload):
     records()
-    assert deliver("/v1/arrivals", payload) == gateway.FAILED
+    assert deliver("/v1/arrivals", payload) == layouts.FAILED
     assert cards.get("/v1/cards").json["size"] == 1
     errors = [record["short_message"] for record in records() if isinstance(record, dict) and record["level"] == 3]
     assert len(errors) == 1 and "/v1/arrivals" in errors[0]

@@ -5,7 +5,7 @@ import itertools
 import envoxy  # noqa: F401 - mqtt_events is imported by it
 import pytest
 from envoxyd_service import mqtt_events
-from envoxyd_worker import gateway
+from envoxyd_worker import layouts
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +16,7 @@ def nothing_else(monkeypatch):
 
 def deliver(*messages, **more):
     """The marks for (topic, payload) pairs."""
-    data = b"".join(mqtt_events.HEAD.pack(len(payload), len(topic), n, 1, 0) + topic.encode() + payload
+    data = b"".join(layouts.MESSAGE_HEAD.pack(len(payload), len(topic), n, 1, 0) + topic.encode() + payload
                     for n, (topic, payload) in enumerate(messages, 1))
     environ = {"ENVOXYD_EVENT": "mqtt", "ENVOXYD_SERVER": "b", "ENVOXYD_SLOT": "2", "wsgi.input": io.BytesIO(data), **more}
     return b"".join(mqtt_events.application(environ, lambda status, headers: None))
@@ -40,7 +40,7 @@ def test_what_takes_too_long_goes_back(monkeypatch):
     ticks = itertools.count(0, 0.04)
     monkeypatch.setattr(mqtt_events.time, "monotonic", lambda: next(ticks))
     marks = deliver(*[("/a", b"x")] * 9)
-    assert marks == b"." * (len(marks) - 1) + gateway.LATER and 2 < len(marks) < 6
+    assert marks == b"." * (len(marks) - 1) + layouts.LATER and 2 < len(marks) < 6
 
 
 def test_a_handler_of_this_process_alone_may_end_itself(monkeypatch):
@@ -64,4 +64,4 @@ def test_a_named_handler_that_is_gone_is_reported_for_each_message(monkeypatch):
 
 
 def test_the_wrong_process_sends_all_back():
-    assert deliver(("/a", b"1"), ("/a", b"2"), ENVOXYD_OWNER="1") == gateway.ELSEWHERE
+    assert deliver(("/a", b"1"), ("/a", b"2"), ENVOXYD_OWNER="1") == layouts.ELSEWHERE

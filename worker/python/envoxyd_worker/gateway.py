@@ -12,11 +12,9 @@ import threading
 import time
 import traceback
 
-SIZES = struct.Struct("<II")  # of a frame's head and payload
-NOTE = struct.Struct("<II")  # sequence number, odd while the text changes; length
-REPLY_TIME = 60.0  # seconds that an answer may take beyond what the call itself waits for
+from .layouts import FAILED, FRAME_HEAD, HANDLED, NOTE_HEAD, VAR_KIND
 
-HANDLED, FAILED, ELSEWHERE, LATER = b".", b"E", b"?", b"+"
+REPLY_TIME = 60.0  # seconds that an answer may take beyond what the call itself waits for
 
 
 class GatewayError(Exception):
@@ -62,13 +60,13 @@ class Gateway:
                 raise GatewayError("--check asks no other service")
             return {"ok": True}, b""
         head = json.dumps({"op": op, "generation": self.generation, **head}).encode()
-        frame = SIZES.pack(len(head), len(payload)) + head + payload
+        frame = FRAME_HEAD.pack(len(head), len(payload)) + head + payload
         for last in (False, True):
             stream = self.stream()
             try:
                 stream.settimeout(wait + REPLY_TIME)
                 stream.sendall(frame)
-                sizes = SIZES.unpack(self.exactly(stream, SIZES.size))
+                sizes = FRAME_HEAD.unpack(self.exactly(stream, FRAME_HEAD.size))
                 answer = json.loads(self.exactly(stream, sizes[0]))
                 content = self.exactly(stream, sizes[1])
             except OSError as error:
@@ -158,7 +156,7 @@ class Gateway:
 
     def application(self, environ, start_response):
         """What a worker calls for an event; its output is marks, one for each message."""
-        handler = self.handlers.get(environ.get("ENVOXYD_EVENT"))
+        handler = self.handlers.get(environ.get(VAR_KIND))
         if handler is None:
             start_response("404 Not Found", [])
             return [HANDLED]
@@ -182,9 +180,9 @@ class Gateway:
             fd = self.spec["gateway"]["health_fd"]
             self._health = mmap.mmap(fd, os.fstat(fd).st_size, prot=mmap.PROT_READ)
         for _ in range(1000):
-            before, size = NOTE.unpack_from(self._health)
-            content = self._health[NOTE.size:NOTE.size + size]
-            if before % 2 == 0 and NOTE.unpack_from(self._health)[0] == before:
+            before, size = NOTE_HEAD.unpack_from(self._health)
+            content = self._health[NOTE_HEAD.size:NOTE_HEAD.size + size]
+            if before % 2 == 0 and NOTE_HEAD.unpack_from(self._health)[0] == before:
                 return json.loads(content) if before else None
             time.sleep(0)
         return None

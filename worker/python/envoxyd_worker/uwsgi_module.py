@@ -15,11 +15,7 @@ import traceback
 import types
 
 from . import locks
-
-# struct Core of the scoreboard: state, uri length, since, deadline, user deadline, then counters.
-CORE = struct.Struct("<IIqqqQQQQQQ")
-CORE_SIZE = 256
-BUSY = 2
+from .layouts import BUSY, CORE, Core
 
 ALARM_SIZE = 5000  # characters of a message, so that it fits into one report
 
@@ -48,7 +44,7 @@ class State:
         if self._board is None:
             size = os.fstat(self.spec["scoreboard_fd"]).st_size
             self._board = mmap.mmap(self.spec["scoreboard_fd"], size, prot=mmap.PROT_READ)
-        lines = [CORE.unpack_from(self._board, at) for at in range(0, len(self._board), CORE_SIZE)]
+        lines = list(map(Core._make, CORE.iter_unpack(self._board)))
         threads = self.spec["threads"]
         return [lines[n : n + threads] for n in range(0, len(lines), threads)]
 
@@ -204,29 +200,29 @@ def identity(mine):
         return tuple(worker_dict(mine, number, lines) for number, lines in enumerate(mine.cores(), 1))
 
     def total_requests():
-        return sum(core[5] for worker in mine.cores() for core in worker)
+        return sum(core.requests for worker in mine.cores() for core in worker)
 
     return [masterpid, worker_id, mule_id, log, alarm, ready, micros, mem, logsize, setprocname, workers, total_requests]
 
 
 def worker_dict(mine, number, lines):
-    requests = sum(core[5] for core in lines)
-    micros = sum(core[8] for core in lines)
-    busy = any(core[0] == BUSY for core in lines)
+    requests = sum(core.requests for core in lines)
+    micros = sum(core.micros for core in lines)
+    busy = any(core.state == BUSY for core in lines)
     return {
         "id": number,
         "pid": os.getpid() if number == mine.worker else 0,
         "requests": requests,
         "delta_requests": requests,
         "signals": 0,
-        "exceptions": sum(core[6] for core in lines),
+        "exceptions": sum(core.exceptions for core in lines),
         "status": b"busy" if busy else b"idle",
         "rss": 0,
         "vsz": 0,
         "running_time": micros,
         "last_spawn": mine.spec["started_on"],
         "respawn_count": 0,
-        "tx": sum(core[7] for core in lines),
+        "tx": sum(core.sent for core in lines),
         "avg_rt": micros // requests if requests else 0,
         "apps": (),
     }
@@ -235,7 +231,7 @@ def worker_dict(mine, number, lines):
 def request(mine):
     def request_id():
         core = mine.request("core")
-        return mine.cores()[mine.worker - 1][core][5]
+        return mine.cores()[mine.worker - 1][core].requests
 
     def connection_fd():
         return mine.request("connection_fd")

@@ -1,0 +1,60 @@
+"""What Python and Go share: memory, frames, and constants.
+
+Written by internal/layout from the declarations in Go. Do not edit: `make docs` writes it anew.
+"""
+from collections import namedtuple
+from struct import Struct
+
+# a core's line of the scoreboard
+CORE = Struct("<IIqqqQQQQQQQII32x128s")
+Core = namedtuple("Core", """
+    state
+    request_size
+    since
+    deadline
+    user_deadline
+    requests
+    exceptions
+    sent
+    micros
+    write_errors
+    read_errors
+    static
+    suspended
+    paused
+    request
+""")
+
+# before the text of a note: sequence, size
+NOTE_HEAD = Struct("<II")
+
+# a worker's counter of the messages of a delivery: done
+PROGRESS_SLOT = Struct("<I")
+
+# before a call to the gateway, and before its answer: head_size, payload_size
+FRAME_HEAD = Struct("<II")
+
+# before each message of a delivery: payload_size, topic_size, id, qos, flags
+MESSAGE_HEAD = Struct("<IHHBB2x")
+
+# states of a core
+ABSENT = 0
+IDLE = 1
+BUSY = 2
+
+# flags of a message
+RETAINED = 1
+REPEATED = 2
+
+# what a handler answers for each message
+HANDLED = b"."
+FAILED = b"E"
+ELSEWHERE = b"?"
+LATER = b"+"
+
+# variables of an event
+VAR_KIND = "ENVOXYD_EVENT"
+VAR_SERVER = "ENVOXYD_SERVER"
+VAR_SLOT = "ENVOXYD_SLOT"
+VAR_OWNER = "ENVOXYD_OWNER"
+VAR_NAMES = "ENVOXYD_CALLBACKS"
