@@ -1,13 +1,13 @@
 package master
 
 import (
-	"envoxyd/transports/static"
+	"envoxyd/internal/staticspec"
 	"envoxyd/uwsgiopts"
 )
 
 // staticSpec says which files workers send by themselves; nil when none. It
 // refuses what they could not make sense of, and logs what types files will have.
-func staticSpec(cfg *uwsgiopts.Config) (*static.Options, error) {
+func staticSpec(cfg *uwsgiopts.Config) (*staticspec.Options, error) {
 	if !cfg.Static() {
 		return nil, nil
 	}
@@ -17,19 +17,19 @@ func staticSpec(cfg *uwsgiopts.Config) (*static.Options, error) {
 		}
 		return list
 	}
-	maps := func(pairs [][2]string) (list []static.Map) {
+	maps := func(pairs [][2]string) (list []staticspec.Map) {
 		for _, pair := range pairs {
-			list = append(list, static.Map{Prefix: pair[0], Dir: absolute(workDir(cfg), pair[1])})
+			list = append(list, staticspec.Map{Prefix: pair[0], Dir: absolute(workDir(cfg), pair[1])})
 		}
 		return list
 	}
-	expiries := func(rules []uwsgiopts.Expiry) (list []static.Expiry) {
+	expiries := func(rules []uwsgiopts.Expiry) (list []staticspec.Expiry) {
 		for _, rule := range rules {
-			list = append(list, static.Expiry(rule))
+			list = append(list, staticspec.Expiry(rule))
 		}
 		return list
 	}
-	options := &static.Options{
+	options := &staticspec.Options{
 		Check: dirs(cfg.CheckStatic), Maps: maps(cfg.StaticMaps), WholeMaps: maps(cfg.StaticWholeMaps), DocumentRoot: cfg.CheckStaticDocroot,
 		SkipSuffixes: cfg.StaticSkipExt, Index: cfg.StaticIndex, Safe: dirs(cfg.StaticSafe),
 		Expires: expiries(cfg.StaticExpires), ExpiresPathInfo: expiries(cfg.StaticExpiresPathInfo),
@@ -41,11 +41,10 @@ func staticSpec(cfg *uwsgiopts.Config) (*static.Options, error) {
 	for _, name := range cfg.MimeFiles {
 		options.MimeFiles = append(options.MimeFiles, absolute(cfg.StartDir, name))
 	}
-	server, err := static.New(*options)
-	if err != nil {
+	if _, err := options.Compile(); err != nil {
 		return nil, err
 	}
-	for _, file := range server.Types() {
+	for _, file := range staticspec.ReadTypes(options.MimeFiles).Files {
 		if file.Entries < 0 {
 			logf("!!! no %s file found !!!", file.Name)
 		} else {

@@ -6,7 +6,7 @@ package workerspec
 import (
 	"encoding/json"
 
-	"envoxyd/transports/static"
+	"envoxyd/internal/staticspec"
 )
 
 // Spec is the whole document. File descriptors in it are inherited by the zygote
@@ -39,7 +39,7 @@ type Spec struct {
 	Python  Python   `json:"python"`
 	Process Process  `json:"process"`
 
-	Static *static.Options `json:"static,omitempty"` // nil: the application answers everything
+	Static *staticspec.Options `json:"static,omitempty"` // nil: the application answers everything
 
 	Opt     [][3]any        `json:"opt"` // uwsgi.opt in order: name, value, is a flag
 	Service json.RawMessage `json:"service,omitempty"`

@@ -70,7 +70,7 @@ func (s *Server) find(r *Request) (f *file, err error) {
 	}
 	for i := range s.options.Maps {
 		m := &s.options.Maps[i]
-		rest, below := m.cut(r.Path)
+		rest, below := cut(m, r.Path)
 		if !below {
 			continue
 		}
@@ -84,7 +84,7 @@ func (s *Server) find(r *Request) (f *file, err error) {
 	}
 	for i := range s.options.WholeMaps {
 		m := &s.options.WholeMaps[i]
-		if _, below := m.cut(r.Path); below && try(m.Dir, m.Dir+"/"+path) {
+		if _, below := cut(m, r.Path); below && try(m.Dir, m.Dir+"/"+path) {
 			return s.negotiate(r, m.Dir, f), nil
 		}
 	}

@@ -57,7 +57,7 @@ func (s *Server) mayCompress(name string) bool {
 			return true
 		}
 	}
-	for _, match := range s.compressed {
+	for _, match := range s.rules.Compressed {
 		if match.MatchString(name) {
 			return true
 		}

@@ -6,97 +6,32 @@ package static
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
+
+	"envoxyd/internal/staticspec"
 )
-
-// Options say where files are and how they are answered. Directories are absolute.
-type Options struct {
-	Check        []string // --check-static: directories that the whole path is looked for in
-	Maps         []Map    // --static-map: the prefix is cut off the path
-	WholeMaps    []Map    // --static-map2: the prefix stays
-	DocumentRoot bool     // --check-static-docroot
-	SkipSuffixes []string // --static-skip-ext, matched with the path of the request
-	Index        []string // --static-index
-	Safe         []string // --static-safe: directories that links may lead to
-	MimeFiles    []string // --mime-file; none: /etc/mime.types
-
-	Expires         []Expiry // --static-expires: by file name
-	ExpiresPathInfo []Expiry
-	ExpiresURI      []Expiry
-	ExpiresType     []Expiry // the pattern is a MIME type
-
-	Compressed         []string // --static-gzip: patterns of file names
-	CompressedAll      bool     // --static-gzip-all
-	CompressedPrefixes []string // --static-gzip-dir
-	CompressedSuffixes []string // --static-gzip-ext
-
-	Ranges  bool   // --honour-range
-	Handoff string // --file-serve-mode: the header field that names the file to the front end; "": send it
-}
-
-// Map is one --static-map: paths below Prefix are files below Dir, which may be a file too.
-type Map struct{ Prefix, Dir string }
-
-// Expiry is one rule for the Expires field.
-type Expiry struct {
-	Pattern   string
-	Seconds   int64
-	FromMtime bool // counted from the file's change, not from now
-}
 
 // Server answers requests for files. It may be used by several goroutines.
 type Server struct {
-	options    Options
-	types      types
-	expires    []expiryRule
-	expiresPI  []expiryRule
-	expiresURI []expiryRule
-	compressed []*regexp.Regexp
-	compress   bool
-	anyPath    bool // no prefix tells beforehand that there is no file
-}
-
-type expiryRule struct {
-	Expiry
-	match *regexp.Regexp
+	options  staticspec.Options
+	types    *staticspec.Types
+	rules    *staticspec.Rules
+	compress bool
+	anyPath  bool // no prefix tells beforehand that there is no file
 }
 
 // New compiles the patterns and reads the files of MIME types.
-func New(options Options) (*Server, error) {
-	s := &Server{options: options, types: readTypes(options.MimeFiles)}
+func New(options staticspec.Options) (*Server, error) {
+	rules, err := options.Compile()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{options: options, types: staticspec.ReadTypes(options.MimeFiles), rules: rules}
 	s.anyPath = len(options.Check) > 0 || options.DocumentRoot
 	s.compress = options.CompressedAll || len(options.Compressed)+len(options.CompressedPrefixes)+len(options.CompressedSuffixes) > 0
-	for _, pattern := range options.Compressed {
-		match, err := regexp.Compile(pattern)
-		if err != nil {
-			return nil, fmt.Errorf("static-gzip: %w", err)
-		}
-		s.compressed = append(s.compressed, match)
-	}
-	for _, list := range []struct {
-		name  string
-		given []Expiry
-		rules *[]expiryRule
-	}{
-		{"static-expires", options.Expires, &s.expires},
-		{"static-expires-path-info", options.ExpiresPathInfo, &s.expiresPI},
-		{"static-expires-uri", options.ExpiresURI, &s.expiresURI},
-	} {
-		for _, e := range list.given {
-			match, err := regexp.Compile(e.Pattern)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", list.name, err)
-			}
-			*list.rules = append(*list.rules, expiryRule{e, match})
-		}
-	}
 	return s, nil
 }
-
-// Types lists the files of MIME types and how many entries each has given; -1: there is no such file.
-func (s *Server) Types() []TypeFile { return s.types.files }
 
 // Wants tells at almost no cost whether there can be a file for the path.
 func (s *Server) Wants(path []byte) bool {
@@ -104,12 +39,12 @@ func (s *Server) Wants(path []byte) bool {
 		return true
 	}
 	for i := range s.options.Maps {
-		if _, below := s.options.Maps[i].cut(path); below {
+		if _, below := cut(&s.options.Maps[i], path); below {
 			return true
 		}
 	}
 	for i := range s.options.WholeMaps {
-		if _, below := s.options.WholeMaps[i].cut(path); below {
+		if _, below := cut(&s.options.WholeMaps[i], path); below {
 			return true
 		}
 	}
@@ -117,7 +52,7 @@ func (s *Server) Wants(path []byte) bool {
 }
 
 // cut returns what follows the prefix, which ends where a segment of the path does.
-func (m *Map) cut(path []byte) (rest []byte, below bool) {
+func cut(m *staticspec.Map, path []byte) (rest []byte, below bool) {
 	if len(path) < len(m.Prefix) || string(path[:len(m.Prefix)]) != m.Prefix {
 		return nil, false
 	}
@@ -186,7 +121,7 @@ func (s *Server) answer(r *Request, f *file) Answer {
 		a.Status = 304
 		return a
 	}
-	kind := s.types.of(f.original)
+	kind := s.types.Of(f.original)
 	if at, some := s.expiry(r, f, kind); some {
 		a.add("Expires", at.UTC().Format(dateFormat))
 	}
@@ -231,12 +166,12 @@ func (a *Answer) add(name, value string) {
 
 // expiry is the time of the first rule that matches.
 func (s *Server) expiry(r *Request, f *file, kind string) (at time.Time, some bool) {
-	rule := firstMatch(s.expires, []byte(f.original))
+	rule := firstMatch(s.rules.Expires, []byte(f.original))
 	if rule == nil {
-		rule = firstMatch(s.expiresPI, r.Path)
+		rule = firstMatch(s.rules.ExpiresPathInfo, r.Path)
 	}
 	if rule == nil {
-		rule = firstMatch(s.expiresURI, r.URI)
+		rule = firstMatch(s.rules.ExpiresURI, r.URI)
 	}
 	for i := 0; rule == nil && i < len(s.options.ExpiresType); i++ {
 		if e := &s.options.ExpiresType[i]; kind != "" && e.Pattern == kind {
@@ -253,9 +188,9 @@ func (s *Server) expiry(r *Request, f *file, kind string) (at time.Time, some bo
 	return at.Add(time.Duration(rule.Seconds) * time.Second), true
 }
 
-func firstMatch(rules []expiryRule, text []byte) *Expiry {
+func firstMatch(rules []staticspec.Rule, text []byte) *staticspec.Expiry {
 	for i := range rules {
-		if rules[i].match.Match(text) {
+		if rules[i].Match.Match(text) {
 			return &rules[i].Expiry
 		}
 	}

@@ -11,6 +11,15 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"envoxyd/internal/staticspec"
+)
+
+// As the tables below name them.
+type (
+	Options = staticspec.Options
+	Map     = staticspec.Map
+	Expiry  = staticspec.Expiry
 )
 
 // modified is when every file of a site was changed.
@@ -100,7 +109,7 @@ func body(text string) string { return text[strings.LastIndexByte(text, '|')+1:]
 func TestWhichFileIsSent(t *testing.T) {
 	root := site(t)
 	dir := func(name string) string { return filepath.Join(root, name) }
-	one := Options{Maps: []Map{{"/s", dir("pub")}}}
+	one := Options{Maps: []Map{{Prefix: "/s", Dir: dir("pub")}}}
 	for name, c := range map[string]struct {
 		options Options
 		path    string
@@ -113,25 +122,25 @@ func TestWhichFileIsSent(t *testing.T) {
 		"a prefix ends at a segment":       {one, "/sa.txt", "app"},
 		"a file is no directory":           {one, "/s/a.txt/", "app"},
 		"a sibling of the directory":       {one, "/s/../pub2/secret.txt", "app"},
-		"a sibling by the same letters":    {Options{Maps: []Map{{"/s/", dir("pub")}}}, "/s/../pub2/secret.txt", "app"},
+		"a sibling by the same letters":    {Options{Maps: []Map{{Prefix: "/s/", Dir: dir("pub")}}}, "/s/../pub2/secret.txt", "app"},
 		"out by a link":                    {one, "/s/leak.txt", "app"},
 		"out by a linked directory":        {one, "/s/up/out/secret.txt", "app"},
 		"a link inside":                    {one, "/s/inside.txt", "hello a"},
 		"out and in again":                 {one, "/s/up/pub/a.txt", "hello a"},
-		"a directory that is a link":       {Options{Maps: []Map{{"/s", dir("current")}}}, "/s/a.txt", "hello a"},
+		"a directory that is a link":       {Options{Maps: []Map{{Prefix: "/s", Dir: dir("current")}}}, "/s/a.txt", "hello a"},
 		"a NUL":                            {one, "/s/a.txt\x00.html", "app"},
 		"a pipe":                           {one, "/s/fifo", "app"},
 		"a very long name":                 {one, "/s/" + strings.Repeat("x/", 4000), "app"},
 		"a directory that may be led to":   {Options{Maps: one.Maps, Safe: []string{dir("out")}}, "/s/leak.txt", "secret"},
 		"a safe directory is one":          {Options{Maps: one.Maps, Safe: []string{dir("ou")}}, "/s/leak.txt", "app"},
-		"the next map":                     {Options{Maps: []Map{{"/s", dir("pub")}, {"/s", dir("more")}}}, "/s/m.txt", "m"},
-		"the next map after a leak":        {Options{Maps: []Map{{"/s", dir("pub")}, {"/s", dir("out")}}}, "/s/leak.txt", "app"},
-		"a prefix with a slash":            {Options{Maps: []Map{{"/s/", dir("pub")}}}, "/s/a.txt", "hello a"},
-		"every path":                       {Options{Maps: []Map{{"/", dir("pub")}}}, "/a.txt", "hello a"},
-		"one file":                         {Options{Maps: []Map{{"/one", dir("more/m.txt")}}}, "/one", "m"},
-		"one file for all below":           {Options{Maps: []Map{{"/one", dir("more/m.txt")}}}, "/one/x/y", "m"},
-		"one file, not beside":             {Options{Maps: []Map{{"/one", dir("more/m.txt")}}}, "/onex", "app"},
-		"the whole path":                   {Options{WholeMaps: []Map{{"/pub", dir("more")}}}, "/pub/m.txt", "mm"},
+		"the next map":                     {Options{Maps: []Map{{Prefix: "/s", Dir: dir("pub")}, {Prefix: "/s", Dir: dir("more")}}}, "/s/m.txt", "m"},
+		"the next map after a leak":        {Options{Maps: []Map{{Prefix: "/s", Dir: dir("pub")}, {Prefix: "/s", Dir: dir("out")}}}, "/s/leak.txt", "app"},
+		"a prefix with a slash":            {Options{Maps: []Map{{Prefix: "/s/", Dir: dir("pub")}}}, "/s/a.txt", "hello a"},
+		"every path":                       {Options{Maps: []Map{{Prefix: "/", Dir: dir("pub")}}}, "/a.txt", "hello a"},
+		"one file":                         {Options{Maps: []Map{{Prefix: "/one", Dir: dir("more/m.txt")}}}, "/one", "m"},
+		"one file for all below":           {Options{Maps: []Map{{Prefix: "/one", Dir: dir("more/m.txt")}}}, "/one/x/y", "m"},
+		"one file, not beside":             {Options{Maps: []Map{{Prefix: "/one", Dir: dir("more/m.txt")}}}, "/onex", "app"},
+		"the whole path":                   {Options{WholeMaps: []Map{{Prefix: "/pub", Dir: dir("more")}}}, "/pub/m.txt", "mm"},
 		"any path":                         {Options{Check: []string{dir("none"), dir("pub")}}, "/a.txt", "hello a"},
 		"any path, not out":                {Options{Check: []string{dir("pub")}}, "/../out/secret.txt", "app"},
 		"a suffix that is skipped":         {Options{Check: []string{dir("pub")}, SkipSuffixes: []string{".html"}}, "/b.html", "app"},
@@ -150,7 +159,7 @@ func TestWhichFileIsSent(t *testing.T) {
 
 func TestOutOfBoundsIsReported(t *testing.T) {
 	root := site(t)
-	s := serverFor(t, root, Options{Maps: []Map{{"/s", filepath.Join(root, "pub")}}})
+	s := serverFor(t, root, Options{Maps: []Map{{Prefix: "/s", Dir: filepath.Join(root, "pub")}}})
 	_, err := ask(t, s, &Request{Path: []byte("/s/leak.txt")})
 	var outside *OutsideError
 	if !errors.As(err, &outside) || outside.Path != filepath.Join(root, "out/secret.txt") {
@@ -170,7 +179,7 @@ func TestDocumentRoot(t *testing.T) {
 
 func TestHeader(t *testing.T) {
 	root := site(t)
-	maps := []Map{{"/s", filepath.Join(root, "pub")}}
+	maps := []Map{{Prefix: "/s", Dir: filepath.Join(root, "pub")}}
 	plain := Options{Maps: maps}
 	const tail = "Last-Modified: " + modifiedText + ";"
 	now := modified.Add(time.Hour)
@@ -192,15 +201,15 @@ func TestHeader(t *testing.T) {
 		"no date":                  {plain, Request{Path: []byte("/s/c.none"), IfModifiedSince: []byte("nonsense")}, "200|Content-Length: 1;" + tail + "|c"},
 		"an entity tag goes first": {plain, Request{Path: []byte("/s/c.none"), IfModifiedSince: []byte(modifiedText), IfNoneMatch: []byte(`"x"`)}, "200|Content-Length: 1;" + tail + "|c"},
 
-		"expires by name": {Options{Maps: maps, Expires: []Expiry{{`\.none$`, 60, false}, {`.`, 9, false}}}, Request{Path: []byte("/s/c.none")},
+		"expires by name": {Options{Maps: maps, Expires: []Expiry{{Pattern: `\.none$`, Seconds: 60}, {Pattern: `.`, Seconds: 9}}}, Request{Path: []byte("/s/c.none")},
 			"200|Expires: Wed, 04 Mar 2026 06:07:07 GMT;Content-Length: 1;" + tail + "|c"},
-		"expires from the change": {Options{Maps: maps, ExpiresPathInfo: []Expiry{{`^/s/c`, 60, true}}}, Request{Path: []byte("/s/c.none")},
+		"expires from the change": {Options{Maps: maps, ExpiresPathInfo: []Expiry{{Pattern: `^/s/c`, Seconds: 60, FromMtime: true}}}, Request{Path: []byte("/s/c.none")},
 			"200|Expires: Wed, 04 Mar 2026 05:07:07 GMT;Content-Length: 1;" + tail + "|c"},
-		"expires by uri": {Options{Maps: maps, ExpiresURI: []Expiry{{`v=\d+`, 60, false}}}, Request{Path: []byte("/s/c.none"), URI: []byte("/s/c.none?v=1")},
+		"expires by uri": {Options{Maps: maps, ExpiresURI: []Expiry{{Pattern: `v=\d+`, Seconds: 60}}}, Request{Path: []byte("/s/c.none"), URI: []byte("/s/c.none?v=1")},
 			"200|Expires: Wed, 04 Mar 2026 06:07:07 GMT;Content-Length: 1;" + tail + "|c"},
-		"expires by type": {Options{Maps: maps, ExpiresType: []Expiry{{"text/html", 1, false}}}, Request{Path: []byte("/s/b.html")},
+		"expires by type": {Options{Maps: maps, ExpiresType: []Expiry{{Pattern: "text/html", Seconds: 1}}}, Request{Path: []byte("/s/b.html")},
 			"200|Expires: Wed, 04 Mar 2026 06:06:08 GMT;Content-Type: text/html;Content-Length: 3;" + tail + "|<b>"},
-		"another type": {Options{Maps: maps, ExpiresType: []Expiry{{"text/html", 1, false}}}, Request{Path: []byte("/s/c.none")}, "200|Content-Length: 1;" + tail + "|c"},
+		"another type": {Options{Maps: maps, ExpiresType: []Expiry{{Pattern: "text/html", Seconds: 1}}}, Request{Path: []byte("/s/c.none")}, "200|Content-Length: 1;" + tail + "|c"},
 
 		"for nginx": {Options{Maps: maps, Handoff: "X-Accel-Redirect"}, Request{Path: []byte("/s/a.txt")},
 			"200|Content-Type: text/plain;X-Accel-Redirect: " + root + "/pub/a.txt;|"},
@@ -217,7 +226,7 @@ func TestHeader(t *testing.T) {
 
 func TestCompressedSibling(t *testing.T) {
 	root := site(t)
-	maps := []Map{{"/s", filepath.Join(root, "pub")}}
+	maps := []Map{{Prefix: "/s", Dir: filepath.Join(root, "pub")}}
 	all := Options{Maps: maps, CompressedAll: true}
 	for name, c := range map[string]struct {
 		options    Options
@@ -243,7 +252,7 @@ func TestCompressedSibling(t *testing.T) {
 		"by another suffix":          {Options{Maps: maps, CompressedSuffixes: []string{".css"}}, "/s/a.txt", "gzip", " hello a"},
 		"by directory":               {Options{Maps: maps, CompressedPrefixes: []string{root + "/pub"}}, "/s/a.txt", "gzip", "gzip GZ"},
 		"by a link to the directory": {Options{Maps: maps, CompressedPrefixes: []string{root + "/current"}}, "/s/a.txt", "gzip", "gzip GZ"},
-		"one file has no sibling":    {Options{Maps: []Map{{"/s", root + "/pub/only.txt"}}, CompressedAll: true}, "/s", "gzip", " o"},
+		"one file has no sibling":    {Options{Maps: []Map{{Prefix: "/s", Dir: root + "/pub/only.txt"}}, CompressedAll: true}, "/s", "gzip", " o"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, _ := ask(t, serverFor(t, root, c.options), &Request{Path: []byte(c.path), AcceptEncoding: []byte(c.asks)})
@@ -266,7 +275,7 @@ func TestCompressedSibling(t *testing.T) {
 
 func TestRange(t *testing.T) {
 	root := site(t)
-	s := serverFor(t, root, Options{Maps: []Map{{"/s", filepath.Join(root, "pub")}}, Ranges: true})
+	s := serverFor(t, root, Options{Maps: []Map{{Prefix: "/s", Dir: filepath.Join(root, "pub")}}, Ranges: true})
 	for field, want := range map[string]string{
 		"bytes=1-3": "206 bytes 1-3/7 ell", "bytes=4-": "206 bytes 4-6/7 o a", "bytes=-2": "206 bytes 5-6/7  a",
 		"bytes=0-0,-1": "206 bytes 0-0/7 h", "bytes=5-99": "206 bytes 5-6/7  a", "BYTES = 1-3": "206 bytes 1-3/7 ell",
@@ -288,7 +297,7 @@ func TestRange(t *testing.T) {
 
 func TestRangeConditions(t *testing.T) {
 	root := site(t)
-	maps := []Map{{"/s", filepath.Join(root, "pub")}}
+	maps := []Map{{Prefix: "/s", Dir: filepath.Join(root, "pub")}}
 	for name, c := range map[string]struct {
 		ranges  bool
 		request Request
@@ -313,7 +322,7 @@ func TestRangeConditions(t *testing.T) {
 }
 
 func TestNewRefusesBrokenPatterns(t *testing.T) {
-	broken := []Expiry{{"(", 1, false}}
+	broken := []Expiry{{Pattern: "(", Seconds: 1}}
 	for name, options := range map[string]Options{
 		"static-gzip": {Compressed: []string{"("}}, "static-expires": {Expires: broken},
 		"static-expires-uri": {ExpiresURI: broken}, "static-expires-path-info": {ExpiresPathInfo: broken},
@@ -324,21 +333,10 @@ func TestNewRefusesBrokenPatterns(t *testing.T) {
 	}
 }
 
-func TestTypes(t *testing.T) {
-	root := site(t)
-	s, err := New(Options{MimeFiles: []string{root + "/types", root + "/none"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := fmt.Sprint(s.Types()); got != fmt.Sprintf("[{%s/types 4} {%s/none -1}]", root, root) {
-		t.Errorf("got %s", got)
-	}
-}
-
 // Whatever is asked for: nothing out of the directory is ever sent, and no more than there is.
 func FuzzAnswer(f *testing.F) {
 	root := site(f)
-	s := serverFor(f, root, Options{Maps: []Map{{"/s", root + "/pub"}, {"/one", root + "/more/m.txt"}}, WholeMaps: []Map{{"/pub", root + "/more"}},
+	s := serverFor(f, root, Options{Maps: []Map{{Prefix: "/s", Dir: root + "/pub"}, {Prefix: "/one", Dir: root + "/more/m.txt"}}, WholeMaps: []Map{{Prefix: "/pub", Dir: root + "/more"}},
 		Index: []string{"index.html"}, CompressedAll: true, Ranges: true, DocumentRoot: true})
 	for _, path := range []string{"/s/a.txt", "/s/../pub2/secret.txt", "/s/leak.txt", "/s/sub", "/one/x", "/pub/m.txt", "/s/up/out/secret.txt"} {
 		f.Add(path, "br;q=0.1, *", "bytes=1-3,5-", modifiedText, "")

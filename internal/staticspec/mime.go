@@ -1,4 +1,4 @@
-package static
+package staticspec
 
 import (
 	"mime"
@@ -10,9 +10,9 @@ import (
 // systemTypes is where the system keeps its MIME types.
 const systemTypes = "/etc/mime.types"
 
-// types is a table from suffix (without its dot) to MIME type.
-type types struct {
-	files    []TypeFile
+// Types is a table from suffix (without its dot) to MIME type.
+type Types struct {
+	Files    []TypeFile
 	bySuffix map[string]string
 	builtIn  bool // the system has no table: Go's small one is better than none
 }
@@ -23,8 +23,9 @@ type TypeFile struct {
 	Entries int
 }
 
-func readTypes(names []string) types {
-	t := types{bySuffix: map[string]string{}}
+// ReadTypes reads files of MIME types: those named, or the system's.
+func ReadTypes(names []string) *Types {
+	t := &Types{bySuffix: map[string]string{}}
 	given := len(names) > 0
 	if !given {
 		names = []string{systemTypes}
@@ -32,17 +33,17 @@ func readTypes(names []string) types {
 	for _, name := range names {
 		text, err := os.ReadFile(name)
 		if err != nil {
-			t.files = append(t.files, TypeFile{name, -1})
+			t.Files = append(t.Files, TypeFile{name, -1})
 			t.builtIn = !given
 			continue
 		}
-		t.files = append(t.files, TypeFile{name, t.add(string(text))})
+		t.Files = append(t.Files, TypeFile{name, t.add(string(text))})
 	}
 	return t
 }
 
 // add reads lines of a type and its suffixes; the first type of a suffix counts.
-func (t *types) add(text string) (entries int) {
+func (t *Types) add(text string) (entries int) {
 	for line := range strings.Lines(text) {
 		line, _, _ = strings.Cut(line, "#")
 		words := strings.Fields(line)
@@ -56,8 +57,8 @@ func (t *types) add(text string) (entries int) {
 	return entries
 }
 
-// of returns the type for a file's name; "" when there is none.
-func (t *types) of(name string) string {
+// Of returns the type for a file's name; "" when there is none.
+func (t *Types) Of(name string) string {
 	suffix := strings.TrimPrefix(path.Ext(name), ".")
 	if suffix == "" {
 		return ""
