@@ -25,13 +25,13 @@ type broker struct {
 	wanted   toggle // an embedded one
 }
 
-// settleTime is how long a start waits for brokers.
-const settleTime = 3 * time.Second
+// connectWait is how long a start waits for brokers.
+const connectWait = 3 * time.Second
 
 // apply connects what the registration names, and closes what it no longer does.
-// The subscriptions follow. Called with g.mu held.
+// Subscriptions are made afterwards. Called with g.mu held.
 //
-// With again every filter is subscribed to anew, which has brokers send what they retain:
+// With again every filter is subscribed to again, which has brokers send what they retain:
 // the code that handles it is new.
 func (g *Gateway) apply(r *Registration, again bool) {
 	c, err := readConf(r.Conf)
@@ -43,7 +43,7 @@ func (g *Gateway) apply(r *Registration, again bool) {
 	if c.Log.Level != nil {
 		level = int(*c.Log.Level)
 	}
-	g.log.follow(level, r.Service)
+	g.log.reconfigure(level, r.Service)
 	g.listen(r)
 	for key, b := range g.allBrokers() {
 		if _, named := c.MQTT[key]; !named {
@@ -59,7 +59,7 @@ func (g *Gateway) apply(r *Registration, again bool) {
 		}
 	}
 	g.applyZMQ(c, r)
-	g.health.follow(c)
+	g.health.reconfigure(c)
 	g.publishEarly(r.Generation)
 }
 
@@ -108,7 +108,7 @@ func (g *Gateway) connect(key string, wanted *brokerConf, r *Registration, again
 	} else {
 		b.client.SetLogin(user, password)
 	}
-	g.follow(key, b, filters, again)
+	g.updateFilters(key, b, filters, again)
 }
 
 func (g *Gateway) brokerSays(key string, problem bool, text string) {
@@ -124,8 +124,8 @@ func withLogin(cfg mqtt.Config, user, password string) mqtt.Config {
 	return cfg
 }
 
-// follow subscribes to what is new and unsubscribes from what is gone.
-func (g *Gateway) follow(key string, b *broker, filters map[string]byte, again bool) {
+// updateFilters subscribes to what is new and unsubscribes from what is gone.
+func (g *Gateway) updateFilters(key string, b *broker, filters map[string]byte, again bool) {
 	var gone []string
 	for filter := range b.filters {
 		if _, stays := filters[filter]; !stays {
@@ -156,12 +156,12 @@ func (g *Gateway) closeBroker(key string, b *broker, endSession bool) {
 
 // awaitBrokers waits, not for long, until each broker has been connected or tried.
 func (g *Gateway) awaitBrokers() {
-	var settled []<-chan struct{}
+	var ready []<-chan struct{}
 	for _, b := range g.allBrokers() {
-		settled = append(settled, b.client.Settled())
+		ready = append(ready, b.client.Ready())
 	}
-	late := time.After(settleTime)
-	for _, s := range settled {
+	late := time.After(connectWait)
+	for _, s := range ready {
 		select {
 		case <-s:
 		case <-late:
@@ -190,7 +190,7 @@ func (g *Gateway) register(payload []byte) error {
 	if r.Generation == g.state.Active {
 		g.apply(r, false)
 		if known == nil || !slices.Equal(known.Timers, r.Timers) { // each lazy worker says the same
-			g.timers.follow(g, r)
+			g.timers.reconfigure(g, r)
 		}
 	}
 	return nil

@@ -37,7 +37,7 @@ type conf struct {
 type brokerConf struct {
 	Bind      string    `json:"bind"`
 	User      string    `json:"user"`
-	Passwd    word      `json:"passwd"`
+	Passwd    looseText `json:"passwd"`
 	CertPath  string    `json:"cert_path"`
 	ClientCrt string    `json:"client_cert_path"`
 	ClientKey string    `json:"client_key_path"`
@@ -62,26 +62,26 @@ type peerConf struct {
 }
 
 type storeConf struct {
-	Bind     string `json:"bind"`
-	Host     string `json:"host"`
-	Port     number `json:"port"`
-	User     string `json:"user"`
-	Passwd   word   `json:"passwd"`
-	Password word   `json:"password"`
-	TLS      toggle `json:"ssl"`
-	CertPath string `json:"cert_path"`
+	Bind     string    `json:"bind"`
+	Host     string    `json:"host"`
+	Port     number    `json:"port"`
+	User     string    `json:"user"`
+	Passwd   looseText `json:"passwd"`
+	Password looseText `json:"password"`
+	TLS      toggle    `json:"ssl"`
+	CertPath string    `json:"cert_path"`
 }
 
-// word is a text that may have been written as a number.
-type word string
+// looseText is a text that may have been written as a number.
+type looseText string
 
 // UnmarshalJSON reads "a" and 12.
-func (w *word) UnmarshalJSON(text []byte) error {
+func (w *looseText) UnmarshalJSON(text []byte) error {
 	var plain string
 	if json.Unmarshal(text, &plain) != nil {
 		plain = string(text)
 	}
-	*w = word(plain)
+	*w = looseText(plain)
 	return nil
 }
 
@@ -101,7 +101,7 @@ func (t *toggle) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// number may be written as text, as envoxy.json has it mostly.
+// number may be written as text, as it mostly is in envoxy.json.
 type number float64
 
 // UnmarshalJSON reads 5, "5" and "" (nothing).

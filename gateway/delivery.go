@@ -22,21 +22,21 @@ var errWorkerLost = errors.New("gateway: the worker ended during the delivery")
 var errNotHanded = errors.New("gateway: the request could not be handed to a worker")
 
 // target is one generation's workers: deliveries go to its handover socket, or over
-// connections that workers have kept from earlier ones. end lets go of it.
+// connections that workers have kept from earlier ones. close lets go of it.
 type target struct {
 	handover int // a descriptor, owned
-	turns
+	connPool
 }
 
 func newTarget(handover, cores int, running *sync.WaitGroup) *target {
-	return &target{handover, turns{most: max(cores, 1), running: running, over: func() { _ = unix.Close(handover) }}}
+	return &target{handover, connPool{limit: max(cores, 1), running: running, onClosed: func() { _ = unix.Close(handover) }}}
 }
 
 // handoverPause is the wait for room on a handover socket: every core is busy then.
 const handoverPause = 2 * time.Millisecond
 
-var parcel = func() []byte {
-	text, err := json.Marshal(gatewayspec.Parcel{Listener: gatewayspec.EventListener})
+var handoverHeader = func() []byte {
+	text, err := json.Marshal(gatewayspec.HandoverHeader{Listener: gatewayspec.EventListener})
 	if err != nil {
 		panic(err) // a constant
 	}
@@ -74,17 +74,17 @@ func (t *target) deliver(ctx context.Context, ends byte, vars, body []byte, read
 	}
 	if l != nil {
 		if err = l.exchange(ctx, packet, read); !errors.Is(err, errUnread) {
-			t.settle(ctx, l, err)
+			t.release(ctx, l, err)
 			return err
 		}
 		l.close() // it was another worker's, which has ended
 	}
 	if l, err = t.open(ctx, packet); err != nil {
-		t.give(nil)
+		t.put(nil)
 		return err
 	}
 	err = l.during(ctx, func() error { return l.receive(read) })
-	t.settle(ctx, l, err)
+	t.release(ctx, l, err)
 	return err
 }
 
@@ -124,7 +124,7 @@ func (t *target) pass(ctx context.Context, fd int) error {
 	defer unix.Close(fd)
 	rights := unix.UnixRights(fd)
 	for {
-		err := unix.Sendmsg(t.handover, parcel, rights, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		err := unix.Sendmsg(t.handover, handoverHeader, rights, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 		switch {
 		case err == nil:
 			return nil

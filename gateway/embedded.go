@@ -13,7 +13,7 @@ import (
 )
 
 // embeddedBroker is a broker inside the gateway, for a first try without one: it keeps
-// nothing on disk and asks nobody for a login.
+// nothing on disk and asks for no login.
 type embeddedBroker struct {
 	server  *mochi.Server
 	address string // host:port
@@ -47,7 +47,7 @@ func (e *embeddedBroker) flags() string {
 	return "-h " + host + " -p " + port
 }
 
-// exampleTopic is a topic that the service hears.
+// exampleTopic is a topic that the service subscribes to.
 func exampleTopic(filters map[string]byte) string {
 	for filter := range filters {
 		return strings.NewReplacer("+", "x", "#", "x").Replace(filter)

@@ -33,9 +33,9 @@ func (c *counters) sum() uint64 {
 // received takes a message from a broker, on the broker's goroutine.
 func (g *Gateway) received(server string, m *mqtt.Message) {
 	g.counters.received.Add(1)
-	g.vigil.stir()
+	g.keepAwake.touch()
 	owners := g.owners(server, m.Topic)
-	if len(owners) == 0 { // the service has gone off it in the meantime
+	if len(owners) == 0 { // unsubscribed in the meantime
 		m.Done()
 		return
 	}
@@ -56,7 +56,7 @@ func (g *Gateway) received(server string, m *mqtt.Message) {
 func (g *Gateway) lost(format string, args ...any) {
 	n := g.counters.dropped.Add(1)
 	now := time.Now().Unix()
-	if g.lastLoss.Swap(now) != now {
+	if g.lastDropLog.Swap(now) != now {
 		g.errorf(format+"; %d so far", append(args, n)...)
 	}
 }
@@ -68,13 +68,13 @@ func (g *Gateway) work(ctx context.Context, slot int) {
 		if t == nil {
 			return
 		}
-		d := g.queue.take(t.most)
+		d := g.queue.take(t.limit)
 		if d == nil {
 			return
 		}
 		began := time.Now()
 		left, pause := g.handOver(ctx, d, slot)
-		g.queue.settle(d, left, time.Since(began), pause)
+		g.queue.release(d, left, time.Since(began), pause)
 	}
 }
 
@@ -112,14 +112,14 @@ func (g *Gateway) handOver(ctx context.Context, d *delivery, slot int) (left []*
 			case gatewayspec.Link: // it has answered for fewer messages than there are
 				return errWorkerLost
 			}
-			g.settled(d.items[done], mark == gatewayspec.Failed)
+			g.ack(d.items[done], mark == gatewayspec.Failed)
 			done++
 		}
 		return nil
 	})
 	if !elsewhere && !later && ctx.Err() == nil {
 		for until := min(g.progress.Done(slot), len(d.items)); done < until; done++ { // what a worker that was killed had done
-			g.settled(d.items[done], false)
+			g.ack(d.items[done], false)
 		}
 	}
 	left = d.items[done:]
@@ -127,7 +127,7 @@ func (g *Gateway) handOver(ctx context.Context, d *delivery, slot int) (left []*
 	case len(left) == 0:
 		return nil, 0
 	case elsewhere:
-		return left, time.Millisecond // the worker that said so takes nothing for a moment
+		return left, time.Millisecond // the worker that said so takes nothing for a short time
 	case errors.Is(err, errNotHanded) && !errors.Is(err, errUnread): // a worker that had it, and did not read it, may have a reason
 		return left, 50 * time.Millisecond
 	case later || ctx.Err() != nil:
@@ -143,14 +143,14 @@ func (g *Gateway) again(left []*item) ([]*item, time.Duration) {
 	g.counters.redelivered.Add(1)
 	if first.attempts >= maxAttempts {
 		g.lost("[MQTT] %s: %q: dropped a message: %d workers have ended while they handled it", first.server, first.message.Topic, first.attempts)
-		g.settled(first, true)
+		g.ack(first, true)
 		return left[1:], 0
 	}
 	return left, time.Duration(first.attempts-1) * 100 * time.Millisecond
 }
 
-// settled acknowledges a message that has been handled, well or not.
-func (g *Gateway) settled(i *item, failed bool) {
+// ack acknowledges a message that has been handled, well or not.
+func (g *Gateway) ack(i *item, failed bool) {
 	if failed {
 		g.counters.failed.Add(1)
 	} else {

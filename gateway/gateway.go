@@ -1,5 +1,5 @@
 // Package gateway is the process that owns a service's sockets to brokers and peers, so
-// that workers own none: MQTT connections, ZeroMQ, timers, the looks at connectors.
+// that workers own none: MQTT connections, ZeroMQ, timers, probes of connectors.
 // Each message becomes a request to whichever worker is idle first; workers publish and
 // ask through it. It outlives reloads: its connections stay while the code changes.
 package gateway
@@ -44,9 +44,9 @@ type Gateway struct {
 	early   []early
 	applied int // the newest generation whose brokers are known; -1: none
 
-	brokersMu sync.Mutex
-	brokers   map[string]*broker
-	heard     atomic.Pointer[[]Subscription]
+	brokersMu     sync.Mutex
+	brokers       map[string]*broker
+	subscriptions atomic.Pointer[[]Subscription] // what messages are matched with
 
 	peers    peers
 	health   *health
@@ -58,22 +58,22 @@ type Gateway struct {
 	targetChanged sync.Cond
 	target        *target
 
-	log      *logger
-	vigil    *vigil
-	counters counters
-	lastLoss atomic.Int64
-	workers  int           // goroutines that hand messages to workers
-	free     chan struct{} // closed when the gateway of the previous executable has gone
+	log         *logger
+	keepAwake   *keepAwake
+	counters    counters
+	lastDropLog atomic.Int64  // when it was last said that messages were dropped, unix seconds
+	workers     int           // goroutines that hand messages to workers
+	free        chan struct{} // closed when the gateway of the previous executable has gone
 }
 
 // Run is the process: it serves until the master says stop or is gone.
 func Run(spec gatewayspec.Spec) error {
 	g := &Gateway{
-		spec: spec, conf: &conf{}, brokers: map[string]*broker{}, queue: newQueue(), log: newLogger(), vigil: newVigil(), free: make(chan struct{}), applied: -1,
+		spec: spec, conf: &conf{}, brokers: map[string]*broker{}, queue: newQueue(), log: newLogger(), keepAwake: newKeepAwake(), free: make(chan struct{}), applied: -1,
 		peers: peers{clients: map[string]*zmq.Client{}, listeners: map[string]net.Listener{}},
 	}
 	g.targetChanged.L = &g.targetMu
-	g.heard.Store(&[]Subscription{})
+	g.subscriptions.Store(&[]Subscription{})
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	defer g.cancel()
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTSTP) // the master says what is to be done
@@ -95,12 +95,12 @@ func Run(spec gatewayspec.Spec) error {
 	g.peers.server = &zmq.Server{Answer: g.answerZMQ, Logf: func(format string, args ...any) { g.errorf("[ZMQ] "+format, args...) }}
 	g.running.Go(g.awaitPredecessor)
 	if runtime.GOMAXPROCS(0) > 1 { // it takes a processor of Go's for itself
-		g.running.Go(func() { g.vigil.run(g.ctx) })
+		g.running.Go(func() { g.keepAwake.run(g.ctx) })
 	}
 	g.running.Go(func() { g.health.refresh(g.ctx) })
 	g.running.Go(func() { g.acceptCalls(g.ctx, spec.CallsFD) })
-	g.employ(spec.Cores)
-	err = g.obey()
+	g.startSenders(spec.Cores)
+	err = g.handleOrders()
 	g.cancel()
 	g.queue.close()
 	g.targetChanged.Broadcast()
@@ -140,16 +140,16 @@ func (g *Gateway) predecessorGone() bool {
 	}
 }
 
-// employ has at least n goroutines hand messages to workers.
-func (g *Gateway) employ(n int) {
+// startSenders has at least n goroutines hand messages to workers.
+func (g *Gateway) startSenders(n int) {
 	for n = min(max(n, 1), shm.ProgressSlots); g.workers < n; g.workers++ {
 		slot := (g.state.Incarnation*64 + g.workers) % shm.ProgressSlots // not those of a predecessor's last deliveries
 		g.running.Go(func() { g.work(g.ctx, slot) })
 	}
 }
 
-// obey carries out the master's orders until one is to stop, or the master is gone.
-func (g *Gateway) obey() error {
+// handleOrders carries out the master's orders until one is to stop, or the master is gone.
+func (g *Gateway) handleOrders() error {
 	if err := unix.SetNonblock(g.spec.ControlFD, true); err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
@@ -216,7 +216,7 @@ func receive(raw syscall.RawConn, text []byte) (n, fd int, err error) {
 func (g *Gateway) tell(kind string, generation int) {
 	text, err := json.Marshal(gatewayspec.Event{Kind: kind, Generation: generation})
 	if err == nil {
-		_ = unix.Sendmsg(g.spec.ControlFD, text, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL) // a master that has gone needs no word
+		_ = unix.Sendmsg(g.spec.ControlFD, text, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL) // EPIPE: the master has ended
 	}
 }
 
@@ -243,14 +243,14 @@ func (g *Gateway) activate(order gatewayspec.Order, handover int) {
 		g.errorf("generation %d came without a socket", order.Generation)
 		return
 	}
-	g.employ(order.Cores)
+	g.startSenders(order.Cores)
 	g.targetMu.Lock()
 	old := g.target
 	g.target = newTarget(handover, order.Cores, &g.running)
 	g.targetMu.Unlock()
 	g.targetChanged.Broadcast()
 	if old != nil {
-		old.end()
+		old.close()
 	}
 	g.running.Go(func() { // connecting may take its time, and other orders may come
 		select {
@@ -272,7 +272,7 @@ func (g *Gateway) activate(order gatewayspec.Order, handover int) {
 		}
 		g.apply(r, again)
 		g.keepState()
-		g.timers.follow(g, r)
+		g.timers.reconfigure(g, r)
 	})
 }
 
@@ -296,15 +296,15 @@ func (g *Gateway) keepState() {
 }
 
 // quiesce takes no more from brokers and peers, and says when all that is here is done.
-func (g *Gateway) quiesce(patience time.Duration) {
+func (g *Gateway) quiesce(timeout time.Duration) {
 	g.quiet.Store(true)
 	for _, b := range g.allBrokers() {
 		b.client.Quiesce()
 	}
 	g.timers.stop()
 	var all sync.WaitGroup
-	all.Go(func() { g.closeZMQ(patience) })
-	if !g.queue.idle(patience) {
+	all.Go(func() { g.closeZMQ(timeout) })
+	if !g.queue.idle(timeout) {
 		waiting, working := g.queue.counts()
 		g.errorf("stopping with %d messages in handlers and %d not begun; those of QoS 1 and 2 stay with the broker, if it keeps the session", working, waiting)
 	}

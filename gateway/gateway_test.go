@@ -166,7 +166,7 @@ func TestSubscriptionsFollowAReload(t *testing.T) {
 			seen[topic] = true
 		case <-time.After(20 * time.Millisecond):
 		case <-deadline:
-			t.Fatalf("heard of %v", seen)
+			t.Fatalf("received %v", seen)
 		}
 	}
 	for _, topic := range []string{"old", "new"} { // in this order on one connection; what was on its way has come by then

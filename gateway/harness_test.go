@@ -249,7 +249,7 @@ func peer(t *testing.T, address string, receive func(*mqtt.Message)) *mqtt.Clien
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { client.Close(0, false) })
-	<-client.Settled()
+	<-client.Ready()
 	return client
 }
 

@@ -21,7 +21,7 @@ import (
 	"envoxyd/modules/probe"
 )
 
-// How often connectors are looked at, and for how long, unless health.interval and
+// How often connectors are polled, and for how long, unless health.interval and
 // health.timeout say otherwise.
 const (
 	probeInterval = 10 * time.Second
@@ -30,14 +30,14 @@ const (
 
 // Condition is what is known of one connector.
 type Condition struct {
-	Status  string  `json:"status"`  // up, down, or unknown before the first look
+	Status  string  `json:"status"`  // up, down, or unknown before the first poll
 	Checked float64 `json:"checked"` // seconds of the monotonic clock
 	Since   float64 `json:"since"`   // unix seconds: how long it has had this status
-	Millis  float64 `json:"ms"`      // that the look took
+	Millis  float64 `json:"ms"`      // that the poll took
 	Error   string  `json:"error,omitempty"`
 }
 
-// health looks at connectors in the background and keeps what it finds where workers
+// health polls connectors in the background and keeps what it finds where workers
 // read it.
 type health struct {
 	g    *Gateway
@@ -58,8 +58,8 @@ func newHealth(g *Gateway, note *shm.Note) *health {
 	return &health{g: g, note: note, conditions: map[string]Condition{}, probes: map[string]*prober{}}
 }
 
-// follow starts and ends probes as the configuration has them.
-func (h *health) follow(c *conf) {
+// reconfigure starts and ends probes as the configuration has them.
+func (h *health) reconfigure(c *conf) {
 	wanted := h.wanted(c)
 	h.mu.Lock()
 	var ended []*prober
@@ -87,7 +87,7 @@ func (h *health) follow(c *conf) {
 		one := &prober{what: w.what, cancel: cancel, done: make(chan struct{})}
 		h.probes[name] = one
 		h.conditions[name] = Condition{Status: "unknown", Checked: uptime(), Since: seconds(time.Now())}
-		go func() { // waited for by follow and close
+		go func() { // waited for by reconfigure and close
 			defer close(one.done)
 			defer w.probe.Close()
 			h.run(ctx, name, w.probe, interval, timeout)
@@ -96,15 +96,15 @@ func (h *health) follow(c *conf) {
 	h.write()
 }
 
-// run looks again and again, each time at a slightly different moment: many services
-// started together must not ask together.
+// run polls again and again, at slightly different intervals: many services that were
+// started together must not poll together.
 func (h *health) run(ctx context.Context, name string, p probe.Probe, interval, timeout time.Duration) {
 	if broker, ok := p.(brokerProbe); ok {
 		interval = min(interval, time.Second) // it costs nothing
 		broker.await(ctx)
 	}
 	for {
-		h.look(ctx, name, p, timeout)
+		h.poll(ctx, name, p, timeout)
 		wait := interval*9/10 + time.Duration(rand.Int64N(int64(interval)/5+1))
 		select {
 		case <-ctx.Done():
@@ -114,7 +114,7 @@ func (h *health) run(ctx context.Context, name string, p probe.Probe, interval, 
 	}
 }
 
-func (h *health) look(ctx context.Context, name string, p probe.Probe, timeout time.Duration) {
+func (h *health) poll(ctx context.Context, name string, p probe.Probe, timeout time.Duration) {
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	began := time.Now()
@@ -196,7 +196,7 @@ func (h *health) close() {
 
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
-// uptime is what Python's time.monotonic() returns at the same moment.
+// uptime is what Python's time.monotonic() returns at the same time.
 func uptime() float64 { return float64(monotime.Now()) / 1e9 }
 
 // wantedProbe is a probe that the configuration asks for.
@@ -318,7 +318,7 @@ type brokerProbe struct {
 func (p brokerProbe) await(ctx context.Context) {
 	if b := p.g.broker(p.key); b != nil {
 		select {
-		case <-b.client.Settled():
+		case <-b.client.Ready():
 		case <-ctx.Done():
 		}
 	}

@@ -17,9 +17,9 @@ var errUnread = fmt.Errorf("%w: it closed the connection", errNotHanded)
 
 // link is our end of a connection to a worker's core. One goroutine has it at a time.
 type link struct {
-	stream *os.File
-	in     *bufio.Reader
-	deaf   bool // its deadline has passed: it cannot be used again
+	stream  *os.File
+	in      *bufio.Reader
+	expired bool // its deadline has passed: it cannot be used again
 }
 
 // answerHead is how long the head of an answer may be, bytes.
@@ -36,7 +36,7 @@ func (l *link) close() { l.stream.Close() }
 func (l *link) during(ctx context.Context, f func() error) error {
 	stop := context.AfterFunc(ctx, func() { _ = l.stream.SetDeadline(time.Now()) })
 	err := f()
-	l.deaf = !stop() || l.deaf
+	l.expired = !stop() || l.expired
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}

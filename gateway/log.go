@@ -44,8 +44,8 @@ func newLogger() *logger {
 	return l
 }
 
-// follow takes level and name from the configuration.
-func (l *logger) follow(level int, exec string) {
+// reconfigure takes level and name from the configuration.
+func (l *logger) reconfigure(level int, exec string) {
 	l.level.Store(int32(level))
 	if exec != "" {
 		l.exec.Store(&exec)
@@ -67,5 +67,5 @@ func (l *logger) write(level int, format string, args ...any) {
 // logf writes what is worth knowing.
 func (g *Gateway) logf(format string, args ...any) { g.log.write(levelInfo, format, args...) }
 
-// errorf writes what somebody should look at.
+// errorf writes what needs attention.
 func (g *Gateway) errorf(format string, args ...any) { g.log.write(levelError, format, args...) }

@@ -14,7 +14,7 @@ type item struct {
 	message  *mqtt.Message
 	owner    int           // the process that alone has the handler; 0: every worker has it
 	attempts int           // how many workers have ended while they had it
-	pending  *atomic.Int32 // how many items of this message are not settled
+	pending  *atomic.Int32 // how many items of this message are not acknowledged
 }
 
 // lane is the messages of one topic, which are handled one after the other.
@@ -41,7 +41,7 @@ type queue struct {
 	working int     // items that are
 	out     int     // deliveries that are under way
 	pace    time.Duration
-	late    bool // messages have waited for patience although a worker was free
+	late    bool // messages have waited for joinDelay although a worker was free
 	armed   bool // a timer will say so
 	closed  bool
 }
@@ -56,10 +56,10 @@ func newQueue() *queue {
 // wait, and after longestBlock loses them. Those of QoS 1 and 2 are never lost; mostly the
 // broker itself bounds them, since it waits for acknowledgements.
 const (
-	queueLimit   = 10000
-	queueBytes   = 64 << 20
-	longestBlock = 5 * time.Second
-	surely       = 8 // times as much is held of QoS 1 and 2
+	queueLimit    = 10000
+	queueBytes    = 64 << 20
+	longestBlock  = 5 * time.Second
+	reliableTimes = 8 // times as much is held of QoS 1 and 2
 )
 
 // add queues an item. It may wait for room; false: there was none for so long that the
@@ -71,7 +71,7 @@ func (q *queue) add(i *item) bool {
 		if !q.room(1, time.Now().Add(longestBlock)) {
 			return false
 		}
-	} else if !q.room(surely, time.Time{}) {
+	} else if !q.room(reliableTimes, time.Time{}) {
 		return false
 	}
 	key := laneKey{i.server, i.message.Topic, i.owner}
@@ -109,9 +109,9 @@ func (q *queue) room(times int, until time.Time) bool {
 	return !q.closed
 }
 
-// wake has everybody look again.
+// wake has all waiters check their condition again.
 func (q *queue) wake() {
-	q.mu.Lock() // a waiter is either before its look at the condition, or asleep
+	q.mu.Lock() // a waiter has either not checked its condition yet, or waits
 	defer q.mu.Unlock()
 	q.changed.Broadcast()
 }
@@ -135,7 +135,7 @@ type delivery struct {
 }
 
 // take waits for messages and returns some; nil: the queue is closed. Their topics are
-// the caller's until settle. Messages are shared out among so many takers.
+// the caller's until release. Messages are shared out among so many takers.
 func (q *queue) take(takers int) *delivery {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -169,16 +169,16 @@ func (q *queue) take(takers int) *delivery {
 // what arrives meanwhile: sent out one by one, each message would cost several times what
 // handling it does. Another worker joins in when so many wait, or one for so long.
 const (
-	quick    = 500 * time.Microsecond
-	patience = time.Millisecond
+	quickHandler = 500 * time.Microsecond
+	joinDelay    = time.Millisecond
 )
 
 // first is the lane to begin a delivery with; nil: there is none, or it is not time yet.
 func (q *queue) first() *lane {
-	if q.out > 0 && q.pace < quick && q.waiting < batchMost && !q.late {
+	if q.out > 0 && q.pace < quickHandler && q.waiting < batchMost && !q.late {
 		if len(q.ready) > 0 && !q.armed {
 			q.armed = true
-			time.AfterFunc(patience, q.overdue)
+			time.AfterFunc(joinDelay, q.overdue)
 		}
 		return nil
 	}
@@ -235,9 +235,9 @@ func (q *queue) next(with *delivery) *lane {
 	return nil
 }
 
-// settle gives the lanes back: what is left of the delivery goes before everything else of
+// release gives the lanes back: what is left of the delivery goes before everything else of
 // its topic, after a pause. took is how long the handled messages took.
-func (q *queue) settle(d *delivery, left []*item, took, pause time.Duration) {
+func (q *queue) release(d *delivery, left []*item, took, pause time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	handled := len(d.items) - len(left)
@@ -303,9 +303,9 @@ func (q *queue) drop(owner int) (dropped []*item) {
 }
 
 // idle waits until nothing is queued or with a worker; false when the time is over before.
-func (q *queue) idle(patience time.Duration) bool {
-	until := time.Now().Add(patience)
-	late := time.AfterFunc(patience, q.wake)
+func (q *queue) idle(timeout time.Duration) bool {
+	until := time.Now().Add(timeout)
+	late := time.AfterFunc(timeout, q.wake)
 	defer late.Stop()
 	q.mu.Lock()
 	defer q.mu.Unlock()

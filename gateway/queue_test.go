@@ -36,12 +36,12 @@ func TestTheMessagesOfATopicAreWithOneTakerAtATime(t *testing.T) {
 	q.late = true // somebody else may take
 	taken := make(chan *delivery, 1)
 	go func() { taken <- q.take(1) }()
-	q.settle(first, first.items[1:], time.Millisecond, 0) // the worker did not get to the last two
+	q.release(first, first.items[1:], time.Millisecond, 0) // the worker did not get to the last two
 	second := <-taken
 	if got := fmt.Sprint(labels(second.items)); got != "[a1 a2 a3]" {
 		t.Errorf("what is left comes before what is new: %s", got)
 	}
-	q.settle(second, nil, 0, 0)
+	q.release(second, nil, 0, 0)
 	if !q.idle(0) || len(q.lanes) != 0 {
 		t.Errorf("%d lanes are left", len(q.lanes))
 	}
@@ -91,7 +91,7 @@ func TestAPauseHoldsOneTopicOnly(t *testing.T) {
 	q := newQueue()
 	q.add(message("a", 0))
 	d := q.take(1)
-	q.settle(d, d.items, 0, time.Hour)
+	q.release(d, d.items, 0, time.Hour)
 	q.add(message("b", 0))
 	if got := fmt.Sprint(labels(q.take(1).items)); got != "[b0]" {
 		t.Error(got)

@@ -13,7 +13,7 @@ import (
 )
 
 // Registration is what a generation of the service has to say: its configuration and
-// what it wants to hear of. Its Python sends it before it serves.
+// what it subscribes to. Its Python sends it before it serves.
 type Registration struct {
 	Generation    int             `json:"generation"`
 	Service       string          `json:"service"`
@@ -47,7 +47,7 @@ func (s Subscription) check() error {
 	return nil
 }
 
-// Timer is a function of the service that is called by the clock.
+// Timer is a function of the service that is called at set times.
 type Timer struct {
 	Name  string  `json:"name"`
 	Every float64 `json:"every"` // seconds; 0: see Cron
@@ -74,7 +74,7 @@ func loadState(note *shm.Note) *state {
 	s := &state{Active: -1}
 	if text := note.Read(); text != nil {
 		if err := json.Unmarshal(text, s); err != nil {
-			s = &state{Active: -1} // somebody died while writing it: what is lost is registered again at the next reload
+			s = &state{Active: -1} // the writer was killed meanwhile: what is lost is registered again at the next reload
 		}
 	}
 	if s.Registrations == nil {

@@ -47,7 +47,7 @@ func (g *Gateway) unsubscribe(generation int, server, filter string) {
 	}
 }
 
-// resubscribe follows a change of the subscriptions of one broker; a first one with QoS 1 or
+// resubscribe applies a change of the subscriptions of one broker; a first one with QoS 1 or
 // 2 may need another kind of session. Called with g.mu held.
 func (g *Gateway) resubscribe(server string, r *Registration) {
 	g.listen(r)
@@ -88,13 +88,13 @@ func (g *Gateway) forgetOwner(owner int) {
 func (g *Gateway) orphaned(items []*item) {
 	for _, i := range items {
 		g.lost("[MQTT] %s: %q: dropped a message: process %d, which alone had the handler, has ended", i.server, i.message.Topic, i.owner)
-		g.settled(i, true)
+		g.ack(i, true)
 	}
 }
 
 // owners lists whose handlers a message is for: 0 for those that every worker has.
 func (g *Gateway) owners(server, topic string) (owners []int) {
-	for _, s := range *g.heard.Load() {
+	for _, s := range *g.subscriptions.Load() {
 		if s.Server == server && !slices.Contains(owners, s.Owner) && mqtt.Match(s.Filter, topic) {
 			owners = append(owners, s.Owner)
 		}
@@ -105,7 +105,7 @@ func (g *Gateway) owners(server, topic string) (owners []int) {
 // names lists the handlers that were added after the start and are for messages of the
 // delivery, each with its filter.
 func (g *Gateway) names(d *delivery) (names [][2]string) {
-	for _, s := range *g.heard.Load() {
+	for _, s := range *g.subscriptions.Load() {
 		if s.Name == "" || s.Server != d.server || slices.Contains(names, [2]string{s.Filter, s.Name}) {
 			continue
 		}
@@ -119,5 +119,5 @@ func (g *Gateway) names(d *delivery) (names [][2]string) {
 // listen makes the registration's subscriptions the ones that messages are matched with.
 func (g *Gateway) listen(r *Registration) {
 	subscriptions := slices.Clone(r.Subscriptions)
-	g.heard.Store(&subscriptions)
+	g.subscriptions.Store(&subscriptions)
 }

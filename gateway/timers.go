@@ -11,15 +11,15 @@ import (
 	"envoxyd/internal/gatewayspec"
 )
 
-// timers call functions of the service by the clock: each call goes to one worker,
+// timers call functions of the service at set times: each call goes to one worker,
 // whichever is idle, however many there are.
 type timers struct {
 	mu     sync.Mutex
 	cancel context.CancelFunc
 }
 
-// follow ends the timers of the generation before and starts this one's.
-func (t *timers) follow(g *Gateway, r *Registration) {
+// reconfigure ends the timers of the generation before and starts this one's.
+func (t *timers) reconfigure(g *Gateway, r *Registration) {
 	t.stop()
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -33,7 +33,7 @@ type peers struct {
 	server    *zmq.Server
 }
 
-// applyZMQ follows the configuration's ZeroMQ binds. Called with g.mu held.
+// applyZMQ opens and closes ZeroMQ binds as the configuration has them. Called with g.mu held.
 func (g *Gateway) applyZMQ(c *conf, r *Registration) {
 	var binds []string
 	for _, boot := range c.Boot {
@@ -92,7 +92,7 @@ func isTimeout(err error) bool { return errors.Is(err, zmq.ErrTimeout) }
 
 // answerZMQ has a view answer a peer's request.
 func (g *Gateway) answerZMQ(ctx context.Context, text []byte, peer string) []byte {
-	g.vigil.stir()
+	g.keepAwake.touch()
 	request, reply := zmq.Request{}, zmq.Reply{Protocol: "M2M", Performative: zmq.PerformativeReply, Headers: map[string]string{}}
 	if err := json.Unmarshal(text, &request); err != nil {
 		return encodeReply(problem(&reply, 400, "the request is not a JSON object of performative, resource, headers, params, payload"))
@@ -302,12 +302,12 @@ func readResponse(r *bufio.Reader, method string, reply *zmq.Reply) error {
 }
 
 // closeZMQ answers what has been asked and takes no more.
-func (g *Gateway) closeZMQ(patience time.Duration) {
+func (g *Gateway) closeZMQ(timeout time.Duration) {
 	g.peers.mu.Lock()
 	for bind, listener := range g.peers.listeners {
 		listener.Close()
 		delete(g.peers.listeners, bind)
 	}
 	g.peers.mu.Unlock()
-	g.peers.server.Close(patience)
+	g.peers.server.Close(timeout)
 }

@@ -148,12 +148,12 @@ func (c *core) letGo(cn *conn) {
 var unread = []byte{gatewayspec.Unread}
 
 // dropIdle drops a connection without a request. On one of its own the gateway cannot send from
-// now on; what it has sent a moment ago it gives to another core.
+// now on; what it has just sent it gives to another core.
 func (c *core) dropIdle(cn *conn) {
 	if cn.listener.event {
 		_ = unix.Shutdown(cn.fd, unix.SHUT_RD)
 		if waits(cn) {
-			_, _ = syscall.Write(cn.fd, unread) // a gateway that has gone needs no word
+			_, _ = syscall.Write(cn.fd, unread) // EPIPE: the gateway has ended
 		}
 	}
 	c.drop(cn)
@@ -180,7 +180,7 @@ func (c *core) refuse(cn *conn, refusal *http.Error) {
 	c.forget(cn)
 }
 
-// refuseAndClose answers, then reads for a moment what the client still sends,
+// refuseAndClose answers, then reads some of what the client still sends,
 // so that the answer is not lost to a reset.
 func refuseAndClose(cn *conn, refusal *http.Error) {
 	_, _ = syscall.Write(cn.fd, []byte(refusal.StatusText())) // a client that has left needs no answer

@@ -33,7 +33,7 @@ const (
 	tagSignal
 )
 
-// Who has the core's connections and events: its own thread, nobody while the
+// Who owns the core's connections and events: its own thread, nobody while the
 // application runs, or the watch that passes waiting connections on.
 const (
 	inStep = iota
@@ -62,16 +62,16 @@ type core struct {
 	kept  int
 	link  *conn // the one of them that is the gateway's
 
-	current   *conn
-	response  response
-	hot       *listener
-	hotLeft   int
-	calm      bool // the listener that was hot has nothing more, and no connection is kept
-	accepting bool // the listeners are in the epoll set
-	suspended bool // they are not, because the worker is paused
-	leaving   bool // they never will be again
-	pausedTo  int64
-	swept     int64
+	current          *conn
+	response         response
+	hot              *listener
+	hotLeft          int
+	listenersDrained bool // the listener that was hot has nothing more, and no connection is kept
+	accepting        bool // the listeners are in the epoll set
+	suspended        bool // they are not, because the worker is paused
+	leaving          bool // they never will be again
+	pausedTo         int64
+	swept            int64
 
 	paused     int64 // when the core last made a pause for Go's scheduler
 	sincePause int   // requests since then
@@ -89,7 +89,7 @@ type core struct {
 	records      []byte // FastCGI's, before they are sent
 }
 
-// response is what became of the one in hand so far.
+// response is what has become of the current response so far.
 type response struct {
 	keep     bool // the client allows another request
 	body     *body
@@ -167,7 +167,7 @@ func (c *core) stopAccepting() {
 	c.accepting, c.hot = false, nil
 }
 
-// suspend follows the worker's pause. Connections that are kept are served on.
+// suspend applies the worker's pause. Kept connections are still served.
 func (c *core) suspend(on bool) {
 	c.suspended, c.pausedTo = on, 0
 	if on {
@@ -193,7 +193,7 @@ func (c *core) pauseAccepting() {
 	c.pausedTo = c.now + int64(100*time.Millisecond)
 }
 
-// wake makes the core look at the worker's phase and queue.
+// wake makes the core check the worker's phase and queue.
 func (c *core) wake() {
 	one := uint64(1)
 	_, _ = syscall.Write(c.wakeFD, (*[8]byte)(unsafe.Pointer(&one))[:]) // EAGAIN: it is awake already
@@ -264,7 +264,7 @@ func (c *core) enter() {
 }
 
 // Go's scheduler takes a core for one goroutine that never pauses: after 10 ms it
-// would take the processor away at every look, 50,000 times a second, and let the
+// would take the processor away at every check, 50,000 times a second, and let the
 // core ask for it back. A pause now and then, while the core is busy, costs less.
 const (
 	pauseEvery = int64(5 * time.Millisecond)
@@ -297,7 +297,7 @@ func (c *core) tryHot() bool {
 	cn := c.accept(l)
 	if cn == nil {
 		c.hot = nil
-		c.calm = c.kept == 0
+		c.listenersDrained = c.kept == 0
 		return false
 	}
 	return c.receive(cn)
@@ -308,7 +308,7 @@ func (c *core) wait() (interrupted bool) {
 	c.event = 0
 	var n uintptr
 	var errno syscall.Errno
-	if !c.calm {
+	if !c.listenersDrained {
 		n, _, errno = syscall.RawSyscall6(syscall.SYS_EPOLL_WAIT, uintptr(c.epoll), uintptr(unsafe.Pointer(&c.events[0])), uintptr(len(c.events)), 0, 0, 0)
 		if errno == 0 && n > 0 {
 			c.nevents = int(n)
@@ -317,10 +317,10 @@ func (c *core) wait() (interrupted bool) {
 			return false
 		}
 	}
-	c.calm = false
+	c.listenersDrained = false
 	timeout := -1
 	if c.kept > 0 || c.pausedTo > 0 || c.w.phase.Load() != serving {
-		timeout = c.patience()
+		timeout = c.waitTimeout()
 	}
 	n, _, errno = syscall.Syscall6(syscall.SYS_EPOLL_WAIT, uintptr(c.epoll), uintptr(unsafe.Pointer(&c.events[0])), uintptr(len(c.events)), uintptr(timeout), 0, 0)
 	c.now = monotime.Now()
@@ -333,15 +333,15 @@ func (c *core) wait() (interrupted bool) {
 	return false
 }
 
-// patience is how long, in milliseconds, nothing needs doing by the clock.
-func (c *core) patience() int {
+// waitTimeout is how long, in milliseconds, nothing is due.
+func (c *core) waitTimeout() int {
 	if c.pausedTo > 0 || c.w.phase.Load() != serving {
 		return 20
 	}
 	return 250
 }
 
-// sweep drops connections that have been idle for too long; a look now and then is enough.
+// sweep drops connections that have been idle for too long; checking now and then is enough.
 func (c *core) sweep() {
 	if c.pausedTo > 0 && c.now > c.pausedTo && c.w.phase.Load() == serving {
 		c.startAccepting()
@@ -386,7 +386,7 @@ func (c *core) lastCall(phase int32) *conn {
 // drained does what is left to do once the worker is on its way out, and tells
 // whether that was all.
 func (c *core) drained(phase int32) bool {
-	if !c.leaving { // what has arrived by now is still served: look once more
+	if !c.leaving { // what has arrived by now is still served: check once more
 		c.leaving = true
 		c.stopAccepting()
 		return false
@@ -431,9 +431,9 @@ func (c *core) handle(e *unix.EpollEvent) bool {
 		}
 	case tagWake:
 		var counter [8]byte
-		_, _ = syscall.Read(c.wakeFD, counter[:]) // EAGAIN: somebody else's wake-up was read with ours
+		_, _ = syscall.Read(c.wakeFD, counter[:]) // EAGAIN: another wake-up was read with ours
 	case tagReady:
-		c.w.ready.calm()
+		c.w.ready.clear()
 	}
 	return false
 }

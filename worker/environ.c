@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOTS 1024      /* names known by heart; a power of two */
+#define SLOTS 1024      /* names that are cached; a power of two */
 #define SLOTS_USED 768  /* beyond that, names are not kept: clients make them up */
 #define VALUE_KEPT 256  /* longest value that is kept for reuse */
 

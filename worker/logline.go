@@ -43,7 +43,7 @@ func (c *core) logRequest() {
 	end := time.Now().UnixNano() // the line shows the time of day
 	*r = requestlog.Record{
 		PID: os.Getpid(), Worker: c.w.id, Core: c.index,
-		App: int(io.app), AppRequests: c.w.served.Load() + 1 - c.w.unasked.Load(), Total: c.w.total(),
+		App: int(io.app), AppRequests: c.w.served.Load() + 1 - c.w.staticServed.Load(), Total: c.w.total(),
 		Addr: q.addr, User: q.user, Method: q.method, URI: q.uri, Proto: q.proto,
 		Block: unsafe.Slice((*byte)(io.vars), io.vars_len), Vars: q.nvars, Logvars: c.logvars,
 		Start: end - (c.now - q.start), End: end, ContentLength: int64(io.content_length),

@@ -18,7 +18,7 @@ type request struct {
 	idle   bool // no request: the connection was answered and lives on
 }
 
-// requestQueue hands requests to whichever core is free first. Its descriptor
+// requestQueue hands requests to the first core that is free. Its descriptor
 // is in every core's epoll set; the kernel wakes one.
 type requestQueue struct {
 	fd    int
@@ -61,8 +61,8 @@ func (q *requestQueue) take() *request {
 
 func (q *requestQueue) len() int { return int(q.count.Load()) }
 
-// calm takes the descriptor's readiness back, unless there is more to take.
-func (q *requestQueue) calm() {
+// clear makes the descriptor unreadable again, unless there is more to take.
+func (q *requestQueue) clear() {
 	if q.len() > 1 {
 		return
 	}

@@ -14,8 +14,8 @@ import (
 	"envoxyd/transports/http"
 )
 
-// briefly is how long a core waits for a client to read before a goroutine takes over.
-const briefly = time.Millisecond
+// shortWait is how long a core waits for a client to read before a goroutine takes over.
+const shortWait = time.Millisecond
 
 // fileRest is a part of a file that a goroutine is to send.
 type fileRest struct {
@@ -42,9 +42,9 @@ func (c *core) sendPair(out, data []byte, last bool) int {
 
 func (c *core) sendRaw(out, data []byte, last bool) int {
 	fd := c.current.fd
-	patience := c.current.listener.send
+	timeout := c.current.listener.send
 	if last {
-		patience = briefly
+		timeout = shortWait
 	}
 	for len(out)+len(data) > 0 {
 		n, errno := writev(fd, out, data)
@@ -53,7 +53,7 @@ func (c *core) sendRaw(out, data []byte, last bool) int {
 			out, data = consume(out, data, n)
 		case syscall.EINTR:
 		case syscall.EAGAIN:
-			if writable(fd, patience) {
+			if writable(fd, timeout) {
 				continue
 			}
 			if last {
@@ -92,8 +92,8 @@ func consume(out, data []byte, n int) (restOut, restData []byte) {
 }
 
 // writable waits until the descriptor takes bytes again.
-func writable(fd int, patience time.Duration) bool {
-	deadline := time.Now().Add(patience)
+func writable(fd int, timeout time.Duration) bool {
+	deadline := time.Now().Add(timeout)
 	for {
 		left := time.Until(deadline)
 		if left < 0 {
@@ -126,7 +126,7 @@ func (c *core) sendFile(file int, offset, size int64) int {
 			return writeGone
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EAGAIN):
-			if writable(c.current.fd, briefly) {
+			if writable(c.current.fd, shortWait) {
 				continue
 			}
 			return c.leaveFile(file, offset, size)

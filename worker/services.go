@@ -9,7 +9,7 @@ import (
 )
 
 // service is a connector that the application's Python calls through the extension.
-// Both sides agree on what the bytes mean; the bridge does not look at them.
+// Both sides agree on what the bytes mean; the bridge does not interpret them.
 type service interface {
 	// Call carries out one operation. The payload is the caller's, and deliver's reply
 	// the service's, for the time of the call only.

@@ -59,7 +59,7 @@ func (c *core) sendStatic(cn *conn, p *parsed) bool {
 	c.begin(cn, p, nil)
 	io := c.io
 	io.app, io.result, io.switches = -1, 0, 0
-	c.w.unasked.Add(1)
+	c.w.staticServed.Add(1)
 	c.line.Static.Store(c.line.Static.Load() + 1)
 	io.status = cUint32(answer.Status)
 	io.sent = cUint64(answer.Size)

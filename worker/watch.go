@@ -16,14 +16,14 @@ import (
 	"envoxyd/transports/http"
 )
 
-// A core that is busy with the application cannot look at its connections. The
+// A core that is busy with the application cannot poll its connections. The
 // watch does so for it once that has lasted for longer than busyFor, and passes
 // connections with something to read on to idle cores of any worker.
 const (
 	busyFor  = time.Millisecond
 	tickTime = time.Millisecond     // while a core is busy for longer
-	lookTime = 3 * time.Millisecond // while none is: looking costs some 5 µs each time
-	parkTime = 100                  // ticks without a busy core after which the watch sleeps until it is stirred
+	pollTime = 3 * time.Millisecond // while none is: each poll costs some 5 µs
+	parkTime = 100                  // ticks without a busy core after which the watch sleeps until its bell rings
 )
 
 // startWatch starts the watch where there is another core to pass work on to.
@@ -36,7 +36,7 @@ func (w *Worker) startWatch() {
 }
 
 func (w *Worker) runWatch() {
-	quiet, wait := 0, lookTime
+	quiet, wait := 0, pollTime
 	for {
 		if quiet > parkTime {
 			w.bell.Sleep(nil)
@@ -45,7 +45,7 @@ func (w *Worker) runWatch() {
 		nap(wait)
 		runtime.Gosched() // see core.pause
 		quiet++
-		wait = lookTime
+		wait = pollTime
 		now := monotime.Now()
 		for _, c := range w.cores {
 			if c.owner.Load() != inApp {
@@ -67,8 +67,8 @@ func nap(t time.Duration) {
 	_, _, _ = syscall.Syscall(syscall.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&pause)), 0, 0) // EINTR: the nap was a little shorter
 }
 
-// passOn gives away what waits for a core that is in the application: to whom, if somebody is
-// idle, and what is the gateway's in any case, for the gateway finds somebody.
+// passOn gives away what waits for a core that is in the application: to another core, if one is
+// idle; the gateway's connection in any case, since the gateway finds another core.
 func (c *core) passOn(idle bool) {
 	if !c.owner.CompareAndSwap(inApp, beingWatched) {
 		return
@@ -104,7 +104,7 @@ func (c *core) passEvent(e *unix.EpollEvent) {
 			c.handOver(c.conns[e.Fd])
 		}
 	case tagListener:
-		// The kernel has told this core alone; whoever is idle may not know.
+		// The kernel has told this core alone; idle cores may not know.
 		if !c.accepting || c.w.paused.Load() {
 			return
 		}
@@ -112,20 +112,20 @@ func (c *core) passEvent(e *unix.EpollEvent) {
 			c.handOver(cn)
 		}
 	case tagReady:
-		one := uint64(1) // take the wake-up back to where others see it
+		one := uint64(1) // put the wake-up back for other cores
 		_, _ = syscall.Write(c.w.ready.fd, (*[8]byte)(unsafe.Pointer(&one))[:])
 	}
 }
 
-// handOver sends the connection to whichever core of whichever worker takes it first.
+// handOver sends the connection to the first core, of any worker, that takes it.
 func (c *core) handOver(cn *conn) {
-	if cn.listener.mapped { // whoever took it may not be among those that serve it
+	if cn.listener.mapped { // the worker that took it may not serve that socket
 		if cn.index < 0 {
 			c.keep(cn)
 		}
 		return
 	}
-	text, err := json.Marshal(gatewayspec.Parcel{Listener: cn.listener.index, Addr: cn.peer.RemoteAddr, Port: cn.peer.RemotePort})
+	text, err := json.Marshal(gatewayspec.HandoverHeader{Listener: cn.listener.index, Addr: cn.peer.RemoteAddr, Port: cn.peer.RemotePort})
 	if err != nil {
 		return
 	}
@@ -139,7 +139,7 @@ func (c *core) handOver(cn *conn) {
 }
 
 // takeHandover receives a connection that another core has passed on; nil when
-// somebody else was quicker.
+// another core was quicker.
 func (c *core) takeHandover() *conn {
 	var text [512]byte
 	var rights [scmrights.Room]byte
@@ -152,19 +152,19 @@ func (c *core) takeHandover() *conn {
 		c.w.logf("a connection was lost between cores: %v", err)
 		return nil
 	}
-	var p gatewayspec.Parcel
-	if err := json.Unmarshal(text[:n], &p); err != nil || p.Listener >= len(c.w.listeners) || p.Listener < gatewayspec.EventListener {
-		c.w.logf("a connection was lost between cores: listener %d, %v", p.Listener, err)
+	var header gatewayspec.HandoverHeader
+	if err := json.Unmarshal(text[:n], &header); err != nil || header.Listener >= len(c.w.listeners) || header.Listener < gatewayspec.EventListener {
+		c.w.logf("a connection was lost between cores: listener %d, %v", header.Listener, err)
 		_ = syscall.Close(fd)
 		return nil
 	}
 	l := c.w.eventListener
-	if p.Listener != gatewayspec.EventListener {
-		l = c.w.listeners[p.Listener]
+	if header.Listener != gatewayspec.EventListener {
+		l = c.w.listeners[header.Listener]
 	}
 	cn := c.newConn()
 	*cn = conn{fd: fd, listener: l, index: -1, lastUse: c.now}
 	cn.peer = http.Peer{ServerName: c.w.hostname, ServerPort: l.port, Router: l.router, Extra: l.extra, HostName: l.hostName, NoScript: c.w.spec.HTTP.ManageScript,
-		RemoteAddr: p.Addr, RemotePort: p.Port}
+		RemoteAddr: header.Addr, RemotePort: header.Port}
 	return cn
 }

@@ -62,11 +62,11 @@ type Worker struct {
 	requestLog int           // descriptor of lines about requests
 	lostLines  atomic.Uint64 // that the log did not take
 
-	ready     requestQueue  // requests that goroutines have made whole
-	receiving atomic.Int64  // requests that goroutines are making whole
-	sending   atomic.Int64  // responses that goroutines are sending
-	served    atomic.Uint64 // requests of this process
-	unasked   atomic.Uint64 // those of them that the application was not asked for
+	ready        requestQueue  // requests that goroutines have made whole
+	receiving    atomic.Int64  // requests that goroutines are making whole
+	sending      atomic.Int64  // responses that goroutines are sending
+	served       atomic.Uint64 // requests of this process
+	staticServed atomic.Uint64 // those of them that were answered without the application
 
 	phase    atomic.Int32 // serving, reloading or stopping
 	drainFor atomic.Int64 // when idle connections are dropped, as core.now
@@ -74,7 +74,7 @@ type Worker struct {
 	limit    uint64 // requests after which the worker ends; 0: never
 
 	paused    atomic.Bool  // by SIGTSTP: connections are left waiting
-	suspended atomic.Int32 // how many cores have followed that
+	suspended atomic.Int32 // how many cores have stopped accepting for that
 
 	bell   *snooze.Bell // wakes the watch: rung when a core goes to the application
 	wakeup [2]int       // a pipe that Python's signal handlers write to; core 0 reads
@@ -138,8 +138,8 @@ func New(document []byte, id int, io []coreIO) (*Worker, error) {
 		}
 		w.cores = append(w.cores, c)
 	}
-	w.followSignals()
-	w.followMaster()
+	w.handleSignals()
+	w.watchMaster()
 	w.startWatch()
 	return w, nil
 }
@@ -153,7 +153,7 @@ func (w *Worker) report(event workerspec.Event) {
 	if err != nil {
 		return
 	}
-	// A master that has left gets no reports; followMaster ends the worker then.
+	// A master that has left gets no reports; watchMaster ends the worker then.
 	_, _ = syscall.Write(w.spec.EventFD, text)
 }
 
@@ -185,9 +185,9 @@ func (w *Worker) socketTimeout() time.Duration {
 	return time.Duration(w.spec.Limits.SocketTimeoutMillis) * time.Millisecond
 }
 
-// followSignals takes the signals that uWSGI's workers take: HUP ends after the
-// requests in hand, INT and TERM do too; the rest leave the worker unharmed.
-func (w *Worker) followSignals() {
+// handleSignals takes the signals that uWSGI's workers take: HUP ends after the
+// current requests, INT and TERM do too; the others do not end the worker.
+func (w *Worker) handleSignals() {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTSTP, syscall.SIGWINCH)
 	go func() { // lives as long as the process
@@ -226,8 +226,8 @@ func (w *Worker) logRequestsInHand() {
 	}
 }
 
-// followMaster ends the worker when the master is gone: the pipe's only writer was its.
-func (w *Worker) followMaster() {
+// watchMaster ends the worker when the master is gone: the pipe's only writer was its.
+func (w *Worker) watchMaster() {
 	_ = unix.SetNonblock(w.spec.AliveFD, true) // else it only takes a thread of its own
 	alive := os.NewFile(uintptr(w.spec.AliveFD), "alive")
 	go func() { // lives as long as the process

@@ -193,7 +193,7 @@ static int iterate(core_t *core, PyObject *result)
     while (!failed && (object = PyIter_Next(iterator))) {
         failed = item(core, object, 0) < 0 || wsgi_flush(core) < 0;
         Py_DECREF(object);
-        if (core->gone) /* nobody listens: end the generator */
+        if (core->gone) /* the client has left: end the generator */
             break;
     }
     Py_DECREF(iterator);

@@ -40,8 +40,8 @@ func run() error {
 	if err := json.Unmarshal(text, &spec); err != nil {
 		return fmt.Errorf("gateway specification: %w", err)
 	}
-	// It passes bytes on: on a small machine a second thread costs more in wake-ups than it
-	// brings, so one does the work, and one the vigil.
+	// The gateway passes bytes on: on a small machine a second thread costs more in wake-ups than it
+	// brings, so one does the work, and one stays awake (keepawake.go).
 	if os.Getenv("GOMAXPROCS") == "" && runtime.NumCPU() <= 4 {
 		runtime.GOMAXPROCS(2)
 	}

@@ -53,9 +53,9 @@ type Event struct {
 	Generation int    `json:"generation"`
 }
 
-// Parcel goes with a descriptor over a handover socket: a connection that whichever
-// core is idle takes. Listener is the index of the socket that it was accepted on.
-type Parcel struct {
+// HandoverHeader goes with a descriptor over a handover socket: a connection that any
+// idle core takes. Listener is the index of the socket that it was accepted on.
+type HandoverHeader struct {
 	Listener int
 	Addr     string
 	Port     string

@@ -6,7 +6,7 @@ import (
 )
 
 func TestAppend(t *testing.T) {
-	moment := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	for text, want := range map[string]string{
 		"true":              "> Wed Mar  4 05:06:07 2026",
 		"%Y-%m-%d %H:%M:%S": "> 2026-03-04 05:06:07",
@@ -18,7 +18,7 @@ func TestAppend(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 			continue
 		}
-		if got := string(layout.Append([]byte("> "), moment)); got != want {
+		if got := string(layout.Append([]byte("> "), at)); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}

@@ -10,9 +10,9 @@ import (
 	"github.com/dlclark/regexp2"
 )
 
-// patience is how long one match may take with an expression that can go through a
+// matchTimeout is how long one match may take with an expression that can go through a
 // text in exponentially many ways.
-const patience = 100 * time.Millisecond
+const matchTimeout = 100 * time.Millisecond
 
 // Pattern is an expression that texts are compared with. It may be used by several goroutines.
 type Pattern struct {
@@ -32,7 +32,7 @@ func Compile(text string) (*Pattern, error) {
 	if err != nil {
 		return nil, fmt.Errorf("regular expression %q: %w", text, err)
 	}
-	backtracking.MatchTimeout = patience
+	backtracking.MatchTimeout = matchTimeout
 	return &Pattern{backtracking: backtracking}, nil
 }
 

@@ -21,7 +21,7 @@ func newFile(name string, size int) (*os.File, error) {
 	return file, nil
 }
 
-// mapFile maps what newFile has made, in whichever process.
+// mapFile maps what newFile has made, in any process.
 func mapFile(fd, size int) ([]byte, error) {
 	memory, err := unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {

@@ -22,7 +22,7 @@ const (
 type Core struct {
 	State        atomic.Uint32
 	requestSize  atomic.Uint32
-	Since        atomic.Int64 // of the request in hand
+	Since        atomic.Int64 // when the current request began
 	Deadline     atomic.Int64 // when harakiri is due; 0: never
 	UserDeadline atomic.Int64 // uwsgi.set_user_harakiri
 	Requests     atomic.Uint64
@@ -32,13 +32,13 @@ type Core struct {
 	WriteErrors  atomic.Uint64
 	ReadErrors   atomic.Uint64
 	Static       atomic.Uint64 // requests that were answered without the application
-	Suspended    atomic.Uint32 // 1: the core follows a pause
+	Suspended    atomic.Uint32 // 1: the core has stopped accepting because of a pause
 	paused       atomic.Uint32 // written by the master, of a worker's first core only
 	_            [128 - 8 - 10*8 - 8]byte
 	request      [128]byte // "ADDR - METHOD URI", cut to fit
 }
 
-// SetRequest notes what the core is busy with, for whoever asks why it takes so long.
+// SetRequest notes what the core is busy with, to be shown when it takes long.
 func (c *Core) SetRequest(addr, method, uri []byte) {
 	n := copy(c.request[:], addr)
 	n += copy(c.request[n:], " - ")
@@ -107,7 +107,7 @@ func (b *Board) Cores() int { return b.cores }
 // Paused tells whether the worker is to accept no connections.
 func (b *Board) Paused(worker int) bool { return b.Core(worker, 0).paused.Load() != 0 }
 
-// Pause says whether the worker is to accept connections; a signal has it look. Only the master may call it.
+// Pause says whether the worker is to accept connections; a signal makes it check. Only the master may call it.
 func (b *Board) Pause(worker int, on bool) {
 	value := uint32(0)
 	if on {
@@ -116,7 +116,7 @@ func (b *Board) Pause(worker int, on bool) {
 	b.Core(worker, 0).paused.Store(value)
 }
 
-// Suspended tells whether all of the worker's cores follow a pause.
+// Suspended tells whether all of the worker's cores have stopped accepting.
 func (b *Board) Suspended(worker int) bool {
 	for core := range b.cores {
 		if b.Core(worker, core).Suspended.Load() == 0 {

@@ -1,5 +1,5 @@
 // Package snooze is for a loop that looks after others while they are busy and sleeps while
-// they are not: a look at a flag is all that waking it costs those who are busy.
+// they are not: waking it costs those who are busy one read of a flag.
 package snooze
 
 import "sync/atomic"

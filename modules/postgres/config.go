@@ -147,7 +147,7 @@ func (s section) settings(key string) (*settings, error) {
 func (s *settings) pooled() bool { return s.mode != pgx.QueryExecModeCacheStatement }
 
 // sessionParameters has each connection begin with what the section wants. A pooler
-// would refuse such parameters, or give them to somebody else's session.
+// would refuse such parameters, or apply them to another client's session.
 func (s *settings) sessionParameters() {
 	parameters := s.pool.ConnConfig.RuntimeParams
 	parameters["client_encoding"] = "UTF8"

@@ -20,8 +20,8 @@ const (
 	direct      kind = ""
 	decimal     kind = "numeric" // text
 	date        kind = "date"    // text, as the next two
-	clock       kind = "time"
-	moment      kind = "timestamp"
+	timeOfDay   kind = "time"
+	timestamp   kind = "timestamp"
 	interval    kind = "interval" // (days, seconds, microseconds)
 	jsonText    kind = "json"     // text
 	binaryBytes kind = "bytea"    // bytes
@@ -55,10 +55,10 @@ func init() { // a variable of its own would refer to itself through transcoder
 		oidJSONB:       {jsonText, readJSONB, readText},
 		oidNumeric:     {decimal, readNumeric, readText},
 		oidDate:        {date, readDate, nil},
-		oidTime:        {clock, readTime, nil},
-		oidTimetz:      {clock, readTimetz, readTextTimetz},
-		oidTimestamp:   {moment, readTimestamp, nil},
-		oidTimestamptz: {moment, readTimestamptz, nil},
+		oidTime:        {timeOfDay, readTime, nil},
+		oidTimetz:      {timeOfDay, readTimetz, readTextTimetz},
+		oidTimestamp:   {timestamp, readTimestamp, nil},
+		oidTimestamptz: {timestamp, readTimestamptz, nil},
 		oidInterval:    {interval, readInterval, nil},
 	}
 }

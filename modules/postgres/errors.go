@@ -57,7 +57,7 @@ func problemOf(err error, place string) *Problem {
 	return &Problem{Message: place + ": " + reason(err, errors.As(err, &connecting)), Lost: true}
 }
 
-// reason says in words of our own why the server was not reached: pgx's texts quote the connection string.
+// reason says in its own text why the server was not reached: pgx's texts quote the connection string.
 func reason(err error, connecting bool) string {
 	var timeout net.Error
 	var errno syscall.Errno

@@ -24,7 +24,7 @@ type bound struct {
 }
 
 // bind puts values into a template. They are typed as the constants would be that a
-// client would write into the text: whoever wrote the SQL has tried it with those.
+// client would write into the text: the SQL was written and tried with those.
 func (t *template) bind(params any, inline bool) (bound, error) {
 	values, err := t.values(params)
 	if err != nil {
@@ -84,7 +84,7 @@ func (t *template) values(params any) ([]any, error) {
 	return nil, fmt.Errorf("%w: parameters are a dict or a list", ErrUsage)
 }
 
-// expanded numbers anew: a list stands for (…, …), as in "x IN %s".
+// expanded numbers the parameters again: a list stands for (…, …), as in "x IN %s".
 func (t *template) expanded(values []any) (bound, error) {
 	var b bound
 	written := make([]string, len(values))

@@ -20,8 +20,8 @@ import (
 type ctx = context.Context
 
 // socket is a connection whose reads wait in poll(2) on the calling thread. Go's own
-// wait in the scheduler, which hands over to another thread and back: dear for a
-// thread that comes from C, as each does that runs Python.
+// wait in the scheduler, which hands over to another thread and back, is expensive
+// for a thread that comes from C, as each does that runs Python.
 type socket struct {
 	fd            int
 	local, remote net.Addr
@@ -54,7 +54,7 @@ func dial(c ctx, network, address string) (net.Conn, error) {
 	return s, nil
 }
 
-// begin claims fd, so that Close does not give its number to somebody else meanwhile.
+// begin claims fd, so that its number is not reused meanwhile.
 func (s *socket) begin() error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -179,7 +179,7 @@ func (s *socket) shutdown() {
 	}
 }
 
-// Close wakes whoever reads or writes; the last of them closes the descriptor.
+// Close wakes readers and writers; the last of them closes the descriptor.
 func (s *socket) Close() error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -200,7 +200,7 @@ func (s *socket) LocalAddr() net.Addr { return s.local }
 // RemoteAddr is the server's address.
 func (s *socket) RemoteAddr() net.Addr { return s.remote }
 
-// alive looks whether the server has hung up on a connection that nobody uses.
+// alive tells whether the server still holds a connection that is not in use.
 func alive(conn *pgconn.PgConn) bool {
 	if conn.IsClosed() {
 		return false

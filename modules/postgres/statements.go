@@ -169,7 +169,7 @@ func stale(err error) bool {
 		return false
 	}
 	switch server.Code {
-	case "26000": // no such statement: somebody said DISCARD ALL
+	case "26000": // no such statement: DISCARD ALL was executed
 		return true
 	case "0A000": // "cached plan must not change result type", in the server's language
 		return server.Routine == "RevalidateCachedQuery"
@@ -191,7 +191,7 @@ func (s *statements) location(conn *pgconn.PgConn) *time.Location {
 	if s.zone == nil || s.zoneFor != name {
 		zone, err := time.LoadLocation(name)
 		if err != nil {
-			zone = time.UTC // a POSIX rule in place of a name: the moment is right all the same
+			zone = time.UTC // a POSIX rule in place of a name: the point in time is right all the same
 		}
 		s.zone, s.zoneFor = zone, name
 	}

@@ -28,7 +28,7 @@ type Probe interface {
 // TCP is there when it accepts a connection.
 type TCP struct{ Address string }
 
-// Check connects and hangs up.
+// Check connects and disconnects.
 func (p TCP) Check(ctx context.Context) error {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", p.Address)
@@ -132,7 +132,7 @@ func (p HTTP) Check(ctx context.Context) error {
 // Close does nothing.
 func (HTTP) Close() {}
 
-// PostgreSQL answers a query on a connection that is kept from one look to the next.
+// PostgreSQL answers a query on a connection that is kept from one check to the next.
 type PostgreSQL struct {
 	Config *pgx.ConnConfig
 	conn   *pgx.Conn
@@ -160,7 +160,7 @@ func (p *PostgreSQL) Check(ctx context.Context) error {
 	}
 }
 
-// closeTime bounds a farewell.
+// closeTime bounds the closing of a connection.
 const closeTime = time.Second
 
 // Close ends the kept connection.

@@ -205,7 +205,7 @@ func (h *Head) parseField(line []byte) error {
 			return errField
 		}
 	}
-	if underscore { // X_Foo would be told apart from X-Foo by nobody behind us
+	if underscore { // the application could not tell X_Foo from X-Foo
 		return nil
 	}
 	if err := h.noteFraming(name, value); err != nil {

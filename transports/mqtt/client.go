@@ -18,7 +18,7 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 )
 
-func init() { // the library's own words go nowhere: what matters of them is logged here
+func init() { // the library's own log is discarded: what matters is logged here
 	quiet := slog.NewLogLogger(slog.NewTextHandler(io.Discard, nil), slog.LevelDebug)
 	paho.ERROR, paho.CRITICAL = quiet, quiet
 }
@@ -40,7 +40,7 @@ type Client struct {
 
 	up      atomic.Bool
 	closing atomic.Bool   // messages are no longer taken
-	settled chan struct{} // closed after the first attempt to connect and subscribe
+	ready   chan struct{} // closed after the first attempt to connect and subscribe
 	once    sync.Once
 	ctx     context.Context // until Close
 	cancel  context.CancelFunc
@@ -51,7 +51,7 @@ type Client struct {
 // the broker; while it blocks nothing more is read from the broker. say gets lines
 // about the connection's state. ErrConfig when cfg cannot be used.
 func Open(cfg Config, receive func(*Message), say func(problem bool, text string)) (*Client, error) {
-	c := &Client{cfg: cfg, receive: receive, say: say, subscriptions: map[string]byte{}, settled: make(chan struct{})}
+	c := &Client{cfg: cfg, receive: receive, say: say, subscriptions: map[string]byte{}, ready: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	options, err := c.options()
 	if err != nil {
@@ -61,7 +61,7 @@ func Open(cfg Config, receive func(*Message), say func(problem bool, text string
 	c.outbox.init(cfg)
 	c.paho = paho.NewClient(options)
 	c.running.Go(c.pump)
-	c.paho.Connect() // retries by itself; notify hears of each attempt
+	c.paho.Connect() // retries by itself; notify is called at each attempt
 	return c, nil
 }
 
@@ -114,7 +114,7 @@ func (c *Client) SetLogin(user, password string) {
 	c.mu.Unlock()
 }
 
-// notify follows the library's attempts to connect.
+// notify is called when the library connects, fails to connect, or loses the connection.
 func (c *Client) notify(n paho.ConnectionNotification) {
 	switch n := n.(type) {
 	case paho.ConnectionNotificationConnecting:
@@ -127,9 +127,9 @@ func (c *Client) notify(n paho.ConnectionNotification) {
 		}
 	case paho.ConnectionNotificationBrokerFailed:
 		c.complain(fmt.Sprintf("not connected: %v", n.Reason))
-		c.once.Do(func() { close(c.settled) })
+		c.once.Do(func() { close(c.ready) })
 	case paho.ConnectionNotificationLost:
-		if !c.paho.IsConnectionOpen() { // the word may come after the next connection
+		if !c.paho.IsConnectionOpen() { // the notification may come after the next connection
 			c.down()
 		}
 		reason := "the broker closed it"
@@ -173,11 +173,11 @@ func (c *Client) connected() {
 		c.complain(err.Error())
 	}
 	c.outbox.wake()
-	c.once.Do(func() { close(c.settled) })
+	c.once.Do(func() { close(c.ready) })
 }
 
-// Settled is closed when the first attempt to connect and subscribe has ended, well or not.
-func (c *Client) Settled() <-chan struct{} { return c.settled }
+// Ready is closed when the first attempt to connect and subscribe has ended, well or not.
+func (c *Client) Ready() <-chan struct{} { return c.ready }
 
 // Up tells whether the broker is connected.
 func (c *Client) Up() bool { return c.up.Load() }
@@ -255,11 +255,11 @@ func (c *Client) Unsubscribe(filters ...string) {
 // the broker keeps it for this client's session, if it has one.
 func (c *Client) Quiesce() { c.closing.Store(true) }
 
-// Close publishes what is queued, for as long as patience lasts, leaves the broker and
+// Close publishes what is queued, within the timeout, leaves the broker and
 // waits for all that the client has started. endSession has the broker forget the session.
-func (c *Client) Close(patience time.Duration, endSession bool) {
+func (c *Client) Close(timeout time.Duration, endSession bool) {
 	c.Quiesce()
-	left := c.outbox.flush(patience, c.up.Load)
+	left := c.outbox.flush(timeout, c.up.Load)
 	if left > 0 {
 		c.say(true, fmt.Sprintf("%d messages that were to be published are lost with the stop", left))
 	}
@@ -274,7 +274,7 @@ func (c *Client) Close(patience time.Duration, endSession bool) {
 }
 
 // endSession connects once more with MQTT's clean flag, so that the broker does not
-// go on collecting messages for a client that nobody will be again.
+// go on collecting messages for a client that will not come back.
 func (c *Client) endSession() {
 	options, err := c.options()
 	if err != nil {

@@ -53,7 +53,7 @@ type entry struct {
 	released time.Time // when QoS 2's PUBREL came
 }
 
-// releaseTime: brokers (mosquitto up to 2.0 is one) send a message of QoS 2 anew after a
+// releaseTime: brokers (mosquitto up to 2.0 is one) send a message of QoS 2 again after a
 // restart although they had released it, unless they had the confirmation of that. One
 // that was released so shortly before the connection was lost is taken for a repetition.
 const releaseTime = 5 * time.Second
@@ -148,7 +148,7 @@ func (b *inbox) acknowledge(e *entry) {
 	}
 }
 
-// release follows QoS 2's PUBREL: the identifier is free for another message. The entry
+// release handles QoS 2's PUBREL: the identifier is free for another message. The entry
 // stays in its place until then.
 func (b *inbox) release(id uint16) {
 	b.mu.Lock()
@@ -173,7 +173,7 @@ func (b *inbox) connected() {
 	b.up = true
 }
 
-// forget: with a new session the broker begins anew.
+// forget: with a new session the broker starts afresh.
 func (b *inbox) forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

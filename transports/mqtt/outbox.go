@@ -75,7 +75,7 @@ func (b *outbox) open() {
 }
 
 func (b *outbox) wake() {
-	b.mu.Lock() // a waiter is either before its look at the condition, or asleep
+	b.mu.Lock() // a waiter has either not checked its condition yet, or waits
 	defer b.mu.Unlock()
 	b.changed.Broadcast()
 }
@@ -205,10 +205,10 @@ func (c *Client) sent() {
 }
 
 // flush waits until everything has been published and confirmed; it returns how many
-// messages have not been when patience or the connection ends.
-func (b *outbox) flush(patience time.Duration, up func() bool) int {
-	until := time.Now().Add(patience)
-	late := time.AfterFunc(patience, b.wake)
+// messages have not been when the timeout or the connection ends.
+func (b *outbox) flush(timeout time.Duration, up func() bool) int {
+	until := time.Now().Add(timeout)
+	late := time.AfterFunc(timeout, b.wake)
 	defer late.Stop()
 	b.mu.Lock()
 	defer b.mu.Unlock()

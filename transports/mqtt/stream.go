@@ -90,11 +90,11 @@ func (s *stream) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// believed is how much memory a packet gets on the strength of its header alone.
-const believed = 1 << 20
+// maxPrealloc is how much memory is allocated for a packet before its bytes have arrived.
+const maxPrealloc = 1 << 20
 
 func (s *stream) body(size int) ([]byte, error) {
-	if size <= believed {
+	if size <= maxPrealloc {
 		body := make([]byte, size)
 		_, err := io.ReadFull(s.in, body)
 		return body, err
@@ -109,7 +109,7 @@ func (s *stream) body(size int) ([]byte, error) {
 	return body.Bytes(), nil
 }
 
-// head looks at a packet's fixed header (MQTT 3.1.1, section 2.2): its first byte, the
+// head reads a packet's fixed header (MQTT 3.1.1, section 2.2): its first byte, the
 // header's length, and the length of what follows.
 func (s *stream) head() (kind byte, head, size int, err error) {
 	for head = 2; head <= 5; head++ {
@@ -184,8 +184,8 @@ func (s *stream) write() {
 // writeTime is how long a broker may leave what we write unread.
 const writeTime = 30 * time.Second
 
-// farewell bounds the last write.
-const farewell = time.Second
+// closeTime bounds the last write.
+const closeTime = time.Second
 
 // Close writes what waits, then closes.
 func (s *stream) Close() error {
@@ -193,7 +193,7 @@ func (s *stream) Close() error {
 	s.closing = true
 	s.changed.Broadcast()
 	s.mu.Unlock()
-	_ = s.Conn.SetWriteDeadline(time.Now().Add(farewell)) // on a connection that has ended there is nothing to write
+	_ = s.Conn.SetWriteDeadline(time.Now().Add(closeTime)) // on a connection that has ended there is nothing to write
 	<-s.done
 	return s.Conn.Close()
 }

@@ -58,7 +58,7 @@ func (s *Server) find(r *Request) (f *file, err error) {
 	path := string(r.Path)
 	try := func(root, name string) bool {
 		var failure error
-		if f, failure = s.look(root, name, s.options.Index); failure != nil {
+		if f, failure = s.lookup(root, name, s.options.Index); failure != nil {
 			err = failure
 		}
 		return f != nil
@@ -96,12 +96,12 @@ func (s *Server) find(r *Request) (f *file, err error) {
 	return nil, err
 }
 
-// look finds the regular file name, or the first of index if name is a
+// lookup finds the regular file name, or the first of index if name is a
 // directory. root may be a file itself: it stands for everything below it.
-func (s *Server) look(root, name string, index []string) (*file, error) {
+func (s *Server) lookup(root, name string, index []string) (*file, error) {
 	fd, err := openFile(name, unix.O_PATH)
 	if errors.Is(err, unix.ENOTDIR) && name != root {
-		return s.look(root, root, nil)
+		return s.lookup(root, root, nil)
 	}
 	if err != nil {
 		return nil, nil
@@ -115,7 +115,7 @@ func (s *Server) look(root, name string, index []string) (*file, error) {
 		return nil, failure
 	}
 	for _, entry := range index {
-		if f, failure := s.look(root, name+"/"+entry, nil); f != nil || failure != nil {
+		if f, failure := s.lookup(root, name+"/"+entry, nil); f != nil || failure != nil {
 			return f, failure
 		}
 	}

@@ -31,7 +31,7 @@ func (s *Server) negotiate(r *Request, root string, f *file) *file {
 		if c.quality <= 0 {
 			continue
 		}
-		if other, _ := s.look(root, f.real+c.suffix, nil); other != nil && other.real != f.real {
+		if other, _ := s.lookup(root, f.real+c.suffix, nil); other != nil && other.real != f.real {
 			f.close()
 			other.original, other.encoding = f.real, c.encoding
 			return other

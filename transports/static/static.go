@@ -1,6 +1,6 @@
 // Package static decides how a request is answered from the file system: with
 // which file, which part of it and which header fields (uWSGI's --static-map and
-// kin). It opens files and looks at them; sending them is the caller's.
+// related options). It opens and examines files; the caller sends them.
 package static
 
 import (

@@ -116,7 +116,7 @@ func (c *Client) connection(ctx context.Context) (l *link, err error) {
 	}
 }
 
-// alive looks whether the peer has closed a connection that nobody reads.
+// alive tells whether the peer still holds a connection that is not in use.
 func alive(conn net.Conn) bool {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {

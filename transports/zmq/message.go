@@ -26,7 +26,7 @@ var Performatives = [...]string{"GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS
 // PerformativeReply marks replies.
 const PerformativeReply = 7
 
-// MaxMessage bounds a message: a peer's word about its length is not to be believed.
+// MaxMessage bounds a message: the length that a peer announces is not trusted.
 const MaxMessage = 64 << 20
 
 // Errors of requests and replies.
@@ -105,7 +105,7 @@ func newBound(conn net.Conn) *bound {
 	return &bound{Conn: conn, in: bufio.NewReaderSize(conn, 16<<10), skip: greeting}
 }
 
-// Read passes bytes on and follows the frames' heads on their way.
+// Read passes bytes on and keeps track of the frames' heads on their way.
 func (b *bound) Read(p []byte) (int, error) {
 	if b.refused != nil {
 		return 0, b.refused
@@ -180,13 +180,13 @@ type link struct {
 // open makes the handshake on a fresh connection.
 //
 // The library panics at metadata that is cut short: what a peer sends must not end us.
-func open(conn net.Conn, kind zmq4.SocketType, server bool, patience time.Duration) (l *link, err error) {
+func open(conn net.Conn, kind zmq4.SocketType, server bool, timeout time.Duration) (l *link, err error) {
 	defer func() {
 		if problem := recover(); problem != nil {
 			l, err = nil, fmt.Errorf("%w: %v", ErrHandshake, problem)
 		}
 	}()
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return nil, err
 	}
 	b := newBound(conn)

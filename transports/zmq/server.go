@@ -24,7 +24,7 @@ const maxPeers = 4096
 // as a ROUTER socket would.
 type Server struct {
 	// Answer makes the reply to one request, both JSON. It is called on a goroutine of
-	// the peer's; its context ends when the server closes without patience. A nil reply
+	// the peer's; its context ends when the server closes and the timeout is over. A nil reply
 	// closes the connection.
 	Answer func(ctx context.Context, request []byte, peer string) []byte
 	Logf   func(string, ...any)
@@ -85,7 +85,7 @@ func (s *Server) serve(conn net.Conn) {
 			return
 		}
 		if !s.busy(conn, true) {
-			return // the peer asks somebody else
+			return // the peer has closed the connection
 		}
 		reply := s.Answer(s.ctx, request, peer)
 		if reply == nil || conn.SetWriteDeadline(time.Now().Add(replyTime)) != nil || l.send(reply) != nil || !s.busy(conn, false) {
@@ -118,9 +118,9 @@ func (s *Server) busy(c net.Conn, on bool) bool {
 	return !s.closing
 }
 
-// Close answers the requests in hand, for as long as patience lasts, and ends every
+// Close answers the requests in hand, within the timeout, and ends every
 // connection. The listener is the caller's to close, first.
-func (s *Server) Close(patience time.Duration) {
+func (s *Server) Close(timeout time.Duration) {
 	s.mu.Lock()
 	s.closing = true
 	for c, busy := range s.peers {
@@ -133,7 +133,7 @@ func (s *Server) Close(patience time.Duration) {
 	if cancel == nil {
 		return
 	}
-	late := time.AfterFunc(patience, func() {
+	late := time.AfterFunc(timeout, func() {
 		cancel()
 		s.mu.Lock()
 		defer s.mu.Unlock()

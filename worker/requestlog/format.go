@@ -51,7 +51,7 @@ func (f *Format) Append(b []byte, r *Record) []byte {
 	return b
 }
 
-// texts are the variables that are the request's own words.
+// texts are the variables that are text of the request.
 var texts = map[string]func(r *Record) []byte{
 	"uri":     func(r *Record) []byte { return r.URI },
 	"method":  func(r *Record) []byte { return r.Method },

@@ -100,7 +100,7 @@ func TestFormats(t *testing.T) {
 }
 
 func TestNew(t *testing.T) {
-	const moment = " %(ftime)"
+	const format = " %(ftime)"
 	for name, c := range map[string]struct {
 		strftime   bool
 		date, want string
@@ -110,14 +110,14 @@ func TestNew(t *testing.T) {
 		"strftime and ctime": {true, "true", " 04/Mar/2026:07:06:07 +0200\n"},
 		"both":               {true, "%Y", " 2026\n"},
 	} {
-		line, err := New(moment, c.strftime, c.date)
+		line, err := New(format, c.strftime, c.date)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		} else if got := string(line.Append(nil, example())); got != c.want {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)
 		}
 	}
-	if _, err := New(moment, true, "%!"); err == nil {
+	if _, err := New(format, true, "%!"); err == nil {
 		t.Error("a date that is no strftime format was taken")
 	}
 	if line, err := New("", false, ""); err != nil || line.Format != nil {

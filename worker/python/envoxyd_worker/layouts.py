@@ -1,6 +1,6 @@
 """What Python and Go share: memory, frames, and constants.
 
-Written by internal/layout from the declarations in Go. Do not edit: `make docs` writes it anew.
+Written by internal/layout from the declarations in Go. Do not edit: `make docs` writes it.
 """
 from collections import namedtuple
 from struct import Struct

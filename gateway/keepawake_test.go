@@ -6,19 +6,19 @@ import (
 	"testing"
 )
 
-func TestVigilRestsWithoutTraffic(t *testing.T) {
-	v := newVigil()
+func TestItSleepsWithoutTraffic(t *testing.T) {
+	k := newKeepAwake()
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { v.run(ctx) })
+	running.Go(func() { k.run(ctx) })
 	for range 2 { // it can be woken again
-		eventually(t, v.bell.Asleep)
-		v.stir()
-		if v.bell.Asleep() {
+		eventually(t, k.bell.Asleep)
+		k.touch()
+		if k.bell.Asleep() {
 			t.Fatal("traffic did not wake it")
 		}
 	}
-	eventually(t, v.bell.Asleep)
+	eventually(t, k.bell.Asleep)
 	cancel()
 	running.Wait()
 }

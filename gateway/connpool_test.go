@@ -34,74 +34,74 @@ func closed(t *testing.T, worker *os.File) bool {
 }
 
 func TestTurnsGiveTheConnectionThatWasUsedLast(t *testing.T) {
-	turns := turns{most: 2}
+	pool := connPool{limit: 2}
 	first, _ := linked(t)
 	second, _ := linked(t)
 	for range 2 {
-		if l, err := turns.take(t.Context()); l != nil || err != nil {
+		if l, err := pool.take(t.Context()); l != nil || err != nil {
 			t.Fatal(l, err)
 		}
 	}
-	turns.give(first)
-	turns.give(second)
-	if l, _ := turns.take(t.Context()); l != second {
+	pool.put(first)
+	pool.put(second)
+	if l, _ := pool.take(t.Context()); l != second {
 		t.Fatal("the one used before was taken")
 	}
-	if l, _ := turns.take(t.Context()); l != first {
+	if l, _ := pool.take(t.Context()); l != first {
 		t.Fatal("an idle connection was left")
 	}
 }
 
 func TestTurnsAreWaitedForInOrder(t *testing.T) {
-	turns := turns{most: 1, over: func() {}}
-	if _, err := turns.take(t.Context()); err != nil {
+	pool := connPool{limit: 1, onClosed: func() {}}
+	if _, err := pool.take(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	order := make(chan int)
 	var all sync.WaitGroup
 	for i := range 2 {
 		all.Go(func() {
-			l, err := turns.take(t.Context())
+			l, err := pool.take(t.Context())
 			if err != nil {
 				t.Error(err)
 			}
 			order <- i
-			turns.give(l)
+			pool.put(l)
 		})
-		eventually(t, func() bool { turns.lock.Lock(); defer turns.lock.Unlock(); return len(turns.waiting) == i+1 })
+		eventually(t, func() bool { pool.lock.Lock(); defer pool.lock.Unlock(); return len(pool.waiting) == i+1 })
 	}
-	turns.give(nil)
+	pool.put(nil)
 	if a, b := <-order, <-order; a != 0 || b != 1 {
 		t.Fatal(a, b)
 	}
 	all.Wait()
-	if turns.out != 0 {
-		t.Fatal(turns.out, "turns are lost")
+	if pool.inUse != 0 {
+		t.Fatal(pool.inUse, "requests are still counted")
 	}
 }
 
 func TestWaitingForATurnEnds(t *testing.T) {
-	for name, end := range map[string]func(turns *turns, cancel func()){
-		"context": func(_ *turns, cancel func()) { cancel() },
-		"reload":  func(turns *turns, _ func()) { turns.end() },
+	for name, end := range map[string]func(pool *connPool, cancel func()){
+		"context": func(_ *connPool, cancel func()) { cancel() },
+		"reload":  func(pool *connPool, _ func()) { pool.close() },
 	} {
-		turns := turns{most: 1, over: func() {}}
+		pool := connPool{limit: 1, onClosed: func() {}}
 		ctx, cancel := context.WithCancel(t.Context())
-		if _, err := turns.take(ctx); err != nil {
+		if _, err := pool.take(ctx); err != nil {
 			t.Fatal(err)
 		}
 		failed := make(chan error)
 		go func() {
-			_, err := turns.take(ctx)
+			_, err := pool.take(ctx)
 			failed <- err
 		}()
-		eventually(t, func() bool { turns.lock.Lock(); defer turns.lock.Unlock(); return len(turns.waiting) == 1 })
-		end(&turns, cancel)
+		eventually(t, func() bool { pool.lock.Lock(); defer pool.lock.Unlock(); return len(pool.waiting) == 1 })
+		end(&pool, cancel)
 		if err := <-failed; !errors.Is(err, errNotHanded) && !errors.Is(err, context.Canceled) {
 			t.Fatal(name, err)
 		}
-		turns.give(nil)
-		if turns.out != 0 || len(turns.waiting) != 0 {
+		pool.put(nil)
+		if pool.inUse != 0 || len(pool.waiting) != 0 {
 			t.Fatal(name, "a turn is lost")
 		}
 		cancel()
@@ -121,8 +121,8 @@ func TestConnectionsAreKeptIfTheWorkerSaysSo(t *testing.T) {
 		"closed":         {"", false, true},
 	} {
 		var running sync.WaitGroup
-		turns := turns{most: 1, running: &running}
-		if _, err := turns.take(t.Context()); err != nil {
+		pool := connPool{limit: 1, running: &running}
+		if _, err := pool.take(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		l, worker := linked(t)
@@ -140,7 +140,7 @@ func TestConnectionsAreKeptIfTheWorkerSaysSo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		turns.settle(t.Context(), l, nil)
+		pool.release(t.Context(), l, nil)
 		if one.deferred {
 			if one.behind != "" {
 				_, err = worker.WriteString(one.behind)
@@ -152,32 +152,32 @@ func TestConnectionsAreKeptIfTheWorkerSaysSo(t *testing.T) {
 			}
 		}
 		running.Wait()
-		if kept := len(turns.idle) == 1; kept != one.kept || turns.out != 0 {
-			t.Errorf("%s: kept: %v, turns taken: %d", name, kept, turns.out)
+		if kept := len(pool.idle) == 1; kept != one.kept || pool.inUse != 0 {
+			t.Errorf("%s: kept: %v, in flight: %d", name, kept, pool.inUse)
 		}
 	}
 }
 
 func TestConnectionsEndWithTheGeneration(t *testing.T) {
 	over := 0
-	turns := turns{most: 2, over: func() { over++ }}
+	pool := connPool{limit: 2, onClosed: func() { over++ }}
 	for range 2 {
-		if _, err := turns.take(t.Context()); err != nil {
+		if _, err := pool.take(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
 	idle, first := linked(t)
 	busy, second := linked(t)
-	turns.give(idle)
-	turns.end()
+	pool.put(idle)
+	pool.close()
 	if !closed(t, first) || closed(t, second) || over != 0 {
 		t.Fatal("only what is idle is closed")
 	}
-	turns.give(busy)
+	pool.put(busy)
 	if !closed(t, second) || over != 1 {
 		t.Fatal("it is kept after the end")
 	}
-	if _, err := turns.take(t.Context()); !errors.Is(err, errNotHanded) {
+	if _, err := pool.take(t.Context()); !errors.Is(err, errNotHanded) {
 		t.Fatal("there is a turn after the end:", err)
 	}
 }
