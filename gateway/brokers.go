@@ -78,7 +78,7 @@ func (g *Gateway) connect(key string, wanted *brokerConf, r *Registration, again
 	b := g.broker(key)
 	var embedded *embeddedBroker
 	if b != nil && (!reflect.DeepEqual(b.cfg, cfg) || b.wanted != wanted.Embedded) {
-		if wanted.Embedded && b.embedded != nil && b.cfg.Bind == cfg.Bind { // its other clients are not to notice
+		if wanted.Embedded && b.embedded != nil && b.cfg.Bind == cfg.Bind { // its other clients stay connected
 			embedded, b.embedded = b.embedded, nil
 		}
 		g.closeBroker(key, b, false)
@@ -182,7 +182,7 @@ func (g *Gateway) register(payload []byte) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if r.Generation < g.state.Active {
-		return nil // of workers that are on their way out
+		return nil // of workers that are leaving
 	}
 	known := g.state.Registrations[r.Generation]
 	g.state.register(r)

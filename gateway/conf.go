@@ -29,8 +29,8 @@ type conf struct {
 	AMQP       map[string]storeConf       `json:"amqp_servers"`
 	Cache      *storeConf                 `json:"cache"`
 	Health     struct {
-		Interval number `json:"interval"` // seconds between two looks at a connector; 0: 10
-		Timeout  number `json:"timeout"`  // seconds that one may take; 0: 2
+		Interval number `json:"interval"` // seconds between two polls of a connector; 0: 10
+		Timeout  number `json:"timeout"`  // seconds that a poll may take; 0: 2
 	} `json:"health"`
 }
 

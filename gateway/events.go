@@ -16,7 +16,7 @@ import (
 	"envoxyd/transports/mqtt"
 )
 
-// A message that has been in the hands of so many workers when they ended is not
+// A message that has been with so many workers when they ended is not
 // given to another.
 const maxAttempts = 5
 

@@ -61,7 +61,7 @@ func (l *link) send(packet []byte) error {
 	return nil
 }
 
-// receive has read take the answer. errUnread: the worker says that it has not looked at the
+// receive has read take the answer. errUnread: the worker says that it has not read the
 // request, or its end was closed with something unread.
 func (l *link) receive(read func(*bufio.Reader) error) error {
 	first, err := l.in.Peek(1)

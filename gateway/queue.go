@@ -36,7 +36,7 @@ type queue struct {
 	changed sync.Cond
 	lanes   map[laneKey]*lane
 	ready   []*lane // lanes with items that nobody works on
-	waiting int     // items that are in no worker's hands
+	waiting int     // items that no worker has
 	bytes   int     // of their payloads
 	working int     // items that are
 	out     int     // deliveries that are under way

@@ -18,7 +18,7 @@ func (g *Gateway) subscribe(generation int, s Subscription) error {
 	defer g.mu.Unlock()
 	r := g.state.Registrations[generation]
 	if r == nil {
-		return fmt.Errorf("%w: this worker is on its way out", errInvalid)
+		return fmt.Errorf("%w: this worker is leaving", errInvalid)
 	}
 	if s.Server != localServer && g.broker(s.Server) == nil && generation == g.state.Active {
 		return fmt.Errorf("%w: mqtt_servers.%s", errUnknown, s.Server)

@@ -37,7 +37,7 @@ func (t *timers) reconfigure(g *Gateway, r *Registration) {
 	}
 }
 
-// stop lets no timer fire any more; its worker finishes a call in hand.
+// stop lets no timer fire any more; a worker finishes its current call.
 func (t *timers) stop() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

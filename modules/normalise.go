@@ -141,7 +141,7 @@ func (n *normaliser) expandDSN(server *node, path, key string) error {
 	}
 	address.text = dsn.asURL(address.text)
 	for _, field := range dsn.fields() {
-		if address.origin != "" { // set by variable or command line: stands above the file's fields
+		if address.origin != "" { // set by variable or command line: overrides the file's fields
 			server.set(field.key, newText(field.value))
 			continue
 		}
@@ -170,9 +170,9 @@ func level(n *node) (int, bool) {
 	return value, ok
 }
 
-// settleLogLevel writes log.level as a number. A level that means nothing is reported, not
+// normaliseLogLevel writes log.level as a number. A level that means nothing is reported, not
 // refused: upstream boots with it.
-func (n *normaliser) settleLogLevel() {
+func (n *normaliser) normaliseLogLevel() {
 	log := n.document.get("log")
 	if log.kind == null {
 		log = newObject()

@@ -58,7 +58,7 @@ func Load(path string, environ []string, overrides ...string) (*Service, error) 
 	if err := n.check(); err != nil {
 		return nil, err
 	}
-	n.settleLogLevel()
+	n.normaliseLogLevel()
 	return n.service(), nil
 }
 

@@ -50,8 +50,8 @@ func (c *core) accept(l *listener) *conn {
 	return cn
 }
 
-// setPeer fills in what the connection says about itself. Clients come again
-// from the same address: its text is kept.
+// setPeer fills in what the connection says about itself. Many
+// connections come from the same address: its text is kept.
 func (c *core) setPeer(cn *conn, address *unix.RawSockaddrAny) {
 	l := cn.listener
 	cn.peer = http.Peer{ServerName: c.w.hostname, ServerPort: l.port, Router: l.router, Extra: l.extra, HostName: l.hostName, NoScript: c.w.spec.HTTP.ManageScript}
@@ -113,7 +113,7 @@ func (c *core) keep(cn *conn) {
 	}
 }
 
-// release takes the connection out of the core's hands without closing it.
+// release removes the connection from the core without closing it.
 func (c *core) release(cn *conn) {
 	if cn.registered {
 		_ = epollCtl(c.epoll, unix.EPOLL_CTL_DEL, cn.fd, nil)

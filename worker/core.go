@@ -16,11 +16,11 @@ import (
 )
 
 // inputSize is what one read takes at most. A request that is not whole after
-// one read leaves the core's hands.
+// one read is left to a goroutine.
 const inputSize = 64 << 10
 
 // hotAccepts is how often in a row a core accepts from the listener that it has
-// just served without asking epoll about everybody else.
+// just served without asking epoll about all other descriptors.
 const hotAccepts = 16
 
 // What an epoll event is about (EpollEvent.Pad).
@@ -199,7 +199,7 @@ func (c *core) wake() {
 	_, _ = syscall.Write(c.wakeFD, (*[8]byte)(unsafe.Pointer(&one))[:]) // EAGAIN: it is awake already
 }
 
-// next finishes the request in hand and waits for another one. It is the core
+// next finishes the current request and waits for another one. It is the core
 // step: everything on its straight path is a raw system call or a few
 // comparisons.
 func (c *core) next() int {
@@ -383,7 +383,7 @@ func (c *core) lastCall(phase int32) *conn {
 	return nil
 }
 
-// drained does what is left to do once the worker is on its way out, and tells
+// drained does what is left to do once the worker is leaving, and tells
 // whether that was all.
 func (c *core) drained(phase int32) bool {
 	if !c.leaving { // what has arrived by now is still served: check once more

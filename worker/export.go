@@ -16,8 +16,8 @@ import (
 // This file is the only place where C calls Go. What crosses is a core's
 // number, C's own memory, and small integers.
 
-// the is the process's worker: C can name nothing but numbers.
-var the *Worker
+// process is this process's worker: what C passes are numbers only.
+var process *Worker
 
 // guard keeps a panic from unwinding into Python: the process says what happened and ends.
 func guard() {
@@ -35,74 +35,74 @@ func envoxyd_start(spec *C.char, size C.int, id C.int, io *C.core_io, cores C.in
 		copy(unsafe.Slice((*byte)(unsafe.Pointer(problem)), int(room)), err.Error())
 		return 1
 	}
-	the = w
+	process = w
 	return 0
 }
 
 //export envoxyd_next
 func envoxyd_next(core C.int) C.int {
 	defer guard()
-	return C.int(the.cores[core].next())
+	return C.int(process.cores[core].next())
 }
 
 //export envoxyd_write
 func envoxyd_write(core C.int, data *C.char, size C.size_t, last C.int) C.int {
 	defer guard()
-	return C.int(the.cores[core].write(unsafe.Slice((*byte)(unsafe.Pointer(data)), int(size)), last != 0))
+	return C.int(process.cores[core].write(unsafe.Slice((*byte)(unsafe.Pointer(data)), int(size)), last != 0))
 }
 
 //export envoxyd_sendfile
 func envoxyd_sendfile(core C.int, fd C.int, offset C.longlong, size C.longlong) C.int {
 	defer guard()
-	return C.int(the.cores[core].sendFile(int(fd), int64(offset), int64(size)))
+	return C.int(process.cores[core].sendFile(int(fd), int64(offset), int64(size)))
 }
 
 //export envoxyd_disconnect
 func envoxyd_disconnect(core C.int) {
 	defer guard()
-	the.cores[core].disconnect()
+	process.cores[core].disconnect()
 }
 
 //export envoxyd_ready
 func envoxyd_ready() {
 	defer guard()
-	the.Ready()
+	process.Ready()
 }
 
 //export envoxyd_stop
 func envoxyd_stop(status C.int) {
 	defer guard()
-	the.Stop(stopping, int(status))
+	process.Stop(stopping, int(status))
 }
 
 //export envoxyd_status
 func envoxyd_status() C.int {
 	defer guard()
-	return C.int(the.Status())
+	return C.int(process.Status())
 }
 
 //export envoxyd_user_harakiri
 func envoxyd_user_harakiri(core C.int, seconds C.int) {
 	defer guard()
-	the.cores[core].userHarakiri(int(seconds))
+	process.cores[core].userHarakiri(int(seconds))
 }
 
 //export envoxyd_log_this
 func envoxyd_log_this(core C.int) {
 	defer guard()
-	the.cores[core].response.forceLog = true
+	process.cores[core].response.forceLog = true
 }
 
 //export envoxyd_set_logvar
 func envoxyd_set_logvar(core C.int, name *C.char, nameSize C.size_t, value *C.char, size C.size_t) {
 	defer guard()
-	the.cores[core].setLogvar(cBytes(name, nameSize), cBytes(value, size))
+	process.cores[core].setLogvar(cBytes(name, nameSize), cBytes(value, size))
 }
 
 //export envoxyd_get_logvar
 func envoxyd_get_logvar(core C.int, name *C.char, nameSize C.size_t, room *C.char, size C.size_t) C.int {
 	defer guard()
-	return C.int(the.cores[core].logvar(cBytes(name, nameSize), cBytes(room, size)))
+	return C.int(process.cores[core].logvar(cBytes(name, nameSize), cBytes(room, size)))
 }
 
 // envoxyd_call reads payload only before it returns. What it puts into reply is malloc'ed
@@ -137,5 +137,5 @@ func cBytes(start *C.char, size C.size_t) []byte {
 //export envoxyd_wakeup_fd
 func envoxyd_wakeup_fd() C.int {
 	defer guard()
-	return C.int(the.wakeup[1])
+	return C.int(process.wakeup[1])
 }

@@ -37,7 +37,7 @@ func (w *Worker) prepareLog() error {
 	return nil
 }
 
-// logRequest writes the line about the request in hand, in one write.
+// logRequest writes the line about the current request, in one write.
 func (c *core) logRequest() {
 	io, q, r := c.io, &c.request, &c.record
 	end := time.Now().UnixNano() // the line shows the time of day

@@ -270,7 +270,7 @@ static PyObject *shim_get_logvar(PyObject *self, PyObject *args)
 }
 
 /* call(service: str, operation: int, payload: bytes) -> bytes: one call of a connector that is written in Go.
- * The payload stays the caller's and is not looked at after the call; the reply is copied once. */
+ * The payload stays the caller's and is not read after the call; the reply is copied once. */
 static PyObject *shim_call(PyObject *self, PyObject *args)
 {
     const char *name, *payload;
@@ -333,7 +333,7 @@ static PyObject *shim_alternate_stacks(PyObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-/* wakeup_fd() -> where Python's signal handlers are to write so that core 0 looks up. */
+/* wakeup_fd() -> where Python's signal handlers are to write so that core 0 wakes up. */
 static PyObject *shim_wakeup_fd(PyObject *self, PyObject *unused)
 {
     (void)self;

@@ -34,7 +34,7 @@ enum { BODY_WHOLE = 0, BODY_CLOSED = 1, BODY_TIMEOUT = 2 };
 
 enum { /* what envoxyd_next returns */
     NEXT_REQUEST = 1,
-    NEXT_SIGNAL = 0, /* let Python run its signal handlers, then come again */
+    NEXT_SIGNAL = 0, /* let Python run its signal handlers, then call again */
     NEXT_STOP = -1
 };
 
@@ -62,7 +62,7 @@ typedef struct core_io {
     int32_t app;
     /* connections of the gateway's, which children of the application close; -1: none */
     int32_t link_fd;  /* kept */
-    int32_t event_fd; /* of the request in hand */
+    int32_t event_fd; /* of the current request */
 } core_io;
 
 #define OUT_INITIAL 16384

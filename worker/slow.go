@@ -13,7 +13,7 @@ import (
 	"envoxyd/transports/http"
 )
 
-// headTime bounds how long a request head may trickle in, however steadily; --http has an option for it.
+// headTime bounds how long a whole request head may take, even if it never pauses; --http has an option for it.
 const headTime = 60 * time.Second
 
 // receivers keep what goroutines parse with; a parser is some 20 KiB.

@@ -152,7 +152,7 @@ func (c *core) readFile(a *static.Answer) []byte {
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
-		if n <= 0 { // it was cut since it was looked at: only a closed connection tells the client
+		if n <= 0 { // the file was truncated since it was examined: only a closed connection tells the client
 			c.io.result |= resBroken
 			return body[:done]
 		}

@@ -81,7 +81,7 @@ func (c *core) passOn(idle bool) {
 	if leaving || !idle {
 		return
 	}
-	for c.event < c.nevents { // fetched before the core went away
+	for c.event < c.nevents { // fetched before the core entered the application
 		e := c.events[c.event]
 		c.event++
 		c.passEvent(&e)

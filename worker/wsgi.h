@@ -25,7 +25,7 @@ typedef struct core_t {
     int hold_errors;        /* --disable-write-exception */
 
     PyObject *start_response, *write;
-    PyObject *environ; /* of the request in hand */
+    PyObject *environ; /* of the current request */
     PyObject *input;
     int64_t left;      /* of the Content-Length that the application gave; -1: none */
     int started;       /* start_response was called */

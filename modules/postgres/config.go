@@ -134,7 +134,7 @@ func (s section) settings(key string) (*settings, error) {
 		return nil, fmt.Errorf("%w: max_conn must be at least 1", ErrConfiguration)
 	}
 	pool.MaxConns, pool.MinConns = int32(most), 0
-	pool.ShouldPing = func(_ ctx, _ pgxpool.ShouldPingParams) bool { return false } // alive looks at the socket instead
+	pool.ShouldPing = func(_ ctx, _ pgxpool.ShouldPingParams) bool { return false } // alive checks the socket instead
 	pool.PrepareConn = func(_ ctx, conn *pgx.Conn) (bool, error) { return alive(conn.PgConn()), nil }
 	pool.ConnConfig.DialFunc = dial
 	made.sessionParameters()
@@ -143,7 +143,7 @@ func (s section) settings(key string) (*settings, error) {
 	return made, nil
 }
 
-// pooled says that sessions are not ours alone: a pooler such as pgbouncer stands between.
+// pooled says that sessions are not ours alone: a pooler such as pgbouncer is in between.
 func (s *settings) pooled() bool { return s.mode != pgx.QueryExecModeCacheStatement }
 
 // sessionParameters has each connection begin with what the section wants. A pooler
@@ -165,7 +165,7 @@ func (s *settings) sessionParameters() {
 	}
 }
 
-// prologue is what a transaction begins with where a pooler stands between.
+// prologue is what a transaction begins with where a pooler is in between.
 func (s *settings) prologue() string {
 	if !s.pooled() {
 		return ""

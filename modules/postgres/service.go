@@ -23,7 +23,7 @@ const (
 	opClose    = 6 // (key,): its pool; None: all
 )
 
-// templatesKept bounds the cache of statements that have been looked through.
+// templatesKept bounds the cache of statements that have been parsed.
 const templatesKept = 2048
 
 // Service is the connector of one process.
@@ -106,7 +106,7 @@ func (s *Service) perform(e *encoder, operation int, a *arguments) (reply []byte
 	return nil, "", nil
 }
 
-// open settles how a server is reached. Open pools of the same key are closed when their queries are done.
+// open sets how a server is reached. Open pools of the same key are closed when their queries are done.
 func (s *Service) open(key string, document []byte) error {
 	made, err := readSettings(key, document)
 	if err != nil {
@@ -159,7 +159,7 @@ func (s *Service) query(e *encoder, key string, number int64, sql string, params
 	return reply, found.place, err
 }
 
-// template looks a statement through, once.
+// template parses a statement, once.
 func (s *Service) template(sql string) (*template, error) {
 	if known, ok := s.templates.Load(sql); ok {
 		return known.(*template), nil

@@ -191,7 +191,7 @@ func (s *statements) location(conn *pgconn.PgConn) *time.Location {
 	if s.zone == nil || s.zoneFor != name {
 		zone, err := time.LoadLocation(name)
 		if err != nil {
-			zone = time.UTC // a POSIX rule in place of a name: the point in time is right all the same
+			zone = time.UTC // a POSIX rule in place of a name: the point in time is still right
 		}
 		s.zone, s.zoneFor = zone, name
 	}

@@ -1,5 +1,5 @@
 // Package probe asks the servers that a service depends on whether they are there.
-// Each probe keeps what it needs between two looks; none of its errors hold a secret.
+// Each probe keeps what it needs between two checks; none of its errors hold a secret.
 package probe
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Probe looks at one server. Check is called by one goroutine at a time and returns
+// Probe checks one server. Check is called by one goroutine at a time and returns
 // within the context's time; nil: the server answers. Close ends what is kept.
 type Probe interface {
 	Check(ctx context.Context) error

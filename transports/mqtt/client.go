@@ -103,7 +103,7 @@ func (c *Client) login() (user, password string) {
 	return c.user, c.password
 }
 
-// SetLogin is for the connections to come; the one that stands stays. A login in the
+// SetLogin is for later connections; the present one is kept. A login in the
 // configuration's bind is not changed.
 func (c *Client) SetLogin(user, password string) {
 	c.mu.Lock()

@@ -43,7 +43,7 @@ const (
 	defaultQueued    = 1000
 	defaultBytes     = 16 << 20
 	connectTimeout   = 10 * time.Second
-	pingTime         = 60 * time.Second // for an answer, which may stand behind many messages
+	pingTime         = 60 * time.Second // for an answer, which may be queued behind many messages
 	longestPause     = 10 * time.Second // between attempts to connect
 )
 

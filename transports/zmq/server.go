@@ -30,7 +30,7 @@ type Server struct {
 	Logf   func(string, ...any)
 
 	mu      sync.Mutex
-	peers   map[net.Conn]bool // true: a request is in hand
+	peers   map[net.Conn]bool // true: a request is being answered
 	closing bool
 	running sync.WaitGroup
 	ctx     context.Context
@@ -110,7 +110,7 @@ func (s *Server) leave(c net.Conn) {
 	delete(s.peers, c)
 }
 
-// busy notes whether the peer has a request in hand; false: the server closes.
+// busy notes whether the peer has a request that is being answered; false: the server closes.
 func (s *Server) busy(c net.Conn, on bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,7 +118,7 @@ func (s *Server) busy(c net.Conn, on bool) bool {
 	return !s.closing
 }
 
-// Close answers the requests in hand, within the timeout, and ends every
+// Close answers the current requests, within the timeout, and ends every
 // connection. The listener is the caller's to close, first.
 func (s *Server) Close(timeout time.Duration) {
 	s.mu.Lock()
