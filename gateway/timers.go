@@ -49,29 +49,67 @@ func (t *timers) stop() {
 // run fires until ctx ends. A call that takes longer than the interval makes the next one late,
 // never a second one at the same time.
 func (one *Timer) run(ctx context.Context, g *Gateway) {
+	if one.Cron != "" {
+		one.runCron(ctx, g)
+		return
+	}
 	next := time.Now()
 	for {
-		now := time.Now()
-		if one.Cron != "" {
-			var err error
-			if next.After(now) { // the clock was set back, or ran behind the timer
-				now = next
-			}
-			if next, err = gronx.NextTickAfter(one.Cron, now, false); err != nil {
-				g.errorf("[TIMER] %s: %v", one.Name, err)
-				return
-			}
-		} else if next = next.Add(time.Duration(one.Every * float64(time.Second))); next.Before(now) {
-			next = now
+		if next = next.Add(time.Duration(one.Every * float64(time.Second))); next.Before(time.Now()) {
+			next = time.Now()
 		}
-		wait := time.NewTimer(time.Until(next))
-		select {
-		case <-ctx.Done():
-			wait.Stop()
+		if !sleep(ctx, time.Until(next)) {
 			return
-		case <-wait.C:
+		}
+		one.fire(g)
+	}
+}
+
+// cronCheck is how often a wait for a tick is compared with the time of day, which may be set meanwhile.
+const cronCheck = time.Minute
+
+func (one *Timer) runCron(ctx context.Context, g *Gateway) {
+	var last time.Time
+	for {
+		next, err := nextTick(one.Cron, last, timeOfDay())
+		if err != nil {
+			g.errorf("[TIMER] %s: %v", one.Name, err)
+			return
+		}
+		if !sleep(ctx, min(next.Sub(timeOfDay()), cronCheck)) {
+			return
+		}
+		if !timeOfDay().Before(next) {
+			last = next
 			one.fire(g)
 		}
+	}
+}
+
+// nextTick is the first tick after now. Ticks up to last, which has fired, do not fire again
+// when the time of day was set back, unless it was by more than they are apart.
+func nextTick(expression string, last, now time.Time) (time.Time, error) {
+	if last.After(now) {
+		next, err := gronx.NextTickAfter(expression, last, false)
+		if err != nil || next.Sub(last) > last.Sub(now) {
+			return next, err
+		}
+	}
+	return gronx.NextTickAfter(expression, now, false)
+}
+
+// timeOfDay is now without the reading of the monotonic clock, which the time being set does not move.
+func timeOfDay() time.Time { return time.Now().Round(0) }
+
+// sleep waits; false: ctx ended before.
+func sleep(ctx context.Context, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
 	}
 }
 
