@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -16,21 +18,42 @@ type Processes interface {
 	Wait(cmd *exec.Cmd) error
 }
 
-// commandPause is the least time between two starts of a command that ends.
-const commandPause = time.Second
+// A command that ends is started again after commandPause at the earliest. One that is to end
+// sees the end of its input; after lastLines its process group gets TERM, after termTime KILL.
+const (
+	commandPause = time.Second
+	lastLines    = 3 * time.Second
+	termTime     = time.Second
+)
 
 // command writes records to the standard input of a shell command, which is started
 // again when it has ended.
 type command struct {
 	text, dir string
 	processes Processes
-	input     io.WriteCloser
-	ended     chan error
+	lastLines time.Duration
+	current   *commandProcess // nil: there is none
 	started   time.Time
+
+	leaving sync.WaitGroup // processes that do not read any more
+	group   atomic.Int64   // the current process's; 0: there is none
+	killed  atomic.Bool    // none is started any more
+}
+
+// commandProcess is one process of a command.
+type commandProcess struct {
+	pid   int
+	input io.WriteCloser
+	ended chan struct{} // closed after its end
+	err   error         // how it ended
+}
+
+func newCommand(text, dir string, processes Processes) *command {
+	return &command{text: text, dir: dir, processes: processes, lastLines: lastLines}
 }
 
 func (c *command) start() error {
-	if wait := commandPause - time.Since(c.started); wait > 0 {
+	if wait := commandPause - time.Since(c.started); wait > 0 || c.killed.Load() {
 		return fmt.Errorf("%q has ended", c.text)
 	}
 	c.started = time.Now()
@@ -44,39 +67,71 @@ func (c *command) start() error {
 	if err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- c.processes.Wait(cmd) }() // ends with the command
-	c.input, c.ended = input, ended
+	p := &commandProcess{pid: cmd.Process.Pid, input: input, ended: make(chan struct{})}
+	go func() { // ends with the command
+		p.err = c.processes.Wait(cmd)
+		close(p.ended)
+	}()
+	c.current = p
+	c.group.Store(int64(p.pid))
 	return nil
 }
 
 func (c *command) write(b *batch) (lost int, err error) {
 	return b.each(func(record []byte) error {
 		for range 2 {
-			if c.input == nil {
+			if c.current == nil {
 				if err := c.start(); err != nil {
 					return err
 				}
 			}
-			if _, err = c.input.Write(record); err == nil {
+			if _, err = c.current.input.Write(record); err == nil {
 				return nil
 			}
-			_ = c.input.Close()
-			c.input = nil
+			p := c.current
+			c.current = nil
+			c.leaving.Go(func() { _ = p.finish(c.lastLines) }) // most have ended by themselves
 		}
 		return err
 	})
 }
 
-// close lets the command come to its end by itself.
-func (c *command) close() error {
-	if c.input == nil {
-		return nil
+// close lets the command come to its end by itself, but not for ever.
+func (c *command) close() (err error) {
+	if c.current != nil {
+		err = c.current.finish(c.lastLines)
 	}
-	err := c.input.Close()
+	c.leaving.Wait()
+	return err
+}
+
+// kill ends a command that does not read, for whoever waits in write or close.
+func (c *command) kill() {
+	c.killed.Store(true)
+	if group := int(c.group.Load()); group > 0 {
+		_ = syscall.Kill(-group, syscall.SIGKILL) // it may have ended
+	}
+}
+
+// finish closes the input and sees to it that the process ends.
+func (p *commandProcess) finish(lastLines time.Duration) error {
+	err := p.input.Close()
+	for _, step := range []struct {
+		patience time.Duration
+		then     syscall.Signal
+	}{{lastLines, syscall.SIGTERM}, {termTime, syscall.SIGKILL}} {
+		timeout := time.NewTimer(step.patience)
+		select {
+		case <-p.ended:
+			timeout.Stop()
+		case <-timeout.C:
+			_ = syscall.Kill(-p.pid, step.then) // it may have ended
+		}
+	}
+	<-p.ended
 	var status *exec.ExitError
-	if ended := <-c.ended; !errors.As(ended, &status) {
-		err = errors.Join(err, ended)
+	if !errors.As(p.err, &status) {
+		err = errors.Join(err, p.err)
 	}
 	return err
 }

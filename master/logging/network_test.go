@@ -7,7 +7,6 @@ import (
 	"log/syslog"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -245,48 +244,4 @@ func TestRedisArguments(t *testing.T) {
 	if r := newRedis("/run/redis.sock,lpush l"); r.network != "unix" || !slices.Equal(r.words, []string{"lpush", "l"}) {
 		t.Errorf("%+v", r)
 	}
-}
-
-// plainProcesses starts commands without books.
-type plainProcesses struct{ started chan string }
-
-func (p plainProcesses) Start(cmd *exec.Cmd) error {
-	p.started <- cmd.Args[2]
-	return cmd.Start()
-}
-
-func (plainProcesses) Wait(cmd *exec.Cmd) error { return cmd.Wait() }
-
-func TestACommandReadsRecordsUntilTheEnd(t *testing.T) {
-	c := &command{text: "cat > out; echo end >> out", dir: t.TempDir(), processes: plainProcesses{make(chan string, 9)}}
-	for _, text := range []string{"a\n", "b\n"} {
-		if lost, err := c.write(sent(text)); lost > 0 || err != nil {
-			t.Fatalf("lost %d: %v", lost, err)
-		}
-	}
-	if err := c.close(); err != nil {
-		t.Fatal(err)
-	}
-	if text, err := os.ReadFile(filepath.Join(c.dir, "out")); err != nil || string(text) != "a\nb\nend\n" {
-		t.Fatalf("%q, %v", text, err)
-	}
-}
-
-func TestACommandThatEndsIsStartedAgainNotTooOften(t *testing.T) {
-	p := plainProcesses{make(chan string, 100)}
-	c := &command{text: "exec true", dir: t.TempDir(), processes: p}
-	begin := time.Now()
-	lost := 0
-	for lost == 0 || c.input != nil {
-		n, _ := c.write(sent("x\n"))
-		lost += n
-	}
-	if starts := len(p.started); starts > 1+int(time.Since(begin)/commandPause) {
-		t.Fatalf("%d starts", starts)
-	}
-	c.started = time.Time{} // as if it had been long ago
-	if _, err := c.write(sent("x\n")); err != nil && c.input == nil && !strings.Contains(err.Error(), "has ended") {
-		t.Fatal(err)
-	}
-	_ = c.close()
 }

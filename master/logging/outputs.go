@@ -63,7 +63,7 @@ func (l *Log) writer(plan *Plan, logger uwsgiopts.Logger) (to writer, f *file, e
 	case "redislog":
 		to = newRedis(logger.Arguments)
 	case "pipe":
-		to = &command{text: logger.Arguments, dir: plan.dir, processes: l.processes}
+		to = newCommand(logger.Arguments, plan.dir, l.processes)
 	default:
 		err = fmt.Errorf("there is no logger %q", logger.Kind)
 	}
@@ -189,6 +189,9 @@ func (o *Outputs) close(deadline time.Time) {
 	}
 	for _, q := range o.queues[1:] {
 		if lost := q.finish(deadline); lost > 0 {
+			if c, is := q.to.(*command); is {
+				c.kill()
+			}
 			q.say("*** %d log line(s) lost: %s did not take them before the end ***", lost, q.name)
 		}
 	}
