@@ -31,12 +31,12 @@ func (c *core) accept(l *listener) *conn {
 	fd, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(l.fd), uintptr(unsafe.Pointer(&address)),
 		uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
 	if errno != 0 {
-		if errno == syscall.EMFILE || errno == syscall.ENFILE {
-			c.w.logf("uwsgi socket %d: accept(): %v (raise the limit of open files)", l.index, errno)
-			c.pauseAccepting()
+		if scarce(errno) {
+			c.acceptFailed(l, errno)
 		}
 		return nil
 	}
+	c.starved = false
 	if l.inet {
 		one := int32(1)
 		_, _, _ = syscall.RawSyscall6(syscall.SYS_SETSOCKOPT, fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, uintptr(unsafe.Pointer(&one)), 4, 0)
@@ -105,7 +105,7 @@ func (c *core) keep(cn *conn) {
 	if !cn.registered {
 		event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP, Fd: int32(cn.index), Pad: tagConn}
 		if err := epollCtl(c.epoll, unix.EPOLL_CTL_ADD, cn.fd, &event); err != 0 {
-			c.w.logf("epoll_ctl(): %v", err)
+			c.w.logLimited(&c.w.limits.epoll, "epoll_ctl(): %v", err)
 			c.drop(cn)
 			return
 		}

@@ -19,6 +19,9 @@ import (
 // one read is left to a goroutine.
 const inputSize = 64 << 10
 
+// acceptPause is how long a core without free descriptors leaves new connections to others.
+const acceptPause = 100 * time.Millisecond
+
 // hotAccepts is how often in a row a core accepts from the listener that it has
 // just served without asking epoll about all other descriptors.
 const hotAccepts = 16
@@ -71,6 +74,7 @@ type core struct {
 	suspended        bool // they are not, because the worker is paused
 	leaving          bool // they never will be again
 	pausedTo         int64
+	starved          bool // descriptors, or memory for them, had run out when last asked for
 	swept            int64
 
 	paused     int64 // when the core last made a pause for Go's scheduler
@@ -128,11 +132,8 @@ func newCore(w *Worker, index int, io *coreIO) (*core, error) {
 			return nil, errno
 		}
 	}
-	if fd := w.spec.HandoverFD[0]; fd >= 0 {
-		event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLEXCLUSIVE, Pad: tagHandover}
-		if errno := epollCtl(c.epoll, unix.EPOLL_CTL_ADD, fd, &event); errno != 0 {
-			return nil, errno
-		}
+	if errno := c.watchHandover(); errno != 0 {
+		return nil, errno
 	}
 	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLEXCLUSIVE, Pad: tagReady}
 	if errno := epollCtl(c.epoll, unix.EPOLL_CTL_ADD, w.ready.fd, &event); errno != 0 {
@@ -157,6 +158,7 @@ func (c *core) startAccepting() {
 		event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLEXCLUSIVE, Fd: int32(l.index), Pad: tagListener}
 		_ = epollCtl(c.epoll, unix.EPOLL_CTL_ADD, l.fd, &event) // EEXIST: it is in the set already
 	}
+	_ = c.watchHandover() // it was in the set before
 	c.accepting, c.pausedTo = true, 0
 }
 
@@ -187,10 +189,55 @@ func (c *core) suspend(on bool) {
 	}
 }
 
-// pauseAccepting keeps a core without free descriptors from spinning.
+// scarce tells whether accept has failed for want of descriptors or memory: the connection
+// still waits. After any other error the next one may be accepted.
+func scarce(errno syscall.Errno) bool {
+	return errno == syscall.EMFILE || errno == syscall.ENFILE || errno == syscall.ENOBUFS || errno == syscall.ENOMEM
+}
+
+// acceptFailed says so and waits a moment.
+func (c *core) acceptFailed(l *listener, errno syscall.Errno) {
+	hint := ""
+	if errno == syscall.EMFILE || errno == syscall.ENFILE {
+		hint = " (raise the limit of open files)"
+	}
+	c.w.logLimited(&c.w.limits.accept, "uwsgi socket %d: accept(): %v%s", l.index, errno, hint)
+	c.pauseAccepting()
+}
+
+// pauseAccepting keeps a core without free descriptors from spinning, and from taking
+// connections of others.
 func (c *core) pauseAccepting() {
 	c.stopAccepting()
-	c.pausedTo = c.now + int64(100*time.Millisecond)
+	if fd := c.w.spec.HandoverFD[0]; fd >= 0 {
+		_ = epollCtl(c.epoll, unix.EPOLL_CTL_DEL, fd, nil) // ENOENT: it is not in the set
+	}
+	c.starved = true
+	c.pausedTo = time.Now().UnixNano() + int64(acceptPause)
+}
+
+// watchHandover has the core take connections that others pass on.
+func (c *core) watchHandover() syscall.Errno {
+	fd := c.w.spec.HandoverFD[0]
+	if fd < 0 {
+		return 0
+	}
+	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLEXCLUSIVE, Pad: tagHandover}
+	if errno := epollCtl(c.epoll, unix.EPOLL_CTL_ADD, fd, &event); errno != syscall.EEXIST {
+		return errno
+	}
+	return 0
+}
+
+// hasDescriptor tells whether the process may open one more, and notes it.
+func (c *core) hasDescriptor() bool {
+	fd, err := unix.FcntlInt(uintptr(c.wakeFD), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	_ = unix.Close(fd)
+	c.starved = false
+	return true
 }
 
 // wake makes the core check the worker's phase and queue.
@@ -326,6 +373,10 @@ func (c *core) wait() (interrupted bool) {
 	c.now = monotime.Now()
 	if errno != 0 {
 		c.nevents = 0
+		if errno != syscall.EINTR { // the application may have closed what is not its own
+			c.w.logLimited(&c.w.limits.epoll, "epoll_wait(): %v", errno)
+			nap(acceptPause)
+		}
 		return errno == syscall.EINTR
 	}
 	c.nevents = int(n)

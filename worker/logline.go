@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -87,22 +88,43 @@ func (w *Worker) logMark(line []byte, fd int) []byte {
 // lost after a while; how many were is said as soon as it takes lines again.
 func (w *Worker) writeLog(fd int, line []byte) {
 	if lost := w.lostLines.Load(); lost > 0 && w.lostLines.CompareAndSwap(lost, 0) {
-		note := fmt.Appendf(w.logMark(nil, 2), "*** worker %d: %d log line(s) lost: the log did not take them in time ***\n", w.id, lost)
-		if !writeWhole(2, note) {
+		why := "the log did not take them in time"
+		if errno := syscall.Errno(w.lostWhy.Load()); errno != syscall.EAGAIN {
+			why = errno.Error()
+		}
+		note := w.logMark(nil, 2)
+		if w.tornLine.Swap(false) {
+			note = append(note, '\n')
+		}
+		note = fmt.Appendf(note, "*** worker %d: %d log line(s) lost: %s ***\n", w.id, lost, why)
+		if !w.writeWhole(2, note) {
 			w.lostLines.Add(lost)
 		}
 	}
-	if !writeWhole(fd, line) {
+	if !w.writeWhole(fd, line) {
 		w.lostLines.Add(1)
 	}
 }
 
-func writeWhole(fd int, line []byte) bool {
-	for {
-		_, err := syscall.Write(fd, line)
-		if err != syscall.EINTR {
-			return err == nil
+// writeWhole writes a line, or notes why that cannot be. The disk may end within it.
+func (w *Worker) writeWhole(fd int, line []byte) bool {
+	for begun := false; ; {
+		n, err := syscall.Write(fd, line)
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err != nil:
+			var errno syscall.Errno
+			errors.As(err, &errno)
+			w.lostWhy.Store(uint32(errno))
+			if begun {
+				w.tornLine.Store(true)
+			}
+			return false
+		case n == len(line):
+			return true
 		}
+		line, begun = line[n:], true
 	}
 }
 

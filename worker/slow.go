@@ -48,7 +48,7 @@ func (w *Worker) receiveRest(cn *conn, data []byte) *request {
 	}
 	stream, err := duplicate(cn.fd)
 	if err != nil {
-		w.logf("unable to receive a request: %v", err)
+		w.logLimited(&w.limits.receive, "unable to receive a request: %v", err)
 		return nil
 	}
 	defer stream.Close()

@@ -143,13 +143,18 @@ func (c *core) handOver(cn *conn) {
 func (c *core) takeHandover() *conn {
 	var text [512]byte
 	var rights [scmrights.Room]byte
+	if c.starved && !c.hasDescriptor() { // what is taken without one is lost
+		c.pauseAccepting()
+		return nil
+	}
 	n, size, _, _, err := unix.Recvmsg(c.w.spec.HandoverFD[0], text[:], rights[:], unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
 	if err != nil || n == 0 {
 		return nil
 	}
 	fd, err := scmrights.Descriptor(rights[:size])
 	if err != nil {
-		c.w.logf("a connection was lost between cores: %v", err)
+		c.w.logLimited(&c.w.limits.handover, "a connection was lost between cores: %v", err)
+		c.pauseAccepting()
 		return nil
 	}
 	var header gatewayspec.HandoverHeader

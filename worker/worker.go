@@ -61,6 +61,9 @@ type Worker struct {
 
 	requestLog int           // descriptor of lines about requests
 	lostLines  atomic.Uint64 // that the log did not take
+	lostWhy    atomic.Uint32 // the error of the last of them
+	tornLine   atomic.Bool   // the log ends with the beginning of a line
+	limits     limits        // of errors in the log
 
 	ready        requestQueue  // requests that goroutines have made whole
 	receiving    atomic.Int64  // requests that goroutines are making whole

@@ -45,13 +45,17 @@ func (s *Server) Serve(listener net.Listener) {
 		s.ctx, s.cancel = context.WithCancel(context.Background())
 	}
 	s.mu.Unlock()
+	var told time.Time
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
-			s.Logf("zmq: %v", err)
+			if time.Since(told) >= time.Second {
+				told = time.Now()
+				s.Logf("zmq: %v", err)
+			}
 			time.Sleep(100 * time.Millisecond) // out of descriptors, most likely
 			continue
 		}
