@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -135,7 +134,7 @@ func (a *alarms) say(format string, args ...any) {
 		log.Quiet(line)
 		return
 	}
-	_, _ = os.Stderr.Write(line) // there is no better place to say that the log is gone
+	_, _ = direct.Write(line) // it does not fail
 }
 
 // close waits a moment for what has been raised.

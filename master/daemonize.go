@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"syscall"
 
+	"envoxyd/master/logging"
 	"envoxyd/uwsgiopts"
 )
 
@@ -28,6 +29,9 @@ func daemonize(cfg *uwsgiopts.Config) (status int, done bool) {
 		path = os.DevNull
 	}
 	log, err := os.OpenFile(absolute(cfg.StartDir, path), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	if err != nil && logging.Unwritable(err) { // the daemon opens it as soon as that is possible
+		log, err = os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "daemonize: %v\n", err)
 		return statusFailed, true

@@ -3,7 +3,6 @@ package master
 import (
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -16,8 +15,11 @@ import (
 // descriptor 2, it is the whole process's.
 var datePrefix atomic.Pointer[logdate.Layout]
 
-// through is what lines go through when the master owns the log; nil: they go to descriptor 2.
+// through is what lines go through when the master owns the log; nil: they go to direct.
 var through atomic.Pointer[logging.Log]
+
+// direct is the log on descriptor 2.
+var direct = logging.NewDirect()
 
 // logf writes one line to the log.
 func logf(format string, args ...any) {
@@ -26,7 +28,7 @@ func logf(format string, args ...any) {
 		line = append(date.Append(line, time.Now()), " - "...)
 	}
 	line = fmt.Appendf(line, format, args...)
-	_, _ = logWriter().Write(append(line, '\n')) // there is no better place to say that the log is gone
+	_, _ = logWriter().Write(append(line, '\n')) // neither fails
 }
 
 // logWriter takes whole lines.
@@ -34,7 +36,7 @@ func logWriter() io.Writer {
 	if log := through.Load(); log != nil {
 		return log
 	}
-	return os.Stderr
+	return direct
 }
 
 // logDated writes a line with the time in front, as uWSGI does for what operators look up.

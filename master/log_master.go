@@ -23,7 +23,7 @@ func (m *master) openLog() error {
 		datePrefix.Store(&date)
 	}
 	if cfg.LogFile() != "" && cfg.LogFile() != cfg.Logto2 {
-		if err := m.openLogFile(); err != nil {
+		if err := direct.Open(m.logFile(cfg), m.logFlags()); err != nil {
 			return err
 		}
 	}
@@ -67,16 +67,7 @@ func (m *master) openSecondLog() error {
 	if m.log != nil {
 		return m.log.MoveTo(m.logFile(cfg), m.logFlags())
 	}
-	return m.openLogFile()
-}
-
-// openLogFile makes the log file descriptors 1 and 2 of this process.
-func (m *master) openLogFile() error {
-	file, err := m.logFile(m.cfg).Open(m.logFlags())
-	if err != nil {
-		return err
-	}
-	return file.Close()
+	return direct.Open(m.logFile(cfg), m.logFlags())
 }
 
 // logFlags: only the first master of a row of upgrades may empty the log.
@@ -101,7 +92,7 @@ func compileLog(cfg *uwsgiopts.Config) (*logging.Plan, error) {
 
 // startLog makes the master the owner of the log.
 func (m *master) startLog(cfg *uwsgiopts.Config, plan *logging.Plan) error {
-	o := logging.Options{File: m.logFile(cfg), Processes: books{m.commands}, Raise: m.alarms.raise}
+	o := logging.Options{File: m.logFile(cfg), Pending: direct.Pending(), Processes: books{m.commands}, Raise: m.alarms.raise}
 	if cfg.LogFile() == cfg.Logto2 { // later
 		o.File.Path = ""
 	}
@@ -203,9 +194,7 @@ func (m *master) reopenLog(cfg *uwsgiopts.Config) {
 		logf("log reopen: there is no log file")
 		return
 	}
-	if err := logging.Reopen(m.logFile(cfg)); err != nil {
-		logf("%v", err)
-	}
+	direct.Reopen(m.logFile(cfg))
 }
 
 func (m *master) rotateLog() {

@@ -14,9 +14,15 @@ import (
 // file is a log file, or descriptor 2 when it is none.
 type file struct {
 	FileOptions
-	handle *os.File
+	handle *os.File // nil: it could not be opened yet
 	size   int64
 	say    func(format string, args ...any)
+	open   func(o FileOptions, flags int) (*os.File, error)
+
+	direct  bool   // descriptor 2 itself is written to, not a copy of it
+	pending bool   // the file at the path is still to be opened: that has failed
+	torn    bool   // what was written last is the beginning of a line
+	told    string // which failure was said last; "": none since all was well
 }
 
 // FileOptions say what is special about a log file.
@@ -54,6 +60,12 @@ func (o FileOptions) Open(flags int) (*os.File, error) {
 	return handle, nil
 }
 
+// Unwritable tells whether an error may pass by itself, as a full disk does: it costs lines, and
+// never a start or a reload. All else about a log file is an error of the configuration.
+func Unwritable(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EIO)
+}
+
 func (o FileOptions) at(name string) string {
 	if filepath.IsAbs(name) {
 		return name
@@ -62,18 +74,32 @@ func (o FileOptions) at(name string) string {
 }
 
 func newFile(o FileOptions, say func(format string, args ...any)) (*file, error) {
-	f := &file{FileOptions: o, say: say}
-	handle, err := o.Open(0)
-	if err != nil {
-		return nil, err
+	f := &file{FileOptions: o, say: say, open: FileOptions.Open}
+	return f, f.begin(0)
+}
+
+// begin opens the file for the first time, or later if its disk is full.
+func (f *file) begin(flags int) error {
+	handle, err := f.open(f.FileOptions, flags)
+	switch {
+	case err == nil:
+		f.use(handle)
+	case Unwritable(err):
+		f.later(err)
+	default:
+		return err
 	}
-	f.use(handle)
-	return f, nil
+	return nil
 }
 
 // use goes on with another file.
 func (f *file) use(handle *os.File) {
-	if f.handle != nil {
+	f.pending, f.torn, f.told = false, false, ""
+	switch {
+	case f.direct:
+		handle.Close()
+		handle = os.Stderr
+	case f.handle != nil:
 		f.handle.Close()
 	}
 	f.handle, f.size = handle, 0
@@ -82,21 +108,80 @@ func (f *file) use(handle *os.File) {
 	}
 }
 
-func (f *file) write(b *batch) (lost int, err error) {
-	n, err := f.handle.Write(b.data)
+// later has retry open the file.
+func (f *file) later(err error) {
+	f.pending = true
+	f.complain("open", fmt.Errorf("%w (tried again every second)", err))
+}
+
+// complain says what has failed, once until another thing fails or all is well.
+func (f *file) complain(what string, err error) {
+	var errno unix.Errno
+	if errors.As(err, &errno) { // the rest of the text may have the time in it
+		what += errno.Error()
+	}
+	if f.told != what {
+		f.told = what
+		f.say("%v", err)
+	}
+}
+
+// retry opens what could not be opened.
+func (f *file) retry() {
+	if !f.pending {
+		return
+	}
+	handle, err := f.open(f.FileOptions, 0)
+	if err != nil {
+		f.later(err)
+		return
+	}
+	f.use(handle)
+}
+
+var errNotOpen = errors.New("the log file could not be opened")
+
+// append writes to the file. A line whose beginning alone is there is ended first.
+func (f *file) append(data []byte) (n int, err error) {
+	if f.handle == nil {
+		return 0, errNotOpen
+	}
+	if f.torn {
+		if _, err := f.handle.Write(newline); err != nil {
+			return 0, err
+		}
+		f.torn = false
+		f.size++
+	}
+	n, err = f.handle.Write(data)
 	f.size += int64(n)
+	return n, err
+}
+
+func (f *file) write(b *batch) (lost int, err error) {
+	n, err := f.append(b.data)
 	if err == nil {
 		return 0, nil
 	}
+	start := 0
 	for _, end := range b.ends {
 		if end > n {
 			lost++
 		}
+		if start < n && n < end {
+			f.torn = b.data[end-1] == '\n'
+		}
+		start = end
 	}
 	return lost, err
 }
 
-func (f *file) close() error { return f.handle.Close() }
+func (f *file) close() error {
+	if f.handle == nil {
+		return nil
+	}
+	return f.handle.Close()
+}
 
 // reopen goes on in a new file if somebody has moved the old one away.
 func (f *file) reopen(now time.Time) {
@@ -104,9 +189,9 @@ func (f *file) reopen(now time.Time) {
 		return
 	}
 	f.note("[%d] logsize: %d, triggering log-reopen...", now.Unix(), f.size)
-	handle, err := f.Open(0)
+	handle, err := f.open(f.FileOptions, 0)
 	if err != nil {
-		f.say("%v", err)
+		f.later(err)
 		return
 	}
 	f.use(handle)
@@ -116,7 +201,7 @@ func (f *file) reopen(now time.Time) {
 // rotate moves the file away and goes on in an empty one. A backup whose name is only
 // the time is never written over: the next second has another name.
 func (f *file) rotate(now time.Time) {
-	if f.Path == "" {
+	if f.Path == "" || f.pending {
 		return
 	}
 	if !f.there() { // somebody else has rotated it
@@ -130,18 +215,18 @@ func (f *file) rotate(now time.Time) {
 			return
 		}
 	}
+	if err := os.Rename(f.at(f.Path), f.at(backup)); err != nil {
+		f.complain("rotate", fmt.Errorf("log file %s: unable to rotate: %w", f.Path, err))
+		return
+	}
 	tell := f.say
 	if f.Standard {
 		tell = f.note
 	}
 	tell("%s - logsize: %d, triggering rotation to %s...", now.Format(time.ANSIC), f.size, backup)
-	if err := os.Rename(f.at(f.Path), f.at(backup)); err != nil {
-		f.say("log file %s: unable to rotate: %v", f.Path, err)
-		return
-	}
-	handle, err := f.Open(os.O_TRUNC)
-	if err != nil {
-		f.say("%v", err)
+	handle, err := f.open(f.FileOptions, os.O_TRUNC)
+	if err != nil { // meanwhile lines go to the backup
+		f.later(err)
 		return
 	}
 	f.use(handle)
@@ -157,8 +242,10 @@ func (f *file) there() bool {
 	return err == nil && os.SameFile(at, ours)
 }
 
-// oversize rotates a file that has become too large.
-func (f *file) oversize(now time.Time) {
+// tend does what is due once a second: to open what could not be opened, and to rotate
+// a file that has become too large.
+func (f *file) tend(now time.Time) {
+	f.retry()
 	if f.MaxSize > 0 && f.size > f.MaxSize {
 		f.rotate(now)
 	}
@@ -166,6 +253,5 @@ func (f *file) oversize(now time.Time) {
 
 // note writes a line of its own into the file.
 func (f *file) note(format string, args ...any) {
-	n, _ := fmt.Fprintf(f.handle, format+"\n", args...) // what follows tells whether the file can be written
-	f.size += int64(n)
+	_, _ = f.append(fmt.Appendf(nil, format+"\n", args...)) // what follows tells whether the file can be written
 }

@@ -7,6 +7,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // logTo is a log file in a folder of its own, and what it has said.
@@ -67,12 +70,12 @@ func TestAFileIsAppendedToWithItsMode(t *testing.T) {
 func TestRotationGoesOnInAnEmptyFile(t *testing.T) {
 	f, said := logTo(t, func(o *FileOptions) { o.MaxSize = 10 })
 	f.put(t, "ten bytes\n")
-	f.oversize(someTime)
+	f.tend(someTime)
 	if f.size != 10 {
 		t.Fatal("rotated, though it is not larger")
 	}
 	f.put(t, "more\n")
-	f.oversize(someTime)
+	f.tend(someTime)
 	f.put(t, "after\n")
 	backup := "x.log.1795393908"
 	if f.text(t, backup) != "ten bytes\nmore\n" || f.text(t, "x.log") != "after\n" || f.size != 6 {
@@ -136,7 +139,8 @@ func TestAFileThatCannotBeRotatedGoesOn(t *testing.T) {
 	f.put(t, "a\n")
 	f.rotate(someTime)
 	f.put(t, "b\n")
-	if f.text(t, "x.log") != "a\nb\n" || len(*said) != 2 || !regexp.MustCompile(`unable to rotate`).MatchString((*said)[1]) {
+	f.rotate(someTime.Add(time.Second))
+	if f.text(t, "x.log") != "a\nb\n" || len(*said) != 1 || !regexp.MustCompile(`unable to rotate`).MatchString((*said)[0]) {
 		t.Fatalf("%q, said %q", f.text(t, "x.log"), *said)
 	}
 }
@@ -164,5 +168,88 @@ func TestLoggerArgumentsOfFiles(t *testing.T) {
 		if _, err := fileOptions(text, ""); err == nil {
 			t.Errorf("%q was taken", text)
 		}
+	}
+}
+
+// diskOf is a disk that is full for as long as full is set.
+type diskOf struct{ full bool }
+
+func (d *diskOf) open(o FileOptions, flags int) (*os.File, error) {
+	if d.full {
+		return nil, &os.PathError{Op: "open", Path: o.Path, Err: unix.ENOSPC}
+	}
+	return o.Open(flags)
+}
+
+func TestAFileOnAFullDiskIsOpenedLater(t *testing.T) {
+	disk := diskOf{full: true}
+	var said []string
+	f := &file{FileOptions: FileOptions{Dir: t.TempDir(), Path: "x.log", Mode: -1, UID: -1, GID: -1}, open: disk.open}
+	f.say = func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
+	if err := f.begin(0); err != nil {
+		t.Fatal(err)
+	}
+	var b batch
+	b.add([]byte("a\n"))
+	b.add([]byte("b\n"))
+	if lost, err := f.write(&b); lost != 2 || err == nil {
+		t.Fatalf("lost %d: %v", lost, err)
+	}
+	for range 3 {
+		f.tend(someTime)
+	}
+	if len(said) != 1 || !strings.Contains(said[0], "no space left") {
+		t.Fatalf("said %q", said)
+	}
+	disk.full = false
+	f.tend(someTime)
+	f.put(t, "c\n")
+	if text := f.text(t, "x.log"); text != "c\n" {
+		t.Fatalf("%q", text)
+	}
+	if err := f.close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAWrongPathIsNoFullDisk(t *testing.T) {
+	if _, err := newFile(FileOptions{Dir: t.TempDir(), Path: "none/x.log", Mode: -1, UID: -1, GID: -1}, nil); err == nil {
+		t.Fatal("a file in a directory that there is not was opened")
+	}
+}
+
+func TestRotationOnAFullDiskGoesOnInTheBackup(t *testing.T) {
+	for name, do := range map[string]func(f *file){
+		"rotate": func(f *file) { f.rotate(someTime) },
+		"reopen": func(f *file) {
+			if err := os.Rename(f.at("x.log"), f.at("bak.log")); err != nil {
+				t.Fatal(err)
+			}
+			f.reopen(someTime)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, said := logTo(t, func(o *FileOptions) { o.Backup = "bak.log"; o.MaxSize = 5 })
+			disk := diskOf{full: true}
+			f.open = disk.open
+			f.put(t, "before\n")
+			do(f)
+			f.put(t, "meanwhile\n")
+			for n := range 3 {
+				f.tend(someTime.Add(time.Duration(n) * time.Second))
+			}
+			if text := f.text(t, "bak.log"); !strings.HasPrefix(text, "before\n") || !strings.HasSuffix(text, "meanwhile\n") {
+				t.Fatalf("backup %q", text)
+			}
+			if n := strings.Count(strings.Join(*said, "\n"), "no space left"); n != 1 {
+				t.Fatalf("said %q", *said)
+			}
+			disk.full = false
+			f.tend(someTime)
+			f.put(t, "c\n")
+			if text := f.text(t, "x.log"); text != "c\n" {
+				t.Fatalf("%q", text)
+			}
+		})
 	}
 }

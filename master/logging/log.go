@@ -24,6 +24,7 @@ const closeTime = 5 * time.Second
 // Options are what a Log is started with.
 type Options struct {
 	File      FileOptions // of --logto and its kin; Path "": the log is descriptor 2
+	Pending   bool        // it could not be opened yet
 	Address   string      // HOST:PORT that takes the log instead
 	Processes Processes
 	Raise     func(name string, record []byte) // an alarm; must not block
@@ -67,53 +68,42 @@ func (l *Log) openOriginal(o Options) (writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("descriptor 2: %w", err)
 	}
-	l.file = &file{FileOptions: o.File, say: l.say}
+	l.file = &file{FileOptions: o.File, say: l.say, open: FileOptions.Open}
 	l.file.use(os.NewFile(uintptr(fd), "log"))
+	l.file.pending = o.Pending
 	return l.file, nil
 }
 
 // MoveTo goes on in another file, which becomes this process's standard output and error.
 func (l *Log) MoveTo(o FileOptions, flags int) error {
 	handle, err := o.Open(flags)
-	if err != nil {
+	if err != nil && !Unwritable(err) {
 		return err
 	}
 	if l.file == nil {
-		return handle.Close()
+		handle.Close()
+		return nil
 	}
 	l.original.order(func() {
 		o.MaxSize = l.file.MaxSize
 		l.file.FileOptions = o
-		l.file.use(handle)
+		if err != nil {
+			l.file.later(err)
+		} else {
+			l.file.use(handle)
+		}
 	})
 	return nil
 }
 
-// Reopen has this process's standard output and error go on in the file of that name,
-// for a master without a Log.
-func Reopen(o FileOptions) error {
-	f := &file{FileOptions: o, handle: os.Stderr}
-	if info, err := os.Stderr.Stat(); err == nil {
-		f.size = info.Size()
-	}
-	f.note("[%d] logsize: %d, triggering log-reopen...", time.Now().Unix(), f.size)
-	handle, err := o.Open(0)
-	if err != nil {
-		return err
-	}
-	f.handle = handle
-	f.note("[%d] %s reopened.", time.Now().Unix(), o.Path)
-	return handle.Close()
-}
-
-// watch rotates files that have become too large, once a second.
+// watch tends the files, once a second.
 func (l *Log) watch() {
 	for {
 		select {
 		case <-l.done:
 			return
 		case now := <-l.ticker.C:
-			l.eachFile(func(f *file) { f.oversize(now) })
+			l.eachFile(func(f *file) { f.tend(now) })
 		}
 	}
 }

@@ -146,7 +146,7 @@ func newDescriptor(arguments string) (*file, error) {
 	if err != nil {
 		return nil, fmt.Errorf("descriptor %d: %w", n, err)
 	}
-	return &file{handle: os.NewFile(uintptr(fd), "fd:"+arguments)}, nil
+	return &file{handle: os.NewFile(uintptr(fd), "fd:"+arguments), open: FileOptions.Open}, nil
 }
 
 // record sends one record on its way; false: these loggers are closed.

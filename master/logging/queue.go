@@ -1,6 +1,7 @@
 package logging
 
 import (
+	"fmt"
 	"sync"
 	"time"
 )
@@ -10,6 +11,7 @@ import (
 const (
 	queueSize = 4 << 20
 	roomTime  = time.Second
+	tellTime  = time.Second // between two lines about the same logger's losses
 )
 
 // batch is some records, one behind the other.
@@ -54,10 +56,11 @@ type queue struct {
 	name string // in messages
 	to   writer
 	say  func(format string, args ...any) // where losses are told
-	last bool                             // say leads here: what fails is told when it no longer does
+	last bool                             // say leads here: losses are told when it no longer fails
 
-	failed int // records, since the writer began to fail
-	cause  error
+	failed int   // records, since that was last told
+	cause  error // why they have; nil: all has been told
+	told   time.Time
 
 	mu      sync.Mutex
 	waiting []portion
@@ -166,14 +169,24 @@ func (q *queue) write(b *batch) {
 		}
 		q.cause = err
 		q.failed += lost
-	case q.cause != nil:
+	case q.cause != nil && time.Since(q.told) >= tellTime:
 		q.tellFailed()
 	}
 }
 
+// tellFailed says how many records have not been written.
 func (q *queue) tellFailed() {
-	q.say("*** %d log line(s) lost: %s: %v ***", q.failed, q.name, q.cause)
-	q.failed, q.cause = 0, nil
+	const text = "*** %d log line(s) lost: %s: %v ***"
+	if q.last { // at once: if this fails too, the number is still to be told
+		var b batch
+		b.add(fmt.Appendf(nil, text+"\n", q.failed, q.name, q.cause))
+		if _, err := q.to.write(&b); err != nil {
+			return
+		}
+	} else {
+		q.say(text, q.failed, q.name, q.cause)
+	}
+	q.failed, q.cause, q.told = 0, nil, time.Now()
 }
 
 // close has the writer closed once it has written everything that waits.

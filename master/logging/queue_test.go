@@ -103,14 +103,58 @@ func TestFailuresAreToldOnceAndCountedInTheEnd(t *testing.T) {
 			}
 			g.open <- err
 		}
-		q.finish(time.Now().Add(time.Minute))
-		want := []string{"test: no space", "*** 3 log line(s) lost: test: no space ***"}
+		lost := "*** 3 log line(s) lost: test: no space ***"
+		wrote, wantSaid := []string{"3"}, []string{"test: no space", lost}
 		if last { // it cannot say anything while it fails
-			want = want[1:]
+			wrote, wantSaid = append(wrote, lost+"\n"), nil
+			g.open <- nil
 		}
-		if !slices.Equal(said.text, want) || !slices.Equal(g.got, []string{"3"}) {
+		q.finish(time.Now().Add(time.Minute))
+		if !slices.Equal(said.text, wantSaid) || !slices.Equal(g.got, wrote) {
 			t.Fatalf("said %q, wrote %q", said.text, g.got)
 		}
+	}
+}
+
+func TestTheNumberOfLostLinesIsNotLost(t *testing.T) {
+	g := &gate{open: make(chan error)}
+	q := newQueue("test", g, nil, true)
+	full := errors.New("no space")
+	q.put([]byte("a"), true)
+	g.open <- full
+	q.put([]byte("b"), true)
+	g.open <- nil
+	g.open <- full // the note itself
+	q.put([]byte("c"), true)
+	g.open <- nil
+	g.open <- nil
+	q.finish(time.Now().Add(time.Minute))
+	if want := []string{"b", "c", "*** 1 log line(s) lost: test: no space ***\n"}; !slices.Equal(g.got, want) {
+		t.Fatalf("wrote %q", g.got)
+	}
+}
+
+func TestLossesAreToldOnceASecondAtMost(t *testing.T) {
+	g := &gate{open: make(chan error)}
+	var said sayings
+	q := newQueue("test", g, said.say, false)
+	const rounds = 50
+	for range rounds {
+		for _, err := range []error{errors.New("no space"), nil} {
+			q.put([]byte("x"), true)
+			g.open <- err
+		}
+	}
+	q.finish(time.Now().Add(time.Minute))
+	total := 0
+	for _, text := range said.text {
+		var n int
+		if _, err := fmt.Sscanf(text, "*** %d log line(s) lost", &n); err == nil {
+			total += n
+		}
+	}
+	if total != rounds || len(said.text) > rounds/2 {
+		t.Fatalf("%d of %d lost lines told in %d lines", total, rounds, len(said.text))
 	}
 }
 
