@@ -119,6 +119,7 @@ func newTestMaster(t *testing.T, processes int) *testMaster {
 	m.alarms = newAlarms(m.commands)
 	t.Cleanup(m.alarms.close)
 	m.hooks = m.newHooks()
+	m.newDaemons()
 	tm.master = m
 	return tm
 }

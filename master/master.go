@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/master/daemons"
 	"envoxyd/master/logging"
 	"envoxyd/master/process"
 	"envoxyd/master/resources"
@@ -65,8 +66,8 @@ type master struct {
 	notices     notices
 	pauses      int // how often that has changed
 	chain       *chain
-	daemons     daemons
-	smart       smartDaemons
+	daemons     *daemons.Attached
+	smart       *daemons.Smart
 	crons       crons
 	commands    *commands
 	log         *logging.Log // nil: every process writes for itself
@@ -114,6 +115,7 @@ func Run(cfg *uwsgiopts.Config, reread Reread) int {
 	m.alarms = newAlarms(m.commands)
 	m.alarms.follow(cfg)
 	m.hooks = m.newHooks()
+	m.newDaemons()
 	m.remapped = map[os.Signal]string{}
 	status, err := m.run()
 	if err != nil {
@@ -265,7 +267,7 @@ func (m *master) failStart(err error) {
 
 // finished: nothing runs any more, and nothing is to be started.
 func (m *master) finished() bool {
-	return m.served() && !m.starting && m.gateway.gone() && m.daemons.gone()
+	return m.served() && !m.starting && m.gateway.gone() && m.daemons.Gone()
 }
 
 // served: no generation is left, and none is to be started.
@@ -335,7 +337,7 @@ func (m *master) sweep(now time.Time) {
 	for _, g := range m.generations() {
 		g.enforce(now)
 	}
-	m.daemons.enforce(now)
+	m.daemons.Enforce(now)
 	if now.Sub(m.lastSweep) < time.Second {
 		return
 	}
@@ -344,7 +346,7 @@ func (m *master) sweep(now time.Time) {
 		m.touched.look(m)
 	}
 	if m.current != nil {
-		m.smart.look(m, now)
+		m.smart.Poll(now)
 		m.pushers.look(m, now)
 	}
 	if m.current != nil {

@@ -225,7 +225,6 @@ func (m *master) promote() {
 	m.watchdog.stop()
 	m.watchdog = newWatchdog(g.service)
 	m.replaceDaemons()
-	m.smart.follow(m, g.cfg)
 	m.crons.follow(g.cfg)
 	m.orders.follow(m, g.cfg)
 	m.pushers.follow(m, g.cfg)

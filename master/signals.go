@@ -132,7 +132,7 @@ func (m *master) stopGracefully() {
 func (m *master) drainAll() {
 	m.stopping, m.chain = true, nil
 	m.stopWatching()
-	m.daemons.stop(m.cfg)
+	m.daemons.Stop()
 	m.notify("STOPPING=1")
 	m.watchdog.stop()
 	if m.next != nil {

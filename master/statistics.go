@@ -128,11 +128,8 @@ func (m *master) statistics() *statsDocument {
 		d.Sockets = append(d.Sockets, statsSocket{Name: s.name, Proto: strings.TrimSuffix(s.protocol, "-router"), Queue: queue, MaxQueue: limit, Shared: shared})
 		d.ListenQueue = max(d.ListenQueue, queue)
 	}
-	for _, one := range m.daemons.all {
-		d.Daemons = append(d.Daemons, statsDaemon{one.Command, one.pid, max(one.spawned-1, 0)})
-	}
-	for _, one := range m.smart {
-		d.Daemons = append(d.Daemons, statsDaemon{one.Command, one.pid, max(one.spawned-1, 0)})
+	for _, one := range m.daemonStatus() {
+		d.Daemons = append(d.Daemons, statsDaemon{one.Command, one.PID, one.Respawns})
 	}
 	for _, job := range m.crons {
 		c := statsCron{job.When[0], job.When[1], job.When[2], job.When[3], job.When[4], job.Command, 0, "", job.pid, 0}

@@ -32,6 +32,7 @@ func testGeneration(t *testing.T, processes, threads int) *generation {
 		g.workers = append(g.workers, newWorker(id, false))
 	}
 	g.m.current = g
+	g.m.newDaemons()
 	return g
 }
 

@@ -62,10 +62,10 @@ func (t *touched) follow(cfg *uwsgiopts.Config) {
 		add(t[:1], func(m *master, _ string) { m.touchHook(cfg, uwsgiopts.Hook{Text: t[1]}) })
 	}
 	for i, d := range cfg.Daemons {
-		add(d.Touch, func(m *master, _ string) { m.restartDaemon(i) })
+		add(d.Touch, func(m *master, _ string) { m.daemons.Restart(i) })
 	}
 	for i, d := range cfg.Smart {
-		add(d.Touch, func(m *master, _ string) { m.smart[i].restart() })
+		add(d.Touch, func(m *master, _ string) { m.smart.Restart(i) })
 	}
 }
 

@@ -234,7 +234,7 @@ func (m *master) upgradeDone(err error) {
 	m.notices.close()
 	m.stopStats()
 	m.fifo.close()
-	m.daemons.stop(m.cfg)
+	m.daemons.Stop()
 	m.gateway.quiesce(func(m *master) {
 		m.drainCurrent(syscall.SIGHUP)
 		m.after(handOverTime, func(m *master) { m.gateway.stop() }) // its successor waits for the brokers

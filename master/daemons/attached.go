@@ -1,0 +1,192 @@
+package daemons
+
+import (
+	"os/exec"
+	"syscall"
+	"time"
+
+	"envoxyd/uwsgiopts"
+)
+
+// Attached are the daemons that live and end with the instance: --attach-daemon and its kin.
+type Attached struct {
+	host     Host
+	settings Settings
+	all      []*daemon // of the configuration that serves
+	leaving  []*daemon // of the one before; the new ones start when these have gone
+}
+
+// daemon is one attached command; processes come and go in it.
+type daemon struct {
+	uwsgiopts.Daemon
+	pid     int // 0: there is none at the moment
+	started time.Time
+	spawned int       // how often
+	ending  bool      // it is not to come back
+	killAt  time.Time // when a process that has been asked to end is killed; zero: it has not been asked
+}
+
+// longestThrottle is the longest wait before a respawn, in seconds.
+const longestThrottle = 300
+
+// NewAttached returns daemons of which there are none yet.
+func NewAttached(host Host) *Attached { return &Attached{host: host} }
+
+// Replace ends the daemons of the last configuration and starts those of another.
+func (a *Attached) Replace(s Settings) {
+	a.settings = s
+	a.Stop()
+	a.leaving = append(a.leaving, a.all...)
+	a.all = nil
+	for _, one := range s.Daemons {
+		a.all = append(a.all, &daemon{Daemon: one})
+	}
+	a.startAll()
+}
+
+// startAll starts what does not run yet, unless predecessors are still there.
+func (a *Attached) startAll() {
+	kept := a.leaving[:0]
+	for _, old := range a.leaving {
+		if old.pid != 0 {
+			kept = append(kept, old)
+		}
+	}
+	a.leaving = kept
+	if len(kept) > 0 {
+		return
+	}
+	for _, one := range a.all {
+		if one.spawned == 0 {
+			a.spawn(one)
+		}
+	}
+}
+
+func (a *Attached) spawn(d *daemon) {
+	if d.ending || d.pid != 0 || a.host.Ending() {
+		return
+	}
+	pid := 0
+	cmd, err := a.settings.command(a.host, &d.Daemon)
+	if err == nil {
+		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+		announce(a.host, &d.Daemon, d.spawned)
+		pid, err = a.start(cmd, func() { a.ended(d) })
+	}
+	d.started = a.host.Now()
+	d.spawned++
+	if err != nil {
+		a.host.Logf("[uwsgi-daemons] %q: %v", d.Command, err)
+		a.ended(d)
+		return
+	}
+	d.pid = pid
+}
+
+func (a *Attached) start(cmd *exec.Cmd, ended func()) (pid int, err error) {
+	output, err := a.host.Output()
+	if err != nil {
+		return 0, err
+	}
+	if output != nil {
+		defer output.Close()
+		cmd.Stdout, cmd.Stderr = output, output
+	}
+	return a.host.Start(cmd, ended)
+}
+
+// ended decides what follows the end of a daemon's process.
+func (a *Attached) ended(d *daemon) {
+	d.pid, d.killAt = 0, time.Time{}
+	switch {
+	case d.ending || a.host.Ending():
+		a.startAll()
+	case d.Control:
+		a.host.Logf("[uwsgi-daemons] %q has ended: so does the instance", d.Command)
+		a.host.Stop()
+	default:
+		wait := throttle(d.spawned, d.MaxThrottle, a.host.Now().Sub(d.started))
+		if wait > 0 {
+			a.host.Logf("[uwsgi-daemons] throttling %q for %d seconds", d.Command, wait/time.Second)
+		}
+		a.host.After(wait, func() { a.spawn(d) })
+	}
+}
+
+// throttle is how long to wait before a daemon that has been started that often, and lived
+// for age the last time, is started again; most is in seconds, 0 for longestThrottle.
+func throttle(spawned, most int, age time.Duration) time.Duration {
+	if age >= 3*time.Second {
+		return 0
+	}
+	if most <= 0 {
+		most = longestThrottle
+	}
+	return time.Duration(min(max(spawned-int(age/time.Second), 1), most)) * time.Second
+}
+
+// Restart ends a daemon, by its number in the settings, which then starts anew.
+func (a *Attached) Restart(number int) {
+	if number < len(a.all) {
+		a.ask(a.all[number])
+	}
+}
+
+// Stop ends all daemons for good.
+func (a *Attached) Stop() {
+	for _, one := range a.all {
+		one.ending = true
+		a.ask(one)
+	}
+}
+
+// ask sends the stop signal to the daemon's process group.
+func (a *Attached) ask(d *daemon) {
+	if d.pid == 0 || !d.killAt.IsZero() {
+		return
+	}
+	d.killAt = a.host.Now().Add(a.timeout())
+	_ = a.host.Kill(-d.pid, syscall.Signal(d.StopSignal)) // it may have ended: ended will hear of it
+}
+
+func (a *Attached) timeout() time.Duration {
+	if a.settings.Timeout > 0 {
+		return a.settings.Timeout
+	}
+	return defaultTimeout
+}
+
+// Enforce kills what was asked to end and has not; it is called now and then.
+func (a *Attached) Enforce(now time.Time) {
+	for _, list := range [][]*daemon{a.all, a.leaving} {
+		for _, one := range list {
+			if one.pid != 0 && !one.killAt.IsZero() && now.After(one.killAt) {
+				a.host.Logf("[uwsgi-daemons] daemon did not die in time, killing (pid: %d)", one.pid)
+				one.killAt = now.Add(defaultTimeout)
+				_ = a.host.Kill(-one.pid, syscall.SIGKILL) // it may have ended: ended will hear of it
+			}
+		}
+	}
+}
+
+// Gone tells whether no process of a daemon is left.
+func (a *Attached) Gone() bool {
+	for _, list := range [][]*daemon{a.all, a.leaving} {
+		for _, one := range list {
+			if one.pid != 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Status is what there is to know about each daemon.
+func (a *Attached) Status() []Status {
+	all := make([]Status, len(a.all))
+	for i, d := range a.all {
+		all[i] = Status{d.Command, d.pid, max(d.spawned-1, 0)}
+	}
+	return all
+}

@@ -1,0 +1,146 @@
+package daemons
+
+import (
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"envoxyd/uwsgiopts"
+)
+
+const term = int(syscall.SIGTERM)
+
+func settings(commands ...string) (s Settings) {
+	for _, text := range commands {
+		s.Daemons = append(s.Daemons, uwsgiopts.Daemon{Command: text, StopSignal: term})
+	}
+	s.Dir = "/srv"
+	return s
+}
+
+func TestThrottle(t *testing.T) {
+	for _, test := range []struct {
+		spawned, most int
+		age           time.Duration
+		want          time.Duration
+	}{
+		{1, 0, time.Minute, 0},
+		{1, 0, 0, time.Second},
+		{5, 0, 2 * time.Second, 3 * time.Second},
+		{1, 0, 2 * time.Second, time.Second},
+		{1000, 0, 0, 300 * time.Second},
+		{1000, 7, 0, 7 * time.Second},
+	} {
+		if got := throttle(test.spawned, test.most, test.age); got != test.want {
+			t.Errorf("%+v: %v", test, got)
+		}
+	}
+}
+
+func TestADaemonThatEndsIsStartedAgainAfterAWhile(t *testing.T) {
+	h := newHost(t)
+	a := NewAttached(h)
+	a.Replace(settings("run"))
+	h.wants("start 101 run")
+	h.pass(time.Minute)
+	h.end(101)
+	h.wants("start 102 run") // it had lived for long
+	h.end(102)
+	h.pass(time.Second)
+	h.wants()
+	h.pass(time.Second)
+	h.wants("start 103 run") // two seconds after its second start
+	if got := a.Status(); !slices.Equal(got, []Status{{"run", 103, 2}}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestADaemonThatCannotBeStartedIsTriedAgain(t *testing.T) {
+	h := newHost(t)
+	a := NewAttached(h)
+	h.fails = true
+	a.Replace(settings("run"))
+	h.pass(time.Second)
+	h.fails = false
+	h.wants()
+	h.pass(2 * time.Second)
+	h.wants("start 101 run")
+	wrong := settings("other")
+	wrong.Daemons[0].UID = "none"
+	a.Replace(wrong)
+	h.end(101)
+	h.wants("kill -101 15")
+}
+
+func TestDaemonsAreReplacedOnlyWhenTheLastOnesHaveGone(t *testing.T) {
+	h := newHost(t)
+	a := NewAttached(h)
+	a.Replace(settings("old", "old too"))
+	a.Replace(settings("new"))
+	h.wants("start 101 old", "start 102 old too", "kill -101 15", "kill -102 15")
+	h.end(101)
+	h.wants()
+	h.end(102)
+	h.wants("start 103 new")
+}
+
+func TestADaemonThatDoesNotEndIsKilled(t *testing.T) {
+	for timeout, want := range map[time.Duration]time.Duration{0: defaultTimeout, 10 * time.Second: 10 * time.Second} {
+		h := newHost(t)
+		a := NewAttached(h)
+		s := settings("deaf")
+		s.Timeout = timeout
+		a.Replace(s)
+		h.ending = true
+		a.Stop()
+		a.Stop() // a second time makes no difference
+		h.wants("start 101 deaf", "kill -101 15")
+		h.pass(want)
+		a.Enforce(h.now)
+		h.wants()
+		h.pass(time.Millisecond)
+		a.Enforce(h.now)
+		h.wants("kill -101 9")
+		if a.Gone() {
+			t.Error("it has not gone yet")
+		}
+		h.end(101)
+		if h.pass(time.Hour); !a.Gone() {
+			t.Error("it has gone")
+		}
+		h.wants()
+	}
+}
+
+func TestATouchedDaemonStartsAnew(t *testing.T) {
+	h := newHost(t)
+	a := NewAttached(h)
+	a.Replace(settings("run"))
+	h.pass(time.Minute)
+	a.Restart(0)
+	a.Restart(1) // there is none
+	h.end(101)
+	h.wants("start 101 run", "kill -101 15", "start 102 run")
+}
+
+func TestTheEndOfAControlDaemonEndsTheInstance(t *testing.T) {
+	h := newHost(t)
+	a := NewAttached(h)
+	s := settings("run")
+	s.Daemons[0].Control = true
+	a.Replace(s)
+	h.end(101)
+	h.wants("start 101 run", "stop")
+}
+
+func TestHowADaemonIsStarted(t *testing.T) {
+	h := newHost(t)
+	s := settings("run")
+	s.Daemons[0].Chdir, s.Daemons[0].UID = "sub", "somebody"
+	NewAttached(h).Replace(s)
+	cmd := h.alive[101].cmd
+	if a := cmd.SysProcAttr; cmd.Dir != "/srv/sub" || !a.Setsid || a.Pdeathsig != syscall.SIGKILL || a.Credential.Uid != 7 || cmd.Stdin != nil {
+		t.Errorf("%+v, %+v", cmd, cmd.SysProcAttr)
+	}
+}
