@@ -116,17 +116,12 @@ func (c *command) kill() {
 // finish closes the input and sees to it that the process ends.
 func (p *commandProcess) finish(lastLines time.Duration) error {
 	err := p.input.Close()
-	for _, step := range []struct {
-		patience time.Duration
-		then     syscall.Signal
-	}{{lastLines, syscall.SIGTERM}, {termTime, syscall.SIGKILL}} {
-		timeout := time.NewTimer(step.patience)
-		select {
-		case <-p.ended:
-			timeout.Stop()
-		case <-timeout.C:
-			_ = syscall.Kill(-p.pid, step.then) // it may have ended
-		}
+	timeout := time.NewTimer(lastLines)
+	defer timeout.Stop()
+	select {
+	case <-p.ended:
+	case <-timeout.C:
+		p.killGroup()
 	}
 	<-p.ended
 	var status *exec.ExitError
@@ -134,4 +129,16 @@ func (p *commandProcess) finish(lastLines time.Duration) error {
 		err = errors.Join(err, p.err)
 	}
 	return err
+}
+
+// killGroup asks the process and its children to end, and kills those that do not. The
+// process itself, mostly a shell, may end before them.
+func (p *commandProcess) killGroup() {
+	_ = syscall.Kill(-p.pid, syscall.SIGTERM) // it may have ended
+	for end := time.Now().Add(termTime); time.Now().Before(end); time.Sleep(termTime / 100) {
+		if syscall.Kill(-p.pid, 0) != nil {
+			return
+		}
+	}
+	_ = syscall.Kill(-p.pid, syscall.SIGKILL) // it may have ended
 }

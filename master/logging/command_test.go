@@ -55,11 +55,11 @@ func TestACommandThatEndsIsStartedAgainNotTooOften(t *testing.T) {
 	_ = c.close()
 }
 
-// deaf starts a command that ignores the end of its input and TERM, as does a child of its,
+// deaf starts a command that ignores the end of its input, and children of it ignore TERM too,
 // and returns what ends when both have.
 func deaf(t *testing.T) (c *command, gone func() bool) {
 	t.Helper()
-	c = newCommand(`trap "" TERM; sleep 1000 & echo $! > child.new; mv child.new child; wait`, t.TempDir(), plainProcesses{make(chan string, 9)})
+	c = newCommand(`sh -c 'trap "" TERM; sleep 1000 & echo $! > child.new; mv child.new child; wait'; true`, t.TempDir(), plainProcesses{make(chan string, 9)})
 	var b batch
 	b.add([]byte("a\n"))
 	if lost, err := c.write(&b); lost > 0 || err != nil {
