@@ -1,8 +1,12 @@
 package master
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"syscall"
@@ -35,6 +39,28 @@ func (h daemonHost) Start(cmd *exec.Cmd, ended func()) (int, error) {
 
 // Kill sends a signal.
 func (daemonHost) Kill(pid int, signal syscall.Signal) error { return syscall.Kill(pid, signal) }
+
+// GroupLives tells whether there is a process in the group. Those that have ended and are
+// not waited for yet do not count.
+func (daemonHost) GroupLives(group int) bool {
+	if err := syscall.Kill(-group, 0); err != nil && !errors.Is(err, syscall.EPERM) {
+		return false
+	}
+	all, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return true
+	}
+	return slices.ContainsFunc(all, func(path string) bool {
+		text, err := os.ReadFile(path)
+		if err != nil { // it has ended
+			return false
+		}
+		var state string
+		var parent, itsGroup int
+		_, err = fmt.Sscan(string(text[bytes.LastIndexByte(text, ')')+1:]), &state, &parent, &itsGroup)
+		return err == nil && itsGroup == group && state != "Z" && state != "X"
+	})
+}
 
 // Output is a pipe for each daemon where the master owns the log: unlike a socket it may
 // be opened by name, and many log to /dev/stdout.

@@ -2,6 +2,7 @@ package daemons
 
 import (
 	"os/exec"
+	"slices"
 	"syscall"
 	"time"
 
@@ -14,6 +15,14 @@ type Attached struct {
 	settings Settings
 	all      []*daemon // of the configuration that serves
 	leaving  []*daemon // of the one before; the new ones start when these have gone
+	orphans  []*orphan
+}
+
+// orphan is a process group whose daemon has ended and left children in it.
+type orphan struct {
+	group      int
+	stopSignal int
+	killAt     time.Time // as a daemon's
 }
 
 // daemon is one attached command; processes come and go in it.
@@ -53,7 +62,7 @@ func (a *Attached) startAll() {
 		}
 	}
 	a.leaving = kept
-	if len(kept) > 0 {
+	if len(kept) > 0 || slices.ContainsFunc(a.orphans, func(o *orphan) bool { return !o.killAt.IsZero() }) {
 		return
 	}
 	for _, one := range a.all {
@@ -98,6 +107,9 @@ func (a *Attached) start(cmd *exec.Cmd, ended func()) (pid int, err error) {
 
 // ended decides what follows the end of a daemon's process.
 func (a *Attached) ended(d *daemon) {
+	if d.pid != 0 && a.host.GroupLives(d.pid) {
+		a.orphans = append(a.orphans, &orphan{d.pid, d.StopSignal, d.killAt})
+	}
 	d.pid, d.killAt = 0, time.Time{}
 	switch {
 	case d.ending || a.host.Ending():
@@ -133,12 +145,24 @@ func (a *Attached) Restart(number int) {
 	}
 }
 
-// Stop ends all daemons for good.
+// Stop ends all daemons for good, and what those before have left behind.
 func (a *Attached) Stop() {
 	for _, one := range a.all {
 		one.ending = true
 		a.ask(one)
 	}
+	a.forgetGone()
+	for _, one := range a.orphans {
+		if one.killAt.IsZero() {
+			one.killAt = a.host.Now().Add(a.timeout())
+			_ = a.host.Kill(-one.group, syscall.Signal(one.stopSignal)) // they may have ended
+		}
+	}
+}
+
+// forgetGone lets go of groups that nobody is left in: the number may soon be another's.
+func (a *Attached) forgetGone() {
+	a.orphans = slices.DeleteFunc(a.orphans, func(o *orphan) bool { return !a.host.GroupLives(o.group) })
 }
 
 // ask sends the stop signal to the daemon's process group.
@@ -159,6 +183,20 @@ func (a *Attached) timeout() time.Duration {
 
 // Enforce kills what was asked to end and has not; it is called now and then.
 func (a *Attached) Enforce(now time.Time) {
+	if a.host.Ending() { // for whatever reason
+		a.Stop()
+	}
+	if len(a.orphans) > 0 {
+		a.forgetGone()
+		a.startAll()
+	}
+	for _, one := range a.orphans {
+		if !one.killAt.IsZero() && now.After(one.killAt) {
+			a.host.Logf("[uwsgi-daemons] children of a daemon did not die in time, killing (process group: %d)", one.group)
+			one.killAt = now.Add(defaultTimeout)
+			_ = a.host.Kill(-one.group, syscall.SIGKILL) // they may have ended
+		}
+	}
 	for _, list := range [][]*daemon{a.all, a.leaving} {
 		for _, one := range list {
 			if one.pid != 0 && !one.killAt.IsZero() && now.After(one.killAt) {
@@ -172,6 +210,9 @@ func (a *Attached) Enforce(now time.Time) {
 
 // Gone tells whether no process of a daemon is left.
 func (a *Attached) Gone() bool {
+	if len(a.orphans) > 0 {
+		return false
+	}
 	for _, list := range [][]*daemon{a.all, a.leaving} {
 		for _, one := range list {
 			if one.pid != 0 {

@@ -144,3 +144,55 @@ func TestHowADaemonIsStarted(t *testing.T) {
 		t.Errorf("%+v, %+v", cmd, cmd.SysProcAttr)
 	}
 }
+
+func TestChildrenThatADaemonHasLeftBehindAreEndedAtTheStop(t *testing.T) {
+	h := newHost(t)
+	a := NewAttached(h)
+	a.Replace(settings("run"))
+	h.orphaned[101] = true
+	h.pass(time.Minute)
+	h.end(101)
+	h.wants("start 101 run", "start 102 run")
+	h.pass(time.Minute)
+	a.Enforce(h.now)
+	h.wants() // until then they are left alone
+	h.ending = true
+	a.Stop()
+	h.wants("kill -102 15", "kill -101 15")
+	h.end(102)
+	h.pass(defaultTimeout + 1)
+	if a.Enforce(h.now); a.Gone() {
+		t.Error("they have not gone yet")
+	}
+	h.wants("kill -101 9")
+	delete(h.orphaned, 101)
+	if a.Enforce(h.now); !a.Gone() {
+		t.Error("they have gone")
+	}
+	h.wants()
+}
+
+func TestNewDaemonsWaitForChildrenOfTheOldOnes(t *testing.T) {
+	h := newHost(t)
+	a := NewAttached(h)
+	a.Replace(settings("old"))
+	h.orphaned[101] = true
+	a.Replace(settings("new"))
+	h.end(101)
+	h.wants("start 101 old", "kill -101 15")
+	h.pass(defaultTimeout + 1)
+	a.Enforce(h.now)
+	h.wants("kill -101 9")
+	delete(h.orphaned, 101)
+	a.Enforce(h.now)
+	h.wants("start 102 new")
+}
+
+func TestAnInstanceThatEndsByItselfEndsItsDaemons(t *testing.T) {
+	h := newHost(t)
+	a := NewAttached(h)
+	a.Replace(settings("run"))
+	h.ending = true // not by way of Stop
+	a.Enforce(h.now)
+	h.wants("start 101 run", "kill -101 15")
+}

@@ -22,6 +22,8 @@ type Host interface {
 	Start(cmd *exec.Cmd, ended func()) (pid int, err error)
 	// Kill sends a signal to a process, or to the process group -pid.
 	Kill(pid int, signal syscall.Signal) error
+	// GroupLives tells whether a process of the group runs.
+	GroupLives(group int) bool
 	// Output is where a new attached daemon writes, and is closed when the daemon has it;
 	// nil: where this process does.
 	Output() (*os.File, error)

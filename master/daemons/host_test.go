@@ -21,6 +21,8 @@ type fakeHost struct {
 	did    []string // what was started, killed, logged
 	ending bool
 	fails  bool // no process can be started
+
+	orphaned map[int]bool // groups of which children are left
 }
 
 type timer struct {
@@ -34,7 +36,7 @@ type fakeProcess struct {
 }
 
 func newHost(t *testing.T) *fakeHost {
-	return &fakeHost{t: t, now: time.Unix(1e9, 0), pid: 100, alive: map[int]*fakeProcess{}}
+	return &fakeHost{t: t, now: time.Unix(1e9, 0), pid: 100, alive: map[int]*fakeProcess{}, orphaned: map[int]bool{}}
 }
 
 func (h *fakeHost) Start(cmd *exec.Cmd, ended func()) (int, error) {
@@ -51,6 +53,8 @@ func (h *fakeHost) Kill(pid int, signal syscall.Signal) error {
 	h.note("kill %d %d", pid, int(signal))
 	return nil
 }
+
+func (h *fakeHost) GroupLives(group int) bool { return h.alive[group] != nil || h.orphaned[group] }
 
 func (h *fakeHost) Output() (*os.File, error) { return nil, nil }
 
