@@ -49,7 +49,7 @@ func (m *master) runCron(job *cronJob) {
 	if limit < 0 {
 		limit = m.cfg.CronHarakiri
 	}
-	cmd := m.commands.shell(m.commands.ctx, job.Command, m.hooks.appDir(m.cfg))
+	cmd := m.commands.shell(m.commands.ctx, job.Command, appDir(m.hooks, m.cfg))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // what it has started ends with it
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	if err := m.commands.start(cmd); err != nil {

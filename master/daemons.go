@@ -102,7 +102,7 @@ func (m *master) newDaemons() {
 
 // replaceDaemons goes on with the daemons of the configuration that serves.
 func (m *master) replaceDaemons() {
-	s := daemons.Settings{Dir: m.hooks.appDir(m.cfg), Stdin: m.cfg.DaemonsHonourStdin, Timeout: m.cfg.ReloadMercy}
+	s := daemons.Settings{Dir: appDir(m.hooks, m.cfg), Stdin: m.cfg.DaemonsHonourStdin, Timeout: m.cfg.ReloadMercy}
 	s.Daemons = m.cfg.Daemons
 	m.daemons.Replace(s)
 	s.Daemons = m.cfg.Smart

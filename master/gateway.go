@@ -196,7 +196,7 @@ func (g *gateway) spawn() error {
 	cmd.ExtraFiles = append([]*os.File{document}, extra...)
 	cmd.Stdout, cmd.Stderr = g.m.commands.stdio()
 	cmd.Env = os.Environ()
-	cmd.Dir = g.m.hooks.appDir(g.m.cfg)
+	cmd.Dir = appDir(g.m.hooks, g.m.cfg)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if cmd.SysProcAttr.Credential, err = privileges.Of(g.m.cfg).Credential(); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/shm"
+	"envoxyd/master/hooks"
 	"envoxyd/master/logging"
 	"envoxyd/master/process"
 	"envoxyd/modules"
@@ -23,7 +24,7 @@ type generation struct {
 	number   int
 	cfg      *uwsgiopts.Config
 	service  *modules.Service // envoxy.json; nil: there is none
-	hooks    *hooks           // that have run for it
+	hooks    *hooks.Runner    // that have run for it
 	sockets  []*socket
 	board    *shm.Board
 	zygote   *process.Zygote

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"envoxyd/master/daemons"
+	"envoxyd/master/hooks"
 	"envoxyd/master/logging"
 	"envoxyd/master/process"
 	"envoxyd/master/resources"
@@ -73,7 +74,8 @@ type master struct {
 	log         *logging.Log // nil: every process writes for itself
 	logOpen     bool         // its loggers are open
 	alarms      *alarms
-	hooks       *hooks
+	hooks       *hooks.Runner
+	exitHooks   exitHooks
 	remapped    map[os.Signal]string
 	stats       []*statsServer
 	connections *readableWatch // while the serving generation is asleep; else nil
@@ -179,7 +181,7 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 		return statusFailed, err
 	}
 	for _, phase := range []string{"asap", "pre-jail", "in-jail"} { // they may make the directories
-		if err := m.hooks.run(ctx, m.cfg, phase); err != nil {
+		if err := m.hooks.Run(ctx, hookSettings(m.cfg), phase); err != nil {
 			return hookStatus(err), err
 		}
 	}
@@ -196,7 +198,7 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 	if m.sockets, err = m.openSockets(m.cfg); err != nil {
 		return statusFailed, err
 	}
-	if err := m.hooks.run(ctx, m.cfg, "as-root"); err != nil {
+	if err := m.hooks.Run(ctx, hookSettings(m.cfg), "as-root"); err != nil {
 		return hookStatus(err), err
 	}
 	if err := joinCgroups(m.cfg); err != nil {
@@ -209,7 +211,7 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 		return statusFailed, err
 	}
 	for _, phase := range []string{"as-user", "pre-app"} {
-		if err := m.hooks.run(ctx, m.cfg, phase); err != nil {
+		if err := m.hooks.Run(ctx, hookSettings(m.cfg), phase); err != nil {
 			return hookStatus(err), err
 		}
 	}
@@ -294,7 +296,8 @@ func (m *master) end() int {
 	}
 	m.notices.remove()
 	if m.status == statusOK {
-		m.atExit(m.cfg)
+		m.atExit(m.cfg, m.hooks)
+		m.finishAtExit()
 	}
 	if m.cfg.Vacuum {
 		m.vacuum()

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"envoxyd/master/hooks"
 	"envoxyd/master/process"
 	"envoxyd/modules"
 	"envoxyd/uwsgiopts"
@@ -34,7 +35,7 @@ func (m *master) catchUp() {
 type preparation struct {
 	cfg     *uwsgiopts.Config
 	service *modules.Service // nil: there is none
-	hooks   *hooks           // that have run
+	hooks   *hooks.Runner    // that have run
 	sockets []*socket
 	err     error
 }
@@ -89,7 +90,7 @@ func (m *master) reloadAll(brutal bool) {
 
 // prepareReload reads the configuration and runs the hooks that come before the application.
 // It is called beside the loop and changes nothing of m.
-func (m *master) prepareReload(h *hooks) *preparation {
+func (m *master) prepareReload(h *hooks.Runner) *preparation {
 	p := &preparation{hooks: h}
 	if p.cfg, p.err = m.rereadUntil(m.commands.ctx); p.err != nil {
 		return p
@@ -101,7 +102,7 @@ func (m *master) prepareReload(h *hooks) *preparation {
 		return p
 	}
 	for _, phase := range reloadPhases {
-		if p.err = h.run(m.commands.ctx, p.cfg, phase); p.err != nil {
+		if p.err = h.Run(m.commands.ctx, hookSettings(p.cfg), phase); p.err != nil {
 			return p
 		}
 	}
@@ -207,7 +208,7 @@ func (m *master) promote() {
 	if old == nil {
 		m.firstReady()
 	} else {
-		m.atExit(old.cfg)
+		m.atExit(old.cfg, old.hooks)
 		retireUnused(before, m.sockets)
 		logf("gracefully (RE)spawned uWSGI master process (pid: %d)", os.Getpid())
 		if m.brutal {

@@ -106,6 +106,7 @@ func (m *master) stop() {
 			g.kill()
 		}
 		m.gateway.proceed(&m.gateway.quiet)
+		m.exitHooks.stop()
 		return
 	}
 	logf("SIGINT/SIGTERM received...killing workers...")

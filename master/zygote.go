@@ -207,7 +207,7 @@ func interpreter(g *generation) (process.Process, *link, error) {
 		return nil, nil, err
 	}
 	pid, _, err := syscall.StartProcess(python, argv, &syscall.ProcAttr{
-		Dir:   g.hooks.appDir(g.cfg),
+		Dir:   appDir(g.hooks, g.cfg),
 		Env:   g.environment(),
 		Files: append([]uintptr{stdin.Fd(), stdout.Fd(), stderr.Fd(), document.Fd()}, inherited.fds...),
 	})
