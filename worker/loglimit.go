@@ -3,6 +3,8 @@ package worker
 import (
 	"sync/atomic"
 	"time"
+
+	"envoxyd/internal/monotime"
 )
 
 // logLimit keeps an error that comes again and again from filling the log.
@@ -13,7 +15,7 @@ type logLimit struct {
 
 // logLimited is logf for what may repeat: one line a second at most.
 func (w *Worker) logLimited(limit *logLimit, format string, args ...any) {
-	now := int64(time.Since(w.started))
+	now := monotime.Now() - w.started
 	next := limit.next.Load()
 	if now < next || !limit.next.CompareAndSwap(next, now+int64(time.Second)) {
 		limit.held.Add(1)

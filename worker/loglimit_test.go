@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"envoxyd/internal/monotime"
 )
 
 // logPipe is a worker whose lines go into a pipe of one page, and what has arrived there.
@@ -21,7 +23,7 @@ func logPipe(t *testing.T) (w *Worker, fd int, arrived func() string) {
 	if _, err := unix.FcntlInt(uintptr(ends[0]), unix.F_SETPIPE_SZ, os.Getpagesize()); err != nil {
 		t.Fatal(err)
 	}
-	return &Worker{started: time.Now()}, ends[1], func() string {
+	return &Worker{started: monotime.Now()}, ends[1], func() string {
 		buffer := make([]byte, 1<<16)
 		n, err := syscall.Read(ends[0], buffer)
 		if err != nil {
@@ -44,7 +46,7 @@ func TestALineOfWhichOnlyTheBeginningFitsIsLostAndRemembered(t *testing.T) {
 }
 
 func TestWhatRepeatsIsToldOnceASecond(t *testing.T) {
-	w := &Worker{started: time.Now().Add(-time.Hour)}
+	w := &Worker{started: monotime.Now() - int64(time.Hour)}
 	var limit logLimit
 	told := func() bool {
 		held := limit.held.Load()
@@ -54,7 +56,7 @@ func TestWhatRepeatsIsToldOnceASecond(t *testing.T) {
 	if !told() || told() || told() {
 		t.Fatal("not the first alone was told")
 	}
-	w.started = w.started.Add(-time.Second) // as if a second had passed
+	w.started -= int64(time.Second) // as if a second had passed
 	if !told() || limit.held.Load() != 0 || told() {
 		t.Fatal("it was not told again after a second, with how often it had come")
 	}
