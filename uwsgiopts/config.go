@@ -99,6 +99,8 @@ type Config struct {
 	ManageScriptName bool
 	NoDefaultApp     bool
 	Home             string // --virtualenv, --home
+	PyProgramname    string // path beside which Python finds its venv
+	BinaryPath       string // the same, where PyProgramname is empty
 	Pythonpath       []string
 	PyArgv           string
 	Env              []string // KEY=VALUE, or KEY to remove it, applied in order (with ienv, unenv, envdir)

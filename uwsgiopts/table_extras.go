@@ -14,7 +14,7 @@ func extrasOptions() []Option {
 		{Names: []string{"rpc-max"}, Arg: RequiredArg, Kind: Wide, Doc: "largest number of functions for remote calls"},
 		{Names: []string{"pcre-jit"}, Flags: Immediate, Doc: "compile regular expressions to machine code", NoOp: "regular expressions are not compiled at run time"},
 		{Names: []string{"check-interval"}, Arg: RequiredArg, Kind: Int, Flags: StartsMaster, Doc: "seconds between the master's rounds", NoOp: "the master wakes up when something happens"},
-		{Names: []string{"binary-path"}, Arg: RequiredArg, Doc: "path of the executable, when it cannot be found out", NoOp: "the kernel tells where the executable is, and an upgrade asks it"},
+		{Names: []string{"binary-path"}, Arg: RequiredArg, Doc: "path that the executable counts as: the python3 beside it serves, unless --home names another", set: text(func(c *Config) *string { return &c.BinaryPath })},
 		{Names: []string{"privileged-binary-patch"}, Arg: RequiredArg, Doc: "replace the executable while still privileged"},
 		{Names: []string{"unprivileged-binary-patch"}, Arg: RequiredArg, Doc: "replace the executable after privileges are dropped"},
 		{Names: []string{"privileged-binary-patch-arg"}, Arg: RequiredArg, Doc: "replace the executable and its arguments while still privileged"},

@@ -23,7 +23,7 @@ func pythonOptions() []Option {
 		{Names: []string{"callable"}, Arg: RequiredArg, Doc: "name of the application in its module or file", set: text(func(c *Config) *string { return &c.Callable })},
 		{Names: []string{"test"}, Short: 'J', Arg: RequiredArg, Doc: "test whether this module can be imported"},
 		{Names: []string{"home", "virtualenv", "venv", "pyhome"}, Short: 'H', Arg: RequiredArg, Doc: "virtual environment whose python3 serves", set: text(func(c *Config) *string { return &c.Home })},
-		{Names: []string{"py-programname", "py-program-name"}, Arg: RequiredArg, Doc: "name that Python takes for its program"},
+		{Names: []string{"py-programname", "py-program-name"}, Arg: RequiredArg, Doc: "path that Python takes for its program: the python3 beside it serves, unless --home names another", set: text(func(c *Config) *string { return &c.PyProgramname })},
 		{Names: []string{"pythonpath", "python-path", "pp"}, Arg: RequiredArg, Kind: List, Doc: "directory to import modules from", set: list(func(c *Config) *[]string { return &c.Pythonpath })},
 		{Names: []string{"pymodule-alias"}, Arg: RequiredArg, Kind: List, Doc: "import a module under another name: ALIAS=MODULE"},
 		{Names: []string{"post-pymodule-alias"}, Arg: RequiredArg, Kind: List, Doc: "the same, after the interpreter is up"},
