@@ -33,14 +33,26 @@ func (c *crons) follow(cfg *uwsgiopts.Config) {
 	*c = all
 }
 
-// runCrons starts what is due: at most once in 60 seconds each.
+// smallStep is the most that a clock is set back by to correct it: what has run already does not run again.
+const smallStep = 5 // minutes
+
+// take tells whether the job is to run now, and if so notes that it has: once in each minute of
+// the clock, however little or much after the minute's begin we look.
+func (job *cronJob) take(now time.Time) bool {
+	back := job.last.Unix()/60 - now.Unix()/60
+	if 0 <= back && back < smallStep || job.Unique && job.running > 0 || !job.Due(now) {
+		return false
+	}
+	job.last = now
+	return true
+}
+
+// runCrons starts what is due.
 func (m *master) runCrons(now time.Time) {
 	for _, job := range m.crons {
-		if now.Sub(job.last) < time.Minute || job.Unique && job.running > 0 || !job.Due(now) {
-			continue
+		if job.take(now) {
+			m.runCron(job)
 		}
-		job.last = now
-		m.runCron(job)
 	}
 }
 
