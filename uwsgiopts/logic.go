@@ -132,7 +132,10 @@ func testDir(p *parser, argument string) verdict {
 	return verdict{argument != "" && err == nil && info.IsDir(), &argument}
 }
 
-func testPlugin(_ *parser, argument string) verdict { return verdict{builtIn(argument), &argument} }
+func testPlugin(p *parser, argument string) verdict {
+	_, works := p.builtIn(argument)
+	return verdict{works, &argument}
+}
 
 func testHostname(p *parser, argument string) verdict {
 	return verdict{argument == p.magic.letters['h'], &argument}

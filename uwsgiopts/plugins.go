@@ -3,31 +3,84 @@ package uwsgiopts
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
-// builtInPlugins are the plugins whose work envoxyd does itself; every name of the Python
-// plugin counts, since any Python from 3.8 on is served.
-var builtInPlugins = regexp.MustCompile(`^(python[0-9.]*|http|corerouter|logfile)$`)
+// plugin is one of uWSGI's that needs no loading: envoxyd does its work itself, or has its options
+// and says of each that it has no effect yet.
+type plugin struct {
+	names  []string
+	option string // does the work, or stands for those that do; "": the server itself
+	reason string // why the name is accepted
+}
 
-// builtIn tells whether a plugin needs no loading; /path/x_plugin.so is x.
-func builtIn(plugin string) bool {
-	name := strings.TrimSuffix(strings.TrimSuffix(path.Base(plugin), ".so"), "_plugin")
-	return builtInPlugins.MatchString(name)
+// plugins lists every name that plugin and need-plugin accept, Python's aside.
+var plugins = []plugin{
+	{[]string{"http"}, "http", "workers serve HTTP themselves"},
+	{[]string{"corerouter"}, "http", "the base of uWSGI's routers, which --http needs there"},
+	{[]string{"fastrouter"}, "fastrouter", "its options are in the table"},
+	{[]string{"rawrouter"}, "rawrouter", "its options are in the table"},
+	{[]string{"sslrouter"}, "sslrouter", "its options are in the table"},
+	{[]string{"logfile", "logsocket", "logpipe", "redislog", "systemd_logger"}, "logger", "a kind of --logger"},
+	{[]string{"syslog"}, "log-syslog", "a kind of --logger"},
+	{[]string{"rsyslog"}, "rsyslog-packet-size", "a kind of --logger"},
+	{[]string{"carbon"}, "carbon", "the master sends its statistics to Carbon"},
+	{[]string{"stats_pusher_socket", "stats_pusher_statsd", "stats_pusher_file"}, "stats-push", "a kind of --stats-push"},
+	{[]string{"cheaper_busyness"}, "cheaper-busyness-max", "a --cheaper-algo"},
+	{[]string{"router_access", "router_basicauth", "router_cache", "router_expires", "router_hash", "router_http", "router_memcached", "router_metrics",
+		"router_redirect", "router_redis", "router_rewrite", "router_static", "router_uwsgi"}, "route", "actions of routing rules"},
+	{[]string{"transformation_chunked", "transformation_gzip", "transformation_offload", "transformation_template", "transformation_tofile",
+		"transformation_toupper"}, "route", "actions of routing rules"},
+	{[]string{"cache"}, "cache2", "its options are in the table"},
+	{[]string{"spooler"}, "spooler", "its options are in the table"},
+	{[]string{"rpc"}, "", "part of the uwsgi module"},
+	{[]string{"signal"}, "signal", "its options are in the table"},
+	{[]string{"ping"}, "ping", "its options are in the table"},
+	{[]string{"nagios"}, "nagios", "its options are in the table"},
+	{[]string{"rrdtool"}, "rrdtool", "its options are in the table"},
+	{[]string{"zergpool"}, "zergpool", "its options are in the table"},
+	{[]string{"gevent"}, "gevent", "its options are in the table"},
+	{[]string{"asyncio"}, "asyncio", "its options are in the table"},
+	{[]string{"greenlet"}, "greenlet", "its options are in the table"},
+	{[]string{"tornado"}, "tornado", "its options are in the table"},
+	{[]string{"ugreen"}, "ugreen", "its options are in the table"},
+}
+
+// pythonPlugin matches every name of the Python plugin: any Python from 3.8 on is served.
+var pythonPlugin = regexp.MustCompile(`^python[0-9.]*$`)
+
+// modifier is what may stand before a plugin's name, as in 0:python3.
+var modifier = regexp.MustCompile(`^[0-9]+:`)
+
+// builtIn tells whether a plugin needs no loading, and whether its work is done yet; /path/x_plugin.so is x.
+func (p *parser) builtIn(text string) (known, works bool) {
+	name := path.Base(modifier.ReplaceAllString(text, ""))
+	name = strings.TrimSuffix(strings.TrimSuffix(name, ".so"), "_plugin")
+	if pythonPlugin.MatchString(name) {
+		return true, true
+	}
+	i := slices.IndexFunc(plugins, func(one plugin) bool { return slices.Contains(one.names, name) })
+	if i < 0 {
+		return false, false
+	}
+	o := p.options.byName[plugins[i].option]
+	return true, o == nil || o.Status() != NotYet
 }
 
 // loadsPlugins makes the runner of plugin and need-plugin. A plugin that is not there is
 // reported; only need-plugin refuses to go on.
 func loadsPlugins(needed bool) runner {
 	return func(p *parser, e *entry) error {
-		for plugin := range strings.SplitSeq(e.Value, ",") {
-			plugin = strings.TrimSpace(plugin)
+		for name := range strings.SplitSeq(e.Value, ",") {
+			name = strings.TrimSpace(name)
+			known, _ := p.builtIn(name)
 			switch {
-			case plugin == "" || builtIn(plugin):
+			case name == "" || known:
 			case needed:
-				return refuse(e.Origin, "UNABLE to load uWSGI plugin %s: it is not built in, and there are no others", plugin)
+				return refuse(e.Origin, "UNABLE to load uWSGI plugin %s: it is not built in, and there are no others", name)
 			default:
-				p.note(e.Origin, "!!! UNABLE to load uWSGI plugin %s: it is not built in, and there are no others !!!", plugin)
+				p.note(e.Origin, "!!! UNABLE to load uWSGI plugin %s: it is not built in, and there are no others !!!", name)
 			}
 		}
 		return nil
