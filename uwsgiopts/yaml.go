@@ -48,7 +48,7 @@ func (y *yamlReader) section(node ast.Node) {
 		key, number := y.key(pair), pair.Key.GetToken().Position.Line
 		if items, ok := y.resolve(pair.Value).(*ast.SequenceNode); ok {
 			for _, item := range items.Values {
-				y.add(key, item, number)
+				y.add(key, item, item.GetToken().Position.Line)
 			}
 			continue
 		}
@@ -123,7 +123,8 @@ func plainYaml(text, section string) []line {
 		switch {
 		case s == "" || s[0] == '#' || strings.HasPrefix(s, "---"):
 		case raw[0] != ' ' && raw[0] != '\t':
-			inside = strings.TrimSpace(uncommented(s)) == section+":"
+			key, value, ok := cutYamlPair(uncommented(s))
+			inside = ok && value == "" && unquoted(key) == section
 		case !inside:
 		case strings.HasPrefix(s, "- "):
 			lines = append(lines, line{last, unquoted(uncommented(s[2:])), number})
@@ -138,11 +139,11 @@ func plainYaml(text, section string) []line {
 	return lines
 }
 
-// cutYamlPair splits at the first colon with a blank, or the line's end, after it.
+// cutYamlPair splits at the first colon with a blank, or the line's end, after it. Blanks may stand before it too.
 func cutYamlPair(s string) (key, value string, ok bool) {
 	for i := range len(s) {
 		if s[i] == ':' && (i+1 == len(s) || s[i+1] == ' ' || s[i+1] == '\t') {
-			return s[:i], s[i+1:], true
+			return strings.TrimRight(s[:i], " \t"), s[i+1:], true
 		}
 	}
 	return s, "", false
