@@ -24,6 +24,7 @@ func (p *parser) replacePlaceholders() error {
 	}
 	for _, pass := range passes {
 		for _, e := range p.pairs {
+			e.replaced = true
 			if e.done || e.placeholder || e.Flag || !strings.Contains(e.Value, string([]byte{pass.symbol, '('})) {
 				continue
 			}

@@ -23,6 +23,7 @@ func (p *parser) finish() error {
 		return err
 	}
 	p.unknownNames()
+	p.leftovers()
 	for _, validate := range []func() error{p.validateNumbers, p.validateCheaper, p.validateMapSockets, p.validateListen, p.refuseAimless} {
 		if err := p.tolerate(validate()); err != nil {
 			return err

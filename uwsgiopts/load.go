@@ -97,7 +97,7 @@ func (p *parser) recordText(format string, src source, section string, from Orig
 		chain = append([]string{from.place()}, chain...)
 	}
 	before := strings.Join(p.before, "")
-	text := p.magic.replace(before + src.text + strings.Join(p.after, ""))
+	text, uses := p.magic.replace(before + src.text + strings.Join(p.after, ""))
 	lines, err := formats[format](text, section)
 	if err != nil {
 		return refuse(from, "%s: %w", src.name, err)
@@ -108,6 +108,9 @@ func (p *parser) recordText(format string, src source, section string, from Orig
 	injected := strings.Count(before, "\n")
 	for _, l := range lines {
 		o := Origin{Source: src.name, Line: max(l.number-injected, 0), Chain: slices.Clone(chain)}
+		if use, is := uses[l.number]; is {
+			p.uses[o.place()] = use
+		}
 		if err := p.tolerate(p.record(&entry{Pair: Pair{Name: l.key, Value: l.value, Origin: o}})); err != nil {
 			return err
 		}

@@ -106,27 +106,48 @@ func magicPath(dir, name string) string {
 	return path
 }
 
+// magicUse is which letters one line of a file has had, in order: those that stand for something, and those that do not.
+type magicUse struct{ known, unknown string }
+
 // replace puts in the letters' values. A % with an unknown letter vanishes together with
-// it, as in uWSGI; at the end of a line it stays.
-func (m *magic) replace(text string) string {
+// it, as in uWSGI; at the end of a line it stays. Lines count from 1.
+func (m *magic) replace(text string) (replaced string, uses map[int]magicUse) {
 	var out strings.Builder
+	number := 1
 	for {
 		i := strings.IndexByte(text, '%')
 		if i < 0 {
 			out.WriteString(text)
-			return out.String()
+			return out.String(), uses
 		}
 		out.WriteString(text[:i])
+		number += strings.Count(text[:i], "\n")
 		text = text[i+1:]
 		if text == "" || text[0] == '\n' || text[0] == '\r' {
 			out.WriteByte('%')
 			continue
 		}
 		_, width := utf8.DecodeRuneInString(text)
-		if width == 1 {
-			out.WriteString(m.letters[text[0]])
-		}
+		letter := text[:width]
 		text = text[width:]
+		value, known := "", false
+		if width == 1 {
+			value, known = m.letters[letter[0]]
+		}
+		out.WriteString(value)
+		if strings.Contains("%([", letter) {
+			continue
+		}
+		if uses == nil {
+			uses = map[int]magicUse{}
+		}
+		use := uses[number]
+		if known {
+			use.known += letter
+		} else {
+			use.unknown += letter
+		}
+		uses[number] = use
 	}
 }
 

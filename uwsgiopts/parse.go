@@ -46,6 +46,7 @@ type entry struct {
 	Pair
 	done        bool // carried out: no pass and no second run
 	placeholder bool // recorded by set-placeholder: never an option
+	replaced    bool // the passes over placeholders have seen it
 }
 
 // parser is the state of one Parse.
@@ -58,7 +59,8 @@ type parser struct {
 	pairs   []*entry
 
 	magic     magic
-	last      source // the file that ":section" refers to
+	uses      map[string]magicUse // letters of file:line
+	last      source              // the file that ":section" refers to
 	before    []string
 	after     []string
 	block     *block
@@ -88,7 +90,7 @@ func newParser(environ []string, opts ParseOptions) (*parser, error) {
 	}
 	p := &parser{
 		options: allOptions(), custom: map[string]*Option{}, opts: opts, env: newEnvironment(environ),
-		cfg: defaults(), noted: map[string]bool{}, used: map[string]bool{}, first: map[string]*entry{},
+		cfg: defaults(), noted: map[string]bool{}, used: map[string]bool{}, first: map[string]*entry{}, uses: map[string]magicUse{},
 	}
 	p.cfg.Program = filepath.Base(opts.Args0)
 	if p.opts.Dir == "" {
