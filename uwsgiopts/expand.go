@@ -151,7 +151,7 @@ func closing(s string, open int) int {
 
 // variable is $(NAME), $(NAME-default) or $(NAME:-default), with the shell's meaning.
 func (p *parser) variable(name string) (string, bool, error) {
-	if v, ok := p.env.values[name]; ok {
+	if v, ok := p.env.get(name); ok {
 		return v, true, nil
 	}
 	dash := strings.IndexByte(name, '-')
@@ -159,7 +159,7 @@ func (p *parser) variable(name string) (string, bool, error) {
 		return "", false, nil
 	}
 	variable, orEmpty := strings.CutSuffix(name[:dash], ":")
-	if v, ok := p.env.values[variable]; ok && (v != "" || !orEmpty) {
+	if v, ok := p.env.get(variable); ok && (v != "" || !orEmpty) {
 		return v, true, nil
 	}
 	return name[dash+1:], true, nil

@@ -101,7 +101,7 @@ func condition(test func(p *parser, argument string) verdict, want bool) runner 
 
 func testEnv(p *parser, argument string) verdict {
 	name, want, compare := strings.Cut(argument, "=")
-	v, ok := p.env.values[name]
+	v, ok := p.env.get(name)
 	if !ok {
 		return verdict{}
 	}
