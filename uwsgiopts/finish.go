@@ -19,12 +19,14 @@ func (p *parser) finish() error {
 	if err := p.tolerate(p.environmentChanges()); err != nil {
 		return err
 	}
-	if err := p.tolerate(p.sockets()); err != nil {
-		return err
+	for _, check := range []func() error{p.sockets, p.bareAddresses} {
+		if err := p.tolerate(check()); err != nil {
+			return err
+		}
 	}
 	p.unknownNames()
 	p.leftovers()
-	for _, validate := range []func() error{p.validateNumbers, p.validateCheaper, p.validateMapSockets, p.validateListen, p.refuseAimless} {
+	for _, validate := range []func() error{p.validateNumbers, p.validateCheaper, p.validateMapSockets, p.validateListen, p.refuseAimless, p.refuseSocketless} {
 		if err := p.tolerate(validate()); err != nil {
 			return err
 		}
@@ -68,35 +70,6 @@ func (p *parser) environmentChanges() error {
 	return nil
 }
 
-// protocols are what --protocol may name.
-var protocols = []string{"uwsgi", "http", "http11", "fastcgi", "fastcgi-nph", "scgi", "scgi-nph", "puwsgi", "raw"}
-
-// sockets gives --socket its protocol and --abstract-socket its effect.
-func (p *parser) sockets() error {
-	protocol := "uwsgi"
-	if p.cfg.protocol != "" {
-		protocol = p.cfg.protocol
-	}
-	if !slices.Contains(protocols, protocol) {
-		return refuse(Origin{}, "option \"protocol\": %q is none of %s", protocol, strings.Join(protocols, ", "))
-	}
-	for i := range p.cfg.Sockets {
-		s := &p.cfg.Sockets[i]
-		if s.Protocol == "" {
-			s.Protocol = protocol
-		}
-		if p.cfg.abstractSocket && isPath(s.Address) {
-			s.Address = "@" + s.Address
-		}
-	}
-	return nil
-}
-
-// isPath: an address without a port is a unix socket's.
-func isPath(address string) bool {
-	return !strings.ContainsRune(address, ':') && !strings.HasPrefix(address, "=") && !strings.HasPrefix(address, "@")
-}
-
 // validateNumbers refuses sizes that cannot be served.
 func (p *parser) validateNumbers() error {
 	const most = 10_000
@@ -112,6 +85,9 @@ func (p *parser) validateNumbers() error {
 	if c.MaxWorkerLifetime > 0 && c.MaxWorkerLifetime <= c.MinWorkerLifetime {
 		return p.refuseValue("max-worker-lifetime", "%d seconds are not more than min-worker-lifetime, %d",
 			c.MaxWorkerLifetime/time.Second, c.MinWorkerLifetime/time.Second)
+	}
+	if c.Processes == 0 && c.onlySupervises() {
+		c.Processes = 1 // no worker serves, and sizes are derived from it
 	}
 	if c.Processes == 0 {
 		return p.refuseValue("processes", "no process to serve with")

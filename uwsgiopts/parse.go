@@ -17,6 +17,8 @@ type ParseOptions struct {
 	Stdout io.Writer // what --help, --print, --get and so on write. Default: discarded
 	Build  string    // appended to what --version prints
 	Reload bool      // the configuration is read again: if-reload blocks apply
+	// Inherits tells that sockets may come from whoever started the process: no option has to name one.
+	Inherits bool
 }
 
 var allOptions = sync.OnceValue(func() *index { return newIndex(Sections()) })

@@ -72,7 +72,7 @@ func TestOptionsFillTheConfig(t *testing.T) {
 		{"--stats :1717 --set master=false", func(c *Config) any { return c.Master }, false},
 		{"--set master=false --stats :1717", func(c *Config) any { return c.Master }, false},
 		{"--log-master", func(c *Config) any { return c.Master }, true},
-		{"--mule", func(c *Config) any { return c.Master }, true},
+		{"--mule --socket a", func(c *Config) any { return c.Master }, true},
 		{"--harakiri 30", func(c *Config) any { return c.Harakiri }, 30 * time.Second},
 		{"--log-slow 250", func(c *Config) any { return c.LogSlow }, 250 * time.Millisecond},
 		{"-L", func(c *Config) any { return c.DisableLogging }, true},

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 
 	"envoxyd/uwsgiopts"
@@ -46,7 +48,18 @@ func start() (*uwsgiopts.Config, int) {
 
 func parse(reload bool) (*uwsgiopts.Config, error) {
 	return uwsgiopts.Parse(os.Args[1:], os.Environ(), uwsgiopts.ParseOptions{
-		Args0: programName(), Stdin: os.Stdin, Stdout: os.Stdout, Build: build, Reload: reload,
+		Args0: programName(), Stdin: os.Stdin, Stdout: os.Stdout, Build: build, Reload: reload, Inherits: inheritsSockets(),
+	})
+}
+
+// inheritsSockets tells whether systemd, a master that is being upgraded, or whoever opened standard input may
+// have sockets for this process.
+func inheritsSockets() bool {
+	if info, err := os.Stdin.Stat(); err == nil && info.Mode()&os.ModeSocket != 0 {
+		return true
+	}
+	return slices.ContainsFunc(os.Environ(), func(pair string) bool {
+		return strings.HasPrefix(pair, "LISTEN_FDS=") || strings.HasPrefix(pair, "TABLEFLIP_")
 	})
 }
 

@@ -1,0 +1,111 @@
+package uwsgiopts
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+)
+
+// protocols are what --protocol may name.
+var protocols = []string{"uwsgi", "http", "http11", "fastcgi", "fastcgi-nph", "scgi", "scgi-nph", "puwsgi", "raw"}
+
+// sockets gives --socket its protocol and --abstract-socket its effect.
+func (p *parser) sockets() error {
+	protocol := "uwsgi"
+	if p.cfg.protocol != "" {
+		protocol = p.cfg.protocol
+	}
+	if !slices.Contains(protocols, protocol) {
+		return refuse(Origin{}, "option \"protocol\": %q is none of %s", protocol, strings.Join(protocols, ", "))
+	}
+	for i := range p.cfg.Sockets {
+		s := &p.cfg.Sockets[i]
+		if s.Protocol == "" {
+			s.Protocol = protocol
+		}
+		if p.cfg.abstractSocket && isPath(s.Address) {
+			s.Address = "@" + s.Address
+		}
+	}
+	return nil
+}
+
+// isPath: an address without a port is a unix socket's.
+func isPath(address string) bool {
+	return !strings.ContainsRune(address, ':') && !strings.HasPrefix(address, "=") && !strings.HasPrefix(address, "@")
+}
+
+// bareAddresses looks for a port or an IP address alone, which uWSGI takes for the name of a unix socket. Nobody
+// means that where HTTP is spoken, so there it is refused; elsewhere a front end may know the socket by that name.
+func (p *parser) bareAddresses() error {
+	for _, s := range p.cfg.Sockets {
+		remedy := bareRemedy(s.Address)
+		switch {
+		case remedy == "":
+		case strings.HasPrefix(s.Protocol, "http"):
+			err := refuse(s.Origin, "socket %s would be a unix socket of that name: %s, or ./%s for that unix socket", s.Address, remedy, s.Address)
+			if err := p.tolerate(err); err != nil {
+				return err
+			}
+		default:
+			p.note(s.Origin, "socket %s is a unix socket of that name: %s", s.Address, remedy)
+		}
+	}
+	for option, addresses := range map[string][]string{"shared-socket": p.cfg.SharedSockets, "stats": p.cfg.Stats} {
+		for _, address := range addresses {
+			if remedy := bareRemedy(address); remedy != "" {
+				p.note(p.cfg.OriginOf(option, address), "%s %s is a unix socket of that name: %s", option, address, remedy)
+			}
+		}
+	}
+	return nil
+}
+
+// bareRemedy says how to write what a port or an IP address alone was meant to be; "": it is neither.
+func bareRemedy(address string) string {
+	switch {
+	case address == "":
+	case strings.Trim(address, "0123456789") == "":
+		return fmt.Sprintf("write :%s for the port on all addresses, 127.0.0.1:%[1]s for this machine alone", address)
+	case isPath(address) && net.ParseIP(address) != nil:
+		return fmt.Sprintf("write %s:PORT for a port on that address", address)
+	}
+	return ""
+}
+
+// servers are options that give a start something to do without another socket.
+var servers = []string{
+	"emperor", "zeus", "https", "https2", "http-to-https", "https-socket", "ssl-socket", "fastrouter", "rawrouter", "sslrouter",
+	"zerg", "zerg-server", "zergpool", "fork-server", "mule", "mules", "spooler", "pyrun", "pyshell", "test", "ping", "nagios", "signal", "command-mode",
+}
+
+// refuseSocketless names what would have served, where that has no effect yet and nothing else is to be served.
+func (p *parser) refuseSocketless() error {
+	c := p.cfg
+	if p.opts.Inherits || p.opts.Reload || c.NoServer || len(c.Sockets)+len(c.SharedSockets) > 0 || c.onlySupervises() {
+		return nil
+	}
+	var missing []string
+	for _, name := range servers {
+		e := p.lastOf(name)
+		if e == nil || p.options.byName[name].Status() != NotYet {
+			continue
+		}
+		text := fmt.Sprintf("option %q", e.Name)
+		if where := e.Origin.place(); where != "" {
+			text += " (" + where + ")"
+		}
+		missing = append(missing, text)
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return refuse(Origin{}, "The -s/--socket option is missing and stdin is not a socket. What would do without one has no effect yet: %s",
+		strings.Join(missing, ", "))
+}
+
+// onlySupervises: without a socket, daemons and jobs make a service too.
+func (c *Config) onlySupervises() bool {
+	return len(c.Sockets)+len(c.SharedSockets) == 0 && len(c.Daemons)+len(c.Smart)+len(c.Crons) > 0
+}
