@@ -64,6 +64,36 @@ def test_status(tmp_path, args, status):
     assert ("check: nothing is wrong" in out) == (status == 0)
 
 
+@pytest.mark.parametrize("line, want", [
+    ("", "wrong: no application is named: name one by --module"),
+    ("need-app = true\n", "wrong: site.ini:3: no application is named, and need-app wants one"),
+    ("need-app = false\n", "check: nothing is wrong"),
+])
+def test_need_app_is_spoken_of_where_the_file_has_it(tmp_path, line, want):
+    status, out, err = check(tmp_path, "--ini", "site.ini", files={"site.ini": f"[uwsgi]\nhttp-socket = 127.0.0.1:1\n{line}"})
+    assert want in out, out + err
+    assert status == (0 if "nothing" in want else 22)
+
+
+@pytest.mark.parametrize("line", ["attach-daemon = sleep 1", "cron = -1 -1 -1 -1 -1 true"])
+def test_daemons_alone_need_neither_socket_nor_application(tmp_path, line):
+    status, out, err = check(tmp_path, "--ini", "site.ini", files={"site.ini": f"[uwsgi]\nmaster = true\n{line}\n"})
+    assert (status, out.splitlines()[-1]) == (0, "check: nothing is wrong"), out + err
+    assert "socket" not in out
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_rights_are_those_of_the_uid(server):
+    prepare = "mkdir -m 700 root; mkdir own; chown 65534 own; chmod 755 .; exec \"$@\""
+    ini = ("[uwsgi]\nuid = 65534\ngid = 65534\nhttp-socket = 127.0.0.1:1\nwsgi-file = app.py\npidfile = root/pid\npidfile2 = root/pid\n"
+           "safe-pidfile = own/pid\nreq-logger = file:root/log\nsocket = root/site.sock\n")
+    checked = server(None, ["--ini", "site.ini", "--check"], files={"app.py": GOOD, "site.ini": ini}, wrapper=["sh", "-c", prepare, "sh"])
+    assert checked.wait_exit() == 1
+    found = re.findall(r"^wrong: site\.ini:(\d+): .*permission denied \(uid 65534, gid 65534\)$", checked.log(), re.M)
+    assert found == ["7", "9"], checked.log()
+    assert re.search(r"^note: socket .*root/site\.sock: .*\(site\.ini:10\)$", checked.log(), re.M)
+
+
 def test_a_running_server_is_not_disturbed(server, tmp_path):
     from server import free_port
     port = free_port()

@@ -40,11 +40,12 @@ func Check(cfg *uwsgiopts.Config) *CheckReport {
 	c.log()
 	c.sockets()
 	c.writtenFiles()
-	c.readFiles()
-	document, usable := c.service()
-	if err := checkDirectories(cfg); err != nil {
-		c.wrong(cfg.OriginOf("chdir", ""), "%v", err)
-	} else if usable {
+	c.asWorker(c.readFiles)
+	c.asMaster(c.masterFiles)
+	var document []byte
+	var usable bool
+	c.asMaster(func() { document, usable = c.service() })
+	if c.directory() && usable {
 		c.application(document)
 	}
 	return c.report
@@ -132,13 +133,16 @@ func (c *checker) sockets() {
 		seen[s.Address] = true
 		c.address(s.Origin, s.Address)
 	}
-	if len(seen) == 0 && os.Getenv("LISTEN_FDS") == "" && !isListener(0) {
+	if len(seen) == 0 && !inheritsSockets() && !c.cfg.OnlySupervises() {
 		c.note(uwsgiopts.Origin{}, "no socket is named: a start needs one from systemd, or as standard input")
 	}
 	for _, address := range c.cfg.Stats {
 		c.address(c.cfg.OriginOf("stats", address), address)
 	}
 }
+
+// inheritsSockets: systemd, or whoever opened standard input, has a socket for this process.
+func inheritsSockets() bool { return os.Getenv("LISTEN_FDS") != "" || isListener(0) }
 
 // address says what is wrong with the syntax of a socket's address, or with its surroundings.
 func (c *checker) address(where uwsgiopts.Origin, address string) {
@@ -168,76 +172,94 @@ func (c *checker) address(where uwsgiopts.Origin, address string) {
 		if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket == 0 {
 			c.wrong(where, "socket %s: there is a file of that name that is no socket", address)
 		}
-		c.writable(where, "socket", path)
+		if c.writable(where, "socket", path) {
+			c.removable(where, path)
+		}
 	}
 }
 
-// writtenFiles looks at the directories of the files that a start would write.
+// writtenFiles looks at the directories of the files that a start would write, with the rights that it writes them with.
 func (c *checker) writtenFiles() {
 	cfg, work := c.cfg, workDir(c.cfg)
-	for _, f := range []struct{ option, name, base string }{
-		{"logto", cfg.Logto, cfg.StartDir}, {"logto2", cfg.Logto2, cfg.StartDir},
-		{"daemonize", cfg.Daemonize, cfg.StartDir}, {"daemonize2", cfg.Daemonize2, cfg.StartDir},
-		{"pidfile", cfg.Pidfile, cfg.StartDir}, {"pidfile2", cfg.Pidfile2, work},
-		{"safe-pidfile", cfg.SafePidfile, work}, {"safe-pidfile2", cfg.SafePidfile2, work},
-	} {
-		if f.name != "" {
-			c.writable(cfg.OriginOf(f.option, ""), f.option, absolute(f.base, f.name))
-		}
-	}
-	for _, l := range slices.Concat(cfg.Loggers, cfg.ReqLoggers) {
-		if path := logging.LoggerFile(l); path != "" {
-			option := "logger"
-			if slices.Contains(cfg.ReqLoggers, l) {
-				option = "req-logger"
+	type file struct{ option, name, base string }
+	look := func(files []file) func() {
+		return func() {
+			for _, f := range files {
+				if f.name != "" {
+					c.writable(cfg.OriginOf(f.option, ""), f.option, absolute(f.base, f.name))
+				}
 			}
-			c.writable(cfg.OriginOf(option, l.Text), option, absolute(work, path))
 		}
 	}
-	for _, name := range cfg.MasterFifo {
-		c.writable(cfg.OriginOf("master-fifo", name), "master-fifo", absolute(work, name))
-	}
-}
-
-// writable: this process's user may make the file, or has it already.
-func (c *checker) writable(where uwsgiopts.Origin, option, path string) {
-	if info, err := os.Stat(path); err == nil {
-		if info.IsDir() {
-			c.wrong(where, "%s %s: it is a directory", option, path)
-		} else if err := unix.Access(path, unix.W_OK); err != nil {
-			c.wrong(where, "%s %s: %v", option, path, err)
+	look([]file{
+		{"logto", cfg.Logto, cfg.StartDir}, {"daemonize", cfg.Daemonize, cfg.StartDir}, {"daemonize2", cfg.Daemonize2, cfg.StartDir},
+		{"pidfile", cfg.Pidfile, cfg.StartDir},
+	})()
+	c.asMaster(look([]file{
+		{"logto2", cfg.Logto2, cfg.StartDir}, {"pidfile2", cfg.Pidfile2, work}, {"safe-pidfile", cfg.SafePidfile, work},
+		{"safe-pidfile2", cfg.SafePidfile2, work},
+	}))
+	c.asMaster(func() {
+		for _, l := range slices.Concat(cfg.Loggers, cfg.ReqLoggers) {
+			if path := logging.LoggerFile(l); path != "" {
+				option := "logger"
+				if slices.Contains(cfg.ReqLoggers, l) {
+					option = "req-logger"
+				}
+				c.writable(cfg.OriginOf(option, l.Text), option, absolute(work, path))
+			}
 		}
-		return
-	}
-	if err := unix.Access(filepath.Dir(path), unix.W_OK|unix.X_OK); err != nil {
-		c.wrong(where, "%s %s: its directory: %v", option, path, err)
-	}
+		for _, name := range cfg.MasterFifo {
+			c.writable(cfg.OriginOf("master-fifo", name), "master-fifo", absolute(work, name))
+		}
+	})
 }
 
-// readFiles looks at what is to be read: a start lives with most of what is missing.
+// readFiles looks at what workers are to read: a start lives with what is missing.
 func (c *checker) readFiles() {
 	cfg, work := c.cfg, workDir(c.cfg)
 	for _, m := range slices.Concat(cfg.StaticMaps, cfg.StaticWholeMaps) {
 		c.present(c.originOfMap(m), "static-map", absolute(work, m[1]))
 	}
-	for option, names := range map[string][]string{"check-static": cfg.CheckStatic, "touch-reload": cfg.TouchReload} {
-		for _, name := range names {
-			c.present(cfg.OriginOf(option, name), option, absolute(work, name))
-		}
+	for _, name := range cfg.CheckStatic {
+		c.present(cfg.OriginOf("check-static", name), "check-static", absolute(work, name))
 	}
 	for _, pattern := range cfg.Pythonpath {
 		if found, err := filepath.Glob(absolute(work, pattern)); err == nil && len(found) == 0 {
 			c.note(cfg.OriginOf("pythonpath", pattern), "pythonpath %s: there is no such file or directory", pattern)
 		}
 	}
-	if _, err := staticSpec(cfg); err != nil {
+}
+
+// masterFiles looks at what the master itself watches and reads.
+func (c *checker) masterFiles() {
+	for _, name := range c.cfg.TouchReload {
+		c.present(c.cfg.OriginOf("touch-reload", name), "touch-reload", absolute(workDir(c.cfg), name))
+	}
+	if _, err := staticSpec(c.cfg); err != nil {
 		c.wrong(uwsgiopts.Origin{}, "%v", err)
 	}
 }
 
+// directory tells whether workers may be in the one that --chdir names.
+func (c *checker) directory() (usable bool) {
+	where := c.cfg.OriginOf("chdir", "")
+	if err := checkDirectories(c.cfg); err != nil {
+		c.wrong(where, "%v", err)
+		return false
+	}
+	c.asWorker(func() {
+		err := unix.Access(workDir(c.cfg), unix.X_OK)
+		if usable = err == nil; !usable {
+			c.wrong(where, "chdir(): %s: %v", workDir(c.cfg), reasonAlone(err))
+		}
+	})
+	return usable
+}
+
 func (c *checker) present(where uwsgiopts.Origin, option, path string) {
 	if _, err := os.Stat(path); err != nil {
-		c.note(where, "%s: %v", option, err)
+		c.note(where, "%s %s: %v", option, path, reasonAlone(err))
 	}
 }
 

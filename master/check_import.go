@@ -18,9 +18,19 @@ import (
 
 // application imports what is to be served, in a zygote that leaves afterwards.
 func (c *checker) application(document []byte) {
-	python, err := findPython(c.cfg)
-	if err != nil {
-		c.wrong(c.cfg.OriginOf("virtualenv", ""), "%v", err)
+	var python string
+	c.asMaster(func() { // who starts it
+		var notices []string
+		var err error
+		python, notices, err = choosePython(c.cfg)
+		for _, notice := range notices {
+			c.note(uwsgiopts.Origin{}, "%s", notice)
+		}
+		if err != nil {
+			c.wrong(c.cfg.OriginOf("virtualenv", ""), "%v", err)
+		}
+	})
+	if python == "" {
 		return
 	}
 	if err := c.load(python, document); err != nil {
@@ -72,6 +82,7 @@ func (c *checker) generation() (*generation, error) {
 	cfg := *c.cfg
 	cfg.StaticConfig = uwsgiopts.StaticConfig{} // looked at already
 	cfg.MasterAsRoot = false                    // the zygote itself becomes the user
+	cfg.NeedApp = cfg.NeedApp && (inheritsSockets() || !cfg.OnlySupervises())
 	cfg.Processes = min(max(cfg.Processes, 1), 10_000)
 	cfg.Threads = min(max(cfg.Threads, 1), 10_000)
 	g := &generation{m: &master{cfg: &cfg}, cfg: &cfg}
@@ -124,6 +135,9 @@ func (c *checker) listen(reports *process.Channel, zygote *os.Process) error {
 		}
 		switch e.Kind {
 		case "problem":
+			if e.Option == "" { // what concerns no option is that there is no application
+				e.Option, e.Text = "need-app", c.missingApp()
+			}
 			problems = append(problems, e.Event)
 		case "note":
 			c.note(uwsgiopts.Origin{}, "%s", e.Text)
@@ -146,4 +160,12 @@ func (c *checker) listen(reports *process.Channel, zygote *os.Process) error {
 		c.add(status, where, "%s", e.Text)
 	}
 	return nil
+}
+
+// missingApp says that there is no application, and why that matters if the configuration says so itself.
+func (c *checker) missingApp() string {
+	if c.cfg.OriginOf("need-app", "").Source != "" {
+		return "no application is named, and need-app wants one"
+	}
+	return "no application is named: name one by --module, --wsgi-file, --mount or --set conf=/path/envoxy.json"
 }

@@ -66,6 +66,7 @@ func TestCheckOfFilesAndUsers(t *testing.T) {
 	c.users()
 	c.writtenFiles()
 	c.readFiles()
+	c.masterFiles()
 	for _, want := range []string{"site.ini:2: pidfile", "site.ini:3: logto", "site.ini:5: master-fifo", "site.ini:6: chown-socket", "site.ini:7: add-gid"} {
 		if !slices.ContainsFunc(c.report.Problems, func(p string) bool { return strings.HasPrefix(p, want) }) {
 			t.Errorf("%s is missing in %q", want, c.report.Problems)

@@ -52,14 +52,17 @@ func (p *parser) bareAddresses() error {
 			p.note(s.Origin, "socket %s is a unix socket of that name: %s", s.Address, remedy)
 		}
 	}
-	for option, addresses := range map[string][]string{"shared-socket": p.cfg.SharedSockets, "stats": p.cfg.Stats} {
-		for _, address := range addresses {
-			if remedy := bareRemedy(address); remedy != "" {
-				p.note(p.cfg.OriginOf(option, address), "%s %s is a unix socket of that name: %s", option, address, remedy)
-			}
+	p.noteBare("shared-socket", p.cfg.SharedSockets)
+	p.noteBare("stats", p.cfg.Stats)
+	return nil
+}
+
+func (p *parser) noteBare(option string, addresses []string) {
+	for _, address := range addresses {
+		if remedy := bareRemedy(address); remedy != "" {
+			p.note(p.cfg.OriginOf(option, address), "%s %s is a unix socket of that name: %s", option, address, remedy)
 		}
 	}
-	return nil
 }
 
 // bareRemedy says how to write what a port or an IP address alone was meant to be; "": it is neither.
@@ -83,7 +86,7 @@ var servers = []string{
 // refuseSocketless names what would have served, where that has no effect yet and nothing else is to be served.
 func (p *parser) refuseSocketless() error {
 	c := p.cfg
-	if p.opts.Inherits || p.opts.Reload || c.NoServer || len(c.Sockets)+len(c.SharedSockets) > 0 || c.onlySupervises() {
+	if p.opts.Inherits || p.opts.Reload || c.NoServer || len(c.Sockets)+len(c.SharedSockets) > 0 || c.OnlySupervises() {
 		return nil
 	}
 	var missing []string
@@ -105,7 +108,7 @@ func (p *parser) refuseSocketless() error {
 		strings.Join(missing, ", "))
 }
 
-// onlySupervises: without a socket, daemons and jobs make a service too.
-func (c *Config) onlySupervises() bool {
+// OnlySupervises tells that no socket is named, but daemons or jobs, which make a service too.
+func (c *Config) OnlySupervises() bool {
 	return len(c.Sockets)+len(c.SharedSockets) == 0 && len(c.Daemons)+len(c.Smart)+len(c.Crons) > 0
 }

@@ -86,7 +86,7 @@ func (p *parser) validateNumbers() error {
 		return p.refuseValue("max-worker-lifetime", "%d seconds are not more than min-worker-lifetime, %d",
 			c.MaxWorkerLifetime/time.Second, c.MinWorkerLifetime/time.Second)
 	}
-	if c.Processes == 0 && c.onlySupervises() {
+	if c.Processes == 0 && c.OnlySupervises() {
 		c.Processes = 1 // no worker serves, and sizes are derived from it
 	}
 	if c.Processes == 0 {
