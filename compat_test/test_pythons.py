@@ -80,6 +80,7 @@ def test_a_python_that_is_too_old_says_so(server, tmp_path, version):
     assert refused.wait_exit() == 1
     assert re.search(rf"^Python {version}\.\d+ \(.*\) is too old: 3\.8 or later is needed", refused.log(), re.M)
     assert "Traceback" not in refused.log()
+    assert "has ended" not in refused.log()  # the reason is known
     checked = server(None, ["--http-socket", f"127.0.0.1:{free_port()}", "--virtualenv", tmp_path, "--check"], app=APP)
     assert checked.wait_exit() == 1
     assert f"wrong: command line: Python {version}" in checked.log()
