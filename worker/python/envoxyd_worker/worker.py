@@ -8,7 +8,9 @@ import sys
 import threading
 import traceback
 
-from . import apps, autoreload, gateway, hooks, limits, uwsgi_module, wsgi, zygote
+from . import apps, autoreload, gateway, hooks, limits, uwsgi_module, wsgi
+from .reports import LOAD_FAILED, Reports, exit_status
+from .signals import ordinary_signals
 
 
 def main(spec, text, uwsgi, serving, number, again):
@@ -34,10 +36,10 @@ def main(spec, text, uwsgi, serving, number, again):
     except hooks.Failed as error:
         fail_hook(spec, number, error)
     except SystemExit as wish:
-        fail(spec, number, zygote.exit_status(wish))
+        fail(spec, number, exit_status(wish))
     except BaseException:
         traceback.print_exc()
-        fail(spec, number, zygote.LOAD_FAILED)
+        fail(spec, number, LOAD_FAILED)
     with limits.AddressSpace(spec["process"]["limit_as"]):
         extension = start(spec, text, number)
     state.extension = extension
@@ -76,7 +78,7 @@ def fail_hook(spec, number, error):
 
 
 def fail(spec, number, status):
-    events = zygote.Reports(os.dup(spec["event_fd"]))
+    events = Reports(os.dup(spec["event_fd"]))
     events.send("failed", worker=number, pid=os.getpid(), status=status)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -102,7 +104,7 @@ def start(spec, text, number):
     def in_child():
         """A process that the application forks has no Go runtime, and no business with our sockets."""
         extension.forked()
-        zygote.ordinary_signals()
+        ordinary_signals()
         for fd in [s["fd"] for s in spec["sockets"] or ()] + [fd for fd in spec["handover_fd"] if fd >= 0]:
             try:
                 os.close(fd)

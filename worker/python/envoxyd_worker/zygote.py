@@ -6,47 +6,13 @@ import json
 import os
 import random
 import signal
-import socket
 import sys
 import threading
 import traceback
 
 from . import apps, check, gateway, limits, uwsgi_module, worker
-
-LOAD_FAILED = 22
-
-# Signals that mean something to a zygote or worker; what a child of the application's does with them is its own affair.
-OURS = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP, signal.SIGWINCH)
-
-
-def ignore(number, frame):
-    """Unlike SIG_IGN this does not reach programs that are executed."""
-
-
-def ordinary_signals():
-    """In a process that the application forked: handlers as in any Python, or the application's own."""
-    for number in (*OURS, signal.SIGTERM):
-        handler = signal.getsignal(number)
-        if handler in (ignore, None):
-            handler = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-        signal.signal(number, handler)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    if faulthandler.is_enabled():
-        faulthandler.disable()
-        faulthandler.enable()
-
-
-class Reports:
-    """Tells the master, in datagrams of JSON, how far we are."""
-
-    def __init__(self, fd):
-        self.socket = socket.socket(fileno=fd)
-
-    def send(self, kind, **more):
-        try:
-            self.socket.send(json.dumps({"kind": kind, **more}).encode()[:60000])
-        except OSError:  # the master is gone: so are we, as soon as we listen to it
-            pass
+from .reports import LOAD_FAILED, Reports, exit_status
+from .signals import OURS, ignore
 
 
 def run(text):
@@ -91,16 +57,6 @@ def go(status):
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
-
-
-def exit_status(wish):
-    """The status that sys.exit(code) asks for."""
-    if wish.code is None:
-        return 0
-    if isinstance(wish.code, int):
-        return wish.code & 0xFF
-    print(wish.code, file=sys.stderr)
-    return 1
 
 
 def prepare(spec):
