@@ -4,6 +4,8 @@ import sys
 import threading
 import time
 
+from . import log
+
 
 def start(interval, reload):
     """Looks every `interval` seconds, on a thread that ends with the process."""
@@ -19,7 +21,7 @@ def watch(interval, reload):
             except OSError:  # half written, or gone for good: the next look tells
                 continue
             if known.setdefault(path, changed) != changed:
-                print(f"[uwsgi-python-reloader] module/file {name} has been modified", file=sys.stderr)
+                log.line(f"[uwsgi-python-reloader] module/file {name} has been modified")
                 reload()
                 return
         time.sleep(interval)

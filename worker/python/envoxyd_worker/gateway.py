@@ -10,7 +10,9 @@ import socket
 import struct
 import threading
 import time
-import traceback
+
+from . import log
+from .failures import trace
 
 SIZES = struct.Struct("<II")  # of a frame's head and payload
 NOTE = struct.Struct("<II")  # sequence number, odd while the text changes; length
@@ -152,7 +154,7 @@ class Gateway:
         try:
             self.call("register", json.dumps(document).encode())
         except GatewayError as error:  # HTTP is served all the same
-            os.write(2, f"*** events are not handled: {error} ***\n".encode())
+            log.line(f"*** events are not handled: {error} ***")
 
     # -- what comes from it -----------------------------------------------------
 
@@ -170,8 +172,8 @@ class Gateway:
         if function is not None:
             try:
                 function()
-            except Exception:
-                os.write(2, f"timer {environ['PATH_INFO']}:\n{traceback.format_exc()}".encode("utf-8", "backslashreplace"))
+            except Exception as error:
+                log.put(f"timer {environ['PATH_INFO']}:\n{trace(error)}")
                 mark = FAILED
         start_response("200 OK", [])
         return [mark]

@@ -1,7 +1,8 @@
 """What zygote and workers tell the master, and the statuses that they leave with."""
 import json
 import socket
-import sys
+
+from . import log
 
 LOAD_FAILED = 22
 
@@ -25,5 +26,5 @@ def exit_status(wish):
         return 0
     if isinstance(wish.code, int):
         return wish.code & 0xFF
-    print(wish.code, file=sys.stderr)
+    log.line(wish.code)
     return 1

@@ -11,10 +11,11 @@ import signal
 import socket
 import struct
 import time
-import traceback
 import types
 
 from . import locks
+from .failures import report
+from .log import put
 
 # struct Core of the scoreboard: state, uri length, since, deadline, user deadline, then counters.
 CORE = struct.Struct("<IIqqqQQQQQQ")
@@ -78,8 +79,8 @@ def run_hook(uwsgi, name):
         return
     try:
         hook()
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        report(error)
 
 
 def options(spec):
@@ -166,7 +167,10 @@ def identity(mine):
             raise TypeError("log() takes a str")
         if "\0" in text:
             raise ValueError("embedded null character")
-        os.write(2, (text + "\n").encode("utf-8", "surrogateescape"))
+        try:
+            put(text + "\n", "surrogateescape")  # file names as they are
+        except UnicodeEncodeError:
+            put(text + "\n")
         return True
 
     def ready():
@@ -318,8 +322,8 @@ def sharing(mine):
             return None
         try:
             result = function(*args)
-        except Exception:
-            traceback.print_exc()
+        except Exception as error:
+            report(error)
             return None
         return result if isinstance(result, bytes) and result else None
 

@@ -6,9 +6,9 @@ import os
 import signal
 import sys
 import threading
-import traceback
 
-from . import apps, autoreload, gateway, hooks, limits, uwsgi_module, wsgi
+from . import apps, autoreload, gateway, hooks, limits, log, uwsgi_module, wsgi
+from .failures import report, report_import
 from .reports import LOAD_FAILED, Reports, exit_status
 from .signals import ordinary_signals
 
@@ -37,8 +37,8 @@ def main(spec, text, uwsgi, serving, number, again):
         fail_hook(spec, number, error)
     except SystemExit as wish:
         fail(spec, number, exit_status(wish))
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        report_import(error)
         fail(spec, number, LOAD_FAILED)
     with limits.AddressSpace(spec["process"]["limit_as"]):
         extension = start(spec, text, number)
@@ -73,15 +73,14 @@ def become(user):
 
 
 def fail_hook(spec, number, error):
-    print(error, file=sys.stderr)
+    log.line(error)
     fail(spec, number, 1)
 
 
 def fail(spec, number, status):
     events = Reports(os.dup(spec["event_fd"]))
     events.send("failed", worker=number, pid=os.getpid(), status=status)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    log.flush()
     os._exit(status)
 
 
@@ -163,13 +162,9 @@ def end(spec, uwsgi, extension):
         for last in (threading._shutdown, atexit._run_exitfuncs):
             try:
                 last()
-            except BaseException:
-                traceback.print_exc()
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            pass
+            except BaseException as error:
+                report(error)
+    log.flush()
     status = extension.status()
     extension.close_services()
     os._exit(status)

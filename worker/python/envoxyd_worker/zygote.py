@@ -8,9 +8,9 @@ import random
 import signal
 import sys
 import threading
-import traceback
 
-from . import apps, check, gateway, limits, uwsgi_module, worker
+from . import apps, check, gateway, limits, log, uwsgi_module, worker
+from .failures import report, report_import
 from .reports import LOAD_FAILED, Reports, exit_status
 from .signals import OURS, ignore
 
@@ -22,7 +22,7 @@ def run(text):
     events = gateway.open_gateway(spec)
     if spec.get("check"):
         leave_checked(reports, check.run(spec, uwsgi, reports))
-    print("Python version:", sys.version.replace("\n", " "), file=sys.stderr, flush=True)
+    log.line("Python version: " + sys.version.replace("\n", " "))
     try:
         serving = {}
         if not spec["python"]["lazy_apps"]:
@@ -31,8 +31,8 @@ def run(text):
                 events.register(uwsgi.opt)
     except SystemExit as wish:
         leave(reports, exit_status(wish))
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        report_import(error)
         leave(reports, LOAD_FAILED)
     if not spec["python"]["lazy_apps"]:
         warn_of_threads()
@@ -54,8 +54,7 @@ def leave_checked(reports, status):
 
 
 def go(status):
-    sys.stdout.flush()
-    sys.stderr.flush()
+    log.flush()
     os._exit(status)
 
 
@@ -67,9 +66,7 @@ def prepare(spec):
         os.set_inheritable(fd, False)
     if not faulthandler.is_enabled():
         faulthandler.enable()
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a line is in the log when it has been printed, and in one write also with PYTHONUNBUFFERED
-            stream.reconfigure(line_buffering=True, write_through=False)
+    log.open_streams()
     for number in OURS:
         signal.signal(number, ignore)
     sys.argv = ["uwsgi", *python["argv"].split()]
@@ -110,10 +107,9 @@ def warn_of_threads():
         tasks = len(os.listdir("/proc/self/task"))
         names = [f"{tasks - 1} started by an extension"] if tasks > 1 else []
     if names:
-        print(
+        log.line(
             f"*** WARNING: the application started threads while it was imported ({', '.join(names)}); they do not exist"
-            " in the workers, which are forked. Start them after the fork (uwsgidecorators.postfork) or use --lazy-apps. ***",
-            file=sys.stderr,
+            " in the workers, which are forked. Start them after the fork (uwsgidecorators.postfork) or use --lazy-apps. ***"
         )
 
 
@@ -133,8 +129,7 @@ def obey(spec, text, uwsgi, serving, reports):
 
 def fork_orphan(child):
     """Forks a process whose parent is gone, so that the master, a subreaper, becomes it."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    log.flush()
     receive, send = os.pipe()
     middle = os.fork()
     if middle == 0:
@@ -147,8 +142,8 @@ def fork_orphan(child):
             os.close(send)
             random.seed()
             child()
-        except BaseException:
-            traceback.print_exc()
+        except BaseException as error:
+            report(error)
         finally:
             os._exit(1)
     os.close(send)
