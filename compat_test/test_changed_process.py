@@ -1,10 +1,11 @@
 """An application may change the process that imports it: its streams, print, threads. It is served all the same."""
 import os
 import signal
+import sys
 
 import pytest
 from apps import ANSWER
-from http_client import Broken, eventually, get
+from http_client import Broken, Connection, eventually, get
 from transports import http_socket
 
 APP = f"""
@@ -128,3 +129,42 @@ def test_nor_does_one_that_nobody_reads_any_more(server, more):
         os.close(reader)
         os.close(writer)
     lives_through_everything(running, transport.port)
+
+
+GREEN = {
+    "none": "",
+    "gevent": "from gevent import monkey\nmonkey.patch_all()\n",
+    "gevent-loop": "from gevent import monkey\nmonkey.patch_all()\nimport gevent\ngevent.sleep(0)\n",
+    "eventlet": "import eventlet\neventlet.monkey_patch()\n",
+    "eventlet-loop": "import eventlet\neventlet.monkey_patch()\neventlet.sleep(0)\n",
+}
+
+TOGETHER = f"""
+import os, threading, time
+{ANSWER}
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path != "/":
+        open("inside" + path.replace("/", "-"), "w").close()
+        while sum(name.startswith("inside-") for name in os.listdir()) < 4:
+            time.sleep(0.01)
+    return answer(start_response, f"{{os.getpid()}} {{threading.current_thread().name}}")
+"""
+
+
+@pytest.mark.parametrize("green", GREEN)
+def test_threads_are_real_whatever_was_patched(server, green):
+    """Four requests are in the application at the same time; reload and stop do what they do elsewhere."""
+    transport = http_socket()
+    running = server(transport, ["--master", "--threads", "4", "--virtualenv", sys.prefix], app=GREEN[green] + TOGETHER)
+    clients = [Connection(transport.port, timeout=10) for _ in range(4)]
+    for number, client in enumerate(clients):
+        client.send(f"/{number}")
+    answers = [client.receive().text.split() for client in clients]
+    assert len({pid for pid, _ in answers}) == 1
+    assert sorted(name for _, name in answers) == [f"uWSGIWorker1Core{core}" for core in range(4)]
+    assert "started threads while it was imported" not in running.log()
+    running.signal(signal.SIGHUP)
+    eventually(lambda: get(transport.port).text.split()[0] != answers[0][0])
+    running.signal(signal.SIGTERM)
+    assert running.wait_exit() == 0

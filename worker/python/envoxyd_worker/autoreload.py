@@ -1,15 +1,14 @@
 """--py-autoreload: reload everything when a file of an imported module changes."""
 import os
 import sys
-import threading
-import time
+from time import sleep
 
-from . import log
+from . import log, threads
 
 
 def start(interval, reload):
     """Looks every `interval` seconds, on a thread that ends with the process."""
-    threading.Thread(target=watch, args=(interval, reload), name="py-autoreload", daemon=True).start()
+    threads.start(watch, (interval, reload), "py-autoreload")
 
 
 def watch(interval, reload):
@@ -24,7 +23,7 @@ def watch(interval, reload):
                 log.line(f"[uwsgi-python-reloader] module/file {name} has been modified")
                 reload()
                 return
-        time.sleep(interval)
+        sleep(interval)
 
 
 def files():

@@ -6,10 +6,11 @@ goes over a stream that each thread opens at its first one; events come as reque
 import json
 import mmap
 import os
-import socket
 import struct
 import threading
-import time
+from _socket import socketpair
+from socket import AF_UNIX, SCM_RIGHTS, SOCK_STREAM, SOL_SOCKET, socket, timeout
+from time import sleep
 
 from . import log
 from .failures import trace
@@ -75,7 +76,7 @@ class Gateway:
                 content = self.exactly(stream, sizes[1])
             except OSError as error:
                 self.forget_stream()
-                if last or isinstance(error, socket.timeout):
+                if last or isinstance(error, timeout):
                     raise GatewayError(f"the event gateway does not answer: {error}") from None
                 continue
             except BaseException:  # somebody raised in the middle: the stream's next answer would be this call's
@@ -90,10 +91,10 @@ class Gateway:
         kept = self.threads.__dict__
         if kept.get("pid") != os.getpid():
             self.require()
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+            ours, theirs = (socket(fileno=end.detach()) for end in socketpair(AF_UNIX, SOCK_STREAM))
             with theirs:
-                rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", theirs.fileno()))]
-                with socket.socket(fileno=os.dup(self.spec["gateway"]["calls_fd"])) as calls:
+                rights = [(SOL_SOCKET, SCM_RIGHTS, struct.pack("i", theirs.fileno()))]
+                with socket(fileno=os.dup(self.spec["gateway"]["calls_fd"])) as calls:
                     calls.settimeout(REPLY_TIME)
                     calls.sendmsg([b"c"], rights)
             kept.update(pid=os.getpid(), stream=ours)
@@ -188,7 +189,7 @@ class Gateway:
             content = self._health[NOTE.size:NOTE.size + size]
             if before % 2 == 0 and NOTE.unpack_from(self._health)[0] == before:
                 return json.loads(content) if before else None
-            time.sleep(0)
+            sleep(0)
         return None
 
 

@@ -1,6 +1,6 @@
 """What zygote and workers tell the master, and the statuses that they leave with."""
-import json
-import socket
+from json import dumps
+from socket import socket
 
 from . import log
 
@@ -11,11 +11,11 @@ class Reports:
     """Tells the master, in datagrams of JSON, how far we are."""
 
     def __init__(self, fd):
-        self.socket = socket.socket(fileno=fd)
+        self.socket = socket(fileno=fd)
 
     def send(self, kind, **more):
         try:
-            self.socket.send(json.dumps({"kind": kind, **more}).encode()[:60000])
+            self.socket.send(dumps({"kind": kind, **more}).encode()[:60000])
         except OSError:  # the master is gone: so are we, as soon as we listen to it
             pass
 

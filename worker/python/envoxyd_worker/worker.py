@@ -6,8 +6,9 @@ import os
 import signal
 import sys
 import threading
+from threading import local
 
-from . import apps, autoreload, gateway, hooks, limits, log, uwsgi_module, wsgi
+from . import apps, autoreload, gateway, hooks, limits, log, threads, uwsgi_module, wsgi
 from .failures import report, report_import
 from .reports import LOAD_FAILED, Reports, exit_status
 from .signals import ordinary_signals
@@ -49,18 +50,16 @@ def main(spec, text, uwsgi, serving, number, again):
         hooks.accepting(spec["process"]["hooks"], number, again)
     except hooks.Failed as error:
         fail_hook(spec, number, error)
-    threads = [threading.Thread(target=serve, args=(extension, core, settings), name=f"uWSGIWorker{number}Core{core}", daemon=True)
-               for core in range(1, spec["threads"])]
-    for thread in threads:
-        thread.start()
-    threading.current_thread().name = f"uWSGIWorker{number}Core0"
+    threads.prepare_greenlets()
+    cores = [threads.start(serve, (extension, core, settings), f"uWSGIWorker{number}Core{core}") for core in range(1, spec["threads"])]
+    threads.name_this(f"uWSGIWorker{number}Core0")
     if python["autoreload_ms"] and number == 1:
         autoreload.start(python["autoreload_ms"] / 1000, uwsgi.reload)
     state.ready = True
     extension.ready()
     serve(extension, 0, settings)
-    for thread in threads:
-        thread.join()
+    for core in cores:
+        core.join()
     end(spec, uwsgi, extension)
 
 
@@ -116,7 +115,7 @@ def start(spec, text, number):
 
 def guard_forks(in_child):
     """Holds signals back while the application forks: until in_child has run, Go's handlers would swallow them."""
-    masks = threading.local()
+    masks = local()
 
     def before():
         masks.kept = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())

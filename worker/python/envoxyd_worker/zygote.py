@@ -102,7 +102,8 @@ def load(spec, uwsgi, reports):
 
 def warn_of_threads():
     """Threads do not survive a fork, and what they hold stays held."""
-    names = [t.name for t in threading.enumerate() if t is not threading.main_thread()]
+    main = {threading.main_thread(), threading.current_thread()}
+    names = [t.name for t in threading.enumerate() if t not in main and t.name != "MainThread"]  # eventlet has another object for it
     if not names:
         tasks = len(os.listdir("/proc/self/task"))
         names = [f"{tasks - 1} started by an extension"] if tasks > 1 else []
