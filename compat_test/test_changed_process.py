@@ -1,6 +1,8 @@
 """An application may change the process that imports it: its streams, print, threads. It is served all the same."""
+import json
 import os
 import signal
+import socket
 import sys
 
 import pytest
@@ -168,3 +170,113 @@ def test_threads_are_real_whatever_was_patched(server, green):
     eventually(lambda: get(transport.port).text.split()[0] != answers[0][0])
     running.signal(signal.SIGTERM)
     assert running.wait_exit() == 0
+
+
+STARTS = f"""
+import json, multiprocessing, os, subprocess, time, uwsgi
+{ANSWER}
+def links(pid):
+    found = set()
+    for fd in os.listdir(f"/proc/{{pid}}/fd"):
+        try:
+            if int(fd) > 2:
+                found.add(os.readlink(f"/proc/{{pid}}/fd/{{fd}}"))
+        except OSError:  # of the listing itself
+            pass
+    return set(link for link in found if "memfd" not in link)  # locks and counters, which children may use
+
+servers = links("self")
+manager = multiprocessing.get_context("fork").Manager()
+shared = manager.dict(count=0)
+forked = os.fork()
+while forked == 0:
+    time.sleep(60)
+daemon = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,), daemon=True)
+daemon.start()
+program = subprocess.Popen(["sleep", "600"])
+started = [manager._process.pid, forked, daemon.pid, program.pid]
+"""
+
+USES = """
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/hold":
+        open("held", "w").close()
+        while not os.path.exists("release"):
+            time.sleep(0.01)
+    shared["count"] += 1
+    told = {"pid": os.getpid(), "count": shared["count"], "started": started,
+            "held": sorted(link for pid in started for link in links(pid) & servers)}
+    return answer(start_response, json.dumps(told))
+"""
+
+
+def told(port, path="/"):
+    return json.loads(get(port, path).text)
+
+
+@BOTH
+def test_what_an_import_starts_holds_nothing_of_the_servers(server, more):
+    transport = http_socket()
+    server(transport, ["--master", *more], app=STARTS + USES)
+    assert told(transport.port)["held"] == []
+
+
+def test_what_an_import_starts_lives_as_long_as_its_generation(server):
+    """Through deaths of workers, until the last worker that was forked after it has gone."""
+    transport = http_socket()
+    running = server(transport, ["--master"], app=STARTS + USES)
+    first = told(transport.port)
+    running.signal_process(first["pid"], signal.SIGKILL)
+    another(transport.port, None)
+    assert told(transport.port)["count"] == 3
+    holding = Connection(transport.port, timeout=20)
+    holding.send("/hold")
+    eventually((running.dir / "held").exists)
+    running.signal(signal.SIGHUP)
+    second = eventually(lambda: (found := told(transport.port))["started"] != first["started"] and found)
+    running.write("release", "")
+    assert json.loads(holding.receive().text)["count"] == 4
+    eventually(lambda: not set(first["started"]) & set(running.processes()))
+    assert set(second["started"]) <= set(running.processes())
+    running.signal(signal.SIGTERM)
+    assert running.wait_exit() == 0
+    running.wait_gone()
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(("127.0.0.1", transport.port))
+
+
+def test_nothing_stays_of_an_import_that_fails(server):
+    running = server(None, ["--master", "--need-app", "--http-socket", "127.0.0.1:0"], app=STARTS + "1 / 0\n")
+    assert running.wait_exit() == 22
+    running.wait_gone()
+
+
+IDENTITY = f"""
+import json, os, uwsgi
+{ANSWER}
+reader, writer = os.pipe()
+if os.fork() == 0:
+    os.write(writer, json.dumps([os.getpid(), uwsgi.masterpid()]).encode())
+    os._exit(0)
+imported = [os.getpid(), uwsgi.masterpid()]
+child = json.loads(os.read(reader, 100))
+os.wait()
+
+def application(environ, start_response):
+    return answer(start_response, json.dumps([imported, child, [os.getpid(), uwsgi.masterpid()]]))
+"""
+
+
+@pytest.mark.parametrize("args, at_import", [(["--master"], True), (["--master", "--lazy-apps"], False), ([], False)],
+                         ids=["plain", "lazy-apps", "no-master"])
+def test_the_process_that_imports_is_the_master_to_the_application(server, args, at_import):
+    """Exporters start where os.getpid() is uwsgi.masterpid(); in a worker that is the master's, without one it is 0."""
+    transport = http_socket()
+    running = server(transport, args, app=IDENTITY)
+    (pid, master), (child, childs_master), (worker, workers_master) = told(transport.port)
+    masters = running.pid if args else 0
+    assert (master == pid) is at_import
+    assert master == childs_master == (pid if at_import else masters)
+    assert child not in (pid, worker)
+    assert workers_master == masters

@@ -52,6 +52,8 @@ class Gateway:
             return
         self.needed = True
         fd = self.spec["event_fd"] if self.worker else self.spec["control_fd"]
+        if fd < 0:
+            raise GatewayError("the process that forked this one has not used the gateway: nobody has started it")
         report = {"kind": "gateway", "worker": self.worker, "pid": os.getpid()}
         os.write(fd, json.dumps(report).encode())
 

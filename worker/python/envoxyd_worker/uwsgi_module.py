@@ -31,6 +31,7 @@ class State:
     def __init__(self, spec):
         self.spec = spec
         self.worker = 0
+        self.importer = 0  # the process that imports the application, for all but lazy-apps
         self.extension = None
         self.ready = False
         self.rpc = {}
@@ -154,7 +155,8 @@ def identity(mine):
     spec = mine.spec
 
     def masterpid():
-        return spec["master_pid"]
+        """While the application is imported, that process itself, as in uWSGI, which imports it in the master."""
+        return mine.importer if spec["master_pid"] and mine.importer and not mine.worker else spec["master_pid"]
 
     def worker_id():
         return mine.worker
@@ -194,6 +196,8 @@ def identity(mine):
     def alarm(name, message):
         if not isinstance(name, str) or not isinstance(message, str):
             raise TypeError("alarm() takes two strs")
+        if spec["event_fd"] < 0:
+            raise OSError("alarm() is for workers, not for processes that they fork")
         event = {"kind": "alarm", "worker": mine.worker, "pid": os.getpid(), "option": name, "text": message[:ALARM_SIZE]}
         os.write(spec["event_fd"], json.dumps(event).encode())
 

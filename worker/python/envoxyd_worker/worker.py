@@ -8,7 +8,7 @@ import sys
 import threading
 from threading import local
 
-from . import apps, autoreload, gateway, hooks, limits, log, threads, uwsgi_module, wsgi
+from . import apps, autoreload, children, ending, gateway, hooks, limits, log, threads, uwsgi_module, wsgi
 from .failures import report, report_import
 from .reports import LOAD_FAILED, Reports, exit_status
 from .signals import ordinary_signals
@@ -17,6 +17,8 @@ from .signals import ordinary_signals
 def main(spec, text, uwsgi, serving, number, again):
     python = spec["python"]
     os.close(spec["control_fd"])
+    ending.restore_term()
+    children.adopt_none()
     limits.in_worker(spec["process"], number)
     become(python["user"])
     name_process(python["procname"].replace("\0", str(number)))
@@ -79,6 +81,7 @@ def fail_hook(spec, number, error):
 def fail(spec, number, status):
     events = Reports(os.dup(spec["event_fd"]))
     events.send("failed", worker=number, pid=os.getpid(), status=status)
+    children.end_now()
     log.flush()
     os._exit(status)
 
@@ -100,14 +103,9 @@ def start(spec, text, number):
     tame_signals(extension)
 
     def in_child():
-        """A process that the application forks has no Go runtime, and no business with our sockets."""
+        """A process that the application forks has no Go runtime; children.py does the rest."""
         extension.forked()
         ordinary_signals()
-        for fd in [s["fd"] for s in spec["sockets"] or ()] + [fd for fd in spec["handover_fd"] if fd >= 0]:
-            try:
-                os.close(fd)
-            except OSError:
-                pass
 
     guard_forks(in_child)
     return extension

@@ -8,8 +8,9 @@ import random
 import signal
 import sys
 import threading
+from os import fork, waitpid
 
-from . import apps, check, gateway, limits, log, uwsgi_module, worker
+from . import apps, check, children, ending, gateway, limits, log, uwsgi_module, worker
 from .failures import report, report_import
 from .reports import LOAD_FAILED, Reports, exit_status
 from .signals import OURS, ignore
@@ -38,6 +39,7 @@ def run(text):
         warn_of_threads()
     gc.collect()
     gc.freeze()
+    ending.on_term()
     reports.send("loaded")
     obey(spec, text, uwsgi, serving, reports)
 
@@ -54,6 +56,7 @@ def leave_checked(reports, status):
 
 
 def go(status):
+    children.end_now()
     log.flush()
     os._exit(status)
 
@@ -62,8 +65,9 @@ def prepare(spec):
     """The interpreter as uWSGI's applications find it."""
     python = spec["python"]
     limits.in_zygote(spec["process"])
-    for fd in descriptors(spec):  # for our forks, not for what an application executes
+    for fd in inherited(spec):  # for our forks, not for what an application executes
         os.set_inheritable(fd, False)
+    children.guard(spec)
     if not faulthandler.is_enabled():
         faulthandler.enable()
     log.open_streams()
@@ -72,20 +76,17 @@ def prepare(spec):
     sys.argv = ["uwsgi", *python["argv"].split()]
     set_path(spec)
     uwsgi = uwsgi_module.make(spec)
+    uwsgi_module.state(uwsgi).importer = os.getpid()
+    uwsgi_module.state(uwsgi).cores()  # maps the scoreboard, which children have no descriptor of
     sys.modules["uwsgi"] = uwsgi
     if "conf_content" in uwsgi.opt:  # an Envoxy service, which may have a run.py of its own
         importlib.import_module("envoxyd_service.bootstrap").prepare(uwsgi.opt)
     return uwsgi
 
 
-def descriptors(spec):
+def inherited(spec):
     """Everything that the master has passed on."""
-    yield from (spec["control_fd"], spec["event_fd"], spec["alive_fd"], spec["scoreboard_fd"])
-    yield from (fd for fd in spec["handover_fd"] if fd >= 0)
-    yield from (s["fd"] for s in spec["sockets"])
-    if spec["log"]["request_fd"]:
-        yield spec["log"]["request_fd"]
-    yield from (fd for fd in (spec.get("gateway") or {}).values() if fd >= 0)
+    return [fd for fd in (*children.descriptors(spec), *(spec.get("gateway") or {}).values()) if fd >= 0]
 
 
 def set_path(spec):
@@ -121,7 +122,7 @@ def obey(spec, text, uwsgi, serving, reports):
         except InterruptedError:
             continue
         if not command:  # the master has closed its end: no more workers are wanted
-            os._exit(0)
+            ending.end()
         order = json.loads(command)
         number, again = order["fork"], order["again"]
         pid = fork_orphan(lambda: worker.main(spec, text, uwsgi, serving, number, again))
@@ -132,10 +133,12 @@ def fork_orphan(child):
     """Forks a process whose parent is gone, so that the master, a subreaper, becomes it."""
     log.flush()
     receive, send = os.pipe()
-    middle = os.fork()
+    children.ours = True
+    middle = fork()
     if middle == 0:
         try:
-            pid = os.fork()
+            children.ours = True
+            pid = fork()
             if pid:
                 os.write(send, str(pid).encode())
                 os._exit(0)
@@ -150,5 +153,5 @@ def fork_orphan(child):
     os.close(send)
     pid = int(os.read(receive, 32) or 0)
     os.close(receive)
-    os.waitpid(middle, 0)
+    waitpid(middle, 0)
     return pid
