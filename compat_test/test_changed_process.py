@@ -280,3 +280,16 @@ def test_the_process_that_imports_is_the_master_to_the_application(server, args,
     assert master == childs_master == (pid if at_import else masters)
     assert child not in (pid, worker)
     assert workers_master == masters
+
+
+def test_projects_with_modules_of_the_same_name_are_told(server):
+    """Both are mounted; the second would have another's settings, so the log says which modules those are."""
+    files = {}
+    for name in "ab":
+        files[f"{name}/wsgi.py"] = ("import os, sys\nsys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))\nimport settings\n"
+                                    "def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'']\n")
+        files[f"{name}/settings.py"] = ""
+    transport = http_socket()
+    running = server(transport, ["--master", "--mount", "/a=a/wsgi.py", "--mount", "/b=b/wsgi.py"], files=files)
+    running.wait_log(rf"/b \({running.dir}/b\) gets modules of /a \({running.dir}/a\): settings\. .* instance of its own")
+    assert len([line for line in running.log().splitlines() if "gets modules" in line]) == 1

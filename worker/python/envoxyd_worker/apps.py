@@ -6,7 +6,7 @@ import sys
 import time
 import types
 
-from . import log
+from . import collisions, log
 from .failures import NotFound, report_import
 
 NOT_LOADED = "unable to load app %d (mountpoint='%s') (callable not found or import error)"
@@ -31,11 +31,15 @@ def load(spec, uwsgi, step):
     if python["eval"]:
         named.insert(0, ("", ("eval", python["eval"])))
     found = {}
+    watch = collisions.Watch() if len(named) > 1 else None
     for number, (point, source) in enumerate(named):
         if point in found:
             continue
         start = time.time()
         step(f"loading {source[1]}")
+        for warning in watch.warnings(point, source) if watch else ():
+            log.line(warning)
+        before = set(sys.modules)
         try:
             found[point] = find(source, python["paste_name"] if source[0] == "paste" else python["callable"])
         except SystemExit:
@@ -44,6 +48,9 @@ def load(spec, uwsgi, step):
             report_import(error)
             log.line(NOT_LOADED % (number, point))
             continue
+        finally:
+            if watch:
+                watch.loaded(point, before)
         kind = " (default app)" if point == "" else ""
         log.line(
             f"WSGI app {number} (mountpoint='{point}') ready in {int(time.time() - start)} seconds"
