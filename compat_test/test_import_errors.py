@@ -2,7 +2,7 @@
 import re
 
 import pytest
-from http_client import get
+from http_client import eventually, get
 from server import free_port
 
 APP = "def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'']\n"
@@ -33,3 +33,18 @@ def test_a_failed_reload_says_it_too(server):
     running.signal(1)
     running.wait_log(r"^app\.py:1: ZeroDivisionError: division by zero$")
     assert get(port).status == 200
+
+
+def test_autoreload_goes_on_after_a_reload_that_failed(server):
+    """It asks once for each change: what is broken stays alone until it is mended."""
+    port = free_port()
+    running = server(None, ["--master", "--http-socket", f"127.0.0.1:{port}", "--need-app", "--py-autoreload", "1"], app=APP)
+    running.wait_port(port)
+    assert get(port).status == 200
+    for attempt in (1, 2):
+        running.write("app.py", f"1 / 0  # {attempt}\n")
+        eventually(lambda: running.log().count("reload failed") == attempt)
+    assert running.log().count("has been modified") == 2
+    running.write("app.py", APP.replace("b''", "b'mended'"))
+    eventually(lambda: get(port).text == "mended")
+    assert running.log().count("reload failed") == 2
