@@ -8,6 +8,7 @@ import sys
 import pytest
 from apps import ANSWER
 from http_client import Broken, Connection, eventually, get
+from test_pythons import interpreter
 from transports import http_socket
 
 APP = f"""
@@ -23,6 +24,15 @@ def application(environ, start_response):
         errors.write("rest")
         errors.flush()
         errors.close()
+    if path == "/fork":
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.fstat(uwsgi.sockets[0])
+            except OSError:
+                os._exit(7)
+            os._exit(8)
+        return answer(start_response, str(os.waitpid(pid, 0)[1] >> 8))
     if path == "/raise":
         raise ValueError("as wanted")
     uwsgi.log("a line of the log")
@@ -79,6 +89,7 @@ def lives_through_everything(running, port):
     first = get(port).text
     assert [get(port, "/errors").status for _ in range(3)] == [200] * 3
     assert get(port, "/raise").status == 500
+    assert get(port, "/fork").text == "7"  # without our sockets
     running.signal_process(int(first), signal.SIGKILL)
     second = another(port, first)
     running.signal(signal.SIGHUP)
@@ -100,6 +111,7 @@ def test_streams_are_the_applications(server, change, more):
     assert "one line \\udc80é\ntwo lines\nrest" in running.log()
     assert "ValueError: as wanted" in running.log()
     assert "a line of the log" in running.log()
+    assert "ignored" not in running.log()  # as exceptions of fork hooks are
 
 
 def test_what_is_held_back_at_the_fork_is_written_once(server):
@@ -124,7 +136,8 @@ def test_nor_does_one_that_nobody_reads_any_more(server, more):
     transport = http_socket()
     reader, writer = os.pipe()
     try:
-        running = server(transport, ["--master", "--processes", "1", *more], app="print('while importing', flush=True)\n" + APP,
+        changed = "print('while importing', flush=True)\nimport signal\nsignal.signal(signal.SIGPIPE, signal.SIG_DFL)\n"
+        running = server(transport, ["--master", "--processes", "1", *more], app=changed + APP,
                          wrapper=["sh", "-c", f'exec "$@" >/proc/{os.getpid()}/fd/{writer} 2>&1', "sh"])
         assert get(transport.port).status == 200
     finally:
@@ -199,6 +212,8 @@ started = [manager._process.pid, forked, daemon.pid, program.pid]
 
 USES = """
 def application(environ, start_response):
+    if environ["PATH_INFO"] == "/leave":
+        raise SystemExit(0)
     if environ["PATH_INFO"] == "/hold":
         open("held", "w").close()
         while not os.path.exists("release"):
@@ -228,14 +243,17 @@ def test_what_an_import_starts_lives_as_long_as_its_generation(server):
     first = told(transport.port)
     running.signal_process(first["pid"], signal.SIGKILL)
     another(transport.port, None)
-    assert told(transport.port)["count"] == 3
+    assert get(transport.port, "/leave").status == 500  # and the worker ends in good order
+    another(transport.port, None)
+    assert told(transport.port)["count"] == 4
+    assert set(first["started"]) <= set(running.processes())
     holding = Connection(transport.port, timeout=20)
     holding.send("/hold")
     eventually((running.dir / "held").exists)
     running.signal(signal.SIGHUP)
     second = eventually(lambda: (found := told(transport.port))["started"] != first["started"] and found)
     running.write("release", "")
-    assert json.loads(holding.receive().text)["count"] == 4
+    assert json.loads(holding.receive().text)["count"] == 5
     eventually(lambda: not set(first["started"]) & set(running.processes()))
     assert set(second["started"]) <= set(running.processes())
     running.signal(signal.SIGTERM)
@@ -244,6 +262,16 @@ def test_what_an_import_starts_lives_as_long_as_its_generation(server):
     with socket.socket() as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         s.bind(("127.0.0.1", transport.port))
+
+
+@pytest.mark.parametrize("version", ["3.8", "3.13"])
+def test_all_of_it_in_the_oldest_and_the_newest_python(server, version):
+    if not interpreter(version):
+        pytest.skip(f"this machine has no Python {version}")
+    transport = http_socket()
+    changed = "import sys\n" + STARTS + PRINT + "sys.stderr.close()\nsys.stdout = None\n"
+    running = server(transport, ["--master"], app=changed + APP, env={"PATH": f"{interpreter(version).parent}:{os.environ['PATH']}"})
+    lives_through_everything(running, transport.port)
 
 
 def test_nothing_stays_of_an_import_that_fails(server):

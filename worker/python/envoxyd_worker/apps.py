@@ -8,6 +8,7 @@ import types
 
 from . import collisions, log
 from .failures import NotFound, report_import
+from .signals import ignore_broken_pipes
 
 NOT_LOADED = "unable to load app %d (mountpoint='%s') (callable not found or import error)"
 LISTED = 10  # names in a message
@@ -83,7 +84,14 @@ def mount(text):
 
 
 def find(source, default):
-    kind, text = source
+    """The application that a (kind, text) names."""
+    try:
+        return named_by(*source, default)
+    finally:
+        ignore_broken_pipes()
+
+
+def named_by(kind, text, default):
     if kind == "paste":
         return paste(text, default)
     default = default or "application"

@@ -35,13 +35,13 @@ def after_fork():
     if ours:
         ours = False
         return
-    ordinary_signals()
     for fd in (*descriptors(_spec), *_workers):
         try:
             close(fd)
         except OSError:  # closed before
             pass
     forget(_spec)
+    ordinary_signals()
 
 
 def descriptors(spec):

@@ -46,7 +46,10 @@ class Errors:
     def __call__(self, kind, value, trace, where):
         if kind is GeneratorExit:
             return None
-        text = "".join(format_exception(kind, value, trace))
+        try:
+            text = "".join(format_exception(kind, value, trace))
+        except Exception as another:
+            text = f"{kind.__name__} (not printable: {type(another).__name__})\n"
         log.put(text)
         if isinstance(value, SystemExit):
             self.extension.stop(value.code if isinstance(value.code, int) else 1)

@@ -13,7 +13,7 @@ from os import fork, waitpid
 from . import apps, check, children, ending, gateway, limits, log, uwsgi_module, worker
 from .failures import report, report_import
 from .reports import LOAD_FAILED, Reports, exit_status
-from .signals import OURS, ignore
+from .signals import OURS, ignore, ignore_broken_pipes
 
 
 def run(text):
@@ -40,6 +40,7 @@ def run(text):
     gc.collect()
     gc.freeze()
     ending.on_term()
+    ignore_broken_pipes()
     reports.send("loaded")
     obey(spec, text, uwsgi, serving, reports)
 
@@ -69,7 +70,7 @@ def prepare(spec):
         os.set_inheritable(fd, False)
     children.guard(spec)
     if not faulthandler.is_enabled():
-        faulthandler.enable()
+        faulthandler.enable(log.FD)
     log.open_streams()
     for number in OURS:
         signal.signal(number, ignore)
