@@ -109,6 +109,9 @@ class ErrorStream(TextIOBase):
     def close(self):
         self.flush()
 
+    def __del__(self):
+        """Not IOBase's, which would close it when the interpreter of an application's child is half gone."""
+
     def writable(self):
         return True
 
