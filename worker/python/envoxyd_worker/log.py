@@ -3,12 +3,13 @@ the application is imported, which may replace sys.stderr, print and os.write. W
 import sys
 from _thread import get_ident
 from io import BufferedWriter, FileIO, TextIOBase, TextIOWrapper
-from os import write
+from os import getpid, write
 
 FD = 2
 LONGEST = 8192  # characters without a newline that are held back
 
 lost = 0  # writes that failed
+told = 0  # how many of them the log says
 streams = []  # that were made for sys.stdout and sys.stderr
 
 
@@ -21,6 +22,8 @@ def put(text, unencodable="backslashreplace"):
     except OSError:
         count_loss()
         return False
+    if lost > told:
+        tell_loss()
     return True
 
 
@@ -32,6 +35,13 @@ def line(text):
 def count_loss():
     global lost
     lost += 1
+
+
+def tell_loss():
+    """Once the log can be written again, it says what is missing."""
+    global told
+    missing, told = lost - told, lost
+    line(f"*** {missing} writes to the log of process {getpid()} have failed ***")
 
 
 class Descriptor(FileIO):

@@ -19,6 +19,7 @@ def main(spec, text, uwsgi, serving, number, again):
     os.close(spec["control_fd"])
     ending.restore_term()
     children.adopt_none()
+    threads.prepare_greenlets()
     limits.in_worker(spec["process"], number)
     become(python["user"])
     name_process(python["procname"].replace("\0", str(number)))
@@ -52,7 +53,7 @@ def main(spec, text, uwsgi, serving, number, again):
         hooks.accepting(spec["process"]["hooks"], number, again)
     except hooks.Failed as error:
         fail_hook(spec, number, error)
-    threads.prepare_greenlets()
+    threads.prepare_greenlets()  # of lazy-apps
     cores = [threads.start(serve, (extension, core, settings), f"uWSGIWorker{number}Core{core}") for core in range(1, spec["threads"])]
     threads.name_this(f"uWSGIWorker{number}Core0")
     if python["autoreload_ms"] and number == 1:

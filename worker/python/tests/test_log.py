@@ -7,6 +7,11 @@ import pytest
 from envoxyd_worker import log
 
 
+@pytest.fixture(autouse=True)
+def nothing_lost_before(monkeypatch):
+    monkeypatch.setattr(log, "told", log.lost)
+
+
 class Raising:
     def write(self, text):
         raise OSError
@@ -47,6 +52,18 @@ def test_what_cannot_be_written_is_counted(monkeypatch, open_it):
     monkeypatch.setattr(log, "FD", fd)
     assert log.line("text") is False
     assert log.lost == before + 1
+
+
+def test_the_log_says_what_is_missing(monkeypatch, capfd):
+    monkeypatch.setattr(log, "lost", 0)
+    monkeypatch.setattr(log, "told", 0)
+    monkeypatch.setattr(log, "FD", 9999)
+    log.line("a")
+    log.line("b")
+    monkeypatch.setattr(log, "FD", 2)
+    log.line("c")
+    log.line("d")
+    assert capfd.readouterr().err == f"c\n*** 2 writes to the log of process {os.getpid()} have failed ***\nd\n"
 
 
 def test_lines_do_not_go_through_what_the_application_can_replace(monkeypatch, capfd):
