@@ -108,7 +108,8 @@ def application(environ, start_response):
 FORK_HOOKS = IMPORTED + "import threading\n" + ANSWER + """
 hooks = []
 lock = threading.Lock()
-os.register_at_fork(before=lambda: hooks.append("before"), after_in_child=lambda: hooks.append("child " + str(len(os.listdir("/proc/self/task")))))
+os.register_at_fork(before=lambda: hooks.append("before"),
+                    after_in_child=lambda: hooks.append("child " + str(len(os.listdir("/proc/self/task")))))
 MORE
 def application(environ, start_response):
     with lock:
@@ -118,7 +119,8 @@ def application(environ, start_response):
 
 def test_hooks_of_forks_run_once(server, transport):
     """In the worker, from a process that has no other thread; one that they start there holds no lock of the worker's."""
-    more = "os.register_at_fork(after_in_child=lambda: threading.Thread(target=lambda: (lock.acquire(), __import__('time').sleep(0.05), lock.release())).start())"
+    more = ("import time\ndef hold():\n    with lock:\n        time.sleep(0.05)\n"
+            "os.register_at_fork(after_in_child=lambda: threading.Thread(target=hold).start())")
     running = server(transport, ["--master", "--processes", "2"], app=FORK_HOOKS.replace("MORE", more))
     for _ in range(3):
         text = get(transport.port, timeout=5).text
@@ -156,10 +158,11 @@ def application(environ, start_response):
     from urllib.parse import unquote
     for number in map(int, os.listdir("/proc/self/fd")):
         try:
-            with socket.socket(fileno=os.dup(number)) as s:
-                if s.type == socket.SOCK_SEQPACKET:
-                    s.setblocking(False)
-                    s.send(unquote(environ["QUERY_STRING"]).encode())
+            if os.readlink(f"/proc/self/fd/{{number}}").startswith("socket:"):
+                with socket.socket(fileno=os.dup(number)) as s:
+                    if s.type == socket.SOCK_SEQPACKET:
+                        s.setblocking(False)
+                        s.send(unquote(environ["QUERY_STRING"]).encode())
         except OSError:
             pass
     return answer(start_response, str(os.getpid()))
@@ -194,7 +197,8 @@ def test_lies_are_not_believed(server, transport):
 @pytest.mark.parametrize("phase", ["hook-asap", "hook-pre-app", "hook-as-user"])
 def test_a_start_is_given_up_at_any_moment(server, phase):
     """TERM is obeyed while a hook of the start runs, and ends the hook."""
-    running = server(None, ["--master", "--http-socket", "127.0.0.1:0", f"--{phase}", "exec:echo > hooking; exec sleep 1000"], app=versioned(1))
+    args = ["--master", "--http-socket", "127.0.0.1:0", f"--{phase}", "exec:echo > hooking; exec sleep 1000"]
+    running = server(None, args, app=versioned(1))
     eventually((running.dir / "hooking").exists)
     running.signal(signal.SIGTERM)
     assert running.wait_exit(5) == 0
@@ -214,8 +218,8 @@ def test_slow_work_of_a_reload_holds_nothing_up(server, transport):
     """Harakiri strikes, statistics are answered and TERM is obeyed while a reload reads exec:// and runs hooks."""
     stats = free_port()
     ini = f"[uwsgi]\nmaster = true\nstats = 127.0.0.1:{stats}\nharakiri = 1\nhttp-socket = {transport.args[1]}\nwsgi-file = app.py\nprocesses = 2\n"
-    running = Server(["--ini", "site.ini", "--ini", "exec://cat slow 2>/dev/null; test ! -e slow || sleep 1000; echo '[uwsgi]'"],
-                     files={"site.ini": ini, "app.py": versioned(1)})
+    slow = "exec://test ! -e slow || sleep 1000; echo '[uwsgi]'"
+    running = Server(["--ini", "site.ini", "--ini", slow], files={"site.ini": ini, "app.py": versioned(1)})
     try:
         running.start().wait_port(transport.listens)
         running.write("slow", "")

@@ -1,10 +1,10 @@
 """The service side of ZeroMQ: views with protocols=['zmq'] answer as they do on HTTP, and only there."""
 import io
 import json
-import sys
 from urllib.parse import urlencode
 
 from envoxyd_worker import gateway
+from envoxyd_worker.log import errors
 from envoxyd_worker.gateway import GatewayError
 
 from .startup import announce
@@ -76,7 +76,7 @@ def request_environ(message):
         "REQUEST_METHOD": VERBS[message["performative"]], "SCRIPT_NAME": "", "PATH_INFO": path,
         "QUERY_STRING": "&".join(filter(None, (query, params))), "SERVER_NAME": "self", "SERVER_PORT": "0", "SERVER_PROTOCOL": "HTTP/1.1",
         "REMOTE_ADDR": "127.0.0.1", "CONTENT_TYPE": "application/json", "CONTENT_LENGTH": str(len(payload)),
-        "wsgi.version": (1, 0), "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(payload), "wsgi.errors": sys.stderr,
+        "wsgi.version": (1, 0), "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(payload), "wsgi.errors": errors,
         "wsgi.multithread": True, "wsgi.multiprocess": True, "wsgi.run_once": False,
     }
     for name, value in (message["headers"] or {}).items():

@@ -4,14 +4,14 @@ import importlib.util
 import os
 import sys
 import time
-import traceback
 import types
 
+from . import collisions, log
+from .failures import NotFound, report_import
+from .signals import ignore_broken_pipes
+
 NOT_LOADED = "unable to load app %d (mountpoint='%s') (callable not found or import error)"
-
-
-class NotFound(Exception):
-    """The module is there, the callable in it is not."""
+LISTED = 10  # names in a message
 
 
 def load(spec, uwsgi, step):
@@ -32,21 +32,28 @@ def load(spec, uwsgi, step):
     if python["eval"]:
         named.insert(0, ("", ("eval", python["eval"])))
     found = {}
+    watch = collisions.Watch() if len(named) > 1 else None
     for number, (point, source) in enumerate(named):
         if point in found:
             continue
         start = time.monotonic()
         step(f"loading {source[1]}")
+        for warning in watch.warnings(point, source) if watch else ():
+            log.line(warning)
+        before = set(sys.modules)
         try:
             found[point] = find(source, python["paste_name"] if source[0] == "paste" else python["callable"])
         except SystemExit:
             raise
-        except BaseException:
-            traceback.print_exc()
-            say(NOT_LOADED % (number, point))
+        except BaseException as error:
+            report_import(error)
+            log.line(NOT_LOADED % (number, point))
             continue
+        finally:
+            if watch:
+                watch.loaded(point, before)
         kind = " (default app)" if point == "" else ""
-        say(
+        log.line(
             f"WSGI app {number} (mountpoint='{point}') ready in {int(time.monotonic() - start)} seconds"
             f" on interpreter {hex(id(sys.modules))} pid: {os.getpid()}{kind}"
         )
@@ -55,15 +62,11 @@ def load(spec, uwsgi, step):
         for point, app in mounted.items():
             found.setdefault(normal(point), app)
     if python["need_app"] and len(found) < max(len({p for p, _ in named}), 1):
-        say("*** no app loaded. GAME OVER ***")
+        log.line("*** no app loaded. GAME OVER ***")
         raise SystemExit(22)
     if not found:
-        say("*** no app loaded. going in full dynamic mode ***")
+        log.line("*** no app loaded. going in full dynamic mode ***")
     return found
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 def normal(point):
@@ -74,28 +77,37 @@ def normal(point):
 def mount(text):
     point, equals, source = text.partition("=")
     if not equals:
-        say(f"invalid mountpoint: {text} (it must be /path=application)")
+        log.line(f"invalid mountpoint: {text} (it must be /path=application)")
         raise SystemExit(1)
     is_file = source.endswith((".py", ".wsgi")) or "/" in source
     return normal(point), ("file" if is_file else "module", source)
 
 
 def find(source, default):
-    kind, text = source
+    """The application that a (kind, text) names."""
+    try:
+        return named_by(*source, default)
+    finally:
+        ignore_broken_pipes()
+
+
+def named_by(kind, text, default):
     if kind == "paste":
         return paste(text, default)
     default = default or "application"
     if kind == "eval":
         module = types.ModuleType("uwsgi_eval")
         exec(compile(text, "<eval>", "exec"), module.__dict__)
-        return callable_of(module, default, text)
+        return callable_of(module, default, "the text of --eval")
     if kind == "file":
         path, name = text, default
         if not os.path.exists(path) and ":" in path:
             path, _, name = path.rpartition(":")
         return callable_of(import_file(path), name, path)
     name, _, attribute = text.partition(":")
-    return callable_of(importlib.import_module(name), attribute or default, text)
+    module = importlib.import_module(name)
+    file = getattr(module, "__file__", None)
+    return callable_of(module, attribute or default, f"module {name} ({file})" if file else f"module {name}")
 
 
 def import_file(path):
@@ -118,12 +130,23 @@ def callable_of(module, name, where):
     target = module
     for part in name[: -2 if called else None].split("."):
         if not hasattr(target, part):
-            raise NotFound(f"no {name!r} in {where}")
+            raise NotFound(f"{where}: there is no {name!r} in it; {contents(module)}")
         target = getattr(target, part)
     app = target() if called else target
     if not callable(app):
-        raise NotFound(f"{name!r} in {where} cannot be called")
+        raise NotFound(f"{where}: {name!r} is of type {type(app).__name__} and cannot be called; {contents(module)}")
     return app
+
+
+def contents(module):
+    """What of a module could have been meant: instances that can be called first, then functions and classes of its own."""
+    found = [(name, value) for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
+    instances = [name for name, value in found if not isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType))]
+    names = instances + [name for name, value in found if name not in instances and getattr(value, "__module__", "") == module.__name__]
+    if not names:
+        return "nothing in it can be called"
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return "what can be called there: " + ", ".join(names[:LISTED]) + more
 
 
 def paste_uri(text):
@@ -199,7 +222,7 @@ class Mounts:
 
 
 def no_app(environ, start_response, set_app):
-    say("--- no python application found, check your startup logs for errors ---")
+    log.line("--- no python application found, check your startup logs for errors ---")
     set_app(-1)
     start_response("500 Internal Server Error", [("Connection", "close"), ("Content-Type", "text/plain")])
     return [b"Internal Server Error"]

@@ -1,33 +1,36 @@
 """--py-autoreload: reload everything when a file of an imported module changes."""
 import os
 import sys
-import threading
-import time
+from time import sleep
+
+from . import log, threads
 
 
 def start(interval, reload):
-    """Looks every `interval` seconds, on a thread that ends with the process."""
-    threading.Thread(target=watch, args=(interval, reload), name="py-autoreload", daemon=True).start()
+    """Looks every `interval` seconds, on a thread that ends with the process; what is there now counts as loaded."""
+    threads.start(watch, (interval, reload, {path: changed for _, path, changed in files()}), "py-autoreload")
 
 
-def watch(interval, reload):
-    known = {}
+def watch(interval, reload, known):
+    """Asks for one reload for each look that finds changes. It goes on after that: the reload may fail, and the file be mended."""
     while True:
-        for name, path in files():
-            try:
-                changed = os.stat(path).st_mtime_ns
-            except OSError:  # half written, or gone for good: the next look tells
-                continue
+        modified = False
+        for name, path, changed in files():
             if known.setdefault(path, changed) != changed:
-                print(f"[uwsgi-python-reloader] module/file {name} has been modified", file=sys.stderr)
-                reload()
-                return
-        time.sleep(interval)
+                known[path] = changed
+                modified = True
+                log.line(f"[uwsgi-python-reloader] module/file {name} has been modified")
+        if modified:
+            reload()
+        sleep(interval)
 
 
 def files():
-    """(module name, source file) of everything that has been imported by now."""
+    """(module name, source file, time of its last change) of everything that has been imported by now."""
     for name, module in list(sys.modules.items()):
-        path = getattr(module, "__file__", None)
-        if path:
-            yield name, path[:-1] if path.endswith(".pyc") else path
+        try:
+            path = module.__file__
+            path = path[:-1] if path.endswith(".pyc") else path
+            yield name, path, os.stat(path).st_mtime_ns
+        except Exception:  # no file, something that is no module, half written, or gone for good: the next look tells
+            continue

@@ -1,8 +1,8 @@
 """--check: import all that the configuration names, say what does not load, and go."""
 import sys
-import traceback
 
 from . import apps
+from .failures import blame, report
 
 NO_APP = 22
 
@@ -19,7 +19,7 @@ def run(spec, uwsgi, reports):
             step()
         except BaseException as error:
             status = status or wish(error)
-            traceback.print_exc()
+            report(error)
             reports.send("problem", option=option, value=value, text=f"{option} {value}: {blame(error)}")
         else:
             if point is not None:
@@ -54,15 +54,3 @@ def wish(error):
     """The status that an application asks for with sys.exit(), else uWSGI's for one that does not load."""
     code = getattr(error, "code", None) if isinstance(error, SystemExit) else None
     return code & 0xFF if isinstance(code, int) and code & 0xFF else NO_APP
-
-
-def blame(error):
-    """One line: the file and line that raised it, and what."""
-    what = traceback.format_exception_only(type(error), error)[-1].strip()
-    if isinstance(error, SyntaxError):
-        return f"{error.filename}:{error.lineno}: {what}"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
-    last = frames[-1] if frames else None
-    if last is None or last.filename.startswith(sys.modules[__package__].__path__[0]) or "/importlib/" in last.filename:
-        return what
-    return f"{last.filename}:{last.lineno}: {what}"

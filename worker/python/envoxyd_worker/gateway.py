@@ -6,11 +6,14 @@ goes over a stream that each thread opens at its first one; events come as reque
 import json
 import mmap
 import os
-import socket
 import struct
 import threading
-import time
-import traceback
+from _socket import socketpair
+from socket import AF_UNIX, SCM_RIGHTS, SOCK_STREAM, SOL_SOCKET, socket, timeout
+from time import sleep
+
+from . import log
+from .failures import trace
 
 from .layouts import FAILED, FRAME_HEAD, HANDLED, NOTE_HEAD, VAR_KIND
 
@@ -47,6 +50,8 @@ class Gateway:
             return
         self.needed = True
         fd = self.spec["event_fd"] if self.worker else self.spec["control_fd"]
+        if fd < 0:
+            raise GatewayError("the process that forked this one has not used the gateway: nobody has started it")
         report = {"kind": "gateway", "worker": self.worker, "pid": os.getpid()}
         os.write(fd, json.dumps(report).encode())
 
@@ -71,7 +76,7 @@ class Gateway:
                 content = self.exactly(stream, sizes[1])
             except OSError as error:
                 self.forget_stream()
-                if last or isinstance(error, socket.timeout):
+                if last or isinstance(error, timeout):
                     raise GatewayError(f"the event gateway does not answer: {error}") from None
                 continue
             except BaseException:  # somebody raised in the middle: the stream's next answer would be this call's
@@ -86,10 +91,10 @@ class Gateway:
         kept = self.threads.__dict__
         if kept.get("pid") != os.getpid():
             self.require()
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+            ours, theirs = (socket(fileno=end.detach()) for end in socketpair(AF_UNIX, SOCK_STREAM))
             with theirs:
-                rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", theirs.fileno()))]
-                with socket.socket(fileno=os.dup(self.spec["gateway"]["calls_fd"])) as calls:
+                rights = [(SOL_SOCKET, SCM_RIGHTS, struct.pack("i", theirs.fileno()))]
+                with socket(fileno=os.dup(self.spec["gateway"]["calls_fd"])) as calls:
                     calls.settimeout(REPLY_TIME)
                     calls.sendmsg([b"c"], rights)
             kept.update(pid=os.getpid(), stream=ours)
@@ -150,7 +155,7 @@ class Gateway:
         try:
             self.call("register", json.dumps(document).encode())
         except GatewayError as error:  # HTTP is served all the same
-            os.write(2, f"*** events are not handled: {error} ***\n".encode())
+            log.line(f"*** events are not handled: {error} ***")
 
     # -- what comes from it -----------------------------------------------------
 
@@ -168,8 +173,8 @@ class Gateway:
         if function is not None:
             try:
                 function()
-            except Exception:
-                os.write(2, f"timer {environ['PATH_INFO']}:\n{traceback.format_exc()}".encode("utf-8", "backslashreplace"))
+            except Exception as error:
+                log.put(f"timer {environ['PATH_INFO']}:\n{trace(error)}")
                 mark = FAILED
         start_response("200 OK", [])
         return [mark]
@@ -184,7 +189,7 @@ class Gateway:
             content = self._health[NOTE_HEAD.size:NOTE_HEAD.size + size]
             if before % 2 == 0 and NOTE_HEAD.unpack_from(self._health)[0] == before:
                 return json.loads(content) if before else None
-            time.sleep(0)
+            sleep(0)
         return None
 
 

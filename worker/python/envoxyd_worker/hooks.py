@@ -2,7 +2,8 @@
 import os
 import shutil
 import subprocess
-import sys
+
+from . import log
 
 
 class Failed(Exception):
@@ -15,7 +16,7 @@ def run(hooks, phase):
         if given != phase:
             continue
         action = text[1:] if text.startswith("!") else text
-        print(f"running --- PRIVATE HOOK --- ({phase})..." if action != text else f'running "{text}" ({phase})...', file=sys.stderr)
+        log.line(f"running --- PRIVATE HOOK --- ({phase})..." if action != text else f'running "{text}" ({phase})...')
         try:
             act(action)
         except (OSError, LookupError, ValueError) as error:
@@ -52,7 +53,7 @@ def execute_safely(command):
     try:
         execute(command)
     except (OSError, ValueError) as error:
-        print(error, file=sys.stderr)
+        log.line(error)
 
 
 def putenv(argument):
@@ -61,7 +62,7 @@ def putenv(argument):
 
 
 def leave(argument):
-    sys.stdout.flush()
+    log.flush()
     os._exit(int(argument or 0))
 
 
@@ -107,8 +108,8 @@ ACTIONS = {
     "cd": os.chdir,
     "chdir": os.chdir,
     "putenv": putenv,
-    "print": lambda text: print(text, file=sys.stderr),
-    "log": lambda text: print(text, file=sys.stderr),
+    "print": log.line,
+    "log": log.line,
     "exit": leave,
     "mkdir": os.mkdir,
     "unlink": os.unlink,

@@ -1,7 +1,8 @@
 """What a process sets for itself: priority, processors, and the kernel's limits."""
 import os
 import resource
-import sys
+
+from . import log
 
 # Threads of the Go runtime that start later reserve address space for their stacks and heaps, 72 MB each.
 LATER = 4 * (72 << 20)
@@ -31,7 +32,7 @@ def attempt(option, change, *values):
     try:
         change(*values)
     except (OSError, ValueError) as error:
-        print(f"{option}: {error}", file=sys.stderr)
+        log.line(f"{option}: {error}")
 
 
 def lower_address_space(size):
@@ -44,7 +45,7 @@ def bind(number, count):
     usable = sorted(os.sched_getaffinity(0))
     mine = [usable[((number - 1) * count + n) % len(usable)] for n in range(count)]
     os.sched_setaffinity(0, mine)
-    print(f"mapping worker {number} to CPUs: {' '.join(map(str, mine))}", file=sys.stderr)
+    log.line(f"mapping worker {number} to CPUs: {' '.join(map(str, mine))}")
 
 
 class AddressSpace:

@@ -11,11 +11,12 @@ import signal
 import socket
 import struct
 import time
-import traceback
 import types
 
 from . import locks
+from .failures import report
 from .layouts import BUSY, CORE, Core
+from .log import put
 
 ALARM_SIZE = 5000  # characters of a message, so that it fits into one report
 
@@ -26,6 +27,7 @@ class State:
     def __init__(self, spec):
         self.spec = spec
         self.worker = 0
+        self.importer = 0  # the process that imports the application, for all but lazy-apps
         self.extension = None
         self.ready = False
         self.rpc = {}
@@ -74,8 +76,8 @@ def run_hook(uwsgi, name):
         return
     try:
         hook()
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        report(error)
 
 
 def options(spec):
@@ -149,7 +151,8 @@ def identity(mine):
     spec = mine.spec
 
     def masterpid():
-        return spec["master_pid"]
+        """While the application is imported, that process itself, as in uWSGI, which imports it in the master."""
+        return mine.importer if spec["master_pid"] and mine.importer and not mine.worker else spec["master_pid"]
 
     def worker_id():
         return mine.worker
@@ -162,7 +165,10 @@ def identity(mine):
             raise TypeError("log() takes a str")
         if "\0" in text:
             raise ValueError("embedded null character")
-        os.write(2, (text + "\n").encode("utf-8", "surrogateescape"))
+        try:
+            put(text + "\n", "surrogateescape")  # file names as they are
+        except UnicodeEncodeError:
+            put(text + "\n")
         return True
 
     def ready():
@@ -186,6 +192,8 @@ def identity(mine):
     def alarm(name, message):
         if not isinstance(name, str) or not isinstance(message, str):
             raise TypeError("alarm() takes two strs")
+        if spec["event_fd"] < 0:
+            raise OSError("alarm() is for workers, not for processes that they fork")
         event = {"kind": "alarm", "worker": mine.worker, "pid": os.getpid(), "option": name, "text": message[:ALARM_SIZE]}
         os.write(spec["event_fd"], json.dumps(event).encode())
 
@@ -314,8 +322,8 @@ def sharing(mine):
             return None
         try:
             result = function(*args)
-        except Exception:
-            traceback.print_exc()
+        except Exception as error:
+            report(error)
             return None
         return result if isinstance(result, bytes) and result else None
 

@@ -6,13 +6,19 @@ import os
 import signal
 import sys
 import threading
-import traceback
+from threading import local
 
-from . import apps, autoreload, gateway, hooks, limits, uwsgi_module, wsgi, zygote
+from . import apps, autoreload, children, ending, gateway, hooks, limits, log, threads, uwsgi_module, wsgi
+from .failures import report, report_import
+from .reports import LOAD_FAILED, Reports, exit_status
+from .signals import ordinary_signals
 
 
 def main(spec, text, uwsgi, serving, number, again):
     python = spec["python"]
+    ending.restore_term()
+    children.adopt_none()
+    threads.prepare_greenlets()
     limits.in_worker(spec["process"], number)
     become(python["user"])
     name_process(python["procname"].replace("\0", str(number)))
@@ -33,10 +39,10 @@ def main(spec, text, uwsgi, serving, number, again):
     except hooks.Failed as error:
         fail_hook(spec, number, error)
     except SystemExit as wish:
-        fail(spec, number, zygote.exit_status(wish))
-    except BaseException:
-        traceback.print_exc()
-        fail(spec, number, zygote.LOAD_FAILED)
+        fail(spec, number, exit_status(wish))
+    except BaseException as error:
+        report_import(error)
+        fail(spec, number, LOAD_FAILED)
     with limits.AddressSpace(spec["process"]["limit_as"]):
         extension = start(spec, text, number)
     state.extension = extension
@@ -46,18 +52,16 @@ def main(spec, text, uwsgi, serving, number, again):
         hooks.accepting(spec["process"]["hooks"], number, again)
     except hooks.Failed as error:
         fail_hook(spec, number, error)
-    threads = [threading.Thread(target=serve, args=(extension, core, settings), name=f"uWSGIWorker{number}Core{core}", daemon=True)
-               for core in range(1, spec["threads"])]
-    for thread in threads:
-        thread.start()
-    threading.current_thread().name = f"uWSGIWorker{number}Core0"
+    threads.prepare_greenlets()  # of lazy-apps
+    cores = [threads.start(serve, (extension, core, settings), f"uWSGIWorker{number}Core{core}") for core in range(1, spec["threads"])]
+    threads.name_this(f"uWSGIWorker{number}Core0")
     if python["autoreload_ms"] and number == 1:
         autoreload.start(python["autoreload_ms"] / 1000, uwsgi.reload)
     state.ready = True
     extension.ready()
     serve(extension, 0, settings)
-    for thread in threads:
-        thread.join()
+    for core in cores:
+        core.join()
     end(spec, uwsgi, extension)
 
 
@@ -70,15 +74,15 @@ def become(user):
 
 
 def fail_hook(spec, number, error):
-    print(error, file=sys.stderr)
+    log.line(error)
     fail(spec, number, 1)
 
 
 def fail(spec, number, status):
-    events = zygote.Reports(os.dup(spec["event_fd"]))
+    events = Reports(os.dup(spec["event_fd"]))
     events.send("failed", worker=number, pid=os.getpid(), status=status)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    children.end_now()
+    log.flush()
     os._exit(status)
 
 
@@ -99,14 +103,9 @@ def start(spec, text, number):
     tame_signals(extension)
 
     def in_child():
-        """A process that the application forks has no Go runtime, and no business with our sockets."""
+        """A process that the application forks has no Go runtime; children.py does the rest."""
         extension.forked()
-        zygote.ordinary_signals()
-        for fd in [s["fd"] for s in spec["sockets"] or ()] + [fd for fd in spec["handover_fd"] if fd >= 0]:
-            try:
-                os.close(fd)
-            except OSError:
-                pass
+        ordinary_signals()
 
     guard_forks(in_child)
     return extension
@@ -114,7 +113,7 @@ def start(spec, text, number):
 
 def guard_forks(in_child):
     """Holds signals back while the application forks: until in_child has run, Go's handlers would swallow them."""
-    masks = threading.local()
+    masks = local()
 
     def before():
         masks.kept = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -160,13 +159,9 @@ def end(spec, uwsgi, extension):
         for last in (threading._shutdown, atexit._run_exitfuncs):
             try:
                 last()
-            except BaseException:
-                traceback.print_exc()
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            pass
+            except BaseException as error:
+                report(error)
+    log.flush()
     status = extension.status()
     extension.close_services()
     os._exit(status)

@@ -1,10 +1,9 @@
 """What the cores need to call the application: environ, error reports, file wrapper."""
 import os
 import stat
-import sys
-import traceback
+from traceback import format_exception
 
-from . import responses
+from . import log, responses
 
 
 class FileWrapper:
@@ -47,12 +46,15 @@ class Errors:
     def __call__(self, kind, value, trace, where):
         if kind is GeneratorExit:
             return None
-        text = "".join(traceback.format_exception(kind, value, trace))
-        os.write(2, text.encode("utf-8", "backslashreplace"))
+        try:
+            text = "".join(format_exception(kind, value, trace))
+        except Exception as another:
+            text = f"{kind.__name__} (not printable: {type(another).__name__})\n"
+        log.put(text)
         if isinstance(value, SystemExit):
             self.extension.stop(value.code if isinstance(value.code, int) else 1)
         elif self.recycle and where == "application":
-            print(f"... monitored exception detected, respawning worker (pid: {os.getpid()})...", file=sys.stderr)
+            log.line(f"... monitored exception detected, respawning worker (pid: {os.getpid()})...")
             self.extension.stop(5)
         if not self.catch or where != "application":
             return None
@@ -67,7 +69,7 @@ def settings(spec, uwsgi, app, extension):
     python = spec["python"]
     environ = {
         "wsgi.version": (1, 0),
-        "wsgi.errors": sys.stderr,
+        "wsgi.errors": log.errors,
         "wsgi.run_once": False,
         "wsgi.multithread": spec["threads"] > 1,
         "wsgi.multiprocess": spec["processes"] > 1,

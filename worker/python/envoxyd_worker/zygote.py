@@ -8,47 +8,13 @@ import json
 import os
 import random
 import signal
-import socket
 import sys
 import threading
-import traceback
 
-from . import apps, check, gateway, limits, uwsgi_module, worker
-
-LOAD_FAILED = 22
-
-# Signals that mean something to a zygote or worker; what a child of the application's does with them is its own affair.
-OURS = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP, signal.SIGWINCH)
-
-
-def ignore(number, frame):
-    """Unlike SIG_IGN this does not reach programs that are executed."""
-
-
-def ordinary_signals():
-    """In a process that the application forked: handlers as in any Python, or the application's own."""
-    for number in (*OURS, signal.SIGTERM):
-        handler = signal.getsignal(number)
-        if handler in (ignore, None):
-            handler = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-        signal.signal(number, handler)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    if faulthandler.is_enabled():
-        faulthandler.disable()
-        faulthandler.enable()
-
-
-class Reports:
-    """Tells the master, in datagrams of JSON, how far we are."""
-
-    def __init__(self, fd):
-        self.socket = socket.socket(fileno=fd)
-
-    def send(self, kind, **more):
-        try:
-            self.socket.send(json.dumps({"kind": kind, **more}).encode()[:60000])
-        except OSError:  # the master is gone: so are we, as soon as we listen to it
-            pass
+from . import apps, check, children, ending, gateway, limits, log, uwsgi_module, worker
+from .failures import report, report_import
+from .reports import LOAD_FAILED, Reports, exit_status
+from .signals import OURS, ignore, ignore_broken_pipes
 
 
 def run(text):
@@ -59,7 +25,7 @@ def run(text):
     events = gateway.open_gateway(spec)
     if spec.get("check"):
         leave_checked(reports, check.run(spec, uwsgi, reports))
-    print("Python version:", sys.version.replace("\n", " "), file=sys.stderr, flush=True)
+    log.line("Python version: " + sys.version.replace("\n", " "))
     try:
         serving = {}
         if not spec["python"]["lazy_apps"]:
@@ -68,17 +34,19 @@ def run(text):
                 events.register(uwsgi.opt)
     except SystemExit as wish:
         leave(reports, exit_status(wish))
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        report_import(error)
         leave(reports, LOAD_FAILED)
     if not spec["python"]["lazy_apps"]:
         warn_of_threads()
     gc.collect()
     gc.freeze()
+    ending.on_term()
+    ignore_broken_pipes()
     reports.send("loaded")
     order = obey(reports, forker)
     if order is None:
-        os._exit(0)
+        ending.end()
     os.close(reports.socket.detach())
     work(order, spec, text, uwsgi, serving)
 
@@ -95,51 +63,37 @@ def leave_checked(reports, status):
 
 
 def go(status):
-    sys.stdout.flush()
-    sys.stderr.flush()
+    children.end_now()
+    log.flush()
     os._exit(status)
-
-
-def exit_status(wish):
-    """The status that sys.exit(code) asks for."""
-    if wish.code is None:
-        return 0
-    if isinstance(wish.code, int):
-        return wish.code & 0xFF
-    print(wish.code, file=sys.stderr)
-    return 1
 
 
 def prepare(spec):
     """The interpreter as uWSGI's applications find it."""
     python = spec["python"]
     limits.in_zygote(spec["process"])
-    for fd in descriptors(spec):  # for our forks, not for what an application executes
+    for fd in inherited(spec):  # for our forks, not for what an application executes
         os.set_inheritable(fd, False)
+    children.guard(spec)
     if not faulthandler.is_enabled():
-        faulthandler.enable()
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a line is in the log when it has been printed, and in one write also with PYTHONUNBUFFERED
-            stream.reconfigure(line_buffering=True, write_through=False)
+        faulthandler.enable(log.FD)
+    log.open_streams()
     for number in OURS:
         signal.signal(number, ignore)
     sys.argv = ["uwsgi", *python["argv"].split()]
     set_path(spec)
     uwsgi = uwsgi_module.make(spec)
+    uwsgi_module.state(uwsgi).importer = os.getpid()
+    uwsgi_module.state(uwsgi).cores()  # maps the scoreboard, which children have no descriptor of
     sys.modules["uwsgi"] = uwsgi
     if "conf_content" in uwsgi.opt:  # an Envoxy service, which may have a run.py of its own
         importlib.import_module("envoxyd_service.bootstrap").prepare(uwsgi.opt)
     return uwsgi
 
 
-def descriptors(spec):
+def inherited(spec):
     """Everything that the master has passed on."""
-    yield from (spec["control_fd"], spec["event_fd"], spec["alive_fd"], spec["scoreboard_fd"], spec["locks_fd"])
-    yield from (fd for fd in spec["handover_fd"] if fd >= 0)
-    yield from (s["fd"] for s in spec["sockets"])
-    if spec["log"]["request_fd"]:
-        yield spec["log"]["request_fd"]
-    yield from (fd for fd in (spec.get("gateway") or {}).values() if fd >= 0)
+    return [fd for fd in (*children.descriptors(spec), *(spec.get("gateway") or {}).values()) if fd >= 0]
 
 
 def set_path(spec):
@@ -156,15 +110,15 @@ def load(spec, uwsgi, reports):
 
 def warn_of_threads():
     """Threads do not survive a fork, and what they hold stays held."""
-    names = [t.name for t in threading.enumerate() if t is not threading.main_thread()]
+    main = {threading.main_thread(), threading.current_thread()}
+    names = [t.name for t in threading.enumerate() if t not in main and t.name != "MainThread"]  # eventlet has another object for it
     if not names:
         tasks = len(os.listdir("/proc/self/task"))
         names = [f"{tasks - 1} started by an extension"] if tasks > 1 else []
     if names:
-        print(
+        log.line(
             f"*** WARNING: the application started threads while it was imported ({', '.join(names)}); they do not exist"
-            " in the workers, which are forked. Start them after the fork (uwsgidecorators.postfork) or use --lazy-apps. ***",
-            file=sys.stderr,
+            " in the workers, which are forked. Start them after the fork (uwsgidecorators.postfork) or use --lazy-apps. ***"
         )
 
 
@@ -177,11 +131,12 @@ def obey(reports, forker):
         order = json.loads(command)
         if order["kind"] != "fork":
             continue
-        flush((sys.stdout, sys.stderr))
+        log.flush()
+        children.ours = True
         try:
             forker.fork_worker()
-        except BaseException:
-            traceback.print_exc()
+        except BaseException as error:  # of a signal handler of the application's
+            report(error)
         pid = undisturbed(forker.outcome)
         if pid == 0:
             return order
@@ -199,8 +154,8 @@ def undisturbed(function, *args):
             return function(*args)
         except SystemExit:
             raise
-        except BaseException:
-            traceback.print_exc()
+        except BaseException as error:
+            report(error)
 
 
 def extension(spec):
@@ -212,22 +167,13 @@ def extension(spec):
     return module
 
 
-def flush(streams):
-    """What is in them would be written once more by each process that is forked."""
-    for stream in streams:
-        try:
-            stream.flush()
-        except Exception:
-            pass
-
-
 def work(order, spec, text, uwsgi, serving):
     """The life of a worker, in the process that was forked for it."""
     try:
         Reports(os.dup(spec["event_fd"])).send("started", worker=order["worker"])
         random.seed()
         worker.main(spec, text, uwsgi, serving, order["worker"], order["again"])
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        report(error)
     finally:
         os._exit(1)

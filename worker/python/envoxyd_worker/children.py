@@ -1,0 +1,135 @@
+"""Processes that the application forks: they hold no descriptors of ours, and those of the import end with their zygote."""
+import os
+import signal
+import sys
+from os import WEXITED, WNOHANG, WNOWAIT, P_ALL, close, getpid, kill, read, waitid
+from signal import SIGALRM, SIGTERM, alarm
+
+from . import log
+from .failures import report
+from .signals import ordinary_signals
+
+# True while a worker is being forked: the zygote sets it just before, the hook in the worker takes it back.
+ours = False
+
+PATIENCE = 5  # seconds that children have for their end
+
+_spec = None
+_workers = (-1, -1)  # a pipe: workers hold its writing end, the zygote reads the end of the last
+
+
+def guard(spec):
+    """Puts the hook in force that parts every fork from us; called once, before the application is imported."""
+    global _spec, _workers
+    _spec, _workers = spec, os.pipe()
+    os.register_at_fork(after_in_parent=forked, after_in_child=after_fork)
+
+
+def forked():
+    global ours
+    ours = False
+
+
+def after_fork():
+    global ours
+    if ours:
+        ours = False
+        return
+    for fd in (*descriptors(_spec), *_workers):
+        try:
+            close(fd)
+        except OSError:  # closed before
+            pass
+    forget(_spec)
+    ordinary_signals()
+
+
+def descriptors(spec):
+    """What the master has passed on and no other process is to have.
+
+    Not among them are the two by which children of an Envoxy service reach the gateway, each over a stream of its own.
+    """
+    yield from (spec["control_fd"], spec["event_fd"], spec["alive_fd"], spec["scoreboard_fd"])
+    yield from spec["handover_fd"]
+    yield from (s["fd"] for s in spec["sockets"] or ())
+    if spec["log"]["request_fd"]:
+        yield spec["log"]["request_fd"]
+    if spec.get("gateway"):
+        yield spec["gateway"]["progress_fd"]
+
+
+def forget(spec):
+    """The numbers are the application's now: nothing of ours may use them again."""
+    for name in ("control_fd", "event_fd", "alive_fd", "scoreboard_fd"):
+        spec[name] = -1
+    spec["handover_fd"] = [-1, -1]
+    spec["sockets"] = []
+    spec["log"]["request_fd"] = 0
+    if spec.get("gateway"):
+        spec["gateway"]["progress_fd"] = -1
+
+
+def none_left():
+    """Whether this process has no children, not even ended ones."""
+    try:
+        waitid(P_ALL, 0, WEXITED | WNOHANG | WNOWAIT)
+    except ChildProcessError:
+        return True
+    return False
+
+
+def end():
+    """Ends what the application started while it was imported, when the last worker, which may need it, has gone.
+
+    The application's atexit functions are not called: in uWSGI they run in the workers alone.
+    """
+    if none_left():
+        return
+    close(_workers[1])
+    read(_workers[0], 1)
+    end_now()
+
+
+def end_now():
+    """Tells the children to end, if there are any; a bound for those that do not is the kernel's alarm, which ends this process."""
+    if none_left():
+        return
+    signal.signal(SIGALRM, signal.SIG_DFL)
+    alarm(PATIENCE)
+    log.flush()
+    multiprocessing = sys.modules.get("multiprocessing")
+    util = sys.modules.get("multiprocessing.util")
+    try:
+        if util:
+            util._run_finalizers(0)  # managers and pools, in their own way
+            for process in multiprocessing.active_children():
+                process.terminate()
+    except BaseException as error:
+        report(error)
+    for pid in pids():
+        try:
+            kill(pid, SIGTERM)
+        except OSError:  # it has ended
+            pass
+
+
+def pids():
+    """The children of this process."""
+    mine = getpid()
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", "rb") as stat:
+                parent = int(stat.read().rpartition(b")")[2].split()[1])
+        except (OSError, ValueError, IndexError):
+            continue
+        if parent == mine:
+            yield int(name)
+
+
+def adopt_none():
+    """In a worker: what the zygote has started is not the worker's to wait for, nor to end with it."""
+    process = sys.modules.get("multiprocessing.process")
+    if process:
+        process._children.clear()

@@ -1,0 +1,45 @@
+"""How a zygote ends: when the master has closed its commands, or by SIGTERM."""
+import signal
+from os import _exit, getpid, kill
+from signal import SIG_DFL, SIGTERM, getsignal
+
+from . import children, log
+from .failures import report
+
+_zygote = 0
+_begun = False
+_applications = SIG_DFL  # what the application does at SIGTERM
+
+
+def on_term():
+    """From now on SIGTERM ends the zygote in good order. While it imports, it may not come to run a handler at all."""
+    global _zygote, _applications
+    _zygote, _applications = getpid(), getsignal(SIGTERM)
+    signal.signal(SIGTERM, terminated)
+
+
+def terminated(number, frame):
+    if getpid() == _zygote:
+        end()
+        return  # it was on its way out
+    signal.signal(SIGTERM, SIG_DFL)  # a worker that has only just been forked
+    kill(getpid(), SIGTERM)
+
+
+def restore_term():
+    """In a worker: SIGTERM is the application's again, until Go takes it."""
+    signal.signal(SIGTERM, SIG_DFL if _applications is None else _applications)
+
+
+def end(status=0):
+    """Does not return, unless it has been called before."""
+    global _begun
+    if _begun:
+        return
+    _begun = True
+    try:
+        children.end()
+    except BaseException as error:
+        report(error)
+    log.flush()
+    _exit(status)

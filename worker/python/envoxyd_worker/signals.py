@@ -1,0 +1,30 @@
+"""What signals do in our processes and in those that the application forks from them."""
+import faulthandler
+import signal
+
+from .log import FD as STDERR
+
+# Signals that mean something to a zygote or worker; what a child of the application's does with them is its own affair.
+OURS = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP, signal.SIGWINCH)
+
+
+def ignore(number, frame):
+    """Unlike SIG_IGN this does not reach programs that are executed."""
+
+
+def ignore_broken_pipes():
+    """As Python does at its start: an application may have changed it, and a log that nobody reads would end us."""
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+
+def ordinary_signals():
+    """In a process that the application forked: handlers as in any Python, or the application's own."""
+    for number in (*OURS, signal.SIGTERM):
+        handler = signal.getsignal(number)
+        if handler in (ignore, None):
+            handler = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(number, handler)
+    ignore_broken_pipes()
+    if faulthandler.is_enabled():
+        faulthandler.disable()
+        faulthandler.enable(STDERR)
