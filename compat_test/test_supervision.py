@@ -217,7 +217,8 @@ def test_a_lock_that_somebody_has_is_not_waited_for_against_a_signal(server):
 def test_slow_work_of_a_reload_holds_nothing_up(server, transport):
     """Harakiri strikes, statistics are answered and TERM is obeyed while a reload reads exec:// and runs hooks."""
     stats = free_port()
-    ini = f"[uwsgi]\nmaster = true\nstats = 127.0.0.1:{stats}\nharakiri = 1\nhttp-socket = {transport.args[1]}\nwsgi-file = app.py\nprocesses = 2\n"
+    ini = f"[uwsgi]\nmaster = true\nstats = 127.0.0.1:{stats}\nharakiri = 1\nprocesses = 2\n"
+    ini += f"http-socket = {transport.args[1]}\nwsgi-file = app.py\n"
     slow = "exec://test ! -e slow || sleep 1000; echo '[uwsgi]'"
     running = Server(["--ini", "site.ini", "--ini", slow], files={"site.ini": ini, "app.py": versioned(1)})
     try:
