@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"envoxyd/master/logging"
+	"envoxyd/master/sockets"
 	"envoxyd/modules"
 	"envoxyd/uwsgiopts"
 )
@@ -132,7 +133,7 @@ func (c *checker) sockets() {
 		seen[s.Address] = true
 		c.address(s.Origin, s.Address)
 	}
-	if len(seen) == 0 && os.Getenv("LISTEN_FDS") == "" && !isListener(0) {
+	if len(seen) == 0 && os.Getenv("LISTEN_FDS") == "" && !sockets.IsListener(0) {
 		c.note(uwsgiopts.Origin{}, "no socket is named: a start needs one from systemd, or as standard input")
 	}
 	for _, address := range c.cfg.Stats {
@@ -143,7 +144,7 @@ func (c *checker) sockets() {
 // address says what is wrong with the syntax of a socket's address, or with its surroundings.
 func (c *checker) address(where uwsgiopts.Origin, address string) {
 	const longestPath = 107 // sun_path less its end
-	host, port, isTCP := splitAddress(address)
+	host, port, isTCP := sockets.SplitAddress(address)
 	number, isFD := strings.CutPrefix(address, "fd://")
 	switch {
 	case isFD:

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/master/sockets"
 	"envoxyd/uwsgiopts"
 )
 
@@ -73,15 +74,12 @@ func (m *master) writePidfiles(base string, names ...string) {
 // vacuum removes what --vacuum names: unix sockets that are still ours, and pidfiles.
 func (m *master) vacuum() {
 	for _, s := range m.sockets {
-		if s.path == "" || !s.stillOurs() {
-			continue
-		}
-		if err := os.Remove(s.path); err == nil {
+		if s.RemoveFile() {
 			kind := ""
-			if s.protocol == protocolStats {
+			if s.Protocol == sockets.Stats {
 				kind = " (stats)"
 			}
-			logf("VACUUM: unix socket %s%s removed.", s.path, kind)
+			logf("VACUUM: unix socket %s%s removed.", s.Path, kind)
 		}
 	}
 	m.fifo.remove()

@@ -10,6 +10,7 @@ import (
 	"envoxyd/internal/shm"
 	"envoxyd/internal/workerspec"
 	"envoxyd/master/logging"
+	"envoxyd/master/sockets"
 	"envoxyd/uwsgiopts"
 )
 
@@ -22,7 +23,7 @@ type generation struct {
 	m        *master
 	number   int
 	cfg      *uwsgiopts.Config
-	sockets  []*socket
+	sockets  []*sockets.Socket
 	board    *shm.Board
 	zygote   *zygote
 	handover int // where the gateway sends what it wants handled; -1: nowhere
@@ -70,14 +71,14 @@ type worker struct {
 	servedBefore uint64    // requests of the processes that were in this place before
 }
 
-// startNext starts a generation on sockets, which takes over when all workers that it starts with are ready.
-func (m *master) startNext(cfg *uwsgiopts.Config, sockets []*socket) (err error) {
+// startNext starts a generation on opened sockets, which takes over when all workers that it starts with are ready.
+func (m *master) startNext(cfg *uwsgiopts.Config, opened []*sockets.Socket) (err error) {
 	defer func() {
 		if err != nil {
-			closeUnused(sockets, m.sockets)
+			sockets.CloseUnused(opened, m.sockets)
 		}
 	}()
-	g := &generation{m: m, number: m.number, cfg: cfg, sockets: sockets, handover: -1, arrivals: -1, began: time.Now(), cheapening: newCheapening(cfg)}
+	g := &generation{m: m, number: m.number, cfg: cfg, sockets: opened, handover: -1, arrivals: -1, began: time.Now(), cheapening: newCheapening(cfg)}
 	if g.asleep = m.sleepAtStart(cfg.Cheap); !g.asleep {
 		g.crew = m.firstCrew(cfg)
 	}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"envoxyd/master/logging"
+	"envoxyd/master/sockets"
 	"envoxyd/modules"
 	"envoxyd/uwsgiopts"
 )
@@ -40,7 +41,7 @@ type master struct {
 	started time.Time
 
 	events  chan event
-	sockets []*socket
+	sockets []*sockets.Socket
 	alive   *os.File // its writer is ours alone: workers see when we are gone
 	keep    *os.File
 

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/master/sockets"
 	"envoxyd/uwsgiopts"
 )
 
@@ -94,7 +95,7 @@ func (n *notices) follow(cfg *uwsgiopts.Config) {
 
 func (n *notices) open(path string) error {
 	if !strings.HasPrefix(path, "@") {
-		if err := removeStale(path); err != nil {
+		if err := sockets.RemoveStale(path); err != nil {
 			return fmt.Errorf("unable to remove the old one: %w", err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"time"
 
+	"envoxyd/master/sockets"
 	"envoxyd/uwsgiopts"
 )
 
@@ -91,11 +92,11 @@ func (m *master) reload(brutal bool) {
 }
 
 func (m *master) startAgain(cfg *uwsgiopts.Config) error {
-	sockets, err := m.openSockets(cfg)
+	opened, err := m.openSockets(cfg)
 	if err != nil {
 		return err
 	}
-	return m.startNext(cfg, sockets)
+	return m.startNext(cfg, opened)
 }
 
 // reloadFailed: the old generation goes on; if there is none, nothing is left to do.
@@ -122,7 +123,7 @@ func (m *master) generationFailed(g *generation, status int) {
 	switch {
 	case m.next == g:
 		m.next = nil
-		closeUnused(g.sockets, m.sockets)
+		sockets.CloseUnused(g.sockets, m.sockets)
 		if first {
 			m.status = status
 			m.stopping = true
@@ -154,7 +155,7 @@ func (m *master) promote() {
 		m.firstReady()
 	} else {
 		m.atExit(old.cfg)
-		retireUnused(before, m.sockets)
+		sockets.RetireUnused(before, m.sockets)
 		logf("gracefully (RE)spawned uWSGI master process (pid: %d)", os.Getpid())
 		if m.brutal {
 			logf("...brutally killing workers...")
@@ -183,7 +184,7 @@ func (m *master) firstReady() {
 	cfg := m.cfg
 	logf("spawned uWSGI master process (pid: %d)", os.Getpid())
 	for i, s := range m.sockets {
-		if s.protocol == "http-router" {
+		if s.Protocol == "http-router" {
 			logf("spawned uWSGI http %d (pid: %d)", i+1, os.Getpid())
 		}
 	}

@@ -2,9 +2,7 @@ package master
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"strings"
 	"sync"
@@ -12,9 +10,8 @@ import (
 	"time"
 
 	"github.com/cloudflare/tableflip"
-	"golang.org/x/sys/unix"
 
-	"envoxyd/internal/scmrights"
+	"envoxyd/master/sockets"
 )
 
 // upgradeTimeout is how long a new executable may take to serve.
@@ -34,14 +31,14 @@ const socketsFile = "sockets"
 // upgrader replaces the executable without closing a socket.
 type upgrader struct {
 	*tableflip.Upgrader
-	inherit map[string]int // listening sockets of the previous master, by key
-	second  bool           // another master started us to take its place
-	busy    bool
-	ctx     context.Context // until stop
-	cancel  context.CancelFunc
-	running sync.WaitGroup
-	self    os.FileInfo // the file that runs
-	path    string
+	inherited sockets.Inheritance // what the previous master has passed on
+	second    bool                // another master started us to take its place
+	busy      bool
+	ctx       context.Context // until stop
+	cancel    context.CancelFunc
+	running   sync.WaitGroup
+	self      os.FileInfo // the file that runs
+	path      string
 }
 
 func newUpgrader() (*upgrader, error) {
@@ -51,7 +48,7 @@ func newUpgrader() (*upgrader, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	os.Unsetenv("TABLEFLIP_HAS_PARENT_7DIU3") // between masters only
-	u := &upgrader{Upgrader: flip, inherit: map[string]int{}, second: flip.HasParent(), ctx: ctx, cancel: cancel}
+	u := &upgrader{Upgrader: flip, second: flip.HasParent(), ctx: ctx, cancel: cancel}
 	if u.path, err = os.Executable(); err == nil {
 		u.self, err = os.Stat("/proc/self/exe")
 	}
@@ -67,7 +64,7 @@ func newUpgrader() (*upgrader, error) {
 	}
 	if file != nil {
 		defer file.Close()
-		err = u.receive(int(file.Fd()))
+		err = u.inherited.Receive(int(file.Fd()))
 	}
 	return u, err
 }
@@ -78,63 +75,9 @@ func (u *upgrader) replaced() bool {
 	return err == nil && !os.SameFile(now, u.self)
 }
 
-// inherited takes the listening socket that the previous master had under key; -1: none.
-func (u *upgrader) inherited(key string) int {
-	fd, there := u.inherit[key]
-	if !there {
-		return -1
-	}
-	delete(u.inherit, key)
-	return fd
-}
-
-// send puts the sockets into a socket pair and returns the end to be passed on.
-// The messages wait in the kernel for whoever receives from it.
-func send(sockets []*socket, more map[string]int) (*os.File, error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("socketpair: %w", err)
-	}
-	defer unix.Close(fds[0])
-	file := os.NewFile(uintptr(fds[1]), socketsFile)
-	passed := map[string]int{}
-	for _, s := range sockets {
-		passed[s.key] = s.fd
-	}
-	maps.Copy(passed, more)
-	for key, fd := range passed {
-		if err := unix.Sendmsg(fds[0], []byte(key), unix.UnixRights(fd), nil, unix.MSG_DONTWAIT); err != nil {
-			file.Close()
-			return nil, fmt.Errorf("passing %s on: %w", key, err)
-		}
-	}
-	return file, nil
-}
-
-func (u *upgrader) receive(from int) error {
-	for {
-		key, rights := make([]byte, 4096), make([]byte, scmrights.Room)
-		n, size, _, _, err := unix.Recvmsg(from, key, rights, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
-		if n == 0 || errors.Is(err, unix.EAGAIN) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("taking sockets over: %w", err)
-		}
-		fd, err := scmrights.Descriptor(rights[:size])
-		if err != nil {
-			return fmt.Errorf("taking socket %s over: %w", key[:n], err)
-		}
-		u.inherit[string(key[:n])] = fd
-	}
-}
-
 // Ready tells the previous master, if there is one, that it may go.
 func (u *upgrader) Ready() error {
-	for key, fd := range u.inherit { // the new configuration does not name them
-		_ = unix.Close(fd)
-		delete(u.inherit, key)
-	}
+	u.inherited.Close()
 	if err := u.Upgrader.Ready(); err != nil {
 		return fmt.Errorf("upgrade: %w", err)
 	}
@@ -185,7 +128,7 @@ func (m *master) upgrade() {
 		m.wanted.upgrade = true
 		return
 	}
-	file, err := send(m.sockets, m.gateway.legacy())
+	file, err := sockets.Send(m.sockets, m.gateway.legacy())
 	if err == nil {
 		defer file.Close()
 		err = m.upgrader.AddFile(socketsFile, file)
