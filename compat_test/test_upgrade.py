@@ -166,6 +166,95 @@ def test_new_code_that_does_not_import(server, transport, installed):
     assert {text.split()[0] for text in load.texts} <= {"1", "2"}
 
 
+OWNED = {"u.sock": ["--http-socket"], "stats.sock": ["--stats"], "fifo": ["--master-fifo"], "notify.sock": ["--notify-socket"],
+         "server.pid": ["--pidfile"], "safe.pid": ["--safe-pidfile"]}
+
+
+def start_with_files(server, binary):
+    """A server with one of each file that a master makes, all of which it removes at its end."""
+    args = ["--master", "--vacuum", *(part for name, option in OWNED.items() for part in (*option, name))]
+    running = server(None, args, app=versioned(1), binary=binary)
+    eventually(lambda: all((running.dir / name).exists() for name in OWNED), 20)
+    return running
+
+
+def inodes(running):
+    return {name: (running.dir / name).stat().st_ino for name in OWNED if (running.dir / name).exists()}
+
+
+def test_a_failed_upgrade_leaves_its_files_to_the_master_that_stays(server, installed):
+    running = start_with_files(server, installed)
+    assert get(running.dir / "u.sock").text.startswith("1 ")
+    before = inodes(running)
+    running.write("app.py", "raise RuntimeError('no such luck')\n")
+    os.kill(running.pid, signal.SIGUSR2)
+    running.wait_log("upgrade: failed", 30)
+    assert inodes(running) == before
+    assert get(running.dir / "u.sock").text.startswith("1 ")
+    assert "VACUUM" not in running.log()
+    os.kill(running.pid, signal.SIGTERM)
+    assert running.wait_exit() == 0
+    assert inodes(running) == {}
+
+
+# The second worker never comes up, and the first takes its time to end.
+HALF_READY = versioned(2) + """
+import atexit, time, uwsgi
+if uwsgi.worker_id() == 1:
+    atexit.register(time.sleep, 1)
+else:
+    time.sleep(600)
+"""
+
+
+def test_a_new_master_that_is_stopped_while_it_loads(server, transport, installed):
+    """It ends alone: the listening sockets are those of the old one, which serves on."""
+    running = server(transport, ["--master", "--lazy-apps", "--processes", "2", "--disable-logging"], app=versioned(1), binary=installed)
+    get(transport.port)
+    running.write("app.py", HALF_READY)
+    os.kill(running.pid, signal.SIGUSR2)
+    eventually(lambda: running.log().count("WSGI app 0") == 3, 20)
+    new = [pid for pid in running.processes() if pid != running.pid and os.readlink(f"/proc/{pid}/exe") == str(installed)]
+    running.signal_process(new[0], signal.SIGTERM)
+    running.wait_log("upgrade: failed", 30)
+    with Load(transport) as load:
+        load.wait_for(50)
+    assert load.failures() == []
+    assert alive(running.pid)
+
+
+def test_files_are_the_new_masters_after_an_upgrade(server, installed):
+    running = start_with_files(server, installed)
+    upgraded = Upgraded(running)
+    for version in (2, 3):
+        old = upgraded.pid()
+        running.write("app.py", versioned(version))
+        os.kill(old, signal.SIGUSR2)
+        upgraded.wait_other_than(old)
+        assert set(inodes(running)) == set(OWNED)
+        assert get(running.dir / "u.sock").text.startswith(f"{version} ")
+    os.kill(upgraded.pid(), signal.SIGTERM)
+    running.wait_gone()
+    assert inodes(running) == {}
+
+
+def test_a_socket_that_the_new_configuration_does_not_name(server, installed):
+    """Its file was the old master's; the new one removes it, as vacuum says."""
+    ini = "[uwsgi]\nmaster = true\nvacuum = true\nhttp-socket = kept.sock\nwsgi-file = app.py\npidfile = server.pid\n"
+    running = server(None, ["--ini", "a.ini"], files={"a.ini": ini + "http-socket = dropped.sock\n", "app.py": versioned(1)}, binary=installed)
+    eventually(lambda: (running.dir / "dropped.sock").exists() and get(running.dir / "dropped.sock").status == 200, 20)
+    upgraded = Upgraded(running)
+    old = upgraded.pid()
+    running.write("a.ini", ini)
+    os.kill(old, signal.SIGUSR2)
+    upgraded.wait_other_than(old)
+    eventually(lambda: not (running.dir / "dropped.sock").exists())
+    assert get(running.dir / "kept.sock").status == 200
+    os.kill(upgraded.pid(), signal.SIGTERM)
+    running.wait_gone()
+    assert not (running.dir / "kept.sock").exists()
+
+
 def tries(upgraded, old):
     """Ask again (an attempt that is being given up may still be in the way) until another master has taken over."""
     if upgraded.pid() == old and alive(old):

@@ -15,7 +15,8 @@ type fifo struct {
 	names   []string // as they were written
 	paths   []string
 	slot    int
-	file    *os.File // open for writing too, so that it never ends
+	file    *os.File               // open for writing too, so that it never ends
+	made    map[string]os.FileInfo // the pipes that are ours, by path
 	done    chan struct{}
 	reading sync.WaitGroup
 }
@@ -68,7 +69,10 @@ func (f *fifo) follow(m *master) {
 		return
 	}
 	f.close()
-	f.names, f.paths, f.slot = m.cfg.MasterFifo, paths, 0
+	if m.cfg.Vacuum {
+		f.remove()
+	}
+	f.names, f.paths, f.slot, f.made = m.cfg.MasterFifo, paths, 0, map[string]os.FileInfo{}
 	f.open(m)
 }
 
@@ -90,22 +94,19 @@ func (f *fifo) restore(m *master) {
 	}
 }
 
-// there: the file at the path is the one that is read.
-func (f *fifo) there() bool {
-	at, err := os.Lstat(f.paths[f.slot])
-	if err != nil {
-		return false
-	}
-	ours, err := f.file.Stat()
-	return err == nil && os.SameFile(at, ours)
-}
+// there: the file at the path is the one that was made.
+func (f *fifo) there() bool { return isFile(f.paths[f.slot], f.made[f.paths[f.slot]]) }
 
 // open replaces whatever is at the path by a pipe and reads it until close.
 func (f *fifo) open(m *master) {
 	if len(f.paths) == 0 {
 		return
 	}
-	file, err := makeFifo(f.paths[f.slot])
+	path := f.paths[f.slot]
+	file, err := makeFifo(path)
+	if err == nil {
+		f.made[path], err = file.Stat()
+	}
 	if err != nil {
 		logf("master-fifo: %v", err)
 		return
@@ -154,10 +155,10 @@ func (f *fifo) close() {
 	f.file = nil
 }
 
-// remove is vacuum's part: all the pipes that were made.
+// remove is vacuum's part: all the pipes that were made, and not replaced by somebody else.
 func (f *fifo) remove() {
 	for _, path := range f.paths {
-		if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeNamedPipe != 0 && os.Remove(path) == nil {
+		if isFile(path, f.made[path]) && os.Remove(path) == nil {
 			logf("VACUUM: master fifo %s removed.", path)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"envoxyd/master/sockets"
 	"envoxyd/uwsgiopts"
 )
 
@@ -71,17 +70,10 @@ func (m *master) writePidfiles(base string, names ...string) {
 	}
 }
 
-// vacuum removes what --vacuum names: unix sockets that are still ours, and pidfiles.
+// vacuum removes what --vacuum names, as far as this master made it and still owns it: unix
+// sockets, pipes, pidfiles.
 func (m *master) vacuum() {
-	for _, s := range m.sockets {
-		if s.RemoveFile() {
-			kind := ""
-			if s.Protocol == sockets.Stats {
-				kind = " (stats)"
-			}
-			logf("VACUUM: unix socket %s%s removed.", s.Path, kind)
-		}
-	}
+	vacuumSockets(m.sockets)
 	m.fifo.remove()
 	own := strconv.Itoa(os.Getpid()) + "\n"
 	for _, path := range m.pidfiles {
@@ -89,4 +81,10 @@ func (m *master) vacuum() {
 			logf("VACUUM: pidfile %s removed.", path)
 		}
 	}
+}
+
+// isFile tells whether the file at path is the one that made describes; nil: none.
+func isFile(path string, made os.FileInfo) bool {
+	at, err := os.Lstat(path)
+	return err == nil && made != nil && os.SameFile(at, made)
 }

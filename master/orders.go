@@ -70,6 +70,7 @@ func (o *orders) close() {
 // notices is the datagram socket of --notify-socket: what arrives goes to the log.
 type notices struct {
 	path    string
+	made    os.FileInfo // the file at path that is ours; nil: none
 	conn    *net.UnixConn
 	reading sync.WaitGroup
 }
@@ -103,7 +104,10 @@ func (n *notices) open(path string) error {
 	if err != nil {
 		return fmt.Errorf("unable to listen: %w", err)
 	}
-	n.path, n.conn = path, conn
+	n.path, n.conn, n.made = path, conn, nil
+	if !strings.HasPrefix(path, "@") {
+		n.made, _ = os.Lstat(path) // without it the file is not removed
+	}
 	n.reading.Go(func() { // ends by close
 		text := make([]byte, 8<<10)
 		for {
@@ -126,9 +130,10 @@ func (n *notices) close() {
 	}
 }
 
+// remove removes the file, unless somebody else's is in its place.
 func (n *notices) remove() {
-	if n.path != "" && !strings.HasPrefix(n.path, "@") {
+	if isFile(n.path, n.made) {
 		_ = os.Remove(n.path) // it may be gone already
 	}
-	n.path = ""
+	n.path, n.made = "", nil
 }

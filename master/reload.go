@@ -145,6 +145,7 @@ func (m *master) promote() {
 	m.stopWatching()
 	before := m.sockets
 	m.sockets, m.cfg = g.sockets, g.cfg
+	sockets.Own(m.sockets, m.cfg.Listen)
 	g.takeLog()
 	m.gateway.activate(g)
 	m.touched.follow(g.cfg)
@@ -155,7 +156,9 @@ func (m *master) promote() {
 		m.firstReady()
 	} else {
 		m.atExit(old.cfg)
-		sockets.RetireUnused(before, m.sockets)
+		if retired := sockets.RetireUnused(before, m.sockets); m.cfg.Vacuum {
+			vacuumSockets(retired)
+		}
 		logf("gracefully (RE)spawned uWSGI master process (pid: %d)", os.Getpid())
 		if m.brutal {
 			logf("...brutally killing workers...")
@@ -189,9 +192,7 @@ func (m *master) firstReady() {
 		}
 	}
 	setName(masterName(cfg))
-	if err := m.upgrader.Ready(); err != nil {
-		logf("%v", err)
-	}
+	m.tellPredecessor()
 	if m.upgrader.second {
 		m.writePidfiles(workDir(cfg), cfg.SafePidfile, cfg.SafePidfile2, cfg.Pidfile2)
 		m.writePidfiles(cfg.StartDir, cfg.Pidfile)

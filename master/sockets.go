@@ -9,7 +9,20 @@ import (
 // master that this one takes over from, are kept.
 func (m *master) openSockets(cfg *uwsgiopts.Config) ([]*sockets.Socket, error) {
 	opener := sockets.Opener{
-		Config: cfg, Dir: workDir(cfg), Current: m.sockets, Inherited: m.upgrader.inherited.Take, Logf: logf,
+		Config: cfg, Dir: workDir(cfg), Current: m.sockets, Inheritance: &m.upgrader.inherited, Logf: logf,
 	}
 	return opener.OpenAll()
+}
+
+// vacuumSockets removes the files of unix sockets that are still ours.
+func vacuumSockets(list []*sockets.Socket) {
+	for _, s := range list {
+		if s.RemoveFile() {
+			kind := ""
+			if s.Protocol == sockets.Stats {
+				kind = " (stats)"
+			}
+			logf("VACUUM: unix socket %s%s removed.", s.Path, kind)
+		}
+	}
 }

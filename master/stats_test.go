@@ -83,7 +83,7 @@ func TestStatsServer(t *testing.T) {
 		g := testGeneration(t, 1, 1)
 		m := g.m
 		path := filepath.Join(t.TempDir(), "stats")
-		opener := sockets.Opener{Config: &uwsgiopts.Config{Listen: 5, ChmodSocket: -1, Sockets: []uwsgiopts.Socket{{Address: path}}}, Inherited: func(string) int { return -1 }, Logf: t.Logf}
+		opener := sockets.Opener{Config: &uwsgiopts.Config{Listen: 5, ChmodSocket: -1, Sockets: []uwsgiopts.Socket{{Address: path}}}, Logf: t.Logf}
 		opened, err := opener.OpenAll()
 		if err != nil {
 			t.Fatal(err)

@@ -75,13 +75,16 @@ func (u *upgrader) replaced() bool {
 	return err == nil && !os.SameFile(now, u.self)
 }
 
-// Ready tells the previous master, if there is one, that it may go.
-func (u *upgrader) Ready() error {
-	u.inherited.Close()
-	if err := u.Upgrader.Ready(); err != nil {
-		return fmt.Errorf("upgrade: %w", err)
+// tellPredecessor tells the previous master, if there is one, that it may go. What it has left
+// to us is ours from then on.
+func (m *master) tellPredecessor() {
+	dropped := m.upgrader.inherited.Close()
+	if err := m.upgrader.Ready(); err != nil {
+		logf("upgrade: %v", err)
 	}
-	return nil
+	if m.cfg.Vacuum {
+		vacuumSockets(dropped)
+	}
 }
 
 // afterParent waits for the master before us, which may still be finishing requests:
@@ -157,6 +160,7 @@ func (m *master) upgradeDone(err error) {
 	}
 	logf("upgrade: the new master serves, this one finishes what it has")
 	m.upgraded = true
+	sockets.Disown(m.sockets)
 	if m.log != nil {
 		m.log.Retire()
 	}

@@ -5,11 +5,16 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/scmrights"
 )
+
+// fileKey comes before the key of a unix socket in a second message, which says which file is the
+// socket's: another may be at its path by now. Masters of before that close what they do not know.
+const fileKey = "\x00file %d %d "
 
 // Send puts sockets, and more descriptors by their keys, into a socket pair and returns the end
 // to be passed on. The messages wait in the kernel for whoever receives from it.
@@ -23,6 +28,9 @@ func Send(list []*Socket, more map[string]int) (*os.File, error) {
 	passed := map[string]int{}
 	for _, s := range list {
 		passed[s.Key] = s.FD
+		if s.Path != "" {
+			passed[fmt.Sprintf(fileKey, s.file.device, s.file.inode)+s.Key] = s.FD
+		}
 	}
 	maps.Copy(passed, more)
 	for key, fd := range passed {
@@ -34,14 +42,16 @@ func Send(list []*Socket, more map[string]int) (*os.File, error) {
 	return file, nil
 }
 
-// Inheritance holds the descriptors that the previous master has passed on and nobody has taken yet.
-type Inheritance struct{ fds map[string]int }
+// Inheritance holds the descriptors that the previous master has passed on and nobody has taken
+// yet. A nil one is empty.
+type Inheritance struct {
+	fds   map[string]int
+	files map[string]fileID // of unix sockets, by key
+}
 
 // Receive takes what Send has put into the other end.
 func (i *Inheritance) Receive(from int) error {
-	if i.fds == nil {
-		i.fds = map[string]int{}
-	}
+	i.fds, i.files = map[string]int{}, map[string]fileID{}
 	for {
 		key, rights := make([]byte, 4096), make([]byte, scmrights.Room)
 		n, size, _, _, err := unix.Recvmsg(from, key, rights, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
@@ -55,12 +65,37 @@ func (i *Inheritance) Receive(from int) error {
 		if err != nil {
 			return fmt.Errorf("taking socket %s over: %w", key[:n], err)
 		}
-		i.fds[string(key[:n])] = fd
+		i.add(string(key[:n]), fd)
 	}
+}
+
+func (i *Inheritance) add(key string, fd int) {
+	var file fileID
+	if n, _ := fmt.Sscanf(key, fileKey, &file.device, &file.inode); n < 2 {
+		i.fds[key] = fd
+		return
+	}
+	_, key, _ = strings.Cut(key, " ") // after the word, the device, the inode
+	_, key, _ = strings.Cut(key, " ")
+	_, key, _ = strings.Cut(key, " ")
+	i.files[key] = file
+	_ = unix.Close(fd)
+}
+
+// file tells which file the previous master made for the socket of that key.
+func (i *Inheritance) file(key string) (id fileID, known bool) {
+	if i == nil {
+		return fileID{}, false
+	}
+	id, known = i.files[key]
+	return id, known
 }
 
 // Take hands the descriptor of that key out, once; -1: there is none.
 func (i *Inheritance) Take(key string) (fd int) {
+	if i == nil {
+		return -1
+	}
 	fd, there := i.fds[key]
 	if !there {
 		return -1
@@ -69,10 +104,19 @@ func (i *Inheritance) Take(key string) (fd int) {
 	return fd
 }
 
-// Close closes what nobody has taken: the new configuration does not name it.
-func (i *Inheritance) Close() {
+// Close closes what nobody has taken, as the new configuration does not name it, and returns
+// the unix sockets among that, whose files are this master's now.
+func (i *Inheritance) Close() (dropped []*Socket) {
 	for key, fd := range i.fds {
+		s := &Socket{Key: key, FD: fd, file: i.files[key], owner: ours}
+		if address, err := unix.Getsockname(fd); err == nil && s.file != (fileID{}) && !s.Given() {
+			if local, is := address.(*unix.SockaddrUnix); is {
+				s.Path = local.Name
+				dropped = append(dropped, s)
+			}
+		}
 		_ = unix.Close(fd)
-		delete(i.fds, key)
 	}
+	i.fds = nil
+	return dropped
 }

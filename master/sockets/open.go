@@ -18,9 +18,8 @@ type Opener struct {
 	Dir     string    // what relative paths of unix sockets relate to
 	Current []*Socket // open already: those that are named again are kept
 
-	// Inherited takes the descriptor that the previous master had under a key; -1: none.
-	Inherited func(key string) (fd int)
-	Logf      func(format string, args ...any)
+	Inheritance *Inheritance // what the previous master has passed on; nil: there was none
+	Logf        func(format string, args ...any)
 }
 
 // deferSeconds is how long a connection without a byte stays the kernel's.
@@ -133,11 +132,14 @@ func (o *Opener) open(want uwsgiopts.Socket) (*Socket, error) {
 	}
 	s := &Socket{Key: want.Address, Protocol: want.Protocol}
 	var err error
-	if s.FD = o.Inherited(s.Key); s.FD >= 0 {
+	if s.FD = o.Inheritance.Take(s.Key); s.FD >= 0 {
 		s.inherited = true
 	} else {
 		if s.FD, err = o.listen(s.Key); err != nil {
 			return nil, fmt.Errorf("socket %s: %w", want.Address, err)
+		}
+		if !s.Given() {
+			s.owner = start
 		}
 		if want.Protocol == "uwsgi" { // a front end sends at once: accepting before that costs two looks
 			_ = unix.SetsockoptInt(s.FD, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, deferSeconds) // not for unix sockets
@@ -145,6 +147,9 @@ func (o *Opener) open(want uwsgiopts.Socket) (*Socket, error) {
 	}
 	if err := s.describe(o.Dir); err != nil {
 		return nil, err
+	}
+	if file, known := o.Inheritance.file(s.Key); known {
+		s.file = file
 	}
 	return s, nil
 }

@@ -33,8 +33,18 @@ type Socket struct {
 	FD int
 
 	file      fileID
+	owner     owner
 	inherited bool // it was open before this configuration was read
 }
+
+// owner tells whose a socket is: who may shut it down and remove its file.
+type owner int
+
+const (
+	others owner = iota // whoever passed it to us; the master that this one is to take over from
+	start               // this start's, or this reload's, whose configuration has not served yet
+	ours                // this master's
+)
 
 // fileID identifies a file, whatever it is called.
 type fileID struct{ device, inode uint64 }
@@ -90,9 +100,31 @@ func (s *Socket) describe(dir string) error {
 	return nil
 }
 
-// RemoveFile removes its file; removed: it was there, and has not been replaced by somebody else's.
+// Own makes the sockets this master's: their configuration serves. Those that the previous
+// master opened are so from now on too, and whoever connects to a unix one learns our pid.
+func Own(list []*Socket, backlog int) {
+	for _, s := range list {
+		if s.Given() {
+			continue
+		}
+		if s.owner == others {
+			_ = unix.Listen(s.FD, backlog) // it listens already
+		}
+		s.owner = ours
+	}
+}
+
+// Disown leaves the sockets to the master that has taken over.
+func Disown(list []*Socket) {
+	for _, s := range list {
+		s.owner = others
+	}
+}
+
+// RemoveFile removes the file of a unix socket that is ours; removed: it was there, and has not
+// been replaced by somebody else's.
 func (s *Socket) RemoveFile() (removed bool) {
-	if s.Path == "" {
+	if s.Path == "" || s.owner == others {
 		return false
 	}
 	if found, isSocket := identify(s.Path); !isSocket || found != s.file {
@@ -141,29 +173,36 @@ func unused(old, kept []*Socket) []*Socket {
 	return out
 }
 
-// CloseUnused closes those of old that have no part in kept.
+// CloseUnused closes those of old that have no part in kept, and leaves no file of those that
+// never served.
 func CloseUnused(old, kept []*Socket) {
 	for _, s := range unused(old, kept) {
-		_ = unix.Close(s.FD)
-	}
-}
-
-// RetireUnused has connections refused from now on, though workers that finish their
-// requests have the socket too. What others have passed to us is theirs, and only closed.
-func RetireUnused(old, kept []*Socket) {
-	for _, s := range unused(old, kept) {
-		if !s.Given() {
-			_ = unix.Shutdown(s.FD, unix.SHUT_RD)
+		if s.owner == start {
+			s.RemoveFile()
 		}
 		_ = unix.Close(s.FD)
 	}
 }
 
+// RetireUnused closes those of old that have no part in kept, and returns them. Connections are
+// refused from now on, though workers that finish their requests have the socket too; what
+// others have passed to us is theirs, and only closed.
+func RetireUnused(old, kept []*Socket) (retired []*Socket) {
+	retired = unused(old, kept)
+	for _, s := range retired {
+		if s.owner != others {
+			_ = unix.Shutdown(s.FD, unix.SHUT_RD)
+		}
+		_ = unix.Close(s.FD)
+	}
+	return retired
+}
+
 // Refuse lets clients, and proxies above all, see that nobody answers here any more. A socket
-// that systemd holds goes on queueing for the next start.
+// that others hold goes on queueing: for systemd's next start, for the master that stays.
 func Refuse(list []*Socket) {
 	for _, s := range list {
-		if !s.Given() {
+		if s.owner != others {
 			_ = unix.Shutdown(s.FD, unix.SHUT_RDWR) // ENOTCONN where the kernel does not have it for listeners
 		}
 	}

@@ -17,8 +17,7 @@ import (
 func opener(t *testing.T, wanted ...uwsgiopts.Socket) *Opener {
 	t.Helper()
 	o := &Opener{
-		Config: &uwsgiopts.Config{Listen: 7, ChmodSocket: -1, Sockets: wanted}, Dir: t.TempDir(),
-		Inherited: func(string) int { return -1 }, Logf: t.Logf,
+		Config: &uwsgiopts.Config{Listen: 7, ChmodSocket: -1, Sockets: wanted}, Dir: t.TempDir(), Logf: t.Logf,
 	}
 	t.Cleanup(func() { CloseUnused(o.Current, nil) })
 	return o
@@ -132,6 +131,9 @@ func TestSocketsTakenOutOfTheConfigurationRefuseAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		opened[0].Key = key
+		if opened[0].Given() {
+			Disown(opened)
+		}
 		RetireUnused(opened, nil)
 		connection, err := net.Dial("tcp", opened[0].Name)
 		if err == nil {
@@ -141,5 +143,113 @@ func TestSocketsTakenOutOfTheConfigurationRefuseAtOnce(t *testing.T) {
 			t.Errorf("%s: dialling gives %v", key, err)
 		}
 		unix.Close(workers)
+	}
+}
+
+func TestOnlyTheOwnerRemovesAFileOrShutsASocketDown(t *testing.T) {
+	path := func(o *Opener) string { return filepath.Join(o.Dir, "u.sock") }
+	for _, c := range []struct {
+		name    string
+		do      func(t *testing.T, o *Opener)
+		removed bool // by RemoveFile and CloseUnused
+		refuses bool // after Refuse
+	}{
+		{"never served", func(*testing.T, *Opener) {}, true, true},
+		{"serves", func(_ *testing.T, o *Opener) { Own(o.Current, 7) }, true, true},
+		{"kept by a reload", func(t *testing.T, o *Opener) { Own(o.Current, 7); o.mustOpen(t) }, true, true},
+		{"left to the next master", func(_ *testing.T, o *Opener) { Own(o.Current, 7); Disown(o.Current) }, false, false},
+		{"not yet taken over", func(t *testing.T, o *Opener) { o.takeOver(t) }, false, false},
+		{"taken over", func(t *testing.T, o *Opener) { o.takeOver(t); Own(o.Current, 7) }, true, true},
+		{"given", func(_ *testing.T, o *Opener) { o.Current[0].Key = "fd://9"; Disown(o.Current); Own(o.Current, 7) }, false, false},
+		{"replaced by another file", func(t *testing.T, o *Opener) {
+			if err := errors.Join(os.Remove(path(o)), os.WriteFile(path(o), nil, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}, false, true},
+		{"replaced before the upgrade", func(t *testing.T, o *Opener) {
+			if err := os.Rename(path(o), path(o)+".1"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := net.Listen("unix", path(o)); err != nil {
+				t.Fatal(err)
+			}
+			o.takeOver(t)
+			Own(o.Current, 7)
+		}, false, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := opener(t, uwsgiopts.Socket{Protocol: "uwsgi", Address: "u.sock"})
+			o.mustOpen(t)
+			c.do(t, o)
+			kept, err := unix.Dup(o.Current[0].FD)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(kept)
+			Refuse(o.Current)
+			unix.Close(o.Current[0].FD)
+			o.Current[0].FD = -1
+			if removed := o.Current[0].RemoveFile(); removed != c.removed {
+				t.Errorf("removed: %v", removed)
+			}
+			if _, err := os.Lstat(path(o)); errors.Is(err, os.ErrNotExist) != c.removed {
+				t.Errorf("the file: %v", err)
+			}
+			state := []unix.PollFd{{Fd: int32(kept), Events: unix.POLLRDHUP}}
+			if n, err := unix.Poll(state, 0); (n == 1) != c.refuses {
+				t.Errorf("shut down: %d, %v", n, err)
+			}
+		})
+	}
+}
+
+// takeOver makes the opener one of the next master, which inherits everything.
+func (o *Opener) takeOver(t *testing.T) {
+	t.Helper()
+	file, err := Send(o.Current, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	o.Inheritance = &Inheritance{}
+	if err := o.Inheritance.Receive(int(file.Fd())); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range o.Current {
+		unix.Close(s.FD)
+	}
+	o.Current = nil
+	o.mustOpen(t)
+}
+
+func TestWhatNeverServedLeavesNoFile(t *testing.T) {
+	o := opener(t, uwsgiopts.Socket{Protocol: "uwsgi", Address: "old.sock"})
+	Own(o.mustOpen(t), 7)
+	o.Config.Sockets = append(o.Config.Sockets, uwsgiopts.Socket{Protocol: "uwsgi", Address: "new.sock"})
+	opened, err := o.OpenAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	CloseUnused(opened, o.Current)
+	for name, there := range map[string]bool{"old.sock": true, "new.sock": false} {
+		if _, err := os.Lstat(filepath.Join(o.Dir, name)); (err == nil) != there {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	CloseUnused(o.Current, nil)
+	o.Current = nil
+	if _, err := os.Lstat(filepath.Join(o.Dir, "old.sock")); err != nil {
+		t.Errorf("a socket that has served: %v", err)
+	}
+}
+
+func TestWhatTheNextConfigurationDoesNotNameIsTheNextMastersToRemove(t *testing.T) {
+	o := opener(t, uwsgiopts.Socket{Protocol: "uwsgi", Address: "kept.sock"}, uwsgiopts.Socket{Protocol: "uwsgi", Address: "dropped.sock"})
+	Own(o.mustOpen(t), 7)
+	o.Config.Sockets = o.Config.Sockets[:1]
+	o.takeOver(t)
+	dropped := o.Inheritance.Close()
+	if len(dropped) != 1 || dropped[0].Path != filepath.Join(o.Dir, "dropped.sock") || !dropped[0].RemoveFile() {
+		t.Errorf("dropped: %+v", dropped)
 	}
 }
