@@ -1,11 +1,12 @@
 """Listening sockets: whose they are, who removes their files, and what happens where somebody else listens already."""
+import os
 import signal
 import socket
 import sys
 
 import pytest
 from apps import versioned
-from http_client import eventually, get
+from http_client import Connection, eventually, get
 
 # Starts the rest of its command line with the sockets of whoever started it, from descriptor 3 on, as systemd does.
 ACTIVATE = ("import os, sys\n"
@@ -46,7 +47,8 @@ def given(server, tmp_path):
             args = [*args, "--socket", "fd://3"]
         for s in sockets:
             s.set_inheritable(True)
-        return server(None, ["--master", "--protocol", "http", *args], app=versioned(1), wrapper=wrapper, pass_fds=[s.fileno() for s in sockets], **rest)
+        args = ["--master", "--protocol", "http", *args]
+        return server(None, args, app=versioned(1), wrapper=wrapper, pass_fds=[s.fileno() for s in sockets], **rest)
 
     yield start
     for s in held:
@@ -88,3 +90,120 @@ def test_a_reload_that_fails_leaves_no_new_socket(server):
     running.wait_log("reload failed", 20)
     eventually(lambda: not (running.dir / "new.sock").exists())
     assert answers(running.dir / "kept.sock")
+
+
+# What a second instance would take from the first one, and with which options.
+TAKEN = {
+    "socket": ["--socket", "one"], "http-socket": ["--http-socket", "one"], "stats": ["--stats", "one"],
+    "notify-socket": ["--notify-socket", "one"], "master-fifo": ["--master-fifo", "one"],
+}
+
+
+def first_and_second(server, what):
+    """The first instance, which serves, and the arguments of a second one in the same directory."""
+    first = server(None, ["--master", "--vacuum", "--http-socket", "first.sock", "--pidfile", "server.pid", *TAKEN[what]], app=versioned(1))
+    eventually(lambda: (first.dir / "one").exists() and answers(first.dir / "first.sock"), 20)
+    eventually(lambda: (first.dir / "server.pid").exists())
+    rest = ["--chdir", first.dir, "--http-socket", "second.sock", "--pidfile", first.dir / "server.pid", *TAKEN[what]]
+    return first, ["--master", "--vacuum", *rest]
+
+
+@pytest.mark.parametrize("what", TAKEN)
+def test_a_second_instance_is_refused(server, what):
+    first, rest = first_and_second(server, what)
+    inode = (first.dir / "one").stat().st_ino
+    second = server(None, [*rest, "--wsgi-file", "app.py"])
+    assert second.wait_exit() == 1
+    if what in ("socket", "http-socket", "stats"):
+        assert f"process {first.pid} (" in second.log()
+    assert "unix-socket-takeover" in second.log()
+    assert (first.dir / "one").stat().st_ino == inode
+    assert not (first.dir / "second.sock").exists()
+    assert (first.dir / "server.pid").read_text() == f"{first.pid}\n"
+    assert answers(first.dir / "first.sock")
+
+
+@pytest.mark.parametrize("what", TAKEN)
+def test_a_second_instance_that_is_told_to_takes_over(server, what):
+    first, rest = first_and_second(server, what)
+    second = server(None, [*rest, "--unix-socket-takeover", "--wsgi-file", "app.py"])
+    eventually(lambda: answers(first.dir / "second.sock"), 20)
+    eventually(lambda: (first.dir / "server.pid").read_text() == f"{second.pid}\n")
+    second.wait_log("spawned uWSGI master process")
+    inode = eventually(lambda: (first.dir / "one").exists() and (first.dir / "one").stat().st_ino)
+    first.signal(signal.SIGTERM)
+    assert first.wait_exit() == 0
+    assert (first.dir / "one").stat().st_ino == inode
+    assert (first.dir / "server.pid").exists()
+    second.signal(signal.SIGTERM)
+    assert second.wait_exit() == 0
+    assert not (first.dir / "one").exists()
+
+
+def test_a_full_queue_is_somebody_too(server, tmp_path):
+    path = tmp_path / "busy.sock"
+    with socket.socket(socket.AF_UNIX) as busy:
+        busy.bind(str(path))
+        busy.listen(0)
+        waiting = []
+        try:
+            while True:
+                waiting.append(socket.socket(socket.AF_UNIX))
+                waiting[-1].setblocking(False)
+                waiting[-1].connect(str(path))
+        except BlockingIOError:
+            pass
+        running = server(None, ["--http-socket", path], app=versioned(1))
+        assert running.wait_exit() == 1
+        for one in waiting:
+            one.close()
+    assert path.exists()
+
+
+def test_what_a_killed_instance_has_left_is_replaced(server):
+    """Also while a worker of it finishes its request and has the socket still."""
+    args = ["--master", "--http-socket", "u.sock"]
+    first = server(None, args, app=versioned(1))
+    eventually(lambda: answers(first.dir / "u.sock"), 20)
+    held = Connection(first.dir / "u.sock", timeout=30)
+    held.send("/hold/it")
+    eventually((first.dir / "held-it").exists)
+    first.signal(signal.SIGKILL)
+    first.wait_exit()
+    second = server(None, ["--master", "--http-socket", first.dir / "u.sock"], app=versioned(2))
+    eventually(lambda: answers(first.dir / "u.sock", 2), 20)
+    assert second.running()
+    first.write("release", "")
+    held.receive()
+
+
+def test_a_reload_does_not_take_what_another_instance_serves(server, tmp_path):
+    ini = "[uwsgi]\nmaster = true\nhttp-socket = own.sock\nwsgi-file = app.py\n"
+    with listening(tmp_path / "theirs.sock"):
+        running = server(None, ["--ini", "a.ini"], files={"a.ini": ini, "app.py": versioned(1)})
+        eventually(lambda: answers(running.dir / "own.sock"), 20)
+        running.write("a.ini", ini + f"http-socket = {tmp_path}/theirs.sock\n")
+        running.signal(signal.SIGHUP)
+        running.wait_log(f"theirs.sock: process {os.getpid()} ")
+        running.wait_log("reload failed")
+        assert answers(running.dir / "own.sock")
+        assert (tmp_path / "theirs.sock").exists()
+
+
+def test_a_reload_makes_a_socket_again_whose_file_is_gone(server):
+    running = server(None, ["--master", "--http-socket", "u.sock"], app=versioned(1))
+    eventually(lambda: answers(running.dir / "u.sock"), 20)
+    (running.dir / "u.sock").unlink()
+    running.signal(signal.SIGHUP)
+    eventually(lambda: answers(running.dir / "u.sock"), 20)
+
+
+def test_a_socket_that_is_named_twice(server):
+    """In whatever words: it is one socket. uWSGI serves with such a configuration, too."""
+    names = [part for name in ("u.sock", "./u.sock", "u.sock") for part in ("--http-socket", name)]
+    running = server(None, ["--master", *names], app=versioned(1))
+    eventually(lambda: answers(running.dir / "u.sock"), 20)
+    assert all(answers(running.dir / "u.sock") for _ in range(10))
+    running.write("app.py", versioned(2))
+    running.signal(signal.SIGHUP)
+    eventually(lambda: answers(running.dir / "u.sock", 2), 20)

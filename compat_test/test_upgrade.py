@@ -241,7 +241,8 @@ def test_files_are_the_new_masters_after_an_upgrade(server, installed):
 def test_a_socket_that_the_new_configuration_does_not_name(server, installed):
     """Its file was the old master's; the new one removes it, as vacuum says."""
     ini = "[uwsgi]\nmaster = true\nvacuum = true\nhttp-socket = kept.sock\nwsgi-file = app.py\npidfile = server.pid\n"
-    running = server(None, ["--ini", "a.ini"], files={"a.ini": ini + "http-socket = dropped.sock\n", "app.py": versioned(1)}, binary=installed)
+    files = {"a.ini": ini + "http-socket = dropped.sock\n", "app.py": versioned(1)}
+    running = server(None, ["--ini", "a.ini"], files=files, binary=installed)
     eventually(lambda: (running.dir / "dropped.sock").exists() and get(running.dir / "dropped.sock").status == 200, 20)
     upgraded = Upgraded(running)
     old = upgraded.pid()

@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"envoxyd/master/sockets"
 )
 
 // fifo is the named pipe of --master-fifo: each byte that somebody writes is a
@@ -65,6 +67,10 @@ func (f *fifo) follow(m *master) {
 	for _, name := range m.cfg.MasterFifo {
 		paths = append(paths, absolute(workDir(m.cfg), name))
 	}
+	first := f.made == nil // nobody reads it, or only the previous master
+	if first {
+		f.made = map[string]os.FileInfo{}
+	}
 	if slices.Equal(paths, f.paths) {
 		return
 	}
@@ -73,6 +79,12 @@ func (f *fifo) follow(m *master) {
 		f.remove()
 	}
 	f.names, f.paths, f.slot, f.made = m.cfg.MasterFifo, paths, 0, map[string]os.FileInfo{}
+	if len(paths) > 0 && !first && !m.cfg.UnixSocketTakeover {
+		if err := sockets.PipeTaken(paths[0]); err != nil {
+			logf("master-fifo %s: %v", f.names[0], err)
+			return
+		}
+	}
 	f.open(m)
 }
 
@@ -86,9 +98,10 @@ func (f *fifo) choose(m *master, slot int) {
 	logDated("active master fifo is now %s", f.names[f.slot])
 }
 
-// restore makes the pipe again when somebody has removed it.
+// restore makes the pipe again when somebody has removed it. Another instance that reads
+// one at its place was told to (fifo commands 0 to 9), and keeps it.
 func (f *fifo) restore(m *master) {
-	if f.file != nil && !f.there() {
+	if f.file != nil && !f.there() && sockets.PipeTaken(f.paths[f.slot]) == nil {
 		f.close()
 		f.open(m)
 	}

@@ -169,15 +169,15 @@ func (m *master) prepare() (int, error) {
 	if err := checkDirectories(m.cfg); err != nil {
 		return statusFailed, err
 	}
-	first := !m.upgrader.second // until an upgrade succeeds, the pidfiles are the old master's
-	if first {
-		if err := m.writePidfile(m.cfg.Pidfile, m.cfg.StartDir); err != nil {
-			return statusFailed, err
-		}
-	}
 	var err error
 	if m.sockets, err = m.openSockets(m.cfg); err != nil {
 		return statusFailed, err
+	}
+	first := !m.upgrader.second // until an upgrade succeeds, the pidfiles are the old master's
+	if first {                  // after the sockets: where another instance has those, the pidfile is its own
+		if err := m.writePidfile(m.cfg.Pidfile, m.cfg.StartDir); err != nil {
+			return statusFailed, err
+		}
 	}
 	if err := m.hooks.run(m.commands.ctx, m.cfg, "as-root"); err != nil {
 		return hookStatus(err), err

@@ -75,12 +75,18 @@ type notices struct {
 	reading sync.WaitGroup
 }
 
-// follow opens the socket that cfg names, unless it is open.
-func (n *notices) follow(cfg *uwsgiopts.Config) {
-	path := cfg.NotifySocket
-	if path != "" && !strings.HasPrefix(path, "@") {
-		path = absolute(workDir(cfg), path)
+// notifyPath is the address of --notify-socket.
+func notifyPath(cfg *uwsgiopts.Config) string {
+	if path := cfg.NotifySocket; path == "" || strings.HasPrefix(path, "@") {
+		return path
 	}
+	return absolute(workDir(cfg), cfg.NotifySocket)
+}
+
+// follow opens the socket that cfg names, unless it is open. takeover: though another process
+// serves it, which is the previous master.
+func (n *notices) follow(cfg *uwsgiopts.Config, takeover bool) {
+	path := notifyPath(cfg)
 	if path == n.path {
 		return
 	}
@@ -89,15 +95,15 @@ func (n *notices) follow(cfg *uwsgiopts.Config) {
 	if path == "" {
 		return
 	}
-	if err := n.open(path); err != nil {
+	if err := n.open(path, takeover || cfg.UnixSocketTakeover); err != nil {
 		logf("notify-socket: %v", err)
 	}
 }
 
-func (n *notices) open(path string) error {
+func (n *notices) open(path string, takeover bool) error {
 	if !strings.HasPrefix(path, "@") {
-		if err := sockets.RemoveStale(path); err != nil {
-			return fmt.Errorf("unable to remove the old one: %w", err)
+		if err := sockets.Claim(path, unix.SOCK_DGRAM, takeover); err != nil {
+			return err
 		}
 	}
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})

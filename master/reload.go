@@ -176,7 +176,7 @@ func (m *master) promote() {
 	m.crons.follow(g.cfg)
 	m.orders.follow(m, g.cfg)
 	m.pushers.follow(m, g.cfg)
-	m.notices.follow(g.cfg)
+	m.notices.follow(g.cfg, old == nil && m.upgrader.second)
 	m.notify("READY=1\nMAINPID=" + pidText())
 	m.forgetGone()
 	m.catchUp()

@@ -104,6 +104,24 @@ func (i *Inheritance) Take(key string) (fd int) {
 	return fd
 }
 
+// keyOf is the key of the unix socket at path; "": it is not among them.
+func (i *Inheritance) keyOf(path string) string {
+	if i == nil || path == "" {
+		return ""
+	}
+	for key, fd := range i.fds {
+		if (&Socket{Key: key}).Given() {
+			continue
+		}
+		if address, err := unix.Getsockname(fd); err == nil {
+			if local, is := address.(*unix.SockaddrUnix); is && local.Name == path {
+				return key
+			}
+		}
+	}
+	return ""
+}
+
 // Close closes what nobody has taken, as the new configuration does not name it, and returns
 // the unix sockets among that, whose files are this master's now.
 func (i *Inheritance) Close() (dropped []*Socket) {

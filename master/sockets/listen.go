@@ -1,7 +1,6 @@
 package sockets
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -79,7 +78,7 @@ func (o *Opener) listenUnix(name string) (fd int, err error) {
 	path := name
 	if !strings.HasPrefix(name, "@") {
 		path = absolute(o.Dir, name)
-		if err := RemoveStale(path); err != nil {
+		if err := Claim(path, unix.SOCK_STREAM, o.Config.UnixSocketTakeover); err != nil {
 			return -1, err
 		}
 	}
@@ -106,19 +105,6 @@ func closeOn(err *error, fd int) {
 	if *err != nil {
 		_ = unix.Close(fd)
 	}
-}
-
-// RemoveStale removes a socket that a dead server has left. Other kinds of files stay:
-// bind will say that they are in the way.
-func RemoveStale(path string) error {
-	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err == nil && info.Mode()&os.ModeSocket != 0 {
-		err = os.Remove(path)
-	}
-	return err
 }
 
 // setAccess applies --chmod-socket and --chown-socket; without the latter a root

@@ -3,10 +3,13 @@ package sockets
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 
-	"github.com/coreos/go-systemd/v22/activation"
 	"golang.org/x/sys/unix"
 
 	"envoxyd/uwsgiopts"
@@ -20,6 +23,9 @@ type Opener struct {
 
 	Inheritance *Inheritance // what the previous master has passed on; nil: there was none
 	Logf        func(format string, args ...any)
+
+	opened    []*Socket
+	activated []*Socket // what systemd has passed, and no option has named yet
 }
 
 // deferSeconds is how long a connection without a byte stays the kernel's.
@@ -27,68 +33,70 @@ const deferSeconds = 4
 
 // OpenAll opens all sockets and says so in the log. Sockets that are open already, here or in
 // the master that this one takes over from, are kept. After an error nothing new is open.
-func (o *Opener) OpenAll() (opened []*Socket, err error) {
-	defer func() {
-		if err != nil {
-			CloseUnused(opened, o.Current)
-		}
-	}()
-	shared := make([]*Socket, len(o.Config.SharedSockets))
-	for i, address := range o.Config.SharedSockets {
-		if shared[i], err = o.open(uwsgiopts.Socket{Protocol: Shared, Address: address}); err != nil {
-			return opened, err
-		}
-		opened = append(opened, shared[i])
-		o.Logf("uwsgi shared socket %d bound to %s fd %d", i, shared[i].Name, shared[i].FD)
+func (o *Opener) OpenAll() ([]*Socket, error) {
+	o.opened = nil
+	err := o.findActivated()
+	if err == nil {
+		err = o.openAll()
 	}
+	if err != nil {
+		CloseUnused(append(o.opened, o.activated...), o.Current)
+		return nil, err
+	}
+	o.report()
+	return o.opened, nil
+}
+
+func (o *Opener) openAll() error {
+	for i, address := range o.Config.SharedSockets {
+		s, err := o.open(uwsgiopts.Socket{Protocol: Shared, Address: address})
+		if err != nil {
+			return err
+		}
+		o.Logf("uwsgi shared socket %d bound to %s fd %d", i, s.Name, s.FD)
+	}
+	shared := o.opened
 	for _, want := range o.Config.Sockets {
 		if number, is := strings.CutPrefix(want.Address, "="); is {
 			n, err := strconv.Atoi(number)
 			if err != nil || n < 0 || n >= len(shared) {
-				return opened, fmt.Errorf("socket %s: there is no such shared socket", want.Address)
+				return fmt.Errorf("socket %s: there is no such shared socket", want.Address)
 			}
 			mapped := *shared[n]
 			mapped.Protocol, mapped.Key = want.Protocol, want.Address
-			opened = append(opened, &mapped)
-			o.Logf("uwsgi socket %d mapped to shared socket %d (%s)", len(opened)-1-len(shared), n, mapped.Name)
+			o.opened = append(o.opened, &mapped)
+			o.Logf("uwsgi socket %d mapped to shared socket %d (%s)", len(o.opened)-1-len(shared), n, mapped.Name)
 			continue
 		}
-		s, err := o.open(want)
-		if err != nil {
-			return opened, err
+		if _, err := o.open(want); err != nil {
+			return err
 		}
-		opened = append(opened, s)
 	}
-	activated, err := o.activated(opened)
-	opened = append(opened, activated...)
-	if err != nil {
-		return opened, err
+	for _, s := range o.activated {
+		s.Protocol = o.Config.DefaultProtocol()
+		o.opened = append(o.opened, s)
 	}
-	if len(opened) == 0 && IsListener(0) {
-		s, err := o.open(uwsgiopts.Socket{Protocol: o.Config.DefaultProtocol(), Address: givenPrefix + "0"})
-		if err != nil {
-			return opened, err
+	o.activated = nil
+	if len(o.opened) == 0 && IsListener(0) {
+		if _, err := o.open(uwsgiopts.Socket{Protocol: o.Config.DefaultProtocol(), Address: givenPrefix + "0"}); err != nil {
+			return err
 		}
-		opened = append(opened, s)
 	}
-	if len(opened) == 0 {
-		return nil, errors.New("The -s/--socket option is missing and stdin is not a socket.") //nolint:staticcheck // uWSGI's line, which people grep
+	if len(o.opened) == 0 {
+		return errors.New("The -s/--socket option is missing and stdin is not a socket.") //nolint:staticcheck // uWSGI's line, which people grep
 	}
 	for _, address := range o.Config.Stats {
-		s, err := o.open(uwsgiopts.Socket{Protocol: Stats, Address: address})
-		if err != nil {
-			return opened, err
+		if _, err := o.open(uwsgiopts.Socket{Protocol: Stats, Address: address}); err != nil {
+			return err
 		}
-		opened = append(opened, s)
 	}
-	o.report(opened)
-	return opened, nil
+	return nil
 }
 
 // report says what workers will serve.
-func (o *Opener) report(opened []*Socket) {
+func (o *Opener) report() {
 	number := 0
-	for _, s := range opened {
+	for _, s := range o.opened {
 		if !s.ForWorkers() || s.Mapped() {
 			continue
 		}
@@ -114,76 +122,113 @@ func (o *Opener) report(opened []*Socket) {
 	}
 }
 
-// current is the open socket of that key.
-func (o *Opener) current(key string) *Socket {
-	for _, s := range o.Current {
-		if s.Key == key {
-			return s
-		}
+// open adds one socket to those that are opened: one that is there already, else a new one.
+func (o *Opener) open(want uwsgiopts.Socket) (*Socket, error) {
+	s, err := o.existing(want)
+	if err == nil && s == nil {
+		s, err = o.make(want)
 	}
-	return nil
+	if err != nil {
+		return nil, fmt.Errorf("socket %s: %w", want.Address, err)
+	}
+	o.opened = append(o.opened, s)
+	return s, nil
 }
 
-func (o *Opener) open(want uwsgiopts.Socket) (*Socket, error) {
-	if known := o.current(want.Address); known != nil {
-		kept := *known
-		kept.Protocol, kept.inherited = want.Protocol, true
-		return &kept, nil
+// make makes a socket that nobody has yet.
+func (o *Opener) make(want uwsgiopts.Socket) (*Socket, error) {
+	fd, err := o.listen(want.Address)
+	if err != nil {
+		return nil, err
 	}
-	s := &Socket{Key: want.Address, Protocol: want.Protocol}
-	var err error
-	if s.FD = o.Inheritance.Take(s.Key); s.FD >= 0 {
-		s.inherited = true
-	} else {
-		if s.FD, err = o.listen(s.Key); err != nil {
-			return nil, fmt.Errorf("socket %s: %w", want.Address, err)
-		}
-		if !s.Given() {
-			s.owner = start
-		}
-		if want.Protocol == "uwsgi" { // a front end sends at once: accepting before that costs two looks
-			_ = unix.SetsockoptInt(s.FD, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, deferSeconds) // not for unix sockets
+	if want.Protocol == "uwsgi" { // a front end sends at once: accepting before that costs two looks
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, deferSeconds) // not for unix sockets
+	}
+	s := &Socket{Key: want.Address, Protocol: want.Protocol, FD: fd}
+	if !s.Given() {
+		s.owner = start
+	}
+	return s, s.describe(o.Dir)
+}
+
+// existing finds the socket among those that are open here, that the previous master has left,
+// that systemd has passed; nil: it is nowhere. A unix socket is found by its path as well, in
+// whatever words that was given.
+func (o *Opener) existing(want uwsgiopts.Socket) (*Socket, error) {
+	path := o.path(want.Address)
+	for _, s := range o.opened {
+		switch {
+		case path == "" || s.Path != path:
+		case s.Protocol != want.Protocol:
+			return nil, errors.New("it is named twice, for two protocols")
+		default: // the option was repeated
+			again := *s
+			return &again, nil
 		}
 	}
+	for _, s := range o.Current {
+		if !strings.HasPrefix(s.Key, activatedPrefix) && (s.Key == want.Address || path != "" && s.Path == path && !s.Given()) {
+			return o.keep(s, want), nil
+		}
+	}
+	if fd := o.Inheritance.Take(want.Address); fd >= 0 {
+		return o.inherit(want, want.Address, fd)
+	}
+	if key := o.Inheritance.keyOf(path); key != "" {
+		return o.inherit(want, key, o.Inheritance.Take(key))
+	}
+	if s := o.takeActivated(want.Address); s != nil {
+		s.Protocol = want.Protocol
+		return s, nil
+	}
+	return nil, nil
+}
+
+// keep keeps an open socket. One whose file somebody has removed is replaced, as nobody finds it.
+func (o *Opener) keep(s *Socket, want uwsgiopts.Socket) *Socket {
+	if _, err := os.Lstat(s.Path); s.owner == ours && s.Path != "" && errors.Is(err, fs.ErrNotExist) {
+		o.Logf("unix socket %s has been removed by somebody else: making it again", s.Path)
+		fresh, err := o.make(want)
+		if err == nil {
+			return fresh
+		}
+		o.Logf("socket %s: %v", want.Address, err)
+	}
+	kept := *s
+	kept.Key, kept.Protocol, kept.inherited = want.Address, want.Protocol, true
+	return &kept
+}
+
+// inherit takes what the previous master had under key.
+func (o *Opener) inherit(want uwsgiopts.Socket, key string, fd int) (*Socket, error) {
+	s := &Socket{Key: want.Address, Protocol: want.Protocol, FD: fd, inherited: true}
 	if err := s.describe(o.Dir); err != nil {
 		return nil, err
 	}
-	if file, known := o.Inheritance.file(s.Key); known {
+	if file, known := o.Inheritance.file(key); known {
 		s.file = file
 	}
 	return s, nil
 }
 
-// activated returns the sockets that systemd has passed and no option names.
-// They are kept over reloads: nothing else would know of them.
-func (o *Opener) activated(opened []*Socket) ([]*Socket, error) {
-	var found []*Socket
-	for _, s := range o.Current {
-		if strings.HasPrefix(s.Key, activatedPrefix) {
-			found = append(found, s)
-		}
+// path is where a unix socket of that address is in the file system; "": nowhere.
+func (o *Opener) path(address string) string {
+	if _, _, isTCP := SplitAddress(address); isTCP || strings.HasPrefix(address, "@") || strings.HasPrefix(address, givenPrefix) {
+		return ""
 	}
-	if len(found) > 0 {
-		return found, nil
+	return absolute(o.Dir, address)
+}
+
+// sameAddress tells whether a socket with that name, as the kernel gives it, listens on address.
+func sameAddress(name, address string) bool {
+	host, port, isTCP := SplitAddress(address)
+	bound, err := netip.ParseAddrPort(name)
+	if !isTCP || err != nil || port != strconv.Itoa(int(bound.Port())) {
+		return false
 	}
-	for i, file := range activation.Files(true) {
-		fd, err := unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, 0)
-		number := int(file.Fd())
-		file.Close()
-		if err != nil {
-			return found, fmt.Errorf("socket from systemd: %w", err)
-		}
-		s := &Socket{Key: activatedPrefix + strconv.Itoa(i), Protocol: o.Config.DefaultProtocol(), FD: fd}
-		if err := s.describe(o.Dir); err != nil {
-			return found, err
-		}
-		taken := false
-		for _, other := range opened {
-			taken = taken || other.Key == givenPrefix+strconv.Itoa(number)
-		}
-		if !taken {
-			found = append(found, s)
-		}
+	if host == "" || host == "*" {
+		return bound.Addr().IsUnspecified()
 	}
-	return found, nil
+	wanted, err := net.ResolveIPAddr("ip", host)
+	return err == nil && wanted.IP.Equal(bound.Addr().AsSlice())
 }

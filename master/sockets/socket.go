@@ -34,7 +34,8 @@ type Socket struct {
 
 	file      fileID
 	owner     owner
-	inherited bool // it was open before this configuration was read
+	inherited bool   // it was open before this configuration was read
+	given     string // from systemd: its address by number, as --socket may name it
 }
 
 // owner tells whose a socket is: who may shut it down and remove its file.
