@@ -2,67 +2,56 @@
 import os
 import signal
 import socket
-import sys
 
 import pytest
 from apps import versioned
-from http_client import Connection, eventually, get
-
-# Starts the rest of its command line with the sockets of whoever started it, from descriptor 3 on, as systemd does.
-ACTIVATE = ("import os, sys\n"
-            "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=sys.argv[1])\n"
-            "os.execvp(sys.argv[2], sys.argv[2:])\n")
-
-
-def listening(path):
-    """A unix socket that this process made and listens on."""
-    made = socket.socket(socket.AF_UNIX)
-    made.bind(str(path))
-    made.listen(16)
-    return made
-
-
-def answers(path, version=1):
-    """Whether the application of that version answers on the unix socket."""
-    try:
-        return get(path).text.startswith(f"{version} ")
-    except OSError:
-        return False
+from http_client import Connection, eventually
+from listeners import answers, as_systemd, given, listening
 
 
 @pytest.fixture
-def given(server, tmp_path):
-    """given(how, args, path...) starts a server that gets listening unix sockets as descriptors, by how: systemd, number, stdin."""
+def started_with(server, tmp_path):
+    """started_with(how, args) starts a server that gets the unix socket at given.sock as a descriptor: by systemd, number, stdin."""
     held = []
 
-    def start(how, args, *paths, **rest):
-        sockets = [listening(path) for path in paths]
-        held.extend(sockets)
-        passed = " ".join(f"{number}<&{s.fileno()}" for number, s in enumerate(sockets, 0 if how == "stdin" else 3))
-        command = f'exec {passed}; exec "$@"'
-        wrapper = ["bash", "-c", command, "start"]
-        if how == "systemd":
-            wrapper += [sys.executable, "-c", ACTIVATE, len(sockets)]
-        if how == "number":
-            args = [*args, "--socket", "fd://3"]
-        for s in sockets:
-            s.set_inheritable(True)
-        args = ["--master", "--protocol", "http", *args]
-        return server(None, args, app=versioned(1), wrapper=wrapper, pass_fds=[s.fileno() for s in sockets], **rest)
+    def start(how, args):
+        held.append(listening(tmp_path / "given.sock"))
+        wrapper = {"systemd": as_systemd(*held), "number": given(*held), "stdin": given(*held, at=0)}[how]
+        args = ["--master", "--protocol", "http", *args, *(["--socket", "fd://3"] if how == "number" else [])]
+        return server(None, args, app=versioned(1), wrapper=wrapper, pass_fds=[held[0].fileno()])
 
     yield start
-    for s in held:
-        s.close()
+    for one in held:
+        one.close()
 
 
 @pytest.mark.parametrize("how", ["systemd", "number", "stdin"])
-def test_a_socket_that_was_given_keeps_its_file(given, tmp_path, how):
+def test_a_socket_that_was_given_keeps_its_file(started_with, tmp_path, how):
     path = tmp_path / "given.sock"
-    running = given(how, ["--vacuum"], path)
+    running = started_with(how, ["--vacuum"])
     eventually(lambda: answers(path), 20)
     running.signal(signal.SIGTERM)
     assert running.wait_exit() == 0
     assert path.is_socket()
+
+
+def test_an_option_may_name_a_socket_of_systemd(started_with, tmp_path):
+    """By its path: it is that socket, with the option's protocol, not another in its place."""
+    path = tmp_path / "given.sock"
+    running = started_with("systemd", ["--vacuum", "--http-socket", path, "--protocol", "uwsgi"])
+    eventually(lambda: answers(path), 20)
+    running.write("app.py", versioned(2))
+    running.signal(signal.SIGHUP)
+    eventually(lambda: answers(path, 2), 20)
+    running.signal(signal.SIGTERM)
+    assert running.wait_exit() == 0
+    assert path.is_socket()
+
+
+def test_a_number_may_name_a_socket_of_systemd(started_with, tmp_path):
+    started_with("systemd", ["--protocol", "uwsgi", "--http-socket", "fd://3"])
+    eventually(lambda: answers(tmp_path / "given.sock"), 20)
+    assert all(answers(tmp_path / "given.sock") for _ in range(5))
 
 
 @pytest.mark.parametrize("vacuum", [True, False])

@@ -1,5 +1,6 @@
 """The executable is replaced under load: the new master takes over, or the old one goes on as if nothing had been tried."""
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 from apps import versioned
 from http_client import eventually, get
+from listeners import answers, as_systemd, listening
 from load import Load
-from server import BINARY, alive
+from server import BINARY, alive, free_port
 
 
 @pytest.fixture
@@ -254,6 +256,63 @@ def test_a_socket_that_the_new_configuration_does_not_name(server, installed):
     os.kill(upgraded.pid(), signal.SIGTERM)
     running.wait_gone()
     assert not (running.dir / "kept.sock").exists()
+
+
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def test_failed_upgrades_hold_no_descriptors(server, transport, installed):
+    running = server(transport, ["--master", "--disable-logging"], app=versioned(1), binary=installed)
+    get(transport.port)
+    running.wait_log("spawned uWSGI master process")
+    put(installed, "#!/bin/sh\nexit 3\n")
+    before = descriptors(running.pid)
+    for n in range(1, 4):
+        os.kill(running.pid, signal.SIGUSR2)
+        eventually(lambda: running.log().count("upgrade: failed") == n, 20)
+    eventually(lambda: descriptors(running.pid) <= before)
+
+
+@pytest.mark.parametrize("own", [[], ["--http-socket", "own.sock"]], ids=["systemd's alone", "and own ones"])
+def test_sockets_of_systemd_pass_on(server, installed, tmp_path, own):
+    names = [tmp_path / "one.sock", tmp_path / "two.sock"]
+    with listening(names[0]) as one, listening(names[1]) as two:
+        args = ["--master", "--vacuum", "--protocol", "http", "--pidfile", "server.pid", *own]
+        passed = {"wrapper": as_systemd(one, two), "pass_fds": [one.fileno(), two.fileno()]}
+        running = server(None, args, app=versioned(1), binary=installed, **passed)
+        names += [running.dir / "own.sock"] if own else []
+        eventually(lambda: all(answers(name) for name in names), 20)
+        upgraded = Upgraded(running)
+        for version in (2, 3):
+            old = upgraded.pid()
+            running.write("app.py", versioned(version))
+            os.kill(old, signal.SIGUSR2)
+            upgraded.wait_other_than(old)
+            assert all(answers(name, version) for name in names for _ in range(3))
+        os.kill(upgraded.pid(), signal.SIGHUP)
+        running.wait_log("gracefully .RE.spawned uWSGI master process")
+        assert all(answers(name, 3) for name in names)
+        os.kill(upgraded.pid(), signal.SIGTERM)
+        running.wait_gone()
+        assert [name.exists() for name in names] == [True, True, False][:len(names)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the user")
+def test_the_pidfile_follows_where_the_user_may_not_make_files(server):
+    """It is root's, in a directory of root's; the masters run as nobody."""
+    port = free_port()
+    args = ["--master", "--uid", "nobody", "--gid", "nogroup", "--http-socket", f"127.0.0.1:{port}", "--pidfile", "server.pid"]
+    running = server(None, args, app=versioned(1))
+    eventually(lambda: answers(port), 20)
+    upgraded = Upgraded(running)
+    for _ in range(2):
+        old = upgraded.pid()
+        os.kill(old, signal.SIGUSR2)
+        new = upgraded.wait_other_than(old)
+        assert (running.dir / "server.pid").read_text() == f"{new}\n"
+    assert os.stat(f"/proc/{new}").st_uid == pwd.getpwnam("nobody").pw_uid
+    assert (running.dir / "server.pid").stat().st_uid == 0
 
 
 def tries(upgraded, old):

@@ -80,7 +80,7 @@ type master struct {
 	stopping  bool
 	upgraded  bool // another master has taken over
 	status    int
-	pidfiles  []string
+	pidfiles  pidfiles
 	lastSweep time.Time
 }
 

@@ -192,11 +192,7 @@ func (m *master) firstReady() {
 		}
 	}
 	setName(masterName(cfg))
-	m.tellPredecessor()
-	if m.upgrader.second {
-		m.writePidfiles(workDir(cfg), cfg.SafePidfile, cfg.SafePidfile2, cfg.Pidfile2)
-		m.writePidfiles(cfg.StartDir, cfg.Pidfile)
-	}
+	m.takeOver()
 	tellParent()
 }
 

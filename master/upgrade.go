@@ -3,7 +3,9 @@ package master
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -32,6 +34,7 @@ const socketsFile = "sockets"
 type upgrader struct {
 	*tableflip.Upgrader
 	inherited sockets.Inheritance // what the previous master has passed on
+	handover  *sockets.Handover   // to the next one; always the same, as tableflip keeps what it is given
 	second    bool                // another master started us to take its place
 	busy      bool
 	ctx       context.Context // until stop
@@ -55,18 +58,21 @@ func newUpgrader() (*upgrader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("upgrade: %w", err)
 	}
-	if !u.second {
-		return u, nil
+	if file, err := flip.File(socketsFile); err != nil {
+		return nil, fmt.Errorf("upgrade: %w", err)
+	} else if file != nil {
+		defer file.Close()
+		if err := u.inherited.Receive(file); err != nil {
+			return nil, fmt.Errorf("upgrade: %w", err)
+		}
 	}
-	file, err := flip.File(socketsFile)
+	if u.handover, err = sockets.NewHandover(); err == nil {
+		err = flip.AddFile(socketsFile, u.handover.Far())
+	}
 	if err != nil {
 		return nil, fmt.Errorf("upgrade: %w", err)
 	}
-	if file != nil {
-		defer file.Close()
-		err = u.inherited.Receive(int(file.Fd()))
-	}
-	return u, err
+	return u, nil
 }
 
 // replaced: the file at the executable's path is no longer the one that runs.
@@ -75,14 +81,18 @@ func (u *upgrader) replaced() bool {
 	return err == nil && !os.SameFile(now, u.self)
 }
 
-// tellPredecessor tells the previous master, if there is one, that it may go. What it has left
-// to us is ours from then on.
-func (m *master) tellPredecessor() {
-	dropped := m.upgrader.inherited.Close()
+// takeOver tells the previous master, if there is one, that it may go. What it has left to us
+// is ours from then on.
+func (m *master) takeOver() {
 	if err := m.upgrader.Ready(); err != nil {
 		logf("upgrade: %v", err)
 	}
-	if m.cfg.Vacuum {
+	if !m.upgrader.second {
+		return
+	}
+	m.writePidfiles(workDir(m.cfg), m.cfg.SafePidfile, m.cfg.SafePidfile2, m.cfg.Pidfile2)
+	m.writePidfiles(m.cfg.StartDir, m.cfg.Pidfile)
+	if dropped := m.upgrader.inherited.Close(); m.cfg.Vacuum {
 		vacuumSockets(dropped)
 	}
 }
@@ -131,12 +141,9 @@ func (m *master) upgrade() {
 		m.wanted.upgrade = true
 		return
 	}
-	file, err := sockets.Send(m.sockets, m.gateway.legacy())
-	if err == nil {
-		defer file.Close()
-		err = m.upgrader.AddFile(socketsFile, file)
-	}
-	if err != nil {
+	more := m.pidfiles.descriptors()
+	maps.Copy(more, m.gateway.legacy())
+	if err := m.upgrader.handover.Send(m.sockets, more); err != nil {
 		logf("upgrade: %v", err)
 		return
 	}
@@ -155,6 +162,8 @@ func (m *master) upgradeDone(err error) {
 	m.upgrader.busy = false
 	if err != nil {
 		logf("upgrade: failed, this executable goes on serving: %v", err)
+		m.upgrader.handover.TakeBack()
+		runtime.GC() // closes the child's ends of tableflip's pipes, which tableflip leaves open
 		m.notify("READY=1\nMAINPID=" + pidText())
 		return
 	}

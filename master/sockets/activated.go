@@ -20,6 +20,13 @@ func (o *Opener) findActivated() error {
 			o.activated = append(o.activated, &kept)
 		}
 	}
+	for _, key := range o.Inheritance.keys(activatedPrefix) {
+		s := &Socket{Key: key, FD: o.Inheritance.Take(key), inherited: true}
+		o.activated = append(o.activated, s)
+		if err := s.describe(o.Dir); err != nil {
+			return err
+		}
+	}
 	if len(o.activated) > 0 {
 		return nil
 	}

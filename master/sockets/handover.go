@@ -1,10 +1,12 @@
 package sockets
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -16,15 +18,27 @@ import (
 // socket's: another may be at its path by now. Masters of before that close what they do not know.
 const fileKey = "\x00file %d %d "
 
-// Send puts sockets, and more descriptors by their keys, into a socket pair and returns the end
-// to be passed on. The messages wait in the kernel for whoever receives from it.
-func Send(list []*Socket, more map[string]int) (*os.File, error) {
+// Handover is a pair of connected sockets by which a master passes descriptors on to the next one:
+// as messages, which wait in the kernel for whoever receives from the far end.
+type Handover struct {
+	near int
+	far  *os.File
+}
+
+// NewHandover makes the pair.
+func NewHandover() (*Handover, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("socketpair: %w", err)
+		return nil, os.NewSyscallError("socketpair", err)
 	}
-	defer unix.Close(fds[0])
-	file := os.NewFile(uintptr(fds[1]), "sockets")
+	return &Handover{near: fds[0], far: os.NewFile(uintptr(fds[1]), "sockets")}, nil
+}
+
+// Far is the end that the next master gets.
+func (h *Handover) Far() *os.File { return h.far }
+
+// Send passes sockets on, and more descriptors by their keys.
+func (h *Handover) Send(list []*Socket, more map[string]int) error {
 	passed := map[string]int{}
 	for _, s := range list {
 		passed[s.Key] = s.FD
@@ -34,12 +48,27 @@ func Send(list []*Socket, more map[string]int) (*os.File, error) {
 	}
 	maps.Copy(passed, more)
 	for key, fd := range passed {
-		if err := unix.Sendmsg(fds[0], []byte(key), unix.UnixRights(fd), nil, unix.MSG_DONTWAIT); err != nil {
-			file.Close()
-			return nil, fmt.Errorf("passing %s on: %w", key, err)
+		if err := unix.Sendmsg(h.near, []byte(key), unix.UnixRights(fd), nil, unix.MSG_DONTWAIT); err != nil {
+			h.TakeBack()
+			return fmt.Errorf("passing %s on: %w", key, err)
 		}
 	}
-	return file, nil
+	return nil
+}
+
+// TakeBack closes what nobody has received: as long as it waits, the sockets stay open.
+func (h *Handover) TakeBack() {
+	var left Inheritance
+	_ = left.Receive(h.far) // what came is closed all the same
+	for _, fd := range left.fds {
+		_ = unix.Close(fd)
+	}
+}
+
+// Close closes both ends.
+func (h *Handover) Close() {
+	_ = unix.Close(h.near)
+	_ = h.far.Close()
 }
 
 // Inheritance holds the descriptors that the previous master has passed on and nobody has taken
@@ -49,9 +78,19 @@ type Inheritance struct {
 	files map[string]fileID // of unix sockets, by key
 }
 
-// Receive takes what Send has put into the other end.
-func (i *Inheritance) Receive(from int) error {
+// Receive takes what has been sent to the far end of a Handover.
+func (i *Inheritance) Receive(far *os.File) error {
 	i.fds, i.files = map[string]int{}, map[string]fileID{}
+	raw, err := far.SyscallConn() // File.Fd would make the socket a blocking one
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) { failed = i.receive(int(fd)) })
+	return errors.Join(err, failed)
+}
+
+func (i *Inheritance) receive(from int) error {
 	for {
 		key, rights := make([]byte, 4096), make([]byte, scmrights.Room)
 		n, size, _, _, err := unix.Recvmsg(from, key, rights, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
@@ -102,6 +141,22 @@ func (i *Inheritance) Take(key string) (fd int) {
 	}
 	delete(i.fds, key)
 	return fd
+}
+
+// keys are those that begin with prefix, in their order.
+func (i *Inheritance) keys(prefix string) (keys []string) {
+	if i == nil {
+		return nil
+	}
+	for key := range i.fds {
+		if strings.HasPrefix(key, prefix) {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, func(a, b string) int { // systemd:2 comes before systemd:10
+		return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
+	})
+	return keys
 }
 
 // keyOf is the key of the unix socket at path; "": it is not among them.

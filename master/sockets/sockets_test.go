@@ -206,15 +206,7 @@ func TestOnlyTheOwnerRemovesAFileOrShutsASocketDown(t *testing.T) {
 // takeOver makes the opener one of the next master, which inherits everything.
 func (o *Opener) takeOver(t *testing.T) {
 	t.Helper()
-	file, err := Send(o.Current, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	o.Inheritance = &Inheritance{}
-	if err := o.Inheritance.Receive(int(file.Fd())); err != nil {
-		t.Fatal(err)
-	}
+	o.Inheritance = handOver(t, o.Current, nil)
 	for _, s := range o.Current {
 		unix.Close(s.FD)
 	}
