@@ -196,3 +196,28 @@ def test_a_socket_that_is_named_twice(server):
     running.write("app.py", versioned(2))
     running.signal(signal.SIGHUP)
     eventually(lambda: answers(running.dir / "u.sock", 2), 20)
+
+
+BROKEN = "raise RuntimeError('no such luck')\n"
+
+
+@pytest.mark.parametrize("args, app, status", [
+    ([], BROKEN, 22), (["--lazy-apps"], BROKEN, 22), (["--hook-as-root", "exec:exit 3"], versioned(1), 1),
+    (["--http-socket", "no/such.sock"], versioned(1), 1),
+], ids=["application", "lazy application", "hook", "another socket"])
+def test_a_start_that_fails_leaves_no_socket(server, args, app, status):
+    running = server(None, ["--master", "--http-socket", "u.sock", "--stats", "stats.sock", *args], files={"keep": ""}, app=app)
+    assert running.wait_exit(20) == status
+    assert sorted(path.name for path in running.dir.iterdir()) == ["app.py", "keep", "server.log"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the user")
+@pytest.mark.parametrize("option", ["--safe-pidfile", "--safe-pidfile2"])
+def test_a_safe_pidfile_that_the_user_cannot_write(server, option):
+    """The directory is root's: the start fails, as in uWSGI."""
+    args = ["--master", "--uid", "nobody", "--gid", "nogroup", "--http-socket", "127.0.0.1:0", option, "server.pid"]
+    running = server(None, args, app=versioned(1))
+    assert running.wait_exit(20) == 1
+    assert "server.pid" in running.log()
+    assert "spawned uWSGI worker" not in running.log()
+    running.wait_gone()

@@ -199,6 +199,18 @@ def test_a_failed_upgrade_leaves_its_files_to_the_master_that_stays(server, inst
     assert inodes(running) == {}
 
 
+def test_a_failed_upgrade_leaves_no_new_socket(server, installed):
+    ini = "[uwsgi]\nmaster = true\nhttp-socket = kept.sock\nwsgi-file = app.py\n"
+    running = server(None, ["--ini", "a.ini"], files={"a.ini": ini, "app.py": versioned(1)}, binary=installed)
+    eventually(lambda: answers(running.dir / "kept.sock"), 20)
+    running.write("a.ini", ini + "http-socket = new.sock\n")
+    running.write("app.py", "raise RuntimeError('no such luck')\n")
+    os.kill(running.pid, signal.SIGUSR2)
+    running.wait_log("upgrade: failed", 30)
+    assert not (running.dir / "new.sock").exists()
+    assert answers(running.dir / "kept.sock")
+
+
 # The second worker never comes up, and the first takes its time to end.
 HALF_READY = versioned(2) + """
 import atexit, time, uwsgi

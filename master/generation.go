@@ -151,8 +151,10 @@ func (g *generation) forkAll(m *master, err error) {
 		logf("%v", err)
 		m.generationFailed(g, hookStatus(err))
 	default:
-		if m.current == nil && !m.upgrader.second {
-			m.writePidfiles(workDir(g.cfg), g.cfg.SafePidfile, g.cfg.SafePidfile2)
+		if err := m.writeSafePidfiles(g.cfg); err != nil {
+			logf("%v", err)
+			m.generationFailed(g, statusFailed)
+			return
 		}
 		for _, w := range g.workers {
 			g.respawn(w)

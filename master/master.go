@@ -104,6 +104,7 @@ func Run(cfg *uwsgiopts.Config, reread Reread) int {
 	if err != nil {
 		logf("%v", err)
 	}
+	sockets.CloseUnused(m.sockets, nil) // a start that has failed leaves no file of them
 	m.alarms.close()
 	m.closeLog()
 	return status

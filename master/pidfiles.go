@@ -7,6 +7,8 @@ import (
 	"maps"
 	"os"
 	"slices"
+
+	"envoxyd/uwsgiopts"
 )
 
 // pidfiles are the files, by path, that hold this process's number. They stay open: a master
@@ -89,6 +91,14 @@ func statOf(file *os.File) os.FileInfo {
 		return nil
 	}
 	return info
+}
+
+// writeSafePidfiles writes those that only a start with a loaded application gets to.
+func (m *master) writeSafePidfiles(cfg *uwsgiopts.Config) error {
+	if m.current != nil || m.upgrader.second { // after an upgrade all pidfiles are written at once
+		return nil
+	}
+	return errors.Join(m.writePidfile(cfg.SafePidfile, workDir(cfg)), m.writePidfile(cfg.SafePidfile2, workDir(cfg)))
 }
 
 // writePidfiles writes those that a start does not fail for.
