@@ -19,7 +19,8 @@ class Reply:
 
 
 class Connection:
-    """One client connection to 127.0.0.1:port; `keep` asks for keep-alive and opens anew when the peer has closed."""
+    """One client connection to 127.0.0.1:port, or to the unix socket at that path; `keep` asks for keep-alive and opens anew
+    when the peer has closed."""
 
     def __init__(self, port, keep=False, timeout=10.0, receive_buffer=None):
         self.port, self.keep, self.timeout, self.receive_buffer = port, keep, timeout, receive_buffer
@@ -32,12 +33,14 @@ class Connection:
         self.close()
 
     def open(self):
-        self.socket = socket.socket()
+        tcp = isinstance(self.port, int)
+        self.socket = socket.socket(socket.AF_INET if tcp else socket.AF_UNIX)
         self.socket.settimeout(self.timeout)
         if self.receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer)
-        self.socket.connect(("127.0.0.1", self.port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.connect(("127.0.0.1", self.port) if tcp else str(self.port))
+        if tcp:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.unread = b""
         self.opened += 1
 

@@ -35,7 +35,7 @@ def alive(pid):
 class Server:
     """One server: started by start(), stopped (with all that it left behind) by close()."""
 
-    def __init__(self, args, files=None, env=None, binary=None, wrapper=()):
+    def __init__(self, args, files=None, env=None, binary=None, wrapper=(), pass_fds=()):
         self.dir = Path(tempfile.mkdtemp(prefix="envoxyd-compat-"))
         self.dir.chmod(0o755)
         for name, text in (files or {}).items():
@@ -44,6 +44,7 @@ class Server:
         self.argv = [str(part) for part in (*wrapper, binary or BINARY, *args)]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("UWSGI_", "VIRTUAL_ENV"))}
         self.env = {**inherited, "PYTHONDONTWRITEBYTECODE": "1", MARK: str(self.dir), **(env or {})}
+        self.pass_fds = pass_fds
         self.process = None
 
     def write(self, name, text):
@@ -58,7 +59,8 @@ class Server:
     def start(self):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                self.argv, cwd=self.dir, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+                self.argv, cwd=self.dir, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                pass_fds=self.pass_fds)
         return self
 
     @property

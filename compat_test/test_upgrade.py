@@ -1,5 +1,6 @@
 """The executable is replaced under load: the new master takes over, or the old one goes on as if nothing had been tried."""
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 from apps import versioned
 from http_client import eventually, get
+from listeners import answers, as_systemd, listening
 from load import Load
-from server import BINARY, alive
+from server import BINARY, alive, free_port
 
 
 @pytest.fixture
@@ -164,6 +166,165 @@ def test_new_code_that_does_not_import(server, transport, installed):
         eventually(lambda: tries(upgraded, old), 20, every=0.5)
     assert load.failures() == []
     assert {text.split()[0] for text in load.texts} <= {"1", "2"}
+
+
+OWNED = {"u.sock": ["--http-socket"], "stats.sock": ["--stats"], "fifo": ["--master-fifo"], "notify.sock": ["--notify-socket"],
+         "server.pid": ["--pidfile"], "safe.pid": ["--safe-pidfile"]}
+
+
+def start_with_files(server, binary):
+    """A server with one of each file that a master makes, all of which it removes at its end."""
+    args = ["--master", "--vacuum", *(part for name, option in OWNED.items() for part in (*option, name))]
+    running = server(None, args, app=versioned(1), binary=binary)
+    eventually(lambda: all((running.dir / name).exists() for name in OWNED), 20)
+    return running
+
+
+def inodes(running):
+    return {name: (running.dir / name).stat().st_ino for name in OWNED if (running.dir / name).exists()}
+
+
+def test_a_failed_upgrade_leaves_its_files_to_the_master_that_stays(server, installed):
+    running = start_with_files(server, installed)
+    assert get(running.dir / "u.sock").text.startswith("1 ")
+    before = inodes(running)
+    running.write("app.py", "raise RuntimeError('no such luck')\n")
+    os.kill(running.pid, signal.SIGUSR2)
+    running.wait_log("upgrade: failed", 30)
+    assert inodes(running) == before
+    assert get(running.dir / "u.sock").text.startswith("1 ")
+    assert "VACUUM" not in running.log()
+    os.kill(running.pid, signal.SIGTERM)
+    assert running.wait_exit() == 0
+    assert inodes(running) == {}
+
+
+def test_a_failed_upgrade_leaves_no_new_socket(server, installed):
+    ini = "[uwsgi]\nmaster = true\nhttp-socket = kept.sock\nwsgi-file = app.py\n"
+    running = server(None, ["--ini", "a.ini"], files={"a.ini": ini, "app.py": versioned(1)}, binary=installed)
+    eventually(lambda: answers(running.dir / "kept.sock"), 20)
+    running.write("a.ini", ini + "http-socket = new.sock\n")
+    running.write("app.py", "raise RuntimeError('no such luck')\n")
+    os.kill(running.pid, signal.SIGUSR2)
+    running.wait_log("upgrade: failed", 30)
+    assert not (running.dir / "new.sock").exists()
+    assert answers(running.dir / "kept.sock")
+
+
+# The second worker never comes up, and the first takes its time to end.
+HALF_READY = versioned(2) + """
+import atexit, time, uwsgi
+if uwsgi.worker_id() == 1:
+    atexit.register(time.sleep, 1)
+else:
+    time.sleep(600)
+"""
+
+
+def test_a_new_master_that_is_stopped_while_it_loads(server, transport, installed):
+    """It ends alone: the listening sockets are those of the old one, which serves on."""
+    running = server(transport, ["--master", "--lazy-apps", "--processes", "2", "--disable-logging"], app=versioned(1), binary=installed)
+    get(transport.port)
+    running.write("app.py", HALF_READY)
+    os.kill(running.pid, signal.SIGUSR2)
+    eventually(lambda: running.log().count("WSGI app 0") == 3, 20)
+    new = [pid for pid in running.processes() if pid != running.pid and os.readlink(f"/proc/{pid}/exe") == str(installed)]
+    running.signal_process(new[0], signal.SIGTERM)
+    running.wait_log("upgrade: failed", 30)
+    with Load(transport) as load:
+        load.wait_for(50)
+    assert load.failures() == []
+    assert alive(running.pid)
+
+
+def test_files_are_the_new_masters_after_an_upgrade(server, installed):
+    running = start_with_files(server, installed)
+    upgraded = Upgraded(running)
+    for version in (2, 3):
+        old = upgraded.pid()
+        running.write("app.py", versioned(version))
+        os.kill(old, signal.SIGUSR2)
+        upgraded.wait_other_than(old)
+        assert set(inodes(running)) == set(OWNED)
+        assert get(running.dir / "u.sock").text.startswith(f"{version} ")
+    os.kill(upgraded.pid(), signal.SIGTERM)
+    running.wait_gone()
+    assert inodes(running) == {}
+
+
+def test_a_socket_that_the_new_configuration_does_not_name(server, installed):
+    """Its file was the old master's; the new one removes it, as vacuum says."""
+    ini = "[uwsgi]\nmaster = true\nvacuum = true\nhttp-socket = kept.sock\nwsgi-file = app.py\npidfile = server.pid\n"
+    files = {"a.ini": ini + "http-socket = dropped.sock\n", "app.py": versioned(1)}
+    running = server(None, ["--ini", "a.ini"], files=files, binary=installed)
+    eventually(lambda: (running.dir / "dropped.sock").exists() and get(running.dir / "dropped.sock").status == 200, 20)
+    upgraded = Upgraded(running)
+    old = upgraded.pid()
+    running.write("a.ini", ini)
+    os.kill(old, signal.SIGUSR2)
+    upgraded.wait_other_than(old)
+    eventually(lambda: not (running.dir / "dropped.sock").exists())
+    assert get(running.dir / "kept.sock").status == 200
+    os.kill(upgraded.pid(), signal.SIGTERM)
+    running.wait_gone()
+    assert not (running.dir / "kept.sock").exists()
+
+
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def test_failed_upgrades_hold_no_descriptors(server, transport, installed):
+    running = server(transport, ["--master", "--disable-logging"], app=versioned(1), binary=installed)
+    get(transport.port)
+    running.wait_log("spawned uWSGI master process")
+    put(installed, "#!/bin/sh\nexit 3\n")
+    before = descriptors(running.pid)
+    for n in range(1, 4):
+        os.kill(running.pid, signal.SIGUSR2)
+        eventually(lambda: running.log().count("upgrade: failed") == n, 20)
+    eventually(lambda: descriptors(running.pid) <= before)
+
+
+@pytest.mark.parametrize("own", [[], ["--http-socket", "own.sock"]], ids=["systemd's alone", "and own ones"])
+def test_sockets_of_systemd_pass_on(server, installed, tmp_path, own):
+    names = [tmp_path / "one.sock", tmp_path / "two.sock"]
+    with listening(names[0]) as one, listening(names[1]) as two:
+        args = ["--master", "--vacuum", "--protocol", "http", "--pidfile", "server.pid", *own]
+        passed = {"wrapper": as_systemd(one, two), "pass_fds": [one.fileno(), two.fileno()]}
+        running = server(None, args, app=versioned(1), binary=installed, **passed)
+        names += [running.dir / "own.sock"] if own else []
+        eventually(lambda: all(answers(name) for name in names), 20)
+        upgraded = Upgraded(running)
+        for version in (2, 3):
+            old = upgraded.pid()
+            running.write("app.py", versioned(version))
+            os.kill(old, signal.SIGUSR2)
+            upgraded.wait_other_than(old)
+            assert all(answers(name, version) for name in names for _ in range(3))
+        os.kill(upgraded.pid(), signal.SIGHUP)
+        running.wait_log("gracefully .RE.spawned uWSGI master process")
+        assert all(answers(name, 3) for name in names)
+        os.kill(upgraded.pid(), signal.SIGTERM)
+        running.wait_gone()
+        assert [name.exists() for name in names] == [True, True, False][:len(names)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the user")
+def test_the_pidfile_follows_where_the_user_may_not_make_files(server):
+    """It is root's, in a directory of root's; the masters run as nobody."""
+    port = free_port()
+    args = ["--master", "--uid", "nobody", "--gid", "nogroup", "--http-socket", f"127.0.0.1:{port}", "--pidfile", "server.pid"]
+    running = server(None, args, app=versioned(1))
+    eventually(lambda: answers(port), 20)
+    upgraded = Upgraded(running)
+    for _ in range(2):
+        old = upgraded.pid()
+        os.kill(old, signal.SIGUSR2)
+        new = upgraded.wait_other_than(old)
+        assert (running.dir / "server.pid").read_text() == f"{new}\n"
+    assert os.stat(f"/proc/{new}").st_uid == pwd.getpwnam("nobody").pw_uid
+    assert (running.dir / "server.pid").stat().st_uid == 0
 
 
 def tries(upgraded, old):

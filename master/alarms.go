@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"envoxyd/master/sockets"
 	"envoxyd/uwsgiopts"
 )
 
@@ -157,11 +158,11 @@ func (m *master) alarmSegfault(cfg *uwsgiopts.Config, id, pid int) {
 // watchQueues tells of listening sockets whose queue is full.
 func (m *master) watchQueues() {
 	for _, s := range m.sockets {
-		queue, limit := listenQueue(s.fd)
-		if limit == 0 || queue < limit || s.protocol == protocolShared {
+		queue, limit := listenQueue(s.FD)
+		if limit == 0 || queue < limit || s.Protocol == sockets.Shared {
 			continue
 		}
-		text := fmt.Sprintf("*** uWSGI listen queue of socket %q (fd: %d) full !!! (%d/%d) ***", s.name, s.fd, queue, limit)
+		text := fmt.Sprintf("*** uWSGI listen queue of socket %q (fd: %d) full !!! (%d/%d) ***", s.Name, s.FD, queue, limit)
 		logDated("%s", text)
 		for _, name := range m.cfg.AlarmBacklog {
 			m.alarms.raise(name, []byte(text))

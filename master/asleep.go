@@ -40,8 +40,8 @@ func (m *master) watchForConnections() {
 	logf("cheap mode enabled: waiting for socket connection...")
 	var fds []int
 	for _, s := range m.sockets {
-		if s.protocol != protocolStats && s.protocol != protocolShared {
-			fds = append(fds, s.fd)
+		if s.ForWorkers() {
+			fds = append(fds, s.FD)
 		}
 	}
 	if arrivals := m.current.arrivals; arrivals >= 0 {

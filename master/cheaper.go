@@ -8,6 +8,7 @@ import (
 	"envoxyd/internal/shm"
 	"envoxyd/master/cheaper"
 	"envoxyd/master/process"
+	"envoxyd/master/sockets"
 	"envoxyd/uwsgiopts"
 )
 
@@ -150,12 +151,12 @@ func (g *generation) inRequests(w *worker, now time.Time) (total time.Duration, 
 }
 
 // longestQueue is how many connections wait on the fullest of the sockets.
-func longestQueue(sockets []*socket) (longest int) {
-	for _, s := range sockets {
-		if s.protocol == protocolStats || s.protocol == protocolShared {
+func longestQueue(list []*sockets.Socket) (longest int) {
+	for _, s := range list {
+		if !s.ForWorkers() {
 			continue
 		}
-		queue, _ := listenQueue(s.fd)
+		queue, _ := listenQueue(s.FD)
 		longest = max(longest, queue)
 	}
 	return longest

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"envoxyd/master/logging"
+	"envoxyd/master/sockets"
 	"envoxyd/modules"
 	"envoxyd/uwsgiopts"
 )
@@ -142,12 +143,12 @@ func (c *checker) sockets() {
 }
 
 // inheritsSockets: systemd, or whoever opened standard input, has a socket for this process.
-func inheritsSockets() bool { return os.Getenv("LISTEN_FDS") != "" || isListener(0) }
+func inheritsSockets() bool { return os.Getenv("LISTEN_FDS") != "" || sockets.IsListener(0) }
 
 // address says what is wrong with the syntax of a socket's address, or with its surroundings.
 func (c *checker) address(where uwsgiopts.Origin, address string) {
 	const longestPath = 107 // sun_path less its end
-	host, port, isTCP := splitAddress(address)
+	host, port, isTCP := sockets.SplitAddress(address)
 	number, isFD := strings.CutPrefix(address, "fd://")
 	switch {
 	case isFD:

@@ -12,6 +12,7 @@ import (
 
 	"envoxyd/internal/workerspec"
 	"envoxyd/master/process"
+	"envoxyd/master/sockets"
 	"envoxyd/uwsgiopts"
 )
 
@@ -103,7 +104,7 @@ func newTestMaster(t *testing.T, processes int) *testMaster {
 	t.Helper()
 	cfg := &uwsgiopts.Config{Processes: processes, Threads: 1, StartDir: t.TempDir(), Sockets: []uwsgiopts.Socket{{Protocol: "http", Address: "127.0.0.1:0"}}}
 	tm := &testMaster{t: t, os: &fakeOS{children: map[int]*fakeProcess{}, nextPID: 1 << 22}, orders: map[*generation]*fakeOrders{}, next: cfg}
-	m := &master{cfg: cfg, events: make(chan event, 64), commands: newCommands(), upgrader: &upgrader{flip: fakeFlip{}, inherit: map[string]int{}},
+	m := &master{cfg: cfg, events: make(chan event, 64), commands: newCommands(), upgrader: &upgrader{flip: fakeFlip{}},
 		now: time.Now, os: tm.os, recovery: newRecovery()}
 	t.Cleanup(m.commands.close)
 	m.reread = func() (*uwsgiopts.Config, error) { return tm.next, tm.reading }
@@ -145,7 +146,7 @@ func (tm *testMaster) start() *generation {
 	if tm.sockets, err = tm.openSockets(tm.cfg); err != nil {
 		tm.t.Fatal(err)
 	}
-	tm.t.Cleanup(func() { closeUnused(tm.master.sockets, nil) })
+	tm.t.Cleanup(func() { sockets.CloseUnused(tm.master.sockets, nil) })
 	if err := tm.startNext(&preparation{cfg: tm.cfg, hooks: tm.hooks, sockets: tm.sockets}); err != nil {
 		tm.t.Fatal(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"envoxyd/master/sockets"
 )
 
 // fifo is the named pipe of --master-fifo: each byte that somebody writes is a
@@ -15,7 +17,8 @@ type fifo struct {
 	names   []string // as they were written
 	paths   []string
 	slot    int
-	file    *os.File // open for writing too, so that it never ends
+	file    *os.File               // open for writing too, so that it never ends
+	made    map[string]os.FileInfo // the pipes that are ours, by path
 	done    chan struct{}
 	reading sync.WaitGroup
 }
@@ -64,11 +67,24 @@ func (f *fifo) follow(m *master) {
 	for _, name := range m.cfg.MasterFifo {
 		paths = append(paths, absolute(workDir(m.cfg), name))
 	}
+	first := f.made == nil // nobody reads it, or only the previous master
+	if first {
+		f.made = map[string]os.FileInfo{}
+	}
 	if slices.Equal(paths, f.paths) {
 		return
 	}
 	f.close()
-	f.names, f.paths, f.slot = m.cfg.MasterFifo, paths, 0
+	if m.cfg.Vacuum {
+		f.remove()
+	}
+	f.names, f.paths, f.slot, f.made = m.cfg.MasterFifo, paths, 0, map[string]os.FileInfo{}
+	if len(paths) > 0 && !first && !m.cfg.UnixSocketTakeover {
+		if err := sockets.PipeTaken(paths[0]); err != nil {
+			logf("master-fifo %s: %v", f.names[0], err)
+			return
+		}
+	}
 	f.open(m)
 }
 
@@ -82,30 +98,28 @@ func (f *fifo) choose(m *master, slot int) {
 	logDated("active master fifo is now %s", f.names[f.slot])
 }
 
-// restore makes the pipe again when somebody has removed it.
+// restore makes the pipe again when somebody has removed it. Another instance that reads
+// one at its place was told to (fifo commands 0 to 9), and keeps it.
 func (f *fifo) restore(m *master) {
-	if f.file != nil && !f.there() {
+	if f.file != nil && !f.there() && sockets.PipeTaken(f.paths[f.slot]) == nil {
 		f.close()
 		f.open(m)
 	}
 }
 
-// there: the file at the path is the one that is read.
-func (f *fifo) there() bool {
-	at, err := os.Lstat(f.paths[f.slot])
-	if err != nil {
-		return false
-	}
-	ours, err := f.file.Stat()
-	return err == nil && os.SameFile(at, ours)
-}
+// there: the file at the path is the one that was made.
+func (f *fifo) there() bool { return isFile(f.paths[f.slot], f.made[f.paths[f.slot]]) }
 
 // open replaces whatever is at the path by a pipe and reads it until close.
 func (f *fifo) open(m *master) {
 	if len(f.paths) == 0 {
 		return
 	}
-	file, err := makeFifo(f.paths[f.slot])
+	path := f.paths[f.slot]
+	file, err := makeFifo(path)
+	if err == nil {
+		f.made[path], err = file.Stat()
+	}
 	if err != nil {
 		logf("master-fifo: %v", err)
 		return
@@ -154,10 +168,10 @@ func (f *fifo) close() {
 	f.file = nil
 }
 
-// remove is vacuum's part: all the pipes that were made.
+// remove is vacuum's part: all the pipes that were made, and not replaced by somebody else.
 func (f *fifo) remove() {
 	for _, path := range f.paths {
-		if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeNamedPipe != 0 && os.Remove(path) == nil {
+		if isFile(path, f.made[path]) && os.Remove(path) == nil {
 			logf("VACUUM: master fifo %s removed.", path)
 		}
 	}

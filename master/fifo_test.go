@@ -17,8 +17,8 @@ func TestFifoCommandsReachTheMaster(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "one"), []byte("in the way"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	m := &master{cfg: &uwsgiopts.Config{StartDir: dir, MasterFifo: []string{"one", "two"}}, events: make(chan event)}
-	m.pidfiles = []string{pidfile}
+	m := &master{cfg: &uwsgiopts.Config{StartDir: dir, MasterFifo: []string{"one", "two"}}, events: make(chan event), upgrader: &upgrader{}}
+	m.pidfiles = pidfiles{pidfile: nil}
 	m.fifo.follow(m)
 	defer func() { m.fifo.close() }()
 	info, err := os.Lstat(filepath.Join(dir, "one"))

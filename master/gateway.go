@@ -72,13 +72,13 @@ func (g *gateway) share() (err error) {
 	if g.callers, g.calls, err = messagePair("event gateway"); err != nil {
 		return err
 	}
-	if fd := g.m.upgrader.inherited(gatewayLivingKey); fd >= 0 {
+	if fd := g.m.upgrader.inherited.Take(gatewayLivingKey); fd >= 0 {
 		g.predecessor = os.NewFile(uintptr(fd), "predecessor")
 	}
 	if g.state, err = shm.NewNoteFile("envoxyd-gateway"); err != nil {
 		return err
 	}
-	if fd := g.m.upgrader.inherited(gatewayStateKey); fd >= 0 {
+	if fd := g.m.upgrader.inherited.Take(gatewayStateKey); fd >= 0 {
 		g.inheritNames(fd)
 		_ = unix.Close(fd)
 	}

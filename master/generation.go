@@ -10,6 +10,7 @@ import (
 	"envoxyd/master/hooks"
 	"envoxyd/master/logging"
 	"envoxyd/master/process"
+	"envoxyd/master/sockets"
 	"envoxyd/modules"
 	"envoxyd/uwsgiopts"
 )
@@ -25,7 +26,7 @@ type generation struct {
 	cfg      *uwsgiopts.Config
 	service  *modules.Service // envoxy.json; nil: there is none
 	hooks    *hooks.Runner    // that have run for it
-	sockets  []*socket
+	sockets  []*sockets.Socket
 	board    *shm.Board
 	zygote   *process.Zygote
 	link     *link
@@ -55,7 +56,7 @@ type generation struct {
 func (m *master) startNext(p *preparation) (err error) {
 	defer func() {
 		if err != nil {
-			closeUnused(p.sockets, m.sockets)
+			sockets.CloseUnused(p.sockets, m.sockets)
 		}
 	}()
 	cfg := p.cfg
@@ -98,8 +99,10 @@ func (g *generation) forkAll(m *master, err error) {
 		logf("%v", err)
 		m.generationFailed(g, hookStatus(err))
 	default:
-		if m.current == nil && !m.upgrader.second {
-			m.writePidfiles(workDir(g.cfg), g.cfg.SafePidfile, g.cfg.SafePidfile2)
+		if err := m.writeSafePidfiles(g.cfg); err != nil {
+			logf("%v", err)
+			m.generationFailed(g, statusFailed)
+			return
 		}
 		for _, w := range g.workers {
 			g.fill(w)

@@ -20,6 +20,7 @@ import (
 	"envoxyd/master/logging"
 	"envoxyd/master/process"
 	"envoxyd/master/resources"
+	"envoxyd/master/sockets"
 	"envoxyd/modules"
 	"envoxyd/uwsgiopts"
 )
@@ -45,7 +46,7 @@ type master struct {
 	started time.Time
 
 	events  chan event
-	sockets []*socket
+	sockets []*sockets.Socket
 	alive   *os.File // its writer is ours alone: workers see when we are gone
 	keep    *os.File
 
@@ -95,7 +96,7 @@ type master struct {
 	stopped   lastStop
 	upgraded  bool // another master has taken over
 	status    int
-	pidfiles  []string
+	pidfiles  pidfiles
 	lastSweep time.Time
 }
 
@@ -123,6 +124,7 @@ func Run(cfg *uwsgiopts.Config, reread Reread) int {
 	if err != nil {
 		logf("%v", err)
 	}
+	sockets.CloseUnused(m.sockets, nil) // a start that has failed leaves no file of them
 	m.alarms.close()
 	m.closeLog()
 	return status
@@ -133,7 +135,7 @@ func (m *master) run() (int, error) {
 	if m.upgrader, err = newUpgrader(); err != nil {
 		return statusFailed, err
 	}
-	if m.resources, err = resources.Open(m.upgrader.inherited); err != nil {
+	if m.resources, err = resources.Open(m.upgrader.inherited.Take); err != nil {
 		return statusFailed, err
 	}
 	if err := m.openLog(); err != nil {
@@ -188,15 +190,15 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 	if err := checkDirectories(m.cfg); err != nil {
 		return statusFailed, err
 	}
-	first := !m.upgrader.second // until an upgrade succeeds, the pidfiles are the old master's
-	if first {
-		if err := m.writePidfile(m.cfg.Pidfile, m.cfg.StartDir); err != nil {
-			return statusFailed, err
-		}
-	}
 	var err error
 	if m.sockets, err = m.openSockets(m.cfg); err != nil {
 		return statusFailed, err
+	}
+	first := !m.upgrader.second // until an upgrade succeeds, the pidfiles are the old master's
+	if first {                  // after the sockets: where another instance has those, the pidfile is its own
+		if err := m.writePidfile(m.cfg.Pidfile, m.cfg.StartDir); err != nil {
+			return statusFailed, err
+		}
 	}
 	if err := m.hooks.Run(ctx, hookSettings(m.cfg), "as-root"); err != nil {
 		return hookStatus(err), err

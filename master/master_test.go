@@ -1,8 +1,6 @@
 package master
 
 import (
-	"errors"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,33 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"envoxyd/uwsgiopts"
 )
-
-func TestAddressesAreToldFromPaths(t *testing.T) {
-	for address, want := range map[string]struct {
-		host, port string
-		tcp        bool
-	}{
-		"127.0.0.1:80":  {"127.0.0.1", "80", true},
-		":8080":         {"", "8080", true},
-		"[::1]:80":      {"::1", "80", true},
-		"localhost:0":   {"localhost", "0", true},
-		"/run/u.sock":   {"", "", false},
-		"rel.sock":      {"", "", false},
-		"@name":         {"", "", false},
-		"/run/odd:80":   {"", "", false},
-		"host:notaport": {"host", "notaport", true},
-		"host:99999":    {"host", "99999", true},
-	} {
-		host, port, tcp := splitAddress(address)
-		if host != want.host || port != want.port || tcp != want.tcp {
-			t.Errorf("%s: %q %q %v, want %+v", address, host, port, tcp, want)
-		}
-	}
-}
 
 func TestMercyComesFromWhicheverOptionPeopleSet(t *testing.T) {
 	for _, c := range []struct {
@@ -114,82 +87,5 @@ func TestTheZygoteInheritsNothingThatIsBetweenMasters(t *testing.T) {
 		if slices.Contains([]string{daemonVariable, "TABLEFLIP_HAS_PARENT_7DIU3", "LISTEN_FDS", "DROPPED"}, name) {
 			t.Errorf("%s is there", pair)
 		}
-	}
-}
-
-func TestSocketsAreOpenedKeptAndLetGo(t *testing.T) {
-	dir := t.TempDir()
-	m := &master{upgrader: &upgrader{inherit: map[string]int{}}}
-	cfg := &uwsgiopts.Config{StartDir: dir, Listen: 7, ChmodSocket: 0o660, Sockets: []uwsgiopts.Socket{
-		{Protocol: "http", Address: "127.0.0.1:0"}, {Protocol: "uwsgi", Address: "u.sock"}}}
-	var err error
-	if m.sockets, err = m.openSockets(cfg); err != nil {
-		t.Fatal(err)
-	}
-	info, err := os.Stat(filepath.Join(dir, "u.sock"))
-	if err != nil || info.Mode().Perm() != 0o660 {
-		t.Fatalf("unix socket: %v, %v", info, err)
-	}
-	again, err := m.openSockets(cfg)
-	if err != nil || again[0].fd != m.sockets[0].fd || again[1].fd != m.sockets[1].fd || again[0].port != m.sockets[0].port {
-		t.Fatalf("sockets are not kept: %v", err)
-	}
-	closeUnused(m.sockets, again[:1])
-	if _, err := unix.Getsockname(m.sockets[1].fd); err == nil {
-		t.Fatal("a socket that nobody names is open")
-	}
-	if _, err := unix.Getsockname(again[0].fd); err != nil {
-		t.Fatalf("a socket that is in use was closed: %v", err)
-	}
-}
-
-func TestSocketsTakenOutOfTheConfigurationRefuseAtOnce(t *testing.T) {
-	for key, refuses := range map[string]bool{"127.0.0.1:0": true, "fd://0": false, "systemd:0": false} {
-		m := &master{upgrader: &upgrader{inherit: map[string]int{}}}
-		opened, err := m.openSockets(&uwsgiopts.Config{Listen: 7, Sockets: []uwsgiopts.Socket{{Protocol: "http", Address: "127.0.0.1:0"}}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		workers, err := unix.Dup(opened[0].fd) // a worker that is on its way out has it still
-		if err != nil {
-			t.Fatal(err)
-		}
-		opened[0].key = key
-		retireUnused(opened, nil)
-		connection, err := net.Dial("tcp", opened[0].name)
-		if err == nil {
-			connection.Close()
-		}
-		if refused := errors.Is(err, unix.ECONNREFUSED); refused != refuses {
-			t.Errorf("%s: dialling gives %v", key, err)
-		}
-		unix.Close(workers)
-	}
-}
-
-func TestSocketsPassFromOneMasterToTheNext(t *testing.T) {
-	var pipe [2]int
-	if err := unix.Pipe(pipe[:]); err != nil {
-		t.Fatal(err)
-	}
-	file, err := send([]*socket{{key: ":80", fd: pipe[0]}, {key: "u.sock", fd: pipe[1]}}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	next := &upgrader{inherit: map[string]int{}}
-	if err := next.receive(int(file.Fd())); err != nil {
-		t.Fatal(err)
-	}
-	reader, writer := next.inherited(":80"), next.inherited("u.sock")
-	if reader < 0 || writer < 0 || next.inherited(":80") >= 0 {
-		t.Fatalf("descriptors %d and %d", reader, writer)
-	}
-	if _, err := unix.Write(writer, []byte("x")); err != nil {
-		t.Fatal(err)
-	}
-	var b [1]byte
-	if n, err := unix.Read(reader, b[:]); n != 1 || err != nil {
-		t.Fatalf("they are not connected: %d, %v", n, err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/master/sockets"
 	"envoxyd/uwsgiopts"
 )
 
@@ -69,16 +70,23 @@ func (o *orders) close() {
 // notices is the datagram socket of --notify-socket: what arrives goes to the log.
 type notices struct {
 	path    string
+	made    os.FileInfo // the file at path that is ours; nil: none
 	conn    *net.UnixConn
 	reading sync.WaitGroup
 }
 
-// follow opens the socket that cfg names, unless it is open.
-func (n *notices) follow(cfg *uwsgiopts.Config) {
-	path := cfg.NotifySocket
-	if path != "" && !strings.HasPrefix(path, "@") {
-		path = absolute(workDir(cfg), path)
+// notifyPath is the address of --notify-socket.
+func notifyPath(cfg *uwsgiopts.Config) string {
+	if path := cfg.NotifySocket; path == "" || strings.HasPrefix(path, "@") {
+		return path
 	}
+	return absolute(workDir(cfg), cfg.NotifySocket)
+}
+
+// follow opens the socket that cfg names, unless it is open. takeover: though another process
+// serves it, which is the previous master.
+func (n *notices) follow(cfg *uwsgiopts.Config, takeover bool) {
+	path := notifyPath(cfg)
 	if path == n.path {
 		return
 	}
@@ -87,22 +95,25 @@ func (n *notices) follow(cfg *uwsgiopts.Config) {
 	if path == "" {
 		return
 	}
-	if err := n.open(path); err != nil {
+	if err := n.open(path, takeover || cfg.UnixSocketTakeover); err != nil {
 		logf("notify-socket: %v", err)
 	}
 }
 
-func (n *notices) open(path string) error {
+func (n *notices) open(path string, takeover bool) error {
 	if !strings.HasPrefix(path, "@") {
-		if err := removeStale(path); err != nil {
-			return fmt.Errorf("unable to remove the old one: %w", err)
+		if err := sockets.Claim(path, unix.SOCK_DGRAM, takeover); err != nil {
+			return err
 		}
 	}
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
 		return fmt.Errorf("unable to listen: %w", err)
 	}
-	n.path, n.conn = path, conn
+	n.path, n.conn, n.made = path, conn, nil
+	if !strings.HasPrefix(path, "@") {
+		n.made, _ = os.Lstat(path) // without it the file is not removed
+	}
 	n.reading.Go(func() { // ends by close
 		text := make([]byte, 8<<10)
 		for {
@@ -125,9 +136,10 @@ func (n *notices) close() {
 	}
 }
 
+// remove removes the file, unless somebody else's is in its place.
 func (n *notices) remove() {
-	if n.path != "" && !strings.HasPrefix(n.path, "@") {
+	if isFile(n.path, n.made) {
 		_ = os.Remove(n.path) // it may be gone already
 	}
-	n.path = ""
+	n.path, n.made = "", nil
 }

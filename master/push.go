@@ -60,8 +60,8 @@ func (m *master) carbonForm(cfg *uwsgiopts.Config) *carbonForm {
 	}
 	id := cfg.CarbonID
 	for _, s := range m.sockets {
-		if id == "" && s.protocol != protocolStats && s.protocol != protocolShared {
-			id = strings.ReplaceAll(s.name, ".", "_")
+		if id == "" && s.ForWorkers() {
+			id = strings.ReplaceAll(s.Name, ".", "_")
 		}
 	}
 	root := cfg.CarbonRoot

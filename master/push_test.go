@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"envoxyd/master/sockets"
 	"envoxyd/uwsgiopts"
 )
 
@@ -97,7 +98,7 @@ func TestWhereCarbonNamesComeFrom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &master{sockets: []*socket{{name: "s.stats", protocol: protocolStats}, {name: "127.0.0.1:80", protocol: "http"}}}
+	m := &master{sockets: []*sockets.Socket{{Name: "s.stats", Protocol: sockets.Stats}, {Name: "127.0.0.1:80", Protocol: "http"}}}
 	for want, cfg := range map[string]uwsgiopts.PushConfig{
 		"uwsgi." + host + ".127_0_0_1:80.":           {CarbonRoot: "uwsgi."},
 		"shop." + host + ".one.":                     {CarbonRoot: "shop", CarbonID: "one"},
@@ -116,7 +117,7 @@ func TestStatisticsArePushed(t *testing.T) {
 	}
 	defer server.Close()
 	g := testGeneration(t, 1, 1)
-	g.m.events, g.m.commands, g.m.sockets = make(chan event), newCommands(), []*socket{}
+	g.m.events, g.m.commands, g.m.sockets = make(chan event), newCommands(), []*sockets.Socket{}
 	g.m.started = time.Unix(0, 0)
 	cfg := &uwsgiopts.Config{StartDir: t.TempDir(), PushConfig: uwsgiopts.PushConfig{
 		Carbon: []string{server.Addr().String()}, CarbonTimeout: 10 * time.Second, CarbonID: "one", CarbonEvery: time.Minute,

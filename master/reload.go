@@ -9,6 +9,7 @@ import (
 
 	"envoxyd/master/hooks"
 	"envoxyd/master/process"
+	"envoxyd/master/sockets"
 	"envoxyd/modules"
 	"envoxyd/uwsgiopts"
 )
@@ -36,7 +37,7 @@ type preparation struct {
 	cfg     *uwsgiopts.Config
 	service *modules.Service // nil: there is none
 	hooks   *hooks.Runner    // that have run
-	sockets []*socket
+	sockets []*sockets.Socket
 	err     error
 }
 
@@ -174,7 +175,7 @@ func (m *master) generationFailed(g *generation, status int) {
 	switch {
 	case m.next == g:
 		m.next = nil
-		closeUnused(g.sockets, m.sockets)
+		sockets.CloseUnused(g.sockets, m.sockets)
 		if first {
 			m.status = status
 			m.stopping = true
@@ -196,6 +197,7 @@ func (m *master) promote() {
 	m.stopWatching()
 	before := m.sockets
 	m.sockets, m.cfg, m.hooks = g.sockets, g.cfg, g.hooks
+	sockets.Own(m.sockets, m.cfg.Listen)
 	if g.cfg.LogReopen && old != nil && g.cfg.LogFile() != "" {
 		m.reopenLog(g.cfg)
 	}
@@ -209,7 +211,9 @@ func (m *master) promote() {
 		m.firstReady()
 	} else {
 		m.atExit(old.cfg, old.hooks)
-		retireUnused(before, m.sockets)
+		if retired := sockets.RetireUnused(before, m.sockets); m.cfg.Vacuum {
+			vacuumSockets(retired)
+		}
 		logf("gracefully (RE)spawned uWSGI master process (pid: %d)", os.Getpid())
 		if m.brutal {
 			logf("...brutally killing workers...")
@@ -229,7 +233,7 @@ func (m *master) promote() {
 	m.crons.follow(g.cfg)
 	m.orders.follow(m, g.cfg)
 	m.pushers.follow(m, g.cfg)
-	m.notices.follow(g.cfg)
+	m.notices.follow(g.cfg, old == nil && m.upgrader.second)
 	m.notify("READY=1\nMAINPID=" + pidText())
 	m.forgetGone()
 	if g.zygote.State() == process.Lost { // it ended before the last worker was ready
@@ -243,18 +247,12 @@ func (m *master) firstReady() {
 	cfg := m.cfg
 	logf("spawned uWSGI master process (pid: %d)", os.Getpid())
 	for i, s := range m.sockets {
-		if s.protocol == "http-router" {
+		if s.Protocol == "http-router" {
 			logf("spawned uWSGI http %d (pid: %d)", i+1, os.Getpid())
 		}
 	}
 	setName(masterName(cfg))
-	if err := m.upgrader.Ready(); err != nil {
-		logf("%v", err)
-	}
-	if m.upgrader.second {
-		m.writePidfiles(workDir(cfg), cfg.SafePidfile, cfg.SafePidfile2, cfg.Pidfile2)
-		m.writePidfiles(cfg.StartDir, cfg.Pidfile)
-	}
+	m.takeOver()
 	tellParent()
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"envoxyd/internal/workerspec"
 	"envoxyd/master/process"
+	"envoxyd/master/sockets"
 	"envoxyd/uwsgiopts"
 )
 
@@ -109,7 +110,7 @@ func TestEveryFailureOfAReloadLeavesTheServiceAlone(t *testing.T) {
 			if tm.current != old || tm.stopping || old.draining || old.workers[0].State() != process.Ready || len(serving.sent) != 0 {
 				t.Fatalf("the service was touched: stopping %v, draining %v, worker %v, signals %v", tm.stopping, old.draining, old.workers[0].State(), serving.sent)
 			}
-			if len(tm.sockets) != 1 || !isListener(tm.sockets[0].fd) {
+			if len(tm.sockets) != 1 || !sockets.IsListener(tm.sockets[0].FD) {
 				t.Fatal("its socket was touched")
 			}
 			tm.reading, tm.failing, tm.next = nil, nil, tm.cfg // mended

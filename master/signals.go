@@ -3,12 +3,11 @@ package master
 import (
 	"os"
 	"os/signal"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"envoxyd/master/sockets"
 )
 
 // followSignals turns signals into events until the returned function is called.
@@ -143,7 +142,7 @@ func (m *master) drainAll() {
 	}
 	m.gateway.quiesce(func(m *master) {
 		m.drainCurrent(syscall.SIGTERM)
-		m.after(lastAccepts, func(m *master) { m.refuseConnections() })
+		m.after(lastAccepts, func(m *master) { sockets.Refuse(m.sockets) })
 	})
 }
 
@@ -159,16 +158,6 @@ func (m *master) drainCurrent(sig syscall.Signal) {
 
 // lastAccepts is the time that workers have to accept what was queued before a stop.
 const lastAccepts = 50 * time.Millisecond
-
-// refuseConnections lets clients, and proxies above all, see that nobody answers here
-// any more. A socket that systemd holds goes on queueing for the next start.
-func (m *master) refuseConnections() {
-	for _, s := range m.sockets {
-		if !strings.HasPrefix(s.key, "systemd:") && !strings.HasPrefix(s.key, "fd://") {
-			_ = unix.Shutdown(s.fd, unix.SHUT_RDWR) // ENOTCONN where the kernel does not have it for listeners
-		}
-	}
-}
 
 // logTotals answers USR1.
 func (m *master) logTotals() {

@@ -61,11 +61,11 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 	spec.AliveFD = i.add(g.m.alive.Fd())
 	spec.ScoreboardFD = i.add(g.board.File().Fd())
 	for _, s := range g.sockets {
-		if s.protocol == protocolShared || s.protocol == protocolStats {
+		if !s.ForWorkers() {
 			continue
 		}
 		spec.Sockets = append(spec.Sockets, workerspec.Socket{
-			FD: i.add(uintptr(s.fd)), Protocol: s.protocol, Name: s.name, Port: s.port, Unix: s.path != "" || strings.HasPrefix(s.name, "@"),
+			FD: i.add(uintptr(s.FD)), Protocol: s.Protocol, Name: s.Name, Port: s.Port, Unix: s.Unix(),
 			Workers: cfg.MapSockets[len(spec.Sockets)],
 		})
 	}

@@ -117,15 +117,15 @@ func (m *master) statistics() *statsDocument {
 		Locks: []map[string]int{}, Sockets: []statsSocket{}, Workers: []statsWorker{}, memory: m.cfg.MemoryReport,
 	}
 	for _, s := range m.sockets {
-		if s.protocol == protocolShared || s.protocol == protocolStats {
+		if !s.ForWorkers() {
 			continue
 		}
-		queue, limit := listenQueue(s.fd)
+		queue, limit := listenQueue(s.FD)
 		shared := 0
-		if strings.HasPrefix(s.key, "=") {
+		if s.Mapped() {
 			shared = 1
 		}
-		d.Sockets = append(d.Sockets, statsSocket{Name: s.name, Proto: strings.TrimSuffix(s.protocol, "-router"), Queue: queue, MaxQueue: limit, Shared: shared})
+		d.Sockets = append(d.Sockets, statsSocket{Name: s.Name, Proto: strings.TrimSuffix(s.Protocol, "-router"), Queue: queue, MaxQueue: limit, Shared: shared})
 		d.ListenQueue = max(d.ListenQueue, queue)
 	}
 	for _, one := range m.daemonStatus() {

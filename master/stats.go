@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"envoxyd/master/sockets"
 )
 
 // statsPatience bounds what one client of the statistics may take.
@@ -38,7 +40,7 @@ func (m *master) serveStats() {
 	form := statsForm{http: m.cfg.StatsHTTP, minified: m.cfg.StatsMinified}
 	var kept []*statsServer
 	for _, server := range m.stats {
-		wanted := slices.ContainsFunc(m.sockets, func(s *socket) bool { return s.protocol == protocolStats && s.fd == server.fd })
+		wanted := slices.ContainsFunc(m.sockets, func(s *sockets.Socket) bool { return s.Protocol == sockets.Stats && s.FD == server.fd })
 		if wanted && server.form == form {
 			kept = append(kept, server)
 		} else {
@@ -47,8 +49,8 @@ func (m *master) serveStats() {
 	}
 	m.stats = kept
 	for _, s := range m.sockets {
-		served := slices.ContainsFunc(m.stats, func(server *statsServer) bool { return server.fd == s.fd })
-		if s.protocol != protocolStats || served {
+		served := slices.ContainsFunc(m.stats, func(server *statsServer) bool { return server.fd == s.FD })
+		if s.Protocol != sockets.Stats || served {
 			continue
 		}
 		server, err := newStatsServer(s, form, m.events)
@@ -56,7 +58,7 @@ func (m *master) serveStats() {
 			logf("%v", err)
 			continue
 		}
-		logf("*** Stats server enabled on %s fd: %d ***", s.name, s.fd)
+		logf("*** Stats server enabled on %s fd: %d ***", s.Name, s.FD)
 		m.stats = append(m.stats, server)
 	}
 }
@@ -68,21 +70,21 @@ func (m *master) stopStats() {
 	m.stats = nil
 }
 
-func newStatsServer(s *socket, form statsForm, events chan<- event) (*statsServer, error) {
-	fd, err := unix.FcntlInt(uintptr(s.fd), unix.F_DUPFD_CLOEXEC, 0)
+func newStatsServer(s *sockets.Socket, form statsForm, events chan<- event) (*statsServer, error) {
+	fd, err := unix.FcntlInt(uintptr(s.FD), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("stats server on %s: %w", s.name, err)
+		return nil, fmt.Errorf("stats server on %s: %w", s.Name, err)
 	}
-	file := os.NewFile(uintptr(fd), s.name)
+	file := os.NewFile(uintptr(fd), s.Name)
 	listener, err := net.FileListener(file)
 	file.Close()
 	if err != nil {
-		return nil, fmt.Errorf("stats server on %s: %w", s.name, err)
+		return nil, fmt.Errorf("stats server on %s: %w", s.Name, err)
 	}
 	if local, is := listener.(*net.UnixListener); is {
 		local.SetUnlinkOnClose(false) // vacuum decides about the file
 	}
-	server := &statsServer{fd: s.fd, form: form, listener: listener, events: events, done: make(chan struct{})}
+	server := &statsServer{fd: s.FD, form: form, listener: listener, events: events, done: make(chan struct{})}
 	server.running.Go(server.accept)
 	return server, nil
 }

@@ -16,6 +16,7 @@ import (
 	"envoxyd/internal/monotime"
 	"envoxyd/internal/shm"
 	"envoxyd/master/process"
+	"envoxyd/master/sockets"
 	"envoxyd/uwsgiopts"
 )
 
@@ -94,11 +95,12 @@ func TestStatsServer(t *testing.T) {
 		g := testGeneration(t, 1, 1)
 		m := g.m
 		path := filepath.Join(t.TempDir(), "stats")
-		fd, err := listenUnix(&uwsgiopts.Config{Listen: 5, ChmodSocket: -1}, path)
+		opener := sockets.Opener{Config: &uwsgiopts.Config{Listen: 5, ChmodSocket: -1, Sockets: []uwsgiopts.Socket{{Address: path}}}, Logf: t.Logf}
+		opened, err := opener.OpenAll()
 		if err != nil {
 			t.Fatal(err)
 		}
-		server, err := newStatsServer(&socket{name: path, fd: fd}, form, m.events)
+		server, err := newStatsServer(opened[0], form, m.events)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,6 +139,6 @@ func TestStatsServer(t *testing.T) {
 		}
 		server.close()
 		silent.Close()
-		_ = unix.Close(fd)
+		_ = unix.Close(opened[0].FD)
 	}
 }

@@ -2,19 +2,18 @@ package master
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/cloudflare/tableflip"
-	"golang.org/x/sys/unix"
 
-	"envoxyd/internal/scmrights"
+	"envoxyd/master/sockets"
 )
 
 // upgradeTimeout is how long a new executable may take to serve.
@@ -43,14 +42,15 @@ type flip interface {
 // upgrader replaces the executable without closing a socket.
 type upgrader struct {
 	flip
-	inherit map[string]int // listening sockets of the previous master, by key
-	second  bool           // another master started us to take its place
-	busy    bool
-	ctx     context.Context // until stop
-	cancel  context.CancelFunc
-	running sync.WaitGroup
-	self    os.FileInfo // the file that runs
-	path    string
+	inherited sockets.Inheritance // what the previous master has passed on
+	handover  *sockets.Handover   // to the next one; always the same, as tableflip keeps what it is given
+	second    bool                // another master started us to take its place
+	busy      bool
+	ctx       context.Context // until stop
+	cancel    context.CancelFunc
+	running   sync.WaitGroup
+	self      os.FileInfo // the file that runs
+	path      string
 }
 
 func newUpgrader() (*upgrader, error) {
@@ -60,25 +60,28 @@ func newUpgrader() (*upgrader, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	os.Unsetenv("TABLEFLIP_HAS_PARENT_7DIU3") // between masters only
-	u := &upgrader{flip: flipper, inherit: map[string]int{}, second: flipper.HasParent(), ctx: ctx, cancel: cancel}
+	u := &upgrader{flip: flipper, second: flipper.HasParent(), ctx: ctx, cancel: cancel}
 	if u.path, err = os.Executable(); err == nil {
 		u.self, err = os.Stat("/proc/self/exe")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("upgrade: %w", err)
 	}
-	if !u.second {
-		return u, nil
+	if file, err := flipper.File(socketsFile); err != nil {
+		return nil, fmt.Errorf("upgrade: %w", err)
+	} else if file != nil {
+		defer file.Close()
+		if err := u.inherited.Receive(file); err != nil {
+			return nil, fmt.Errorf("upgrade: %w", err)
+		}
 	}
-	file, err := flipper.File(socketsFile)
+	if u.handover, err = sockets.NewHandover(); err == nil {
+		err = flipper.AddFile(socketsFile, u.handover.Far())
+	}
 	if err != nil {
 		return nil, fmt.Errorf("upgrade: %w", err)
 	}
-	if file != nil {
-		defer file.Close()
-		err = u.receive(int(file.Fd()))
-	}
-	return u, err
+	return u, nil
 }
 
 // replaced: the file at the executable's path is no longer the one that runs.
@@ -87,67 +90,20 @@ func (u *upgrader) replaced() bool {
 	return err == nil && !os.SameFile(now, u.self)
 }
 
-// inherited takes the listening socket that the previous master had under key; -1: none.
-func (u *upgrader) inherited(key string) int {
-	fd, there := u.inherit[key]
-	if !there {
-		return -1
+// takeOver tells the previous master, if there is one, that it may go. What it has left to us
+// is ours from then on.
+func (m *master) takeOver() {
+	if err := m.upgrader.Ready(); err != nil {
+		logf("upgrade: %v", err)
 	}
-	delete(u.inherit, key)
-	return fd
-}
-
-// send puts the sockets into a socket pair and returns the end to be passed on.
-// The messages wait in the kernel for whoever receives from it.
-func send(sockets []*socket, more map[string]int) (*os.File, error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("socketpair: %w", err)
+	if !m.upgrader.second {
+		return
 	}
-	defer unix.Close(fds[0])
-	file := os.NewFile(uintptr(fds[1]), socketsFile)
-	passed := map[string]int{}
-	for _, s := range sockets {
-		passed[s.key] = s.fd
+	m.writePidfiles(workDir(m.cfg), m.cfg.SafePidfile, m.cfg.SafePidfile2, m.cfg.Pidfile2)
+	m.writePidfiles(m.cfg.StartDir, m.cfg.Pidfile)
+	if dropped := m.upgrader.inherited.Close(); m.cfg.Vacuum {
+		vacuumSockets(dropped)
 	}
-	maps.Copy(passed, more)
-	for key, fd := range passed {
-		if err := unix.Sendmsg(fds[0], []byte(key), unix.UnixRights(fd), nil, unix.MSG_DONTWAIT); err != nil {
-			file.Close()
-			return nil, fmt.Errorf("passing %s on: %w", key, err)
-		}
-	}
-	return file, nil
-}
-
-func (u *upgrader) receive(from int) error {
-	for {
-		key, rights := make([]byte, 4096), make([]byte, scmrights.Room)
-		n, size, _, _, err := unix.Recvmsg(from, key, rights, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
-		if n == 0 || errors.Is(err, unix.EAGAIN) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("taking sockets over: %w", err)
-		}
-		fd, err := scmrights.Descriptor(rights[:size])
-		if err != nil {
-			return fmt.Errorf("taking socket %s over: %w", key[:n], err)
-		}
-		u.inherit[string(key[:n])] = fd
-	}
-}
-
-// Ready tells the previous master, if there is one, that it may go.
-func (u *upgrader) Ready() error {
-	for key, fd := range u.inherit { // the new configuration does not name them
-		_ = unix.Close(fd)
-		delete(u.inherit, key)
-	}
-	if err := u.flip.Ready(); err != nil {
-		return fmt.Errorf("upgrade: %w", err)
-	}
-	return nil
 }
 
 // afterParent waits for the master before us, which may still be finishing requests:
@@ -194,14 +150,10 @@ func (m *master) upgrade() {
 		m.pending.upgrade = true
 		return
 	}
-	handedOver := m.resources.Passed()
-	maps.Copy(handedOver, m.gateway.legacy())
-	file, err := send(m.sockets, handedOver)
-	if err == nil {
-		defer file.Close()
-		err = m.upgrader.AddFile(socketsFile, file)
-	}
-	if err != nil {
+	more := m.pidfiles.descriptors()
+	maps.Copy(more, m.resources.Passed())
+	maps.Copy(more, m.gateway.legacy())
+	if err := m.upgrader.handover.Send(m.sockets, more); err != nil {
 		logf("upgrade: %v", err)
 		return
 	}
@@ -220,11 +172,14 @@ func (m *master) upgradeDone(err error) {
 	m.upgrader.busy = false
 	if err != nil {
 		logf("upgrade: failed, this executable goes on serving: %v", err)
+		m.upgrader.handover.TakeBack()
+		runtime.GC() // closes the child's ends of tableflip's pipes, which tableflip leaves open
 		m.notify("READY=1\nMAINPID=" + pidText())
 		return
 	}
 	logf("upgrade: the new master serves, this one finishes what it has")
 	m.upgraded = true
+	sockets.Disown(m.sockets)
 	if m.log != nil {
 		m.log.Retire()
 	}

@@ -31,6 +31,8 @@ type Config struct {
 	Sockets []Socket
 	// SharedSockets are bound first and may be named by Sockets as "=N".
 	SharedSockets []string
+	// UnixSocketTakeover lets a start take the place of an instance that serves the same unix socket or pipe.
+	UnixSocketTakeover bool
 
 	Listen        int           // backlog of each listening socket
 	BufferSize    int           // largest request header block, bytes

@@ -45,6 +45,7 @@ func socketsOptions() []Option {
 		{Names: []string{"close-on-exec2"}, Kind: Flag, Doc: "the same, for every socket", NoOp: "sockets are always closed on exec"},
 		{Names: []string{"enable-proxy-protocol"}, Kind: Flag, Doc: "take the client's address from a PROXY line on HTTP sockets", set: flagOn(func(c *Config) *bool { return &c.ProxyProtocol })},
 		{Names: []string{"reuse-port"}, Kind: Flag, Doc: "let several instances listen on one address", set: flagOn(func(c *Config) *bool { return &c.ReusePort })},
+		{Names: []string{"unix-socket-takeover"}, Kind: Flag, Flags: Own, Doc: "take the place of another instance that serves a unix socket, the notify-socket or the master-fifo; without it the start is refused", set: flagOn(func(c *Config) *bool { return &c.UnixSocketTakeover })},
 		{Names: []string{"tcp-fast-open", "tcp-fastopen"}, Arg: RequiredArg, Kind: Int, Doc: "length of the queue of TCP fast open"},
 		{Names: []string{"tcp-fast-open-client", "tcp-fastopen-client"}, Kind: Flag, Doc: "use TCP fast open for connections to others"},
 	}
