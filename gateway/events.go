@@ -133,11 +133,11 @@ func (g *Gateway) handOver(ctx context.Context, d *delivery, slot int) (left []*
 	case later || ctx.Err() != nil:
 		return left, 0
 	}
-	return g.again(left)
+	return g.retry(left)
 }
 
-// again decides about a message whose worker ended, and all behind it.
-func (g *Gateway) again(left []*item) ([]*item, time.Duration) {
+// retry decides about a message whose worker ended, and all behind it.
+func (g *Gateway) retry(left []*item) ([]*item, time.Duration) {
 	first := left[0]
 	first.attempts++
 	g.counters.redelivered.Add(1)

@@ -42,7 +42,7 @@ type queue struct {
 	out     int     // deliveries that are under way
 	pace    time.Duration
 	late    bool // messages have waited for joinDelay although a worker was free
-	armed   bool // a timer will say so
+	armed   bool // the timer for that runs
 	closed  bool
 }
 

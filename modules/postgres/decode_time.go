@@ -58,7 +58,7 @@ func appendDate(to []byte, day int64) ([]byte, error) {
 
 func appendTwo(to []byte, n int) []byte { return append(to, byte('0'+n/10), byte('0'+n%10)) }
 
-func appendClock(to []byte, micros int64) []byte {
+func appendMicros(to []byte, micros int64) []byte {
 	seconds, fraction := int(micros/microsPerSecond), int(micros%microsPerSecond)
 	to = appendTwo(append(appendTwo(append(appendTwo(to, seconds/3600), ':'), seconds/60%60), ':'), seconds%60)
 	if fraction != 0 {
@@ -124,7 +124,7 @@ func appendMoment(to []byte, micros int64) ([]byte, error) {
 		day, rest = day-1, rest+microsPerDay
 	}
 	to, err := appendDate(to, day)
-	return appendClock(append(to, 'T'), rest), err
+	return appendMicros(append(to, 'T'), rest), err
 }
 
 func readTimestamp(_ *encoder, to, value []byte) ([]byte, error) {
@@ -169,7 +169,7 @@ func appendTimeOfDay(to, value []byte) ([]byte, error) {
 	if micros < 0 || micros > microsPerDay {
 		return to, errForm
 	}
-	return appendClock(to, micros%microsPerDay), nil // 24:00 is 00:00
+	return appendMicros(to, micros%microsPerDay), nil // 24:00 is 00:00
 }
 
 func readTimetz(_ *encoder, to, value []byte) ([]byte, error) {

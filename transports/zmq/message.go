@@ -84,7 +84,7 @@ func frames(m zmq4.Msg) ([]byte, error) {
 type bound struct {
 	net.Conn
 	in      *bufio.Reader
-	skip    uint64 // bytes that pass unlooked at: the greeting, a frame's body
+	skip    uint64 // bytes that pass unexamined: the greeting, a frame's body
 	head    [9]byte
 	got     int
 	total   uint64 // bytes of the message's frames so far

@@ -11,7 +11,7 @@ import (
 	"github.com/go-zeromq/zmq4"
 )
 
-// handshakeTime bounds what a peer may take to introduce itself.
+// handshakeTime bounds the handshake of a peer.
 const handshakeTime = 10 * time.Second
 
 // replyTime bounds what a peer may take to read a reply.
@@ -76,7 +76,7 @@ func (s *Server) serve(conn net.Conn) {
 		}
 		return
 	}
-	if !s.busy(conn, false) { // it closes, and the handshake has done away with its deadline
+	if !s.busy(conn, false) { // it closes, and the handshake has reset its deadline
 		return
 	}
 	peer := conn.RemoteAddr().String()
