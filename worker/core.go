@@ -213,7 +213,7 @@ func (c *core) pauseAccepting() {
 		_ = epollCtl(c.epoll, unix.EPOLL_CTL_DEL, fd, nil) // ENOENT: it is not in the set
 	}
 	c.starved = true
-	c.pausedTo = time.Now().UnixNano() + int64(acceptPause)
+	c.pausedTo = monotime.Now() + int64(acceptPause)
 }
 
 // watchHandover has the core take connections that others pass on.

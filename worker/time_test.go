@@ -58,3 +58,19 @@ func TestAWorkerIsRecycledWhenItHasLivedLongEnough(t *testing.T) {
 		}
 	}
 }
+
+func TestACoreAcceptsAgainAfterAPause(t *testing.T) {
+	s := newStage(t, "http", nil)
+	s.core.pauseAccepting()
+	now := monotime.Now()
+	for _, c := range []struct {
+		after     time.Duration
+		accepting bool
+	}{{0, false}, {acceptPause + time.Second, true}} {
+		s.core.now = now + int64(c.after)
+		s.core.sweep()
+		if s.core.accepting != c.accepting {
+			t.Errorf("after %v it accepts: %v", c.after, s.core.accepting)
+		}
+	}
+}
