@@ -78,3 +78,20 @@ func TestPercentSignsThatVanishAreReported(t *testing.T) {
 		}
 	}
 }
+
+func TestVanishedPercentSignsOfOtherLanguages(t *testing.T) {
+	for name, text := range map[string]string{
+		"site.xml": "<uwsgi>\n<log-date>%Y</log-date>\n</uwsgi>\n", "site.json": "{\"uwsgi\":{\n\"log-date\": \"%Y\"\n}}\n",
+		"site.yaml": "uwsgi:\n  log-date: '%Y'\n", "plain.yaml": "uwsgi:\n  log-date: %Y-\n  print: a: b\n",
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Parse([]string{name}, nil, ParseOptions{Dir: dir})
+		want := name + ":2)"
+		if err != nil || !slices.ContainsFunc(c.Notices, func(n string) bool { return strings.Contains(n, `"%Y" were replaced`) && strings.HasSuffix(n, want) }) {
+			t.Errorf("%s: %q, %v", name, c.Notices, err)
+		}
+	}
+}

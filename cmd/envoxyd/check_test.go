@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -43,5 +44,22 @@ func TestACheckCarriesOutNoAction(t *testing.T) {
 		if got := check(&tt.cfg); got != tt.want {
 			t.Errorf("%+v: %d, want %d", tt.cfg.Action, got, tt.want)
 		}
+	}
+}
+
+func TestSocketsMayComeFromOthers(t *testing.T) {
+	for _, name := range []string{"LISTEN_FDS", "TABLEFLIP_HAS_PARENT_7DIU3"} {
+		t.Setenv(name, "") // to be put back at the end
+		os.Unsetenv(name)
+	}
+	if inheritsSockets() {
+		t.Error("sockets are expected from nobody")
+	}
+	for _, name := range []string{"LISTEN_FDS", "TABLEFLIP_HAS_PARENT_7DIU3"} {
+		t.Setenv(name, "1")
+		if !inheritsSockets() {
+			t.Errorf("%s is not noticed", name)
+		}
+		os.Unsetenv(name)
 	}
 }
