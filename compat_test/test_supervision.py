@@ -339,3 +339,18 @@ def test_a_reload_with_lazy_replaces_the_workers_alone(server, transport):
     running.signal(signal.SIGHUP)
     running.wait_log("chain reloading given up")
     assert [get(transport.port).status for _ in range(5)] == [200] * 5
+
+
+def test_daemons_and_jobs_are_a_service_without_a_socket(server):
+    """What a master alone runs: no socket, no application, no worker; reloads and a stop as ever."""
+    running = server(None, ["--master", "--attach-daemon", "echo up >> daemon; exec sleep 1000", "--cron2", "minute=-1 echo tick >> cron"])
+    running.wait_log("spawned uWSGI master process")
+    eventually((running.dir / "daemon").exists)
+    eventually((running.dir / "cron").exists, 70)
+    running.signal(signal.SIGHUP)
+    running.wait_log(r"gracefully \(RE\)spawned")
+    eventually(lambda: (running.dir / "daemon").read_text() == "up\nup\n")
+    assert "spawned uWSGI worker" not in running.log() and "GAME OVER" not in running.log()
+    running.signal(signal.SIGTERM)
+    assert running.wait_exit() == 0
+    running.wait_gone()

@@ -65,6 +65,9 @@ func (m *master) startNext(p *preparation) (err error) {
 	if g.asleep = m.sleepAtStart(cfg.Cheap); !g.asleep {
 		g.initialWorkers = m.countInitialWorkers(cfg)
 	}
+	if g.onlySupervises() {
+		g.initialWorkers = 0
+	}
 	for id := 1; id <= cfg.Processes; id++ {
 		g.workers = append(g.workers, newWorker(id, id > g.initialWorkers))
 	}
@@ -89,6 +92,11 @@ func (m *master) startNext(p *preparation) (err error) {
 	m.number++
 	m.next = g
 	return nil
+}
+
+// onlySupervises: there is nothing to serve and no application, only daemons and jobs that the master runs.
+func (g *generation) onlySupervises() bool {
+	return len(g.sockets) == 0 && !namesApplication(g.cfg)
 }
 
 // forkAll starts the workers, once the hooks before that have run.

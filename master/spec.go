@@ -127,6 +127,11 @@ func readService(cfg *uwsgiopts.Config) (service *modules.Service, notice string
 	return service, "", err
 }
 
+// namesApplication: the configuration says what to load.
+func namesApplication(cfg *uwsgiopts.Config) bool {
+	return len(cfg.Modules)+len(cfg.Mounts) > 0 || cfg.WSGIFile != "" || cfg.Eval != "" || cfg.Paste != ""
+}
+
 // isService: what is served may use the event gateway.
 func isService(cfg *uwsgiopts.Config) bool { return cfg.Profile || namesBuiltinApp(cfg) }
 
@@ -181,7 +186,7 @@ func pythonSpec(cfg *uwsgiopts.Config) workerspec.Python {
 	return workerspec.Python{
 		Modules: cfg.Modules, WSGIFile: cfg.WSGIFile, Callable: cfg.Callable, Eval: cfg.Eval,
 		Paste: cfg.Paste, PasteName: cfg.PasteName, PasteLogger: cfg.PasteLogger, Mounts: cfg.Mounts,
-		ManageScriptName: cfg.ManageScriptName, NoDefaultApp: cfg.NoDefaultApp, NeedApp: cfg.NeedApp,
+		ManageScriptName: cfg.ManageScriptName, NoDefaultApp: cfg.NoDefaultApp, NeedApp: cfg.NeedApp && (namesApplication(cfg) || !cfg.OnlySupervises()),
 		LazyApps: cfg.LazyApps || cfg.Lazy, Pythonpath: cfg.Pythonpath, Argv: cfg.PyArgv, Imports: cfg.Imports,
 		SharedImports: cfg.SharedImports, EarlyImports: cfg.EarlyImports, CatchExceptions: cfg.CatchExceptions,
 		Strict: cfg.WSGIStrict, AcceptBuffer: cfg.AcceptBuffer, ManageChunked: cfg.ManageChunked,

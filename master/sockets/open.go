@@ -82,7 +82,7 @@ func (o *Opener) openAll() error {
 			return err
 		}
 	}
-	if len(o.opened) == 0 {
+	if len(o.opened) == 0 && !o.Config.OnlySupervises() {
 		return errors.New("The -s/--socket option is missing and stdin is not a socket.") //nolint:staticcheck // uWSGI's line, which people grep
 	}
 	for _, address := range o.Config.Stats {
