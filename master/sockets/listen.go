@@ -90,6 +90,11 @@ func (o *Opener) listenUnix(name string) (fd int, err error) {
 		return -1, os.NewSyscallError("bind", err)
 	}
 	if !strings.HasPrefix(name, "@") {
+		defer func() {
+			if err != nil {
+				_ = os.Remove(path)
+			}
+		}()
 		if err := setAccess(o.Config, path); err != nil {
 			return -1, err
 		}

@@ -148,7 +148,11 @@ func (o *Opener) make(want uwsgiopts.Socket) (*Socket, error) {
 	if !s.Given() {
 		s.owner = start
 	}
-	return s, s.describe(o.Dir)
+	if err := s.describe(o.Dir); err != nil {
+		_ = unix.Close(fd)
+		return nil, err
+	}
+	return s, nil
 }
 
 // existing finds the socket among those that are open here, that the previous master has left,

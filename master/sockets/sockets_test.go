@@ -114,6 +114,13 @@ func TestAnErrorLeavesNothingOpen(t *testing.T) {
 		connection.Close()
 		t.Error("the first socket is open still")
 	}
+	o.Config.Sockets, o.Config.ChownSocket = o.Config.Sockets[:1], "nobody-of-this-name"
+	if _, err := o.OpenAll(); err == nil {
+		t.Error("a user that is unknown is no error")
+	}
+	if left, err := os.ReadDir(o.Dir); err != nil || len(left) > 0 {
+		t.Errorf("files are left: %v, %v", left, err)
+	}
 	o.Config.Sockets = nil
 	if _, err := o.OpenAll(); err == nil {
 		t.Error("nothing to listen on is no error")
