@@ -84,6 +84,8 @@ def flush():
             stream.flush()
         except BaseException:  # None, closed, detached, without flush, or with one that raises whatever it likes
             continue
+    for thread in list(errors.pending):
+        put(errors.pending.pop(thread, ""))
 
 
 class ErrorStream(TextIOBase):

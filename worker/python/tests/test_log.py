@@ -100,6 +100,18 @@ def test_wsgi_errors_is_a_text_stream_of_whole_lines(capfd):
     assert (errors.writable(), errors.closed, errors.encoding, errors.fileno(), errors.isatty()) == (True, False, "utf-8", 2, False)
 
 
+def test_what_wsgi_errors_holds_back_is_written_at_the_end(capfd):
+    import threading
+
+    threads = [threading.Thread(target=log.errors.write, args=(text,)) for text in ("of one, ", "of another")]
+    for thread in threads:
+        thread.start()
+        thread.join()
+    log.flush()
+    log.flush()
+    assert capfd.readouterr().err == "of one, of another"
+
+
 def test_wsgi_errors_loses_lines_rather_than_requests(full):
     errors = log.ErrorStream()
     errors.write("line\n")
