@@ -1,5 +1,6 @@
 """An application that does not load: the log shows its own frames and ends with one line that says where and what."""
 import re
+import socket
 
 import pytest
 from http_client import eventually, get
@@ -32,6 +33,19 @@ def test_a_failed_reload_says_it_too(server):
     running.write("app.py", "1 / 0\n")
     running.signal(1)
     running.wait_log(r"^app\.py:1: ZeroDivisionError: division by zero$")
+    assert get(port).status == 200
+
+
+def test_a_port_that_the_previous_generation_holds(server):
+    """What starts where os.getpid() == uwsgi.masterpid() is there; a reload that fails for it says why."""
+    port, own = free_port(), free_port()
+    starts = f"import os, socket, uwsgi\nif os.getpid() == uwsgi.masterpid():\n    server = socket.create_server(('127.0.0.1', {own}))\n"
+    running = server(None, ["--master", "--http-socket", f"127.0.0.1:{port}", "--need-app"], app=starts + APP).wait_port(port)
+    assert get(port).status == 200
+    socket.create_connection(("127.0.0.1", own)).close()
+    running.signal(1)
+    running.wait_log("Address already in use.*\n.* previous generation, .* may hold that address.*\nunable to load app 0")
+    running.wait_log("reload failed")
     assert get(port).status == 200
 
 

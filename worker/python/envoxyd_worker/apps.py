@@ -1,4 +1,5 @@
 """Finding applications: --module, --wsgi-file, --eval, --mount."""
+import errno
 import importlib
 import importlib.util
 import os
@@ -11,6 +12,10 @@ from .failures import NotFound, report_import
 from .signals import ignore_broken_pipes
 
 NOT_LOADED = "unable to load app %d (mountpoint='%s') (callable not found or import error)"
+IN_USE = (
+    "*** the previous generation, which serves until this one is loaded, may hold that address: a server that the application starts"
+    " while it is imported needs SO_REUSEPORT, or is better started by uwsgidecorators.postfork in one worker ***"
+)
 LISTED = 10  # names in a message
 
 
@@ -47,6 +52,8 @@ def load(spec, uwsgi, step):
             raise
         except BaseException as error:
             report_import(error)
+            if isinstance(error, OSError) and error.errno == errno.EADDRINUSE and getattr(uwsgi, "is_a_reload", False):
+                log.line(IN_USE)
             log.line(NOT_LOADED % (number, point))
             continue
         finally:
