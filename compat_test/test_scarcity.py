@@ -69,9 +69,11 @@ def answers_from_another(transport, worker):
 @pytest.mark.parametrize("log", [
     ["--log-master", "--logto", "disk/log"],
     ["--log-master", "--logto2", "disk/log"],
+    ["--logto", "disk/log"],
+    ["--logto2", "disk/log"],
     ["--logger", "file:disk/log"],
     ["--log-master", "--logto", "disk/log", "--log-reopen"],
-], ids=["logto", "logto2", "logger", "log-reopen"])
+], ids=["logto", "logto2", "plain-logto", "plain-logto2", "logger", "log-reopen"])
 def test_a_start_on_a_full_disk(server, transport, log):
     running = server(transport, ["--master", *log], app=versioned("first"), wrapper=DISK, env={"FILL": FILL})
     assert get(transport.listens).text.startswith("first")

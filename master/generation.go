@@ -1,6 +1,7 @@
 package master
 
 import (
+	"os"
 	"syscall"
 	"time"
 
@@ -40,6 +41,7 @@ type generation struct {
 	served         uint64
 	lastRequest    time.Time // --idle: when served had changed, or a request was in hand
 	logs           *logging.Plan
+	logFile        *os.File         // the log file, opened anew for this generation; nil: it goes on with ours
 	outputs        *logging.Outputs // loggers that are not used yet; nil: none
 
 	loadTime  time.Duration

@@ -31,14 +31,20 @@ func (m *master) openLog() error {
 	if err != nil {
 		return err
 	}
+	pending := direct.Pending()
+	ownPending(cfg, pending)
 	if !cfg.LogMaster {
 		return nil
 	}
-	if err := m.startLog(cfg, plan); err != nil || !plan.Immediate() {
+	if err := m.startLog(cfg, plan, pending); err != nil || !plan.Immediate() {
 		return err
 	}
 	return m.openLoggers() // nothing has to wait for another user
 }
+
+// ownPending has the master own the log where its file could not be opened for want of
+// room: so everybody's lines go to the file as soon as it can be.
+func ownPending(cfg *uwsgiopts.Config, pending bool) { cfg.LogMaster = cfg.LogMaster || pending }
 
 // openLoggers opens the loggers, as the user that the instance runs as from then on.
 func (m *master) openLoggers() error {
@@ -67,7 +73,15 @@ func (m *master) openSecondLog() error {
 	if m.log != nil {
 		return m.log.MoveTo(m.logFile(cfg), m.logFlags())
 	}
-	return direct.Open(m.logFile(cfg), m.logFlags())
+	if err := direct.Open(m.logFile(cfg), m.logFlags()); err != nil || !direct.Pending() {
+		return err
+	}
+	plan, err := compileLog(cfg)
+	if err != nil {
+		return err
+	}
+	ownPending(cfg, true)
+	return m.startLog(cfg, plan, true)
 }
 
 // logFlags: only the first master of a row of upgrades may empty the log.
@@ -90,10 +104,10 @@ func compileLog(cfg *uwsgiopts.Config) (*logging.Plan, error) {
 	return plan, err
 }
 
-// startLog makes the master the owner of the log.
-func (m *master) startLog(cfg *uwsgiopts.Config, plan *logging.Plan) error {
-	o := logging.Options{File: m.logFile(cfg), Pending: direct.Pending(), Processes: books{m.commands}, Raise: m.alarms.raise}
-	if cfg.LogFile() == cfg.Logto2 { // later
+// startLog makes the master the owner of the log; pending: its file is still to be opened.
+func (m *master) startLog(cfg *uwsgiopts.Config, plan *logging.Plan, pending bool) error {
+	o := logging.Options{File: m.logFile(cfg), Pending: pending, Processes: books{m.commands}, Raise: m.alarms.raise}
+	if cfg.LogFile() == cfg.Logto2 && !pending { // later
 		o.File.Path = ""
 	}
 	if address, udp := cfg.LogAddress(); udp {
@@ -136,8 +150,10 @@ func (g *generation) prepareLog() error {
 	if g.logs, err = compileLog(cfg); err != nil {
 		return err
 	}
+	pending := g.openLogFile()
+	ownPending(cfg, pending || m.log != nil && m.log.Late())
 	if m.log == nil && cfg.LogMaster { // since this reload
-		if err := m.startLog(cfg, g.logs); err != nil {
+		if err := m.startLog(cfg, g.logs, pending); err != nil {
 			return err
 		}
 		plain, err := m.log.Open(logging.Plain())
@@ -153,8 +169,35 @@ func (g *generation) prepareLog() error {
 	return err
 }
 
+// openLogFile opens the log file anew for the generation's processes, with --log-reopen: somebody
+// may have moved it away. The master itself follows when the generation serves. pending: there
+// was no room for it.
+func (g *generation) openLogFile() (pending bool) {
+	m, cfg := g.m, g.cfg
+	if m.log != nil || m.current == nil || cfg.LogMaster || !cfg.LogReopen || cfg.LogFile() == "" {
+		return false
+	}
+	o := m.logFile(cfg)
+	o.Standard = false
+	file, err := o.Open(0)
+	if err != nil { // the old one does as well
+		logf("%v", err)
+		return logging.Unwritable(err)
+	}
+	g.logFile = file
+	return false
+}
+
+func (g *generation) closeLogFile() {
+	if g.logFile != nil {
+		g.logFile.Close()
+		g.logFile = nil
+	}
+}
+
 // takeLog makes the generation's loggers the ones in use.
 func (g *generation) takeLog() {
+	g.closeLogFile() // standard output is that file by now
 	if g.outputs != nil {
 		g.m.log.Use(g.outputs)
 		g.outputs = nil
@@ -169,6 +212,7 @@ func (g *generation) takeLog() {
 
 // dropLog closes loggers that were never used.
 func (g *generation) dropLog() {
+	g.closeLogFile()
 	if g.outputs != nil {
 		g.m.log.Discard(g.outputs)
 		g.outputs = nil
@@ -178,6 +222,9 @@ func (g *generation) dropLog() {
 // stdio is what processes of the generation have as standard output and error.
 func (g *generation) stdio() (out, err *os.File, failed error) {
 	if g.m.log == nil || !g.cfg.LogMaster {
+		if g.logFile != nil {
+			return g.logFile, g.logFile, nil
+		}
 		return os.Stdout, os.Stderr, nil
 	}
 	file, failed := g.m.log.Stdio(g.logs)

@@ -32,6 +32,7 @@ type Options struct {
 
 // Log is the log of one master. Until Use has been called lines are only kept.
 type Log struct {
+	late      bool   // its file could not be opened at the start
 	original  *queue // what takes lines when there is no logger for them
 	file      *file  // the original; nil: it is none
 	processes Processes
@@ -50,7 +51,7 @@ type Log struct {
 
 // Start opens the original and begins to take lines.
 func Start(o Options) (*Log, error) {
-	l := &Log{processes: o.Processes, raise: o.Raise, inlets: map[string]*inlet{}, pipes: map[*inlet]bool{}, done: make(chan struct{}), ticker: time.NewTicker(time.Second)}
+	l := &Log{late: o.Pending, processes: o.Processes, raise: o.Raise, inlets: map[string]*inlet{}, pipes: map[*inlet]bool{}, done: make(chan struct{}), ticker: time.NewTicker(time.Second)}
 	to, err := l.openOriginal(o)
 	if err != nil {
 		return nil, err
@@ -73,6 +74,10 @@ func (l *Log) openOriginal(o Options) (writer, error) {
 	l.file.pending = o.Pending
 	return l.file, nil
 }
+
+// Late tells whether the log file could not be opened at the start: who is not to write
+// elsewhere for ever has to write to the Log.
+func (l *Log) Late() bool { return l.late }
 
 // MoveTo goes on in another file, which becomes this process's standard output and error.
 func (l *Log) MoveTo(o FileOptions, flags int) error {
