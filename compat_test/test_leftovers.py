@@ -26,7 +26,7 @@ def start(server, transport, args, script):
 @WAYS
 @pytest.mark.parametrize("script", [DEAF, LEAVING], ids=["deaf", "leaving"])
 def test_a_daemon_ends_with_its_children(server, transport, script):
-    running = start(server, transport, ["--attach-daemon", "sh script"], script)
+    running = start(server, transport, ["--reload-mercy", "1", "--attach-daemon", "sh script"], script)
     running.signal(signal.SIGTERM)
     assert running.wait_exit() == 0
     running.wait_gone()
@@ -34,7 +34,7 @@ def test_a_daemon_ends_with_its_children(server, transport, script):
 
 @WAYS
 def test_children_of_a_daemon_end_at_a_reload(server, transport):
-    running = start(server, transport, ["--attach-daemon", "sh script"], DEAF)
+    running = start(server, transport, ["--reload-mercy", "1", "--attach-daemon", "sh script"], DEAF)
     (first,) = running.dir.glob("up-*")
     running.signal(signal.SIGHUP)
     eventually(lambda: len(list(running.dir.glob("up-*"))) == 2)

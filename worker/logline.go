@@ -96,7 +96,7 @@ func (w *Worker) writeLog(fd int, line []byte) {
 		if w.tornLine.Swap(false) {
 			note = append(note, '\n')
 		}
-		note = fmt.Appendf(note, "*** worker %d: %d log line(s) lost: %s ***\n", w.id, lost, why)
+		note = fmt.Appendf(w.appendDate(note), "*** worker %d: %d log line(s) lost: %s ***\n", w.id, lost, why)
 		if !w.writeWhole(2, note) {
 			w.lostLines.Add(lost)
 		}

@@ -250,12 +250,17 @@ func (w *Worker) watchMaster() {
 
 // logf writes one line of the server's own to the log.
 func (w *Worker) logf(format string, args ...any) {
-	line := w.logMark(nil, 2)
-	if w.date != nil {
-		line = append(w.date.Append(line, time.Now()), " - "...)
-	}
+	line := w.appendDate(w.logMark(nil, 2))
 	line = append(fmt.Appendf(line, format, args...), '\n')
 	w.writeLog(2, line)
+}
+
+// appendDate begins a line as --log-date says.
+func (w *Worker) appendDate(line []byte) []byte {
+	if w.date == nil {
+		return line
+	}
+	return append(w.date.Append(line, time.Now()), " - "...)
 }
 
 // listener is a listening socket and what is the same for all its connections.
