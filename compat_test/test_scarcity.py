@@ -136,6 +136,20 @@ def test_lines_that_a_full_disk_did_not_take_are_counted(server, transport):
 
 
 @WAYS
+@pytest.mark.parametrize("log", ["--logto", "--logto2"])
+def test_a_log_that_every_process_writes_for_itself(server, transport, log):
+    """Start, reload, respawn without room; then lines are written again, and the number of the lost ones."""
+    running = server(transport, ["--master", log, "disk/log"], app=versioned("first"), wrapper=DISK,
+                     env={"FILL": "touch disk/log; " + FILL})
+    serves_on(running, transport)
+    disk = Disk(running)
+    disk.free()
+    eventually(lambda: get(transport.listens) and "GET /" in disk.text("log"))
+    serves_on(running, transport)
+    assert re.search(r"^\*\*\* \d+ log line\(s\) lost", disk.text("log"), re.M)
+
+
+@WAYS
 def test_a_log_file_in_no_directory_ends_the_start(server, transport):
     running = server(transport, ["--master", "--log-master", "--logger", "file:none/log"], app=versioned("first"), ready=False)
     assert running.wait_exit() == 1
