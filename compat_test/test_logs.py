@@ -290,3 +290,13 @@ def test_long_lines_arrive_whole(server, transport):
         thread.join()
     stop(running)
     assert numbers(r"^(\d+) y{100000}$", text(running, "main.log")) == list(range(20))
+
+
+@WAYS
+@pytest.mark.parametrize("more", [[], ["--log-master"], ["--logger", "file:main.log", "--log-drain", "nothing"]],
+                         ids=["plain", "log-master", "records"])
+def test_the_date_is_before_the_importing_process_lines_too(server, transport, more):
+    running = server(transport, ["--master", "--log-date=%Y-%m-%d %H", *more], app=PRINTS)
+    eventually(lambda: "spawned uWSGI master process" in text(running, "*.log"))
+    lines = [line for line in text(running, "*.log").splitlines() if "Python version" in line or "WSGI app 0" in line]
+    assert len(lines) == 2 and all(re.match(r"\d{4}-\d\d-\d\d \d\d - [A-Z]", line) for line in lines)

@@ -4,10 +4,12 @@ import sys
 from _thread import get_ident
 from io import BufferedWriter, FileIO, TextIOBase, TextIOWrapper
 from os import getpid, write
+from time import ctime, strftime
 
 FD = 2
 LONGEST = 8192  # characters without a newline that are held back
 
+date = ""  # what --log-date puts before each line: "" nothing, "true" ctime(3)'s form, else a strftime format
 lost = 0  # writes that failed
 told = 0  # how many of them the log says
 streams = []  # that were made for sys.stdout and sys.stderr
@@ -28,8 +30,9 @@ def put(text, unencodable="backslashreplace"):
 
 
 def line(text):
-    """Writes one line."""
-    return put(f"{text}\n")
+    """Writes one line, with the date in front if that is wanted."""
+    when = date and (ctime() if date == "true" else strftime(date)) + " - "
+    return put(f"{when}{text}\n")
 
 
 def count_loss():

@@ -78,6 +78,7 @@ def prepare(spec):
     if not faulthandler.is_enabled():
         faulthandler.enable(log.FD)
     log.open_streams()
+    log.date = spec["log"]["date"]
     for number in OURS:
         signal.signal(number, ignore)
     sys.argv = ["uwsgi", *python["argv"].split()]

@@ -1,6 +1,7 @@
 """Our own lines reach descriptor 2 or are lost; nothing that the application does to its streams stands in their way."""
 import io
 import os
+import re
 import sys
 
 import pytest
@@ -27,6 +28,21 @@ def full(monkeypatch):
     monkeypatch.setattr(log, "FD", fd)
     yield log.lost
     os.close(fd)
+
+
+@pytest.mark.parametrize("date, pattern", [
+    ("", r"a line\n"),
+    ("true", r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ 1-3]\d \d\d:\d\d:\d\d \d{4} - a line\n"),
+    ("%Y-%m-%d", r"\d{4}-\d\d-\d\d - a line\n"),
+])
+def test_date(monkeypatch, date, pattern):
+    reader, writer = os.pipe()
+    monkeypatch.setattr(log, "FD", writer)
+    monkeypatch.setattr(log, "date", date)
+    assert log.line("a line")
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        assert re.fullmatch(pattern, pipe.read())
 
 
 def closed_pipe():
