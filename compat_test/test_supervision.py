@@ -354,3 +354,21 @@ def test_daemons_and_jobs_are_a_service_without_a_socket(server):
     running.signal(signal.SIGTERM)
     assert running.wait_exit() == 0
     running.wait_gone()
+
+
+STUCK = """
+import time
+def innermost():
+    while True:
+        time.sleep(0.01)
+def application(environ, start_response):
+    innermost()
+"""
+
+
+def test_harakiri_verbose_shows_where_python_is(server, transport):
+    running = server(transport, ["--master", "--harakiri", "1", "--harakiri-verbose", "--threads", "2"], app=STUCK)
+    with pytest.raises((Broken, OSError)):
+        get(transport.port)
+    running.wait_log("died, killed by signal 9")
+    assert re.search(r"in innermost\n.*in application\n", running.log())

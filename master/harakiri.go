@@ -11,13 +11,22 @@ import (
 	"envoxyd/internal/shm"
 )
 
+// stackSignal has a worker write its Python stacks to the log (faulthandler). It is a real-time
+// signal that neither Go nor any common library takes.
+const stackSignal = syscall.Signal(60)
+
+// stackTime is the time that it has for that before it is killed.
+const stackTime = 100 * time.Millisecond
+
 // harakiri ends a worker of which one core has been busy past its deadline: at once,
 // or by a signal first where --harakiri-graceful-timeout leaves it time.
 func (g *generation) harakiri(w *worker, now time.Time) {
 	if !w.harakiriEnd.IsZero() {
 		if now.After(w.harakiriEnd) {
 			w.harakiriEnd = time.Time{}
-			logDated("*** HARAKIRI ON WORKER %d (pid: %d, try: 2, graceful: no) ***", w.ID, w.PID())
+			if g.cfg.HarakiriGracefulTimeout > 0 {
+				logDated("*** HARAKIRI ON WORKER %d (pid: %d, try: 2, graceful: no) ***", w.ID, w.PID())
+			}
 			w.Signal(syscall.SIGKILL)
 		}
 		return
@@ -35,6 +44,8 @@ func (g *generation) harakiri(w *worker, now time.Time) {
 	if g.cfg.HarakiriVerbose {
 		logf("HARAKIRI: -- syscall> %s", procText(w.PID(), "syscall"))
 		logf("HARAKIRI: -- wchan> %s", procText(w.PID(), "wchan"))
+		logf("HARAKIRI: -- Python stacks of the threads, the innermost call first:")
+		w.Signal(stackSignal)
 	}
 	logDated("HARAKIRI !!! worker %d status !!!", w.ID)
 	for c := range g.board.Cores() {
@@ -53,7 +64,11 @@ func (g *generation) harakiri(w *worker, now time.Time) {
 		w.Signal(syscall.Signal(g.cfg.HarakiriGracefulSignal))
 		return
 	}
-	w.Signal(syscall.SIGKILL)
+	if !g.cfg.HarakiriVerbose {
+		w.Signal(syscall.SIGKILL)
+		return
+	}
+	w.harakiriEnd = now.Add(stackTime)
 }
 
 // overdue is a core of the worker's that is busy past a deadline; -1: none is. now is by the monotonic clock.

@@ -82,16 +82,16 @@ func (m *master) reloadAll(brutal bool) {
 	logf("reload: loading configuration and code beside those that serve")
 	m.notify("RELOADING=1\n" + monotonic())
 	m.preparing = true
-	h := m.newHooks()
+	h, opener := m.newHooks(), m.socketOpener()
 	m.beside(func() event {
-		p := m.prepareReload(h)
+		p := m.prepareReload(h, opener)
 		return func(m *master) { m.prepared(p) }
 	})
 }
 
-// prepareReload reads the configuration and runs the hooks that come before the application.
+// prepareReload reads the configuration, runs the hooks that come before the application, and opens what is new.
 // It is called beside the loop and changes nothing of m.
-func (m *master) prepareReload(h *hooks.Runner) *preparation {
+func (m *master) prepareReload(h *hooks.Runner, opener socketOpener) *preparation {
 	p := &preparation{hooks: h}
 	if p.cfg, p.err = m.rereadUntil(m.commands.ctx); p.err != nil {
 		return p
@@ -107,7 +107,10 @@ func (m *master) prepareReload(h *hooks.Runner) *preparation {
 			return p
 		}
 	}
-	p.service, p.err = loadService(p.cfg)
+	if p.service, p.err = loadService(p.cfg); p.err != nil {
+		return p
+	}
+	p.sockets, p.err = opener.open(p.cfg)
 	return p
 }
 
@@ -134,10 +137,8 @@ func (m *master) rereadUntil(ctx context.Context) (*uwsgiopts.Config, error) {
 func (m *master) prepared(p *preparation) {
 	m.preparing = false
 	if m.stopping {
+		sockets.CloseUnused(p.sockets, m.sockets)
 		return
-	}
-	if p.err == nil {
-		p.sockets, p.err = m.openSockets(p.cfg)
 	}
 	if p.err == nil {
 		p.err = m.startNext(p)

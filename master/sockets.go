@@ -2,6 +2,7 @@ package master
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -10,17 +11,29 @@ import (
 	"envoxyd/uwsgiopts"
 )
 
-// openSockets opens what cfg names. Sockets that are open already, here or in the
-// master that this one takes over from, are kept.
+// openSockets opens what cfg names at the start. What the master has passed on that this one
+// takes over from is kept.
 func (m *master) openSockets(cfg *uwsgiopts.Config) ([]*sockets.Socket, error) {
-	opener := sockets.Opener{
-		Config: cfg, Dir: workDir(cfg), Current: m.sockets, Inheritance: &m.upgrader.inherited, Logf: logf,
-	}
-	if first := m.sockets == nil && !m.upgrader.second; first {
+	if !m.upgrader.second {
 		if err := checkTaken(cfg); err != nil {
 			return nil, err
 		}
 	}
+	return m.socketOpener().open(cfg)
+}
+
+// socketOpener opens sockets beside the loop; those that are open when it is made are kept.
+type socketOpener struct {
+	current     []*sockets.Socket
+	inheritance *sockets.Inheritance
+}
+
+func (m *master) socketOpener() socketOpener {
+	return socketOpener{slices.Clone(m.sockets), &m.upgrader.inherited}
+}
+
+func (o socketOpener) open(cfg *uwsgiopts.Config) ([]*sockets.Socket, error) {
+	opener := sockets.Opener{Config: cfg, Dir: workDir(cfg), Current: o.current, Inheritance: o.inheritance, Logf: logf}
 	return opener.OpenAll()
 }
 

@@ -21,7 +21,7 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 		Processes: cfg.Processes, Threads: cfg.Threads, Lib: lib,
 		HTTP: httpSpec(cfg), Limits: limitsSpec(cfg), Log: logSpec(cfg), Python: pythonSpec(cfg),
 		Process: workerspec.Process{LimitAS: cfg.LimitAS, LimitNproc: cfg.LimitNproc, Prio: cfg.Prio, CPUAffinity: cfg.CPUAffinity,
-			NoOrphans: cfg.NoOrphans, Hooks: workerHooks(cfg)},
+			NoOrphans: cfg.NoOrphans, StackSignal: stackSignalOf(cfg), Hooks: workerHooks(cfg)},
 	}
 	if cfg.Master {
 		spec.MasterPID = os.Getpid()
@@ -86,6 +86,14 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 		spec.Opt = append(spec.Opt, [3]any{p.Name, p.Value, p.Flag})
 	}
 	return spec, nil
+}
+
+// stackSignalOf is the signal for --harakiri-verbose; 0: it is not wanted.
+func stackSignalOf(cfg *uwsgiopts.Config) int {
+	if cfg.HarakiriVerbose {
+		return int(stackSignal)
+	}
+	return 0
 }
 
 // workerPhases are the phases of hooks that workers run themselves.

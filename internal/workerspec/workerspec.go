@@ -169,6 +169,8 @@ type Process struct {
 	Prio        int   `json:"prio"`         // 0: as it is
 	CPUAffinity int   `json:"cpu_affinity"` // processors for each worker; 0: all
 
+	StackSignal int `json:"stack_signal"` // has a worker write its Python stacks to the log; 0: none does
+
 	NoOrphans bool `json:"no_orphans"` // a worker ends at once when the master has died
 
 	Hooks [][2]string `json:"hooks"` // of workers: phase and ACTION:ARGUMENT

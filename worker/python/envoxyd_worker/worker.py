@@ -1,5 +1,6 @@
 """A worker after the fork: load the extension, serve, leave in good order."""
 import atexit
+import faulthandler
 import importlib.machinery
 import importlib.util
 import os
@@ -43,6 +44,8 @@ def main(spec, text, uwsgi, serving, number, again):
     except BaseException as error:
         report_import(error)
         fail(spec, number, LOAD_FAILED)
+    if spec["process"]["stack_signal"]:
+        faulthandler.register(spec["process"]["stack_signal"], file=log.FD, all_threads=True)
     with limits.AddressSpace(spec["process"]["limit_as"]):
         extension = start(spec, text, number)
     state.extension = extension
