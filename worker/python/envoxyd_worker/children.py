@@ -79,7 +79,7 @@ def none_left():
 
 
 def end():
-    """Ends what the application started while it was imported, when the last worker, which may need it, has gone.
+    """Ends what the application forked while it was imported, when the last worker, which may need it, has gone.
 
     The application's atexit functions are not called: in uWSGI they run in the workers alone.
     """
@@ -106,26 +106,29 @@ def end_now():
                 process.terminate()
     except BaseException as error:
         report(error)
-    for pid in pids():
+    for pid in copies():
         try:
             kill(pid, SIGTERM)
         except OSError:  # it has ended
             pass
 
 
-def pids():
-    """The children of this process."""
-    mine = getpid()
+def copies():
+    """The children of this process that have executed no other program; those that have outlive the server, as in uWSGI."""
+    mine, command = str(getpid()).encode(), content("/proc/self/cmdline")
     for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        try:
-            with open(f"/proc/{name}/stat", "rb") as stat:
-                parent = int(stat.read().rpartition(b")")[2].split()[1])
-        except (OSError, ValueError, IndexError):
-            continue
-        if parent == mine:
-            yield int(name)
+        if name.isdigit():
+            state = content(f"/proc/{name}/stat").rpartition(b")")[2].split()
+            if state[1:2] == [mine] and content(f"/proc/{name}/cmdline") == command:
+                yield int(name)
+
+
+def content(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:  # it has ended
+        return b""
 
 
 def adopt_none():

@@ -78,27 +78,30 @@ context = multiprocessing.get_context("fork")
 manager = context.Manager()
 process = context.Process(target=time.sleep, args=(600,))
 process.start()
-program = subprocess.Popen(["sleep", "600"])
+program = subprocess.Popen(["sleep", "600"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 forked = os.fork()
 if forked == 0:
     time.sleep(600)
-os.write(1, f"{manager._process.pid} {process.pid} {program.pid} {forked} {manager.address}".encode())
+os.write(1, f"{manager._process.pid} {process.pid} {forked} {program.pid} {manager.address}".encode())
 """
 
 
 @pytest.mark.parametrize("how", ["ending.end()", "os.kill(os.getpid(), signal.SIGTERM); time.sleep(600)"])
 def test_children_are_told_to_end(how):
-    *pids, address = run(ENDS + "ending.on_term()\n" + how).split()
+    *pids, program, address = run(ENDS + "ending.on_term()\n" + how).split()
     for pid in pids:
         while runs(pid):
             time.sleep(0.01)
+    assert runs(program)  # as with uWSGI
+    os.kill(int(program), 9)
     assert not os.path.exists(address)  # the manager has ended in its own way
 
 
 def test_the_last_worker_is_waited_for():
     assert run("""
-import subprocess
-program = subprocess.Popen(["sleep", "600"])
+forked = os.fork()
+if forked == 0:
+    time.sleep(600)
 children.ours = True
 worker = os.fork()
 if worker == 0:
@@ -106,8 +109,8 @@ if worker == 0:
     os.write(1, b"worker's end, ")
     os._exit(0)
 children.end()
-os.write(1, str(program.wait()).encode())
-""") == "worker's end, -15"
+os.write(1, str(os.waitpid(forked, 0)[1]).encode())
+""") == "worker's end, 15"
 
 
 def test_a_child_that_hangs_does_not_hold_up_the_end_for_ever():
