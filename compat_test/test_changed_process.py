@@ -8,6 +8,7 @@ import sys
 import pytest
 from apps import ANSWER
 from http_client import Broken, Connection, eventually, get
+from server import alive, free_port
 from test_pythons import interpreter
 from transports import http_socket
 
@@ -321,3 +322,47 @@ def test_projects_with_modules_of_the_same_name_are_told(server):
     running = server(transport, ["--master", "--mount", "/a=a/wsgi.py", "--mount", "/b=b/wsgi.py"], files=files)
     running.wait_log(rf"/b \({running.dir}/b\) gets modules of /a \({running.dir}/a\): settings\. .* instance of its own")
     assert len([line for line in running.log().splitlines() if "gets modules" in line]) == 1
+
+
+EXPORTER = """
+import os, threading, uwsgi
+from wsgiref.simple_server import make_server, WSGIRequestHandler
+
+class Quiet(WSGIRequestHandler):
+    def log_message(self, *_):
+        pass
+
+def export(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(os.getpid()).encode()]
+
+if os.getpid() == uwsgi.masterpid():
+    server = make_server("127.0.0.1", PORT, export, handler_class=Quiet)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [b"ok"]
+"""
+
+
+def exporter(port):
+    """The number of the process that exports; 0: none answers."""
+    try:
+        return int(get(port, timeout=2).text)
+    except (OSError, Broken):
+        return 0
+
+
+def test_an_exporter_that_is_started_once_survives_reloads(server):
+    """It holds a port in the importing process; the next generation's binds it beside, and takes over."""
+    port, own = free_port(), free_port()
+    running = server(None, ["--master", "--http-socket", f"127.0.0.1:{port}", "--processes", "2"], app=EXPORTER.replace("PORT", str(own)))
+    pid = eventually(lambda: exporter(own))
+    for number in range(1, 4):
+        running.signal(signal.SIGHUP)
+        running.wait_log(f"(?s)(gracefully .RE.spawned.*){{{number}}}")
+        eventually(lambda old=pid: exporter(own) not in (0, old) and not alive(old))
+        pid = eventually(lambda: exporter(own))
+        assert get(port).text == "ok"
+    assert "reload failed" not in running.log()

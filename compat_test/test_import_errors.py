@@ -39,7 +39,9 @@ def test_a_failed_reload_says_it_too(server):
 def test_a_port_that_the_previous_generation_holds(server):
     """What starts where os.getpid() == uwsgi.masterpid() is there; a reload that fails for it says why."""
     port, own = free_port(), free_port()
-    starts = f"import os, socket, uwsgi\nif os.getpid() == uwsgi.masterpid():\n    server = socket.create_server(('127.0.0.1', {own}))\n"
+    starts = ("import os, _socket, uwsgi\nif os.getpid() == uwsgi.masterpid():\n    server = _socket.socket()\n"
+              f"    server.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)\n    server.bind(('127.0.0.1', {own}))\n"
+              "    server.listen(5)\n")
     running = server(None, ["--master", "--http-socket", f"127.0.0.1:{port}", "--need-app"], app=starts + APP).wait_port(port)
     assert get(port).status == 200
     socket.create_connection(("127.0.0.1", own)).close()

@@ -16,6 +16,9 @@ import (
 	"envoxyd/uwsgiopts"
 )
 
+// zygoteMercy is how long a zygote may take to end what the application has started in it.
+const zygoteMercy = 6 * time.Second
+
 // defaultMercy is uWSGI's; systemd kills everything after 90 s.
 const defaultMercy = 60 * time.Second
 
@@ -152,14 +155,9 @@ func mercy(cfg *uwsgiopts.Config) time.Duration {
 	return defaultMercy
 }
 
-// abandon ends a generation that has not taken over. Workers that are ready may
-// have requests in hand and finish them; the rest need not be waited for.
+// abandon ends a generation that has not taken over. Workers may have requests in hand, also
+// those whose report of being ready is still on its way; others end by TERM at once.
 func (g *generation) abandon() {
-	for _, w := range g.workers {
-		if w.Is(process.Starting) {
-			w.Signal(syscall.SIGKILL)
-		}
-	}
 	loading := g.zygote.State() == process.Loading
 	g.drain(syscall.SIGTERM)
 	if loading {
@@ -171,7 +169,8 @@ func (g *generation) abandon() {
 func (g *generation) kill() {
 	g.draining, g.killed = true, true
 	g.mercy = g.m.now()
-	g.zygote.Kill()
+	g.zygote.Terminate()
+	g.m.after(zygoteMercy, func(*master) { g.zygote.Kill() })
 	for _, w := range g.workers {
 		w.Leave(time.Time{})
 		w.Signal(syscall.SIGKILL)

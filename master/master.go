@@ -105,6 +105,7 @@ type event func(m *master)
 
 // Run serves what cfg says until it is told to stop, and returns the exit status.
 func Run(cfg *uwsgiopts.Config, reread Reread) int {
+	outliveReaders()
 	if status, done := daemonize(cfg); done {
 		return status
 	}

@@ -43,9 +43,10 @@ func TestABrutalReloadDoesNotWait(t *testing.T) {
 	tm.reload(true)
 	tm.turn("the next generation loads", func() bool { return tm.master.next != nil })
 	tm.comeUp(tm.master.next)
-	if !received(worker, syscall.SIGKILL) || !received(tm.zygoteOf(old), syscall.SIGKILL) {
+	if !received(worker, syscall.SIGKILL) || !received(tm.zygoteOf(old), syscall.SIGTERM) {
 		t.Fatal("the old ones live")
 	}
+	tm.zygoteOf(old).exit(process.Exit{})
 	tm.turn("they are gone", func() bool { return len(tm.old) == 0 })
 }
 

@@ -10,6 +10,10 @@ import (
 	"envoxyd/master/sockets"
 )
 
+// outliveReaders keeps a log without a reader from ending the process: to Go, EPIPE on
+// descriptor 1 or 2 is fatal unless somebody asks for SIGPIPE. Children have the default again.
+func outliveReaders() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
+
 // followSignals turns signals into events until the returned function is called.
 //
 // HUP reloads, or upgrades when the executable on disk is another one; USR2

@@ -31,7 +31,7 @@ func processesOptions() []Option {
 		{Names: []string{"procname-append"}, Arg: RequiredArg, Flags: SetsProcname, Doc: "put this after the processes' names", set: text(func(c *Config) *string { return &c.ProcnameAppend })},
 		{Names: []string{"procname"}, Arg: RequiredArg, Flags: SetsProcname, Doc: "name of all processes", set: text(func(c *Config) *string { return &c.Procname })},
 		{Names: []string{"procname-master"}, Arg: RequiredArg, Flags: SetsProcname, Doc: "name of the master process", set: text(func(c *Config) *string { return &c.ProcnameMaster })},
-		{Names: []string{"single-interpreter"}, Short: 'i', Kind: Flag, Doc: "run all applications in one interpreter", NoOp: "each worker has one interpreter"},
+		{Names: []string{"single-interpreter"}, Short: 'i', Kind: Flag, Doc: "run all applications in one interpreter", NoOp: "all mounted applications share one interpreter; where modules of the same name collide, the log names them: give such projects instances of their own"},
 		{Names: []string{"need-app"}, Arg: OptionalArg, Kind: Flag, Doc: "refuse to start if no application can be loaded", set: flagOn(func(c *Config) *bool { return &c.NeedApp })},
 		{Names: []string{"dynamic-apps"}, Kind: Flag, Doc: "let requests name the application to load"},
 		{Names: []string{"master"}, Short: 'M', Kind: Flag, Doc: "run a master process that looks after the workers", set: flagOn(func(c *Config) *bool { return &c.Master })},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -174,15 +175,17 @@ func TestZygote(t *testing.T) {
 	if err := z.Fork(q, epoch); !errors.Is(err, ErrNoZygote) {
 		t.Fatalf("a dismissed zygote forks: %v", err)
 	}
+	z.Terminate()
 	z.Kill()
-	if len(process.sent) != 1 || process.sent[0] != syscall.SIGKILL {
+	if !slices.Equal(process.sent, []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL}) {
 		t.Fatalf("signals %v", process.sent)
 	}
 	if was := z.Ended(); was != Dismissed || z.State() != Lost || z.Loaded() {
 		t.Fatalf("was %v, is %v", was, z.State())
 	}
 	z.Kill()
-	if len(process.sent) != 1 {
+	z.Terminate()
+	if len(process.sent) != 2 {
 		t.Fatal("a zygote that has ended gets signals")
 	}
 }

@@ -104,6 +104,15 @@ func (z *Zygote) Dismiss() {
 	}
 }
 
+// Terminate ends the zygote soon: it ends what the application has started in it, and goes.
+func (z *Zygote) Terminate() {
+	if z.state == Lost {
+		return
+	}
+	z.Dismiss()
+	_ = z.process.Signal(syscall.SIGTERM) // it has ended: Ended will hear of it
+}
+
 // Kill ends the zygote at once.
 func (z *Zygote) Kill() {
 	if z.state == Lost {

@@ -69,7 +69,7 @@ def load(spec, uwsgi, step):
         for point, app in mounted.items():
             found.setdefault(normal(point), app)
     if python["need_app"] and len(found) < max(len({p for p, _ in named}), 1):
-        log.line("*** no app loaded. GAME OVER ***" if spec["generation"] == 0 else "*** no app loaded ***")
+        log.line("*** no app loaded. GAME OVER ***" if not spec.get("generation") else "*** no app loaded ***")
         raise SystemExit(22)
     if not found:
         log.line("*** no app loaded. going in full dynamic mode ***")

@@ -9,7 +9,7 @@ import sys
 import threading
 from threading import local
 
-from . import apps, autoreload, children, ending, gateway, hooks, limits, log, threads, uwsgi_module, wsgi
+from . import apps, autoreload, children, ending, gateway, hooks, limits, listeners, log, threads, uwsgi_module, wsgi
 from .failures import report, report_import
 from .reports import LOAD_FAILED, Reports, exit_status
 from .signals import ordinary_signals
@@ -19,6 +19,7 @@ def main(spec, text, uwsgi, serving, number, again):
     python = spec["python"]
     ending.restore_term()
     children.adopt_none()
+    listeners.restore()
     threads.prepare_greenlets()
     limits.in_worker(spec["process"], number)
     become(python["user"])

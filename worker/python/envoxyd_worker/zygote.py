@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 
-from . import apps, check, children, ending, gateway, limits, log, uwsgi_module, worker
+from . import apps, check, children, ending, gateway, limits, listeners, log, uwsgi_module, worker
 from .failures import report, report_import
 from .reports import LOAD_FAILED, Reports, exit_status
 from .signals import OURS, ignore, ignore_broken_pipes
@@ -75,6 +75,7 @@ def prepare(spec):
     for fd in inherited(spec):  # for our forks, not for what an application executes
         os.set_inheritable(fd, False)
     children.guard(spec)
+    listeners.share()
     if not faulthandler.is_enabled():
         faulthandler.enable(log.FD)
     log.open_streams()
