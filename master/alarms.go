@@ -49,8 +49,8 @@ func newAlarms(c *commands) *alarms {
 	return a
 }
 
-// follow takes the alarms of cfg; what is on its way stays so.
-func (a *alarms) follow(cfg *uwsgiopts.Config) {
+// reconfigure takes the alarms of cfg; what is on its way stays so.
+func (a *alarms) reconfigure(cfg *uwsgiopts.Config) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.all = map[string]*alarm{}
@@ -143,9 +143,9 @@ func (a *alarms) close() {
 	a.mu.Lock()
 	a.closed = true
 	a.mu.Unlock()
-	patience := time.AfterFunc(lastAlarms, a.cancel)
+	timeout := time.AfterFunc(lastAlarms, a.cancel)
 	a.busy.Wait()
-	patience.Stop()
+	timeout.Stop()
 	a.cancel()
 }
 

@@ -18,7 +18,7 @@ func alarmed(t *testing.T, cfg *uwsgiopts.Config, raise func(a *alarms)) string 
 	commands := newCommands()
 	defer commands.close()
 	a := newAlarms(commands)
-	a.follow(cfg)
+	a.reconfigure(cfg)
 	raise(a)
 	a.close()
 	text, err := os.ReadFile(filepath.Join(cfg.StartDir, "out"))

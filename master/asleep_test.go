@@ -12,7 +12,7 @@ func TestIdleWorkersLeaveWhenTheirTimeHasPassed(t *testing.T) {
 	g.cfg.Idle = 10 * time.Second
 	w, core, now := g.workers[0], g.board.Core(1, 0), time.Now()
 	asleep := func(after time.Duration) bool {
-		g.m.lookForIdleness(now.Add(after))
+		g.m.checkIdleness(now.Add(after))
 		return g.asleep
 	}
 	if asleep(0) || asleep(10*time.Second) {

@@ -50,11 +50,11 @@ func (m *master) chainReload() {
 		return
 	}
 	m.chain = &chain{g: m.current}
-	m.followChain()
+	m.advanceChain()
 }
 
-// followChain goes on to the next victim when the last one has a successor.
-func (m *master) followChain() {
+// advanceChain goes on to the next victim when the last one has a successor.
+func (m *master) advanceChain() {
 	c := m.chain
 	if c == nil {
 		return

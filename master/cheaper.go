@@ -64,7 +64,7 @@ func (g *generation) adjust(now time.Time) {
 		return
 	}
 	s := g.situation(now)
-	change, note := c.policy.Look(s)
+	change, note := c.policy.Poll(s)
 	if note != "" {
 		logf("%s", note)
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"syscall"
+	"time"
 
 	"envoxyd/internal/shm"
 	"envoxyd/internal/workerspec"
@@ -44,23 +45,35 @@ func (c *checker) load(python string, document []byte) error {
 	if err != nil {
 		return err
 	}
-	g, err := c.generation()
+	cfg := c.importConfig()
+	spec, err := baseSpec(cfg, 0, time.Now(), lib)
 	if err != nil {
 		return err
 	}
-	defer g.board.File().Close()
-	defer g.m.alive.Close()
-	defer g.m.keep.Close()
-	defer g.m.resources.Close()
+	shared, err := resources.Open(func(string) int { return -1 })
+	if err != nil {
+		return err
+	}
+	defer shared.Close()
+	alive, keep, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("pipe: %w", err)
+	}
+	defer alive.Close()
+	defer keep.Close()
+	board, err := shm.NewBoard(cfg.Processes, cfg.Threads)
+	if err != nil {
+		return err
+	}
+	defer board.Close()
 	var inherited inheritance
 	defer inherited.close()
-	spec, err := g.makeSpec(&inherited, lib)
-	if err != nil {
+	if err := inherited.addMemory(spec, shared, alive, board); err != nil {
 		return err
 	}
 	reports := inherited.keepLink()
 	defer reports.close()
-	if isService(g.cfg) { // it may say what it wants to hear of, and nobody listens
+	if isService(cfg) { // it may say what it wants to hear of, and nobody listens
 		spec.Gateway = &workerspec.Gateway{CallsFD: -1, HealthFD: -1, ProgressFD: -1}
 	}
 	spec.Check, spec.Service, spec.Sockets = true, document, []workerspec.Socket{}
@@ -69,7 +82,7 @@ func (c *checker) load(python string, document []byte) error {
 		return err
 	}
 	defer file.Close()
-	zygote, err := c.start(python, lib, g.environment(), append([]uintptr{0, 2, 2, file.Fd()}, inherited.fds...))
+	zygote, err := c.start(python, lib, zygoteEnvironment(cfg, 0), append([]uintptr{0, 2, 2, file.Fd()}, inherited.fds...))
 	if err != nil {
 		return err
 	}
@@ -77,24 +90,15 @@ func (c *checker) load(python string, document []byte) error {
 	return c.listen(reports.control, zygote)
 }
 
-// generation is one that will never serve: just what a specification is made from.
-func (c *checker) generation() (*generation, error) {
+// importConfig is the configuration for a process that imports and will never serve.
+func (c *checker) importConfig() *uwsgiopts.Config {
 	cfg := *c.cfg
 	cfg.StaticConfig = uwsgiopts.StaticConfig{} // looked at already
 	cfg.MasterAsRoot = false                    // the zygote itself becomes the user
 	cfg.NeedApp = cfg.NeedApp && (inheritsSockets() || !cfg.OnlySupervises())
 	cfg.Processes = min(max(cfg.Processes, 1), 10_000)
 	cfg.Threads = min(max(cfg.Threads, 1), 10_000)
-	g := &generation{m: &master{cfg: &cfg}, cfg: &cfg}
-	var err error
-	if g.m.resources, err = resources.Open(func(string) int { return -1 }); err != nil {
-		return nil, err
-	}
-	if g.m.alive, g.m.keep, err = os.Pipe(); err != nil {
-		return nil, fmt.Errorf("pipe: %w", err)
-	}
-	g.board, err = shm.NewBoard(cfg.Processes, cfg.Threads)
-	return g, err
+	return &cfg
 }
 
 // start runs the zygote as the user that workers would be, and so that it dies with us:

@@ -77,14 +77,14 @@ func (c *commands) stdio() (out, err *os.File) {
 	return os.Stdout, os.Stderr
 }
 
-// books are the commands as the log knows them.
-type books struct{ c *commands }
+// commandStarter are the commands as the log knows them.
+type commandStarter struct{ c *commands }
 
 // Start starts a command.
-func (b books) Start(cmd *exec.Cmd) error { return b.c.start(cmd) }
+func (b commandStarter) Start(cmd *exec.Cmd) error { return b.c.start(cmd) }
 
 // Wait waits for a command.
-func (b books) Wait(cmd *exec.Cmd) error { return b.c.wait(cmd) }
+func (b commandStarter) Wait(cmd *exec.Cmd) error { return b.c.wait(cmd) }
 
 // run runs a shell command to its end.
 func (c *commands) run(ctx context.Context, text, dir string) error {

@@ -19,8 +19,8 @@ type cronJob struct {
 	running int
 }
 
-// follow takes the jobs of cfg; those that were there before keep their times.
-func (c *crons) follow(cfg *uwsgiopts.Config) {
+// reconfigure takes the jobs of cfg; those that were there before keep their times.
+func (c *crons) reconfigure(cfg *uwsgiopts.Config) {
 	var all crons
 	for _, spec := range cfg.Crons {
 		same := func(job *cronJob) bool { return job.Cron == spec && !slices.Contains(all, job) }

@@ -61,8 +61,8 @@ func (m *master) command(b byte) {
 	}
 }
 
-// follow makes the pipe that the configuration names, unless it is there already.
-func (f *fifo) follow(m *master) {
+// reconfigure makes the pipe that the configuration names, unless it is there already.
+func (f *fifo) reconfigure(m *master) {
 	var paths []string
 	for _, name := range m.cfg.MasterFifo {
 		paths = append(paths, absolute(workDir(m.cfg), name))

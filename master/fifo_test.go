@@ -19,7 +19,7 @@ func TestFifoCommandsReachTheMaster(t *testing.T) {
 	}
 	m := &master{cfg: &uwsgiopts.Config{StartDir: dir, MasterFifo: []string{"one", "two"}}, events: make(chan event), upgrader: &upgrader{}}
 	m.pidfiles = pidfiles{pidfile: nil}
-	m.fifo.follow(m)
+	m.fifo.reconfigure(m)
 	defer func() { m.fifo.close() }()
 	info, err := os.Lstat(filepath.Join(dir, "one"))
 	if err != nil || info.Mode() != os.ModeNamedPipe|0o600 {
@@ -76,23 +76,23 @@ func TestChainGoesOnWhenTheSuccessorIsReady(t *testing.T) {
 		occupy(w, process.Starting, pid)
 	}
 	g.m.chainReload()
-	g.m.followChain()
+	g.m.advanceChain()
 	if victim() != 1 || !received(processes[0], syscall.SIGHUP) {
 		t.Fatalf("victim %d", victim())
 	}
 	succeed(g.workers[0], 20)
-	g.m.followChain()
+	g.m.advanceChain()
 	if victim() != 1 {
 		t.Fatalf("went on to %d before worker 1 was ready", victim())
 	}
 	g.workers[0].MarkReady(20)
-	g.m.followChain()
+	g.m.advanceChain()
 	if victim() != 2 {
 		t.Fatalf("victim %d", victim())
 	}
 	succeed(g.workers[1], 21)
 	g.workers[1].Backoff.Ended(0)
-	g.m.followChain()
+	g.m.advanceChain()
 	if g.m.chain != nil || len(processes[2].sent) != 0 {
 		t.Fatal("went on although worker 2 does not come up")
 	}

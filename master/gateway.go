@@ -21,9 +21,9 @@ import (
 
 // How long the gateway is waited for.
 const (
-	prepareTime  = 4 * time.Second // before the first workers start
-	quiesceTime  = 3 * time.Second // at a stop, for the messages that are here
-	farewellTime = 8 * time.Second // for what is still to be published
+	prepareTime = 4 * time.Second // before the first workers start
+	quiesceTime = 3 * time.Second // at a stop, for the messages that are here
+	closeTime   = 8 * time.Second // for what is still to be published
 )
 
 // The names under which a master passes things of its gateway to the next executable's.
@@ -242,13 +242,13 @@ func (g *gateway) listen(control *os.File) {
 			}
 			var e gatewayspec.Event
 			if json.Unmarshal(buffer[:n], &e) == nil {
-				g.m.post(func(m *master) { g.heard(m, e) })
+				g.m.post(func(m *master) { g.handleEvent(m, e) })
 			}
 		}
 	}()
 }
 
-func (g *gateway) heard(m *master, e gatewayspec.Event) {
+func (g *gateway) handleEvent(m *master, e gatewayspec.Event) {
 	switch e.Kind {
 	case gatewayspec.Prepared:
 		g.proceed(&g.prepared)
@@ -317,11 +317,11 @@ func (g *gateway) stop() {
 	}
 	g.stopping = true
 	g.order(gatewayspec.Order{Kind: gatewayspec.Stop, Successor: g.m.upgraded})
-	g.m.after(farewellTime, func(*master) { g.abort() })
+	g.m.after(closeTime, func(*master) { g.kill() })
 }
 
 // abort kills a gateway that takes too long.
-func (g *gateway) abort() {
+func (g *gateway) kill() {
 	if g.cmd != nil && g.stopping {
 		logf("the event gateway is taking too much time to die...NO MERCY !!!")
 		_ = g.cmd.Process.Kill()
@@ -349,8 +349,8 @@ func (g *gateway) retry() {
 // gone: there is no process.
 func (g *gateway) gone() bool { return g.cmd == nil }
 
-// legacy is what the next executable's gateway takes over.
-func (g *gateway) legacy() map[string]int {
+// handedOver is what the next executable's gateway takes over.
+func (g *gateway) handedOver() map[string]int {
 	if g.living == nil {
 		return nil
 	}

@@ -106,7 +106,7 @@ func compileLog(cfg *uwsgiopts.Config) (*logging.Plan, error) {
 
 // startLog makes the master the owner of the log; pending: its file is still to be opened.
 func (m *master) startLog(cfg *uwsgiopts.Config, plan *logging.Plan, pending bool) error {
-	o := logging.Options{File: m.logFile(cfg), Pending: pending, Processes: books{m.commands}, Raise: m.alarms.raise}
+	o := logging.Options{File: m.logFile(cfg), Pending: pending, Processes: commandStarter{m.commands}, Raise: m.alarms.raise}
 	if cfg.LogFile() == cfg.Logto2 && !pending { // later
 		o.File.Path = ""
 	}
@@ -207,7 +207,7 @@ func (g *generation) takeLog() {
 			g.m.commands.output.Store(out)
 		}
 	}
-	g.m.alarms.follow(g.cfg)
+	g.m.alarms.reconfigure(g.cfg)
 }
 
 // dropLog closes loggers that were never used.

@@ -7,10 +7,8 @@ package master
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,7 +19,6 @@ import (
 	"envoxyd/master/process"
 	"envoxyd/master/resources"
 	"envoxyd/master/sockets"
-	"envoxyd/modules"
 	"envoxyd/uwsgiopts"
 )
 
@@ -55,42 +52,42 @@ type master struct {
 	old     []*generation // on their way out
 	number  int           // of the newest generation
 
-	gateway     *gateway
-	upgrader    *upgrader
-	watchdog    *watchdog
-	touched     touched
-	fifo        fifo
-	paused      bool
-	orders      orders
-	locks       fileLocks
-	resources   *resources.Resources
-	pushers     pushers
-	notices     notices
-	pauses      int // how often that has changed
-	chain       *chain
-	daemons     *daemons.Attached
-	smart       *daemons.Smart
-	crons       crons
-	commands    *commands
-	log         *logging.Log // nil: every process writes for itself
-	logOpen     bool         // its loggers are open
-	alarms      *alarms
-	hooks       *hooks.Runner
-	exitHooks   exitHooks
-	remapped    map[os.Signal]string
-	stats       []*statsServer
-	connections *readableWatch // while the serving generation is asleep; else nil
-	brutal      bool           // the reload in hand does not wait for requests
-	pending     pendingRequests
-	recovery    recovery
-	os          process.OS
-	launch      launch
-	now         func() time.Time // the clock
-	strangers   strangers
-	preparing   bool            // a reload is being prepared beside the loop
-	starting    bool            // so is the start
-	startCtx    context.Context // ends when the start is given up
-	giveUp      context.CancelFunc
+	gateway      *gateway
+	upgrader     *upgrader
+	watchdog     *watchdog
+	touched      touched
+	fifo         fifo
+	paused       bool
+	fdReload     fdReloadWatchers
+	locks        fileLocks
+	resources    *resources.Resources
+	pushers      pushers
+	notifySocket notifySocket
+	pauses       int // how often that has changed
+	chain        *chain
+	daemons      *daemons.Attached
+	smart        *daemons.Smart
+	crons        crons
+	commands     *commands
+	log          *logging.Log // nil: every process writes for itself
+	logOpen      bool         // its loggers are open
+	alarms       *alarms
+	hooks        *hooks.Runner
+	exitHooks    exitHooks
+	remapped     map[os.Signal]string
+	stats        []*statsServer
+	connections  *readableWatch // while the serving generation is asleep; else nil
+	brutal       bool           // the reload in hand does not wait for requests
+	pending      pendingRequests
+	recovery     recovery
+	os           process.OS
+	launch       launch
+	now          func() time.Time // the clock
+	strangers    strangers
+	preparing    bool            // a reload is being prepared beside the loop
+	starting     bool            // so is the start
+	startCtx     context.Context // ends when the start is given up
+	giveUp       context.CancelFunc
 
 	stopping  bool
 	stopped   lastStop
@@ -117,7 +114,7 @@ func Run(cfg *uwsgiopts.Config, reread Reread) int {
 	m.commands = newCommands()
 	defer m.commands.close()
 	m.alarms = newAlarms(m.commands)
-	m.alarms.follow(cfg)
+	m.alarms.reconfigure(cfg)
 	m.hooks = m.newHooks()
 	m.newDaemons()
 	m.remapped = map[os.Signal]string{}
@@ -158,7 +155,7 @@ func (m *master) run() (int, error) {
 	if m.alive, m.keep, err = os.Pipe(); err != nil {
 		return statusFailed, fmt.Errorf("pipe: %w", err)
 	}
-	stopSignals := m.followSignals()
+	stopSignals := m.notifySignals()
 	defer stopSignals()
 	m.begin()
 	ticker := time.NewTicker(tick)
@@ -173,101 +170,6 @@ func (m *master) run() (int, error) {
 		m.dismissGateway()
 	}
 	return m.end(), nil
-}
-
-// prepare does what has to be right before anything runs.
-func (m *master) prepare(ctx context.Context) (int, error) {
-	if m.cfg.Umask >= 0 {
-		unix.Umask(m.cfg.Umask)
-	}
-	if err := m.locks.take(ctx, m.cfg, m.upgrader.second); err != nil {
-		return statusFailed, err
-	}
-	for _, phase := range []string{"asap", "pre-jail", "in-jail"} { // they may make the directories
-		if err := m.hooks.Run(ctx, hookSettings(m.cfg), phase); err != nil {
-			return hookStatus(err), err
-		}
-	}
-	if err := checkDirectories(m.cfg); err != nil {
-		return statusFailed, err
-	}
-	var err error
-	if m.sockets, err = m.openSockets(m.cfg); err != nil {
-		return statusFailed, err
-	}
-	first := !m.upgrader.second // until an upgrade succeeds, the pidfiles are the old master's
-	if first {                  // after the sockets: where another instance has those, the pidfile is its own
-		if err := m.writePidfile(m.cfg.Pidfile, m.cfg.StartDir); err != nil {
-			return statusFailed, err
-		}
-	}
-	if err := m.hooks.Run(ctx, hookSettings(m.cfg), "as-root"); err != nil {
-		return hookStatus(err), err
-	}
-	if err := joinCgroups(m.cfg); err != nil {
-		return statusFailed, err
-	}
-	if err := dropPrivileges(m.cfg); err != nil {
-		return statusFailed, err
-	}
-	if err := errors.Join(m.openSecondLog(), m.openLoggers()); err != nil {
-		return statusFailed, err
-	}
-	for _, phase := range []string{"as-user", "pre-app"} {
-		if err := m.hooks.Run(ctx, hookSettings(m.cfg), phase); err != nil {
-			return hookStatus(err), err
-		}
-	}
-	if first {
-		if err := m.writePidfile(m.cfg.Pidfile2, workDir(m.cfg)); err != nil {
-			return statusFailed, err
-		}
-	}
-	return statusOK, nil
-}
-
-// begin prepares the start beside the loop, so that a signal to stop is obeyed at any moment.
-func (m *master) begin() {
-	m.starting = true
-	m.beside(func() event {
-		status, err := m.prepare(m.startCtx)
-		return func(m *master) { m.startPrepared(status, err) }
-	})
-}
-
-// startPrepared starts the first generation.
-func (m *master) startPrepared(status int, err error) {
-	m.starting = false
-	if m.stopping { // in the meantime: what failed, failed for that
-		return
-	}
-	if err != nil {
-		logf("%v", err)
-		m.status, m.stopping = status, true
-		return
-	}
-	logMode(m.cfg)
-	if !m.upgrader.second { // else it is the old master's until this one serves
-		m.fifo.follow(m)
-	}
-	p := &preparation{cfg: m.cfg, hooks: m.hooks, sockets: m.sockets}
-	if p.service, err = loadService(m.cfg); err == nil {
-		err = m.startNext(p)
-	}
-	if err != nil {
-		m.failStart(err)
-	}
-}
-
-// failStart ends a first start that cannot succeed.
-func (m *master) failStart(err error) {
-	logf("%v", err)
-	m.status = statusFailed
-	var unusable *modules.Error
-	if errors.As(err, &unusable) {
-		m.status = statusNoEnvoxy
-	}
-	m.stopping = true
 }
 
 // finished: nothing runs any more, and nothing is to be started.
@@ -290,14 +192,14 @@ func (m *master) dismissGateway() {
 func (m *master) end() int {
 	m.stopStats()
 	m.stopWatching()
-	m.orders.close()
-	m.notices.close()
+	m.fdReload.close()
+	m.notifySocket.close()
 	m.fifo.close()
 	m.upgrader.stop()
 	if m.upgraded {
 		return statusOK
 	}
-	m.notices.remove()
+	m.notifySocket.remove()
 	if m.status == statusOK {
 		m.atExit(m.cfg, m.hooks)
 		m.finishAtExit()
@@ -349,7 +251,7 @@ func (m *master) sweep(now time.Time) {
 	}
 	m.lastSweep = now
 	if m.current != nil {
-		m.touched.look(m)
+		m.touched.poll(m)
 	}
 	if m.current != nil {
 		m.smart.Poll(now)
@@ -359,7 +261,7 @@ func (m *master) sweep(now time.Time) {
 		m.runCrons(now)
 	}
 	m.watchQueues()
-	m.followChain()
+	m.advanceChain()
 	if !m.upgrader.busy && !m.upgraded {
 		m.fifo.restore(m)
 	}
@@ -369,7 +271,7 @@ func (m *master) sweep(now time.Time) {
 		if !m.paused {
 			m.current.adjust(now)
 		}
-		m.lookForIdleness(now)
+		m.checkIdleness(now)
 	}
 	m.locks.retry()
 	m.strangers.reap(m.knows)
@@ -396,38 +298,4 @@ func (m *master) knows(pid int) bool {
 		}
 	}
 	return false
-}
-
-func (m *master) banner() {
-	cfg := m.cfg
-	logf("*** Starting uWSGI %s (%dbit) on [%s] ***", uwsgiopts.Version, 32<<(^uint(0)>>63), m.started.Format(time.ANSIC))
-	logf("envoxyd with %s", runtime.Version())
-	logMachine()
-	logf("current working directory: %s", cfg.StartDir)
-	if path, err := os.Executable(); err == nil {
-		logf("detected binary path: %s", path)
-	}
-	logf("detected number of CPU cores: %d", runtime.NumCPU())
-	if os.Geteuid() == 0 && cfg.UID == "" {
-		logf("*** WARNING: you are running uWSGI as root !!! (use the --uid flag) ***")
-	}
-}
-
-// logMachine says where this runs, and within which limits.
-func logMachine() {
-	var name unix.Utsname
-	if unix.Uname(&name) == nil {
-		text := unix.ByteSliceToString
-		logf("os: %s-%s %s", text(name.Sysname[:]), text(name.Release[:]), text(name.Version[:]))
-		logf("nodename: %s", text(name.Nodename[:]))
-		logf("machine: %s", text(name.Machine[:]))
-	}
-	logf("your memory page size is %d bytes", os.Getpagesize())
-	var limit unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_NPROC, &limit) == nil && limit.Cur != unix.RLIM_INFINITY {
-		logf("your processes number limit is %d", limit.Cur)
-	}
-	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
-		logf("detected max file descriptor number: %d", limit.Cur)
-	}
 }

@@ -75,8 +75,7 @@ func TestTheZygoteInheritsNothingThatIsBetweenMasters(t *testing.T) {
 		t.Setenv(name, "1")
 	}
 	t.Setenv("KEPT", "1")
-	g := &generation{number: 3, cfg: &uwsgiopts.Config{Env: []string{"ADDED=2", "DROPPED"}}}
-	env := g.environment()
+	env := zygoteEnvironment(&uwsgiopts.Config{Env: []string{"ADDED=2", "DROPPED"}}, 3)
 	for _, want := range []string{"KEPT=1", "ADDED=2", "UWSGI_RELOADS=3"} {
 		if !slices.Contains(env, want) {
 			t.Errorf("%s is missing", want)

@@ -204,10 +204,10 @@ func (m *master) promote() {
 	}
 	g.takeLog()
 	m.gateway.activate(g)
-	m.touched.follow(g.cfg)
+	m.touched.reconfigure(g.cfg)
 	m.paused, m.chain = false, nil
 	m.serveStats()
-	m.fifo.follow(m)
+	m.fifo.reconfigure(m)
 	if old == nil {
 		m.firstReady()
 	} else {
@@ -231,10 +231,10 @@ func (m *master) promote() {
 	m.watchdog.stop()
 	m.watchdog = newWatchdog(g.service)
 	m.replaceDaemons()
-	m.crons.follow(g.cfg)
-	m.orders.follow(m, g.cfg)
+	m.crons.reconfigure(g.cfg)
+	m.fdReload.reconfigure(m, g.cfg)
 	m.pushers.follow(m, g.cfg)
-	m.notices.follow(g.cfg, old == nil && m.upgrader.second)
+	m.notifySocket.reconfigure(g.cfg, old == nil && m.upgrader.second)
 	m.notify("READY=1\nMAINPID=" + pidText())
 	m.forgetGone()
 	if g.zygote.State() == process.Lost { // it ended before the last worker was ready

@@ -14,12 +14,12 @@ import (
 // descriptor 1 or 2 is fatal unless somebody asks for SIGPIPE. Children have the default again.
 func outliveReaders() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
-// followSignals turns signals into events until the returned function is called.
+// notifySignals turns signals into events until the returned function is called.
 //
 // HUP reloads, or upgrades when the executable on disk is another one; USR2
 // upgrades; TERM, INT and QUIT stop, except that QUIT is a brutal reload with
 // --die-on-term. Twice the same order to stop does not wait for requests.
-func (m *master) followSignals() (stop func()) {
+func (m *master) notifySignals() (stop func()) {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT,
 		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGWINCH, syscall.SIGTSTP, syscall.SIGPIPE)

@@ -21,8 +21,8 @@ type touchWatch struct {
 	act  func(m *master, path string)
 }
 
-// follow takes the files of cfg; those that were watched before keep their times.
-func (t *touched) follow(cfg *uwsgiopts.Config) {
+// reconfigure takes the files of cfg; those that were watched before keep their times.
+func (t *touched) reconfigure(cfg *uwsgiopts.Config) {
 	before := map[string]time.Time{}
 	for _, w := range t.watches {
 		before[w.path] = w.time
@@ -81,8 +81,8 @@ func (m *master) touchHook(cfg *uwsgiopts.Config, hook uwsgiopts.Hook) {
 	})
 }
 
-// look acts on each file that has changed since the last look.
-func (t *touched) look(m *master) {
+// poll acts on each file that has changed since the last time.
+func (t *touched) poll(m *master) {
 	var changed []touchWatch
 	for i := range t.watches {
 		w := &t.watches[i]

@@ -18,7 +18,7 @@ func TestATouchedFileIsNoticedOnceAndACreatedOneToo(t *testing.T) {
 	}
 	cfg := &uwsgiopts.Config{StartDir: dir, TouchReload: []string{"there", "later"}}
 	var files touched
-	files.follow(cfg)
+	files.reconfigure(cfg)
 	var noticed []string
 	look := func(want ...string) {
 		t.Helper()
@@ -26,7 +26,7 @@ func TestATouchedFileIsNoticedOnceAndACreatedOneToo(t *testing.T) {
 		for i := range files.watches {
 			files.watches[i].act = func(_ *master, path string) { noticed = append(noticed, path) }
 		}
-		files.look(nil)
+		files.poll(nil)
 		if !slices.Equal(noticed, want) {
 			t.Fatalf("noticed %q, not %q", noticed, want)
 		}
@@ -40,6 +40,6 @@ func TestATouchedFileIsNoticedOnceAndACreatedOneToo(t *testing.T) {
 	if err := os.WriteFile(later, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	files.follow(cfg) // a reload in between loses nothing
+	files.reconfigure(cfg) // a reload in between loses nothing
 	look(later)
 }

@@ -152,7 +152,7 @@ func (m *master) upgrade() {
 	}
 	more := m.pidfiles.descriptors()
 	maps.Copy(more, m.resources.Passed())
-	maps.Copy(more, m.gateway.legacy())
+	maps.Copy(more, m.gateway.handedOver())
 	if err := m.upgrader.handover.Send(m.sockets, more); err != nil {
 		logf("upgrade: %v", err)
 		return
@@ -185,8 +185,8 @@ func (m *master) upgradeDone(err error) {
 	}
 	m.watchdog.stop()
 	m.stopWatching()
-	m.orders.close()
-	m.notices.close()
+	m.fdReload.close()
+	m.notifySocket.close()
 	m.stopStats()
 	m.fifo.close()
 	m.daemons.Stop()

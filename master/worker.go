@@ -105,7 +105,7 @@ func (g *generation) markReady(w *worker, mark func() (changed, first bool)) {
 	}
 	g.m.tellPause(w)
 	g.takeOver()
-	g.m.followChain()
+	g.m.advanceChain()
 }
 
 // replace has a worker finish what it has and leave; its place is filled again.

@@ -5,7 +5,7 @@ import "time"
 
 // Policy is how long to wait before each start of a row of short lives.
 type Policy struct {
-	Healthy time.Duration // whoever lives longer than this ends the row
+	Healthy time.Duration // whoever lives longer than this ends the row, and is replaced at once
 	Free    int           // ends in a row that cost no wait
 	First   time.Duration // the first wait
 	Max     time.Duration // the longest wait
@@ -23,9 +23,7 @@ type Backoff struct {
 func (b *Backoff) Ended(lived time.Duration) time.Duration {
 	if lived > b.Healthy {
 		b.row = 0
-		if b.Free > 0 {
-			return 0
-		}
+		return 0
 	}
 	b.row++
 	step := b.row - b.Free - 1

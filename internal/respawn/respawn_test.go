@@ -19,8 +19,8 @@ func TestWaits(t *testing.T) {
 			[]time.Duration{0, 0, 100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond, 500 * time.Millisecond, 500 * time.Millisecond}},
 		{"a long life ends the row", Policy{Healthy: time.Second, Free: 1, First: time.Second, Max: time.Minute},
 			[]time.Duration{short, short, long, short, short}, []time.Duration{0, time.Second, 0, 0, time.Second}},
-		{"without free starts a long life costs the first wait", Policy{Healthy: time.Second, First: time.Second, Max: time.Minute},
-			[]time.Duration{short, short, long, short}, []time.Duration{time.Second, 2 * time.Second, time.Second, 2 * time.Second}},
+		{"none free", Policy{Healthy: time.Second, First: time.Second, Max: time.Minute},
+			[]time.Duration{short, short, long, short}, []time.Duration{time.Second, 2 * time.Second, 0, time.Second}},
 		{"linear", Policy{Healthy: time.Second, First: time.Second, Max: 3 * time.Second, Linear: true},
 			[]time.Duration{short, short, short, short}, []time.Duration{time.Second, 2 * time.Second, 3 * time.Second, 3 * time.Second}},
 	} {

@@ -34,9 +34,9 @@ func newBusyness(s Settings) *busyness {
 	return &busyness{Settings: s, multiplier: s.Busyness.Multiplier}
 }
 
-// Look answers as Policy wants.
-func (p *busyness) Look(s *Situation) (int, string) {
-	if change, note := p.lookAtBacklog(s); change != 0 {
+// Poll answers as Policy wants.
+func (p *busyness) Poll(s *Situation) (int, string) {
+	if change, note := p.checkBacklog(s); change != 0 {
 		return change, note
 	}
 	window := time.Duration(p.Overload) * time.Second
@@ -86,8 +86,8 @@ func (p *busyness) judge(average int, spare bool) int {
 	return -1
 }
 
-// lookAtBacklog adds workers, whatever the busyness, when connections wait.
-func (p *busyness) lookAtBacklog(s *Situation) (int, string) {
+// checkBacklog adds workers, whatever the busyness, when connections wait.
+func (p *busyness) checkBacklog(s *Situation) (int, string) {
 	set := p.Busyness
 	if s.Queue == 0 {
 		p.waiting = time.Time{}

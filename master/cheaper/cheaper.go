@@ -50,16 +50,16 @@ func (s *Situation) active() int { return len(s.Workers) - s.count(Cheap) }
 
 // Policy is a way of choosing the number of workers.
 type Policy interface {
-	// Look is called once a second. It answers how many workers more (or, below
+	// Poll is called once a second. It answers how many workers more (or, below
 	// zero, fewer) there should be, and what is worth a line in the log, if anything.
-	Look(s *Situation) (change int, note string)
+	Poll(s *Situation) (change int, note string)
 }
 
 // Limits bound every decision.
 type Limits struct {
 	Least   int   // workers to keep
 	RSSSoft int64 // bytes from which on none is added; 0: no limit
-	RSSHard int64 // bytes from which on one goes at each look; 0: no limit
+	RSSHard int64 // bytes from which on one goes at each poll; 0: no limit
 }
 
 // Bound applies the limits of memory to what a policy has answered.

@@ -30,7 +30,7 @@ func replay(p Policy, seconds string) (answers []int) {
 				panic(err)
 			}
 		}
-		change, _ := p.Look(s)
+		change, _ := p.Poll(s)
 		answers = append(answers, change)
 	}
 	return answers
@@ -88,7 +88,7 @@ func windows(p Policy, limits Limits, workers int, active int, percents ...int) 
 			}
 			s.Workers = append(s.Workers, Worker{ID: id + 1, State: state, InRequests: spent[id]})
 		}
-		change, _ := p.Look(s)
+		change, _ := p.Poll(s)
 		start, stop := limits.Choose(s, limits.Bound(s, change))
 		active += len(start) - len(stop)
 		if i > 0 {
@@ -122,7 +122,7 @@ func TestARequestThatNeverEndsCountsAsBusy(t *testing.T) {
 	for i := range 3 {
 		s := &Situation{Now: began.Add(time.Duration(i) * time.Second), Workers: []Worker{
 			{ID: 1, State: Busy, InRequests: time.Duration(i) * 4 * time.Second}, {ID: 2, State: Cheap}}}
-		change, note := p.Look(s)
+		change, note := p.Poll(s)
 		if want := i / 2; change != want || (note != "") != (want > 0) {
 			t.Fatalf("second %d: %+d, %q", i, change, note)
 		}

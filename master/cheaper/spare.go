@@ -8,8 +8,8 @@ type spare struct {
 	idling   int // seconds with more than one idle
 }
 
-// Look answers as Policy wants.
-func (p *spare) Look(s *Situation) (int, string) {
+// Poll answers as Policy wants.
+func (p *spare) Poll(s *Situation) (int, string) {
 	if s.count(Busy) == s.active() {
 		p.overload++
 		p.idling = 0
@@ -39,8 +39,8 @@ type spare2 struct {
 	idling   int // seconds with more idle ones than wanted
 }
 
-// Look answers as Policy wants.
-func (p *spare2) Look(s *Situation) (int, string) {
+// Poll answers as Policy wants.
+func (p *spare2) Poll(s *Situation) (int, string) {
 	free, wanted := s.count(Idle, Starting), p.settings.Least
 	switch {
 	case free < wanted:
@@ -60,8 +60,8 @@ func (p *spare2) Look(s *Situation) (int, string) {
 // backlog goes by the connections that wait.
 type backlog struct{ settings Settings }
 
-// Look answers as Policy wants.
-func (p backlog) Look(s *Situation) (int, string) {
+// Poll answers as Policy wants.
+func (p backlog) Poll(s *Situation) (int, string) {
 	switch {
 	case s.Queue > p.settings.Overload:
 		return p.settings.Step, ""
@@ -74,5 +74,5 @@ func (p backlog) Look(s *Situation) (int, string) {
 // manual leaves the number to the fifo's + and -.
 type manual struct{}
 
-// Look answers as Policy wants.
-func (manual) Look(*Situation) (int, string) { return 0, "" }
+// Poll answers as Policy wants.
+func (manual) Poll(*Situation) (int, string) { return 0, "" }

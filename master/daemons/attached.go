@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"time"
 
+	"envoxyd/internal/respawn"
 	"envoxyd/uwsgiopts"
 )
 
@@ -28,6 +29,7 @@ type orphan struct {
 // daemon is one attached command; processes come and go in it.
 type daemon struct {
 	uwsgiopts.Daemon
+	backoff respawn.Backoff
 	pid     int // 0: there is none at the moment
 	started time.Time
 	spawned int       // how often
@@ -48,7 +50,7 @@ func (a *Attached) Replace(s Settings) {
 	a.leaving = append(a.leaving, a.all...)
 	a.all = nil
 	for _, one := range s.Daemons {
-		a.all = append(a.all, &daemon{Daemon: one})
+		a.all = append(a.all, &daemon{Daemon: one, backoff: respawn.Backoff{Policy: throttle(one.MaxThrottle)}})
 	}
 	a.startAll()
 }
@@ -118,7 +120,7 @@ func (a *Attached) ended(d *daemon) {
 		a.host.Logf("[uwsgi-daemons] %q has ended: so does the instance", d.Command)
 		a.host.Stop()
 	default:
-		wait := throttle(d.spawned, d.MaxThrottle, a.host.Now().Sub(d.started))
+		wait := d.backoff.Ended(a.host.Now().Sub(d.started))
 		if wait > 0 {
 			a.host.Logf("[uwsgi-daemons] throttling %q for %d seconds", d.Command, wait/time.Second)
 		}
@@ -126,16 +128,12 @@ func (a *Attached) ended(d *daemon) {
 	}
 }
 
-// throttle is how long to wait before a daemon that has been started that often, and lived
-// for age the last time, is started again; most is in seconds, 0 for longestThrottle.
-func throttle(spawned, most int, age time.Duration) time.Duration {
-	if age >= 3*time.Second {
-		return 0
-	}
+// throttle is how fast a daemon that keeps ending is started again; most is in seconds, 0 for longestThrottle.
+func throttle(most int) respawn.Policy {
 	if most <= 0 {
 		most = longestThrottle
 	}
-	return time.Duration(min(max(spawned-int(age/time.Second), 1), most)) * time.Second
+	return respawn.Policy{Healthy: 3 * time.Second, First: time.Second, Max: time.Duration(most) * time.Second, Linear: true}
 }
 
 // Restart ends a daemon, by its number in the settings, which then starts anew.

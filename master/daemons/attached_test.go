@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"envoxyd/internal/respawn"
 	"envoxyd/uwsgiopts"
 )
 
@@ -20,20 +21,18 @@ func settings(commands ...string) (s Settings) {
 }
 
 func TestThrottle(t *testing.T) {
-	for _, test := range []struct {
-		spawned, most int
-		age           time.Duration
-		want          time.Duration
-	}{
-		{1, 0, time.Minute, 0},
-		{1, 0, 0, time.Second},
-		{5, 0, 2 * time.Second, 3 * time.Second},
-		{1, 0, 2 * time.Second, time.Second},
-		{1000, 0, 0, 300 * time.Second},
-		{1000, 7, 0, 7 * time.Second},
+	for most, want := range map[int][]time.Duration{
+		0: {time.Second, 2 * time.Second, 3 * time.Second, 4 * time.Second},
+		2: {time.Second, 2 * time.Second, 2 * time.Second, 2 * time.Second},
 	} {
-		if got := throttle(test.spawned, test.most, test.age); got != test.want {
-			t.Errorf("%+v: %v", test, got)
+		b := respawn.Backoff{Policy: throttle(most)}
+		for n, wait := range want {
+			if got := b.Ended(time.Second); got != wait {
+				t.Errorf("at most %d, end %d: waits %v", most, n, got)
+			}
+		}
+		if got := b.Ended(time.Minute); got != 0 {
+			t.Errorf("after a minute: %v", got)
 		}
 	}
 }

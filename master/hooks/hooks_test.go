@@ -61,7 +61,7 @@ func TestHookActions(t *testing.T) {
 	}
 }
 
-// fakeHost runs commands without books, and keeps what it is asked for.
+// fakeHost runs commands without commandStarter, and keeps what it is asked for.
 type fakeHost struct {
 	running sync.WaitGroup
 	posted  chan func()

@@ -1,8 +1,6 @@
 package master
 
 import (
-	"os"
-	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -35,24 +33,4 @@ func (s *strangers) reap(known func(pid int) bool) {
 			return
 		}
 	}
-}
-
-// setName writes name over the command line that ps shows, as far as that has room.
-func setName(name string) {
-	if name == "" || len(os.Args) == 0 {
-		return
-	}
-	first, last := os.Args[0], os.Args[len(os.Args)-1]
-	start := unsafe.StringData(first)
-	end := uintptr(unsafe.Pointer(unsafe.StringData(last))) + uintptr(len(last))
-	size := int(end - uintptr(unsafe.Pointer(start)))
-	if size <= 0 || size > 1<<20 {
-		return
-	}
-	for i, arg := range os.Args { // they are about to be written over
-		os.Args[i] = strings.Clone(arg)
-	}
-	room := unsafe.Slice((*byte)(unsafe.Pointer(start)), size)
-	n := copy(room, name)
-	clear(room[n:])
 }

@@ -1,0 +1,86 @@
+package master
+
+import (
+	"os"
+	"slices"
+	"time"
+
+	"envoxyd/internal/workerspec"
+	"envoxyd/uwsgiopts"
+)
+
+// processSpec is what zygote and workers set for themselves.
+func processSpec(cfg *uwsgiopts.Config) workerspec.Process {
+	return workerspec.Process{
+		LimitAS: cfg.LimitAS, LimitNproc: cfg.LimitNproc, Prio: cfg.Prio, CPUAffinity: cfg.CPUAffinity,
+		NoOrphans: cfg.NoOrphans, StackSignal: stackSignalOf(cfg), Hooks: workerHooks(cfg),
+	}
+}
+
+// stackSignalOf is the signal for --harakiri-verbose; 0: it is not wanted.
+func stackSignalOf(cfg *uwsgiopts.Config) int {
+	if cfg.HarakiriVerbose {
+		return int(stackSignal)
+	}
+	return 0
+}
+
+// workerPhases are the phases of hooks that workers run themselves.
+var workerPhases = []string{"post-fork", "accepting", "accepting-once", "accepting1", "accepting1-once"}
+
+func workerHooks(cfg *uwsgiopts.Config) (hooks [][2]string) {
+	for _, hook := range cfg.Hooks {
+		if slices.Contains(workerPhases, hook.Phase) {
+			hooks = append(hooks, [2]string{hook.Phase, hook.Text})
+		}
+	}
+	return hooks
+}
+
+func httpSpec(cfg *uwsgiopts.Config) workerspec.HTTP {
+	return workerspec.HTTP{
+		KeepaliveMillis: int(cfg.HTTPKeepalive / time.Millisecond), AutoChunked: cfg.HTTPAutoChunked,
+		HeadMillis: int(cfg.HTTPHeadersTimeout / time.Millisecond), ServerNameHost: cfg.HTTPServerNameIsHost,
+		TimeoutMillis: int(cfg.HTTPTimeout / time.Millisecond), Vars: cfg.HTTPVars, ProxyProtocol: cfg.ProxyProtocol,
+		ManageScript: cfg.ManageScriptName, NoDelay: true, ExpectLimit: max(cfg.HTTPManageExpect, 0),
+	}
+}
+
+func limitsSpec(cfg *uwsgiopts.Config) workerspec.Limits {
+	return workerspec.Limits{
+		BufferSize: cfg.BufferSize, MaxVars: cfg.MaxVars, SocketTimeoutMillis: int(cfg.SocketTimeout / time.Millisecond),
+		SendTimeoutMillis: int(cfg.SendTimeout / time.Millisecond),
+		LimitPost:         cfg.LimitPost, PostBuffering: cfg.PostBuffering, HarakiriSeconds: int(cfg.Harakiri / time.Second),
+		MaxRequests: cfg.MaxRequests, MaxRequestsDelta: cfg.MaxRequestsDelta,
+		MinLifetimeSeconds: int(cfg.MinWorkerLifetime / time.Second), ReloadOnRSS: cfg.ReloadOnRSS, ReloadOnAS: cfg.ReloadOnAS,
+	}
+}
+
+func logSpec(cfg *uwsgiopts.Config) workerspec.Log {
+	return workerspec.Log{
+		Requests: !cfg.DisableLogging, Micros: cfg.LogMicros, ForwardedFor: cfg.LogXForwardedFor,
+		On4xx: cfg.Log4xx, On5xx: cfg.Log5xx, Zero: cfg.LogZero, SlowMillis: int64(cfg.LogSlow / time.Millisecond), Big: cfg.LogBig,
+		Format: cfg.LogFormat, Strftime: cfg.LogFormatStrftime, Date: cfg.LogDate, Memory: cfg.MemoryReport, Host: cfg.VHost,
+		Sendfile: cfg.LogSendfile, IOErrors: cfg.LogIOError, Offload: cfg.Offload > 0,
+		QuietSigpipe: cfg.IgnoreSigpipe, QuietWrites: cfg.IgnoreWriteErrors, WritesAllowed: !cfg.DisableWriteException,
+	}
+}
+
+func pythonSpec(cfg *uwsgiopts.Config) workerspec.Python {
+	hostname, err := os.Hostname()
+	if err != nil {
+		hostname = "localhost"
+	}
+	return workerspec.Python{
+		Modules: cfg.Modules, WSGIFile: cfg.WSGIFile, Callable: cfg.Callable, Eval: cfg.Eval,
+		Paste: cfg.Paste, PasteName: cfg.PasteName, PasteLogger: cfg.PasteLogger, Mounts: cfg.Mounts,
+		ManageScriptName: cfg.ManageScriptName, NoDefaultApp: cfg.NoDefaultApp, NeedApp: cfg.NeedApp && (namesApplication(cfg) || !cfg.OnlySupervises()),
+		LazyApps: cfg.LazyApps || cfg.Lazy, Pythonpath: cfg.Pythonpath, Argv: cfg.PyArgv, Imports: cfg.Imports,
+		SharedImports: cfg.SharedImports, EarlyImports: cfg.EarlyImports, CatchExceptions: cfg.CatchExceptions,
+		Strict: cfg.WSGIStrict, AcceptBuffer: cfg.AcceptBuffer, ManageChunked: cfg.ManageChunked,
+		NoFileWrapper: cfg.DisableFileWrap, SkipAtexit: cfg.SkipAtexit, AddHeaders: cfg.AddHeaders, DelHeaders: cfg.DelHeaders,
+		CollectHeaders: cfg.CollectHeaders, PullHeaders: cfg.PullHeaders, AutoGzip: cfg.HTTPAutoGzip,
+		ReloadOnException: cfg.ReloadOnException, Procname: workerName(cfg), Hostname: hostname, Pidfile: cfg.Pidfile,
+		Locks: cfg.Locks, AutoreloadMillis: int(cfg.PyAutoreload / time.Millisecond),
+	}
+}

@@ -1,0 +1,105 @@
+package master
+
+import (
+	"context"
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"envoxyd/modules"
+)
+
+// prepare does what has to be right before anything runs.
+func (m *master) prepare(ctx context.Context) (int, error) {
+	if m.cfg.Umask >= 0 {
+		unix.Umask(m.cfg.Umask)
+	}
+	if err := m.locks.take(ctx, m.cfg, m.upgrader.second); err != nil {
+		return statusFailed, err
+	}
+	for _, phase := range []string{"asap", "pre-jail", "in-jail"} { // they may make the directories
+		if err := m.hooks.Run(ctx, hookSettings(m.cfg), phase); err != nil {
+			return hookStatus(err), err
+		}
+	}
+	if err := checkDirectories(m.cfg); err != nil {
+		return statusFailed, err
+	}
+	var err error
+	if m.sockets, err = m.openSockets(m.cfg); err != nil {
+		return statusFailed, err
+	}
+	first := !m.upgrader.second // until an upgrade succeeds, the pidfiles are the old master's
+	if first {                  // after the sockets: where another instance has those, the pidfile is its own
+		if err := m.writePidfile(m.cfg.Pidfile, m.cfg.StartDir); err != nil {
+			return statusFailed, err
+		}
+	}
+	if err := m.hooks.Run(ctx, hookSettings(m.cfg), "as-root"); err != nil {
+		return hookStatus(err), err
+	}
+	if err := joinCgroups(m.cfg); err != nil {
+		return statusFailed, err
+	}
+	if err := dropPrivileges(m.cfg); err != nil {
+		return statusFailed, err
+	}
+	if err := errors.Join(m.openSecondLog(), m.openLoggers()); err != nil {
+		return statusFailed, err
+	}
+	for _, phase := range []string{"as-user", "pre-app"} {
+		if err := m.hooks.Run(ctx, hookSettings(m.cfg), phase); err != nil {
+			return hookStatus(err), err
+		}
+	}
+	if first {
+		if err := m.writePidfile(m.cfg.Pidfile2, workDir(m.cfg)); err != nil {
+			return statusFailed, err
+		}
+	}
+	return statusOK, nil
+}
+
+// begin prepares the start beside the loop, so that a signal to stop is obeyed at any moment.
+func (m *master) begin() {
+	m.starting = true
+	m.beside(func() event {
+		status, err := m.prepare(m.startCtx)
+		return func(m *master) { m.startPrepared(status, err) }
+	})
+}
+
+// startPrepared starts the first generation.
+func (m *master) startPrepared(status int, err error) {
+	m.starting = false
+	if m.stopping { // in the meantime: what failed, failed for that
+		return
+	}
+	if err != nil {
+		logf("%v", err)
+		m.status, m.stopping = status, true
+		return
+	}
+	logMode(m.cfg)
+	if !m.upgrader.second { // else it is the old master's until this one serves
+		m.fifo.reconfigure(m)
+	}
+	p := &preparation{cfg: m.cfg, hooks: m.hooks, sockets: m.sockets}
+	if p.service, err = loadService(m.cfg); err == nil {
+		err = m.startNext(p)
+	}
+	if err != nil {
+		m.failStart(err)
+	}
+}
+
+// failStart ends a first start that cannot succeed.
+func (m *master) failStart(err error) {
+	logf("%v", err)
+	m.status = statusFailed
+	var unusable *modules.Error
+	if errors.As(err, &unusable) {
+		m.status = statusNoEnvoxy
+	}
+	m.stopping = true
+}
