@@ -46,11 +46,16 @@ func TestADaemonThatEndsIsStartedAgainAfterAWhile(t *testing.T) {
 	h.end(101)
 	h.wants("start 102 run") // it had lived for long
 	h.end(102)
+	h.pass(time.Second / 2)
+	h.wants()
+	h.pass(time.Second / 2)
+	h.wants("start 103 run")
+	h.end(103)
 	h.pass(time.Second)
 	h.wants()
 	h.pass(time.Second)
-	h.wants("start 103 run") // two seconds after its second start
-	if got := a.Status(); !slices.Equal(got, []Status{{"run", 103, 2}}) {
+	h.wants("start 104 run") // two seconds after the second short life
+	if got := a.Status(); !slices.Equal(got, []Status{{"run", 104, 3}}) {
 		t.Errorf("%+v", got)
 	}
 }
