@@ -151,7 +151,7 @@ func (a *alarms) close() {
 
 func (m *master) alarmSegfault(cfg *uwsgiopts.Config, id, pid int) {
 	for _, name := range cfg.AlarmOnSegfault {
-		m.alarms.raise(name, fmt.Appendf(nil, "uWSGI worker %d (pid: %d) died of a segmentation fault", id, pid))
+		m.logs.alarms.raise(name, fmt.Appendf(nil, "uWSGI worker %d (pid: %d) died of a segmentation fault", id, pid))
 	}
 }
 
@@ -165,7 +165,7 @@ func (m *master) watchQueues() {
 		text := fmt.Sprintf("*** uWSGI listen queue of socket %q (fd: %d) full !!! (%d/%d) ***", s.Name, s.FD, queue, limit)
 		logDated("%s", text)
 		for _, name := range m.cfg.AlarmBacklog {
-			m.alarms.raise(name, []byte(text))
+			m.logs.alarms.raise(name, []byte(text))
 		}
 	}
 }

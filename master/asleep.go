@@ -18,7 +18,7 @@ func (m *master) sleepAtStart(cheap bool) bool {
 // goCheap has all workers leave until the next connection.
 func (m *master) goCheap() {
 	g := m.current
-	if g == nil || g.asleep || m.stopping {
+	if g == nil || g.asleep || m.life.stopping {
 		return
 	}
 	g.asleep = true
@@ -48,24 +48,24 @@ func (m *master) watchForConnections() {
 		m.wake()
 		return
 	}
-	m.connections = watch
+	m.triggers.connections = watch
 }
 
 // stopWatching ends what watchForConnections began.
 func (m *master) stopWatching() {
-	m.connections.close()
-	m.connections = nil
+	m.triggers.connections.close()
+	m.triggers.connections = nil
 }
 
 // wake starts the workers that a generation begins with.
 func (m *master) wake() {
 	m.stopWatching()
 	g := m.current
-	if g == nil || !g.asleep || m.paused {
+	if g == nil || !g.asleep || m.pausing.paused {
 		return
 	}
 	g.asleep = false
-	g.lastRequest = m.now()
+	g.lastRequest = m.sys.now()
 	for _, w := range g.workers[:m.countInitialWorkers(g.cfg)] {
 		g.activate(w)
 	}
@@ -74,7 +74,7 @@ func (m *master) wake() {
 // checkIdleness is --idle: nothing has been asked for so long that no worker is needed.
 func (m *master) checkIdleness(now time.Time) {
 	g := m.current
-	if g == nil || g.cfg.Idle <= 0 || g.asleep || m.paused {
+	if g == nil || g.cfg.Idle <= 0 || g.asleep || m.pausing.paused {
 		return
 	}
 	var served uint64

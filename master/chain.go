@@ -45,17 +45,17 @@ func (m *master) chainReload() {
 	switch {
 	case m.current == nil:
 		return
-	case m.chain != nil:
+	case m.reloads.chain != nil:
 		logf("but chain reload is already running")
 		return
 	}
-	m.chain = &chain{g: m.current}
+	m.reloads.chain = &chain{g: m.current}
 	m.advanceChain()
 }
 
 // advanceChain goes on to the next victim when the last one has a successor.
 func (m *master) advanceChain() {
-	c := m.chain
+	c := m.reloads.chain
 	if c == nil {
 		return
 	}
@@ -63,10 +63,10 @@ func (m *master) advanceChain() {
 		switch w := c.victim; {
 		case w.PID() != c.pid && w.Backoff.Row() > 0:
 			logf("chain reloading given up: worker %d does not come up again, the others stay as they are", w.ID)
-			m.chain = nil
+			m.reloads.chain = nil
 			return
 		case w.PID() == c.pid || !w.Is(process.Ready):
-			if now := m.now(); now.Sub(c.waited) >= time.Second {
+			if now := m.sys.now(); now.Sub(c.waited) >= time.Second {
 				c.waited = now
 				logf("chain is still waiting for worker %d...", w.ID)
 			}
@@ -76,14 +76,14 @@ func (m *master) advanceChain() {
 	victim := c.next()
 	if victim == nil {
 		logf("chain reloading complete")
-		m.chain = nil
+		m.reloads.chain = nil
 		return
 	}
 	if !c.g.canSpare(victim) { // until another one is ready
 		return
 	}
 	c.victim = victim
-	c.pid, c.waited = c.victim.PID(), m.now()
+	c.pid, c.waited = c.victim.PID(), m.sys.now()
 	logf("chain next victim is worker %d", c.victim.ID)
 	c.g.replace(c.victim)
 }

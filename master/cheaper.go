@@ -94,7 +94,7 @@ func (m *master) changeWorkers(change int) {
 	case g.cheapening.policy == nil:
 		logf("the number of workers does not change without --cheaper")
 	default:
-		g.change(g.situation(m.now()), change)
+		g.change(g.situation(m.sys.now()), change)
 	}
 }
 

@@ -49,7 +49,7 @@ func (job *cronJob) take(now time.Time) bool {
 
 // runCrons starts what is due.
 func (m *master) runCrons(now time.Time) {
-	for _, job := range m.crons {
+	for _, job := range m.jobs.crons {
 		if job.take(now) {
 			m.runCron(job)
 		}

@@ -15,9 +15,9 @@ func TestCronRunsOnceAMinuteAndUniqueOnesDoNotOverlap(t *testing.T) {
 	m.hooks = m.newHooks()
 	any := [5]int{-1, -1, -1, -1, -1}
 	m.cfg.Crons = []uwsgiopts.Cron{{When: any, Command: "echo ran >> out", Unique: true}, {When: [5]int{-1, -1, -1, 13, -1}, Command: "echo never >> out"}}
-	m.crons.reconfigure(m.cfg)
+	m.jobs.crons.reconfigure(m.cfg)
 	now := time.Date(2026, 3, 1, 9, 30, 12, 0, time.Local)
-	job := m.crons[0]
+	job := m.jobs.crons[0]
 	m.runCrons(now)
 	m.runCrons(now.Add(30 * time.Second))
 	m.runCrons(now.Add(2 * time.Minute))
@@ -28,7 +28,7 @@ func TestCronRunsOnceAMinuteAndUniqueOnesDoNotOverlap(t *testing.T) {
 	if job.running != 0 || job.pid != -1 {
 		t.Fatalf("%+v", job)
 	}
-	m.crons.reconfigure(m.cfg) // a reload does not run it again
+	m.jobs.crons.reconfigure(m.cfg) // a reload does not run it again
 	m.runCrons(now.Add(30 * time.Second))
 	m.runCrons(now.Add(2 * time.Minute))
 	(<-m.events)(m)

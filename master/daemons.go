@@ -65,10 +65,10 @@ func (daemonHost) GroupLives(group int) bool {
 // Output is a pipe for each daemon where the master owns the log: unlike a socket it may
 // be opened by name, and many log to /dev/stdout.
 func (h daemonHost) Output() (*os.File, error) {
-	if h.m.log == nil || !h.m.cfg.LogMaster {
+	if h.m.logs.log == nil || !h.m.cfg.LogMaster {
 		return nil, nil
 	}
-	return h.m.log.Pipe()
+	return h.m.logs.log.Pipe()
 }
 
 // Credential looks up who a daemon runs as.
@@ -87,7 +87,7 @@ func (daemonHost) Now() time.Time { return time.Now() }
 func (h daemonHost) After(wait time.Duration, do func()) { h.m.after(wait, func(*master) { do() }) }
 
 // Ending tells whether nothing is to be started any more.
-func (h daemonHost) Ending() bool { return h.m.stopping || h.m.upgraded }
+func (h daemonHost) Ending() bool { return h.m.life.stopping || h.m.life.upgraded }
 
 // Stop ends the instance.
 func (h daemonHost) Stop() { h.m.stopGracefully() }
@@ -97,19 +97,19 @@ func (daemonHost) Logf(format string, args ...any) { logf(format, args...) }
 
 // newDaemons makes the master ready for daemons.
 func (m *master) newDaemons() {
-	m.daemons, m.smart = daemons.NewAttached(daemonHost{m}), daemons.NewSmart(daemonHost{m})
+	m.jobs.daemons, m.jobs.smart = daemons.NewAttached(daemonHost{m}), daemons.NewSmart(daemonHost{m})
 }
 
 // replaceDaemons goes on with the daemons of the configuration that serves.
 func (m *master) replaceDaemons() {
 	s := daemons.Settings{Dir: appDir(m.hooks, m.cfg), Stdin: m.cfg.DaemonsHonourStdin, Timeout: m.cfg.ReloadMercy}
 	s.Daemons = m.cfg.Daemons
-	m.daemons.Replace(s)
+	m.jobs.daemons.Replace(s)
 	s.Daemons = m.cfg.Smart
-	m.smart.Replace(s)
+	m.jobs.smart.Replace(s)
 }
 
 // daemonStatus is what the statistics show.
 func (m *master) daemonStatus() []daemons.Status {
-	return slices.Concat(m.daemons.Status(), m.smart.Status())
+	return slices.Concat(m.jobs.daemons.Status(), m.jobs.smart.Status())
 }

@@ -32,8 +32,8 @@ func TestDaemonsAreProcessesOfTheMasters(t *testing.T) {
 	}
 	configure("echo new >> order")
 	(<-m.events)(m) // the end of the old one
-	m.stopping = true
-	for !m.daemons.Gone() {
+	m.life.stopping = true
+	for !m.jobs.daemons.Gone() {
 		(<-m.events)(m)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "order"))

@@ -105,10 +105,10 @@ func newTestMaster(t *testing.T, processes int) *testMaster {
 	cfg := &uwsgiopts.Config{Processes: processes, Threads: 1, StartDir: t.TempDir(), Sockets: []uwsgiopts.Socket{{Protocol: "http", Address: "127.0.0.1:0"}}}
 	tm := &testMaster{t: t, os: &fakeOS{children: map[int]*fakeProcess{}, nextPID: 1 << 22}, orders: map[*generation]*fakeOrders{}, next: cfg}
 	m := &master{cfg: cfg, events: make(chan event, 64), commands: newCommands(), upgrader: &upgrader{flip: fakeFlip{}},
-		now: time.Now, os: tm.os, recovery: newRecovery()}
+		sys: system{os: tm.os, now: time.Now}, reloads: reloads{recovery: newRecovery()}}
 	t.Cleanup(m.commands.close)
 	m.reread = func() (*uwsgiopts.Config, error) { return tm.next, tm.reading }
-	m.launch = func(g *generation) (process.Process, *link, error) {
+	m.sys.launch = func(g *generation) (process.Process, *link, error) {
 		if tm.failing != nil {
 			return nil, nil, tm.failing
 		}
@@ -117,8 +117,8 @@ func newTestMaster(t *testing.T, processes int) *testMaster {
 		return tm.os.start(), &link{orders: orders}, nil
 	}
 	m.gateway = newGateway(m)
-	m.alarms = newAlarms(m.commands)
-	t.Cleanup(m.alarms.close)
+	m.logs.alarms = newAlarms(m.commands)
+	t.Cleanup(m.logs.alarms.close)
 	m.hooks = m.newHooks()
 	m.newDaemons()
 	tm.master = m

@@ -27,7 +27,7 @@ type fifo struct {
 func (m *master) command(b byte) {
 	switch b {
 	case '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-		m.fifo.choose(m, int(b-'0'))
+		m.triggers.fifo.choose(m, int(b-'0'))
 	case '+':
 		m.changeWorkers(1)
 	case '-':

@@ -18,9 +18,9 @@ func TestFifoCommandsReachTheMaster(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := &master{cfg: &uwsgiopts.Config{StartDir: dir, MasterFifo: []string{"one", "two"}}, events: make(chan event), upgrader: &upgrader{}}
-	m.pidfiles = pidfiles{pidfile: nil}
-	m.fifo.reconfigure(m)
-	defer func() { m.fifo.close() }()
+	m.owned.pidfiles = pidfiles{pidfile: nil}
+	m.triggers.fifo.reconfigure(m)
+	defer func() { m.triggers.fifo.close() }()
 	info, err := os.Lstat(filepath.Join(dir, "one"))
 	if err != nil || info.Mode() != os.ModeNamedPipe|0o600 {
 		t.Fatalf("%v, %v", info, err)
@@ -39,19 +39,19 @@ func TestFifoCommandsReachTheMaster(t *testing.T) {
 		t.Errorf("pidfile: %q, %v", text, err)
 	}
 	send("one", "1")
-	if m.fifo.slot != 1 || !m.fifo.there() {
-		t.Errorf("slot %d", m.fifo.slot)
+	if m.triggers.fifo.slot != 1 || !m.triggers.fifo.there() {
+		t.Errorf("slot %d", m.triggers.fifo.slot)
 	}
 	send("two", "7")
-	if m.fifo.slot != 0 {
-		t.Errorf("a slot that is not there: %d", m.fifo.slot)
+	if m.triggers.fifo.slot != 0 {
+		t.Errorf("a slot that is not there: %d", m.triggers.fifo.slot)
 	}
 	if err := os.Remove(filepath.Join(dir, "one")); err != nil {
 		t.Fatal(err)
 	}
-	m.fifo.restore(m)
+	m.triggers.fifo.restore(m)
 	send("one", " ")
-	m.fifo.remove()
+	m.triggers.fifo.remove()
 	for _, name := range []string{"one", "two"} {
 		if _, err := os.Lstat(filepath.Join(dir, name)); !os.IsNotExist(err) {
 			t.Errorf("%s: %v", name, err)
@@ -66,10 +66,10 @@ func TestChainGoesOnWhenTheSuccessorIsReady(t *testing.T) {
 		processes = append(processes, occupy(w, process.Ready, 10+i))
 	}
 	victim := func() int {
-		if g.m.chain == nil {
+		if g.m.reloads.chain == nil {
 			return 0
 		}
-		return g.m.chain.victim.ID
+		return g.m.reloads.chain.victim.ID
 	}
 	succeed := func(w *worker, pid int) {
 		w.Ended(w.PID(), time.Now())
@@ -93,7 +93,7 @@ func TestChainGoesOnWhenTheSuccessorIsReady(t *testing.T) {
 	succeed(g.workers[1], 21)
 	g.workers[1].Backoff.Ended(0)
 	g.m.advanceChain()
-	if g.m.chain != nil || len(processes[2].sent) != 0 {
+	if g.m.reloads.chain != nil || len(processes[2].sent) != 0 {
 		t.Fatal("went on although worker 2 does not come up")
 	}
 }

@@ -35,8 +35,8 @@ func checkDirectories(cfg *uwsgiopts.Config) error {
 // sockets, pipes, pidfiles.
 func (m *master) vacuum() {
 	vacuumSockets(m.sockets)
-	m.fifo.remove()
-	m.pidfiles.remove()
+	m.triggers.fifo.remove()
+	m.owned.pidfiles.remove()
 }
 
 // isFile tells whether the file at path is the one that made describes; nil: none.

@@ -128,7 +128,7 @@ func (g *gateway) inheritNames(fd int) {
 
 // require starts the gateway: the service has said that it needs it.
 func (g *gateway) require() {
-	if g.wanted || !g.shared || g.m.stopping || g.m.upgraded {
+	if g.wanted || !g.shared || g.m.life.stopping || g.m.life.upgraded {
 		return
 	}
 	g.wanted = true
@@ -136,10 +136,10 @@ func (g *gateway) require() {
 }
 
 func (g *gateway) start() {
-	if g.cmd != nil || g.m.stopping || g.m.upgraded {
+	if g.cmd != nil || g.m.life.stopping || g.m.life.upgraded {
 		return
 	}
-	g.started = g.m.now()
+	g.started = g.m.sys.now()
 	if err := g.spawn(); err != nil {
 		logf("event gateway: %v", err)
 		g.retry()
@@ -316,7 +316,7 @@ func (g *gateway) stop() {
 		return
 	}
 	g.stopping = true
-	g.order(gatewayspec.Order{Kind: gatewayspec.Stop, Successor: g.m.upgraded})
+	g.order(gatewayspec.Order{Kind: gatewayspec.Stop, Successor: g.m.life.upgraded})
 	g.m.after(closeTime, func(*master) { g.kill() })
 }
 
@@ -334,7 +334,7 @@ func (g *gateway) ended(err error) {
 	g.control.Close()
 	g.proceed(&g.prepared)
 	g.proceed(&g.quiet)
-	if g.stopping || g.m.stopping || g.m.upgraded {
+	if g.stopping || g.m.life.stopping || g.m.life.upgraded {
 		return
 	}
 	logf("DAMN ! event gateway (pid: %d) died (%v) :( trying respawn ...", pid, err)
@@ -343,7 +343,7 @@ func (g *gateway) ended(err error) {
 
 // retry starts the gateway again, after a pause that grows with each death in a row.
 func (g *gateway) retry() {
-	g.m.after(g.backoff.Ended(g.m.now().Sub(g.started)), func(*master) { g.start() })
+	g.m.after(g.backoff.Ended(g.m.sys.now().Sub(g.started)), func(*master) { g.start() })
 }
 
 // gone: there is no process.

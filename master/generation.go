@@ -66,7 +66,7 @@ func (m *master) startNext(p *preparation) (err error) {
 	}()
 	cfg := p.cfg
 	g := &generation{m: m, number: m.number, cfg: cfg, service: p.service, hooks: p.hooks, sockets: p.sockets,
-		handover: -1, arrivals: -1, began: m.now(), cheapening: newCheapening(cfg)}
+		handover: -1, arrivals: -1, began: m.sys.now(), cheapening: newCheapening(cfg)}
 	if g.asleep = m.sleepAtStart(cfg.Cheap); !g.asleep {
 		g.initialWorkers = m.countInitialWorkers(cfg)
 	}
@@ -135,7 +135,7 @@ func (g *generation) takeOver() {
 // they have and leave. HUP waits for idle connections' next requests, TERM does not.
 func (g *generation) drain(sig syscall.Signal) {
 	g.draining = true
-	g.mercy = g.m.now().Add(mercy(g.cfg))
+	g.mercy = g.m.sys.now().Add(mercy(g.cfg))
 	g.zygote.Dismiss()
 	for _, w := range g.workers {
 		w.Leave(time.Time{}) // g.mercy is the deadline of all
@@ -168,7 +168,7 @@ func (g *generation) abandon() {
 // kill ends the generation without waiting for anything.
 func (g *generation) kill() {
 	g.draining, g.killed = true, true
-	g.mercy = g.m.now()
+	g.mercy = g.m.sys.now()
 	g.zygote.Terminate()
 	g.m.after(zygoteMercy, func(*master) { g.zygote.Kill() })
 	for _, w := range g.workers {

@@ -17,11 +17,11 @@ func (h hookHost) Run(ctx context.Context, text, dir string) error {
 }
 
 // Raise raises an alarm.
-func (h hookHost) Raise(alarm string, text []byte) { h.m.alarms.raise(alarm, text) }
+func (h hookHost) Raise(alarm string, text []byte) { h.m.logs.alarms.raise(alarm, text) }
 
 // Map gives a signal another meaning.
 func (h hookHost) Map(signal syscall.Signal, function string) {
-	h.Post(func() { h.m.remapped[signal] = function })
+	h.Post(func() { h.m.triggers.remapped[signal] = function })
 }
 
 // Go runs a goroutine that is waited for at the end.

@@ -48,19 +48,19 @@ func ownPending(cfg *uwsgiopts.Config, pending bool) { cfg.LogMaster = cfg.LogMa
 
 // openLoggers opens the loggers, as the user that the instance runs as from then on.
 func (m *master) openLoggers() error {
-	if m.log == nil || m.logOpen {
+	if m.logs.log == nil || m.logs.logOpen {
 		return nil
 	}
 	plan, err := compileLog(m.cfg)
 	if err != nil {
 		return err
 	}
-	outputs, err := m.log.Open(plan)
+	outputs, err := m.logs.log.Open(plan)
 	if err != nil {
 		return err
 	}
-	m.log.Use(outputs)
-	m.logOpen = true
+	m.logs.log.Use(outputs)
+	m.logs.logOpen = true
 	return nil
 }
 
@@ -70,8 +70,8 @@ func (m *master) openSecondLog() error {
 	if cfg.Logto2 == "" || cfg.LogFile() != cfg.Logto2 {
 		return nil
 	}
-	if m.log != nil {
-		return m.log.MoveTo(m.logFile(cfg), m.logFlags())
+	if m.logs.log != nil {
+		return m.logs.log.MoveTo(m.logFile(cfg), m.logFlags())
 	}
 	if err := direct.Open(m.logFile(cfg), m.logFlags()); err != nil || !direct.Pending() {
 		return err
@@ -106,7 +106,7 @@ func compileLog(cfg *uwsgiopts.Config) (*logging.Plan, error) {
 
 // startLog makes the master the owner of the log; pending: its file is still to be opened.
 func (m *master) startLog(cfg *uwsgiopts.Config, plan *logging.Plan, pending bool) error {
-	o := logging.Options{File: m.logFile(cfg), Pending: pending, Processes: commandStarter{m.commands}, Raise: m.alarms.raise}
+	o := logging.Options{File: m.logFile(cfg), Pending: pending, Processes: commandStarter{m.commands}, Raise: m.logs.alarms.raise}
 	if cfg.LogFile() == cfg.Logto2 && !pending { // later
 		o.File.Path = ""
 	}
@@ -117,7 +117,7 @@ func (m *master) startLog(cfg *uwsgiopts.Config, plan *logging.Plan, pending boo
 	if err != nil {
 		return err
 	}
-	m.log = log
+	m.logs.log = log
 	through.Store(log)
 	stdio, err := log.Stdio(plan)
 	if err != nil {
@@ -151,21 +151,21 @@ func (g *generation) prepareLog() error {
 		return err
 	}
 	pending := g.openLogFile()
-	ownPending(cfg, pending || m.log != nil && m.log.Late())
-	if m.log == nil && cfg.LogMaster { // since this reload
+	ownPending(cfg, pending || m.logs.log != nil && m.logs.log.Late())
+	if m.logs.log == nil && cfg.LogMaster { // since this reload
 		if err := m.startLog(cfg, g.logs, pending); err != nil {
 			return err
 		}
-		plain, err := m.log.Open(logging.Plain())
+		plain, err := m.logs.log.Open(logging.Plain())
 		if err != nil {
 			return err
 		}
-		m.log.Use(plain) // until the generation serves
+		m.logs.log.Use(plain) // until the generation serves
 	}
-	if m.log == nil || m.current == nil {
+	if m.logs.log == nil || m.current == nil {
 		return nil
 	}
-	g.outputs, err = m.log.Open(g.logs)
+	g.outputs, err = m.logs.log.Open(g.logs)
 	return err
 }
 
@@ -174,7 +174,7 @@ func (g *generation) prepareLog() error {
 // was no room for it.
 func (g *generation) openLogFile() (pending bool) {
 	m, cfg := g.m, g.cfg
-	if m.log != nil || m.current == nil || cfg.LogMaster || !cfg.LogReopen || cfg.LogFile() == "" {
+	if m.logs.log != nil || m.current == nil || cfg.LogMaster || !cfg.LogReopen || cfg.LogFile() == "" {
 		return false
 	}
 	o := m.logFile(cfg)
@@ -199,7 +199,7 @@ func (g *generation) closeLogFile() {
 func (g *generation) takeLog() {
 	g.closeLogFile() // standard output is that file by now
 	if g.outputs != nil {
-		g.m.log.Use(g.outputs)
+		g.m.logs.log.Use(g.outputs)
 		g.outputs = nil
 		if out, _, err := g.stdio(); err != nil {
 			logf("%v", err)
@@ -207,34 +207,34 @@ func (g *generation) takeLog() {
 			g.m.commands.output.Store(out)
 		}
 	}
-	g.m.alarms.reconfigure(g.cfg)
+	g.m.logs.alarms.reconfigure(g.cfg)
 }
 
 // dropLog closes loggers that were never used.
 func (g *generation) dropLog() {
 	g.closeLogFile()
 	if g.outputs != nil {
-		g.m.log.Discard(g.outputs)
+		g.m.logs.log.Discard(g.outputs)
 		g.outputs = nil
 	}
 }
 
 // stdio is what processes of the generation have as standard output and error.
 func (g *generation) stdio() (out, err *os.File, failed error) {
-	if g.m.log == nil || !g.cfg.LogMaster {
+	if g.m.logs.log == nil || !g.cfg.LogMaster {
 		if g.logFile != nil {
 			return g.logFile, g.logFile, nil
 		}
 		return os.Stdout, os.Stderr, nil
 	}
-	file, failed := g.m.log.Stdio(g.logs)
+	file, failed := g.m.logs.log.Stdio(g.logs)
 	return file, file, failed
 }
 
 // reopenLog goes on in a new file, after somebody has moved the old one away.
 func (m *master) reopenLog(cfg *uwsgiopts.Config) {
-	if m.log != nil {
-		m.log.Reopen()
+	if m.logs.log != nil {
+		m.logs.log.Reopen()
 		return
 	}
 	if cfg.LogFile() == "" {
@@ -245,18 +245,18 @@ func (m *master) reopenLog(cfg *uwsgiopts.Config) {
 }
 
 func (m *master) rotateLog() {
-	if m.log == nil {
+	if m.logs.log == nil {
 		logf("log rotation: there is no log file")
 		return
 	}
-	m.log.Rotate()
+	m.logs.log.Rotate()
 }
 
 // closeLog writes what is still on its way.
 func (m *master) closeLog() {
-	if m.log == nil {
+	if m.logs.log == nil {
 		return
 	}
-	m.log.Close()
+	m.logs.log.Close()
 	through.Store(nil)
 }

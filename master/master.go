@@ -36,65 +36,103 @@ const tick = 250 * time.Millisecond
 // Reread reads the configuration again, as it was read at the start.
 type Reread func() (*uwsgiopts.Config, error)
 
-// master is the state of one run.
+// master is the state of one run. What belongs together stands together below.
 type master struct {
 	cfg     *uwsgiopts.Config
 	reread  Reread
 	started time.Time
-
 	events  chan event
-	sockets []*sockets.Socket
-	alive   *os.File // its writer is ours alone: workers see when we are gone
-	keep    *os.File
+	sys     system
 
 	current *generation   // serving
 	next    *generation   // loading, to take over
 	old     []*generation // on their way out
 	number  int           // of the newest generation
 
-	gateway      *gateway
-	upgrader     *upgrader
-	watchdog     *watchdog
+	sockets   []*sockets.Socket
+	owned     owned
+	life      life
+	reloads   reloads
+	upgrader  *upgrader
+	pausing   pausing
+	triggers  triggers
+	logs      logs
+	jobs      jobs
+	gateway   *gateway
+	commands  *commands
+	strangers strangers
+	hooks     *hooks.Runner
+	exitHooks exitHooks
+	watchdog  *watchdog
+	stats     []*statsServer
+	pushers   pushers
+	lastSweep time.Time
+}
+
+// system is the operating system as far as tests replace it.
+type system struct {
+	os     process.OS
+	launch launch
+	now    func() time.Time
+}
+
+// owned is what the master has made, or holds, for as long as it lives.
+type owned struct {
+	alive     *os.File // its writer is ours alone: workers see when we are gone
+	keep      *os.File
+	resources *resources.Resources
+	locks     fileLocks
+	pidfiles  pidfiles
+}
+
+// life is how far the master is between its start and its end.
+type life struct {
+	starting bool            // the start is prepared beside the loop
+	startCtx context.Context // ends when the start is given up
+	giveUp   context.CancelFunc
+	stopping bool
+	stopped  lastStop
+	upgraded bool // another master has taken over
+	status   int  // that the process ends with
+}
+
+// reloads are the reload in hand, and what was asked for meanwhile.
+type reloads struct {
+	preparing bool // beside the loop
+	brutal    bool // it does not wait for requests
+	pending   pendingRequests
+	recovery  recovery
+	chain     *chain
+}
+
+// pausing is whether workers leave connections waiting, and how often that has changed.
+type pausing struct {
+	paused bool
+	pauses int
+}
+
+// triggers are the ways, besides signals, in which the master is told to do something.
+type triggers struct {
 	touched      touched
 	fifo         fifo
-	paused       bool
 	fdReload     fdReloadWatchers
-	locks        fileLocks
-	resources    *resources.Resources
-	pushers      pushers
 	notifySocket notifySocket
-	pauses       int // how often that has changed
-	chain        *chain
-	daemons      *daemons.Attached
-	smart        *daemons.Smart
-	crons        crons
-	commands     *commands
-	log          *logging.Log // nil: every process writes for itself
-	logOpen      bool         // its loggers are open
-	alarms       *alarms
-	hooks        *hooks.Runner
-	exitHooks    exitHooks
-	remapped     map[os.Signal]string
-	stats        []*statsServer
-	connections  *readableWatch // while the serving generation is asleep; else nil
-	brutal       bool           // the reload in hand does not wait for requests
-	pending      pendingRequests
-	recovery     recovery
-	os           process.OS
-	launch       launch
-	now          func() time.Time // the clock
-	strangers    strangers
-	preparing    bool            // a reload is being prepared beside the loop
-	starting     bool            // so is the start
-	startCtx     context.Context // ends when the start is given up
-	giveUp       context.CancelFunc
+	remapped     map[os.Signal]string // signals with another meaning
+	connections  *readableWatch       // while the serving generation is asleep; else nil
+}
 
-	stopping  bool
-	stopped   lastStop
-	upgraded  bool // another master has taken over
-	status    int
-	pidfiles  pidfiles
-	lastSweep time.Time
+// logs is where the lines of all processes go.
+type logs struct {
+	log     *logging.Log // nil: every process writes for itself
+	logOpen bool         // its loggers are open
+	alarms  *alarms
+}
+
+// jobs are the processes that run beside the workers.
+type jobs struct {
+	daemons *daemons.Attached
+	smart   *daemons.Smart
+	crons   crons
 }
 
 // event is something that has happened; it runs on the goroutine that owns the state.
@@ -107,23 +145,23 @@ func Run(cfg *uwsgiopts.Config, reread Reread) int {
 		return status
 	}
 	m := &master{cfg: cfg, reread: reread, started: time.Now(), events: make(chan event, 64),
-		os: process.Linux{}, launch: interpreter, now: time.Now, recovery: newRecovery()}
-	m.startCtx, m.giveUp = context.WithCancel(context.Background())
-	defer m.giveUp()
+		sys: system{process.Linux{}, interpreter, time.Now}, reloads: reloads{recovery: newRecovery()}}
+	m.life.startCtx, m.life.giveUp = context.WithCancel(context.Background())
+	defer m.life.giveUp()
 	m.gateway = newGateway(m)
 	m.commands = newCommands()
 	defer m.commands.close()
-	m.alarms = newAlarms(m.commands)
-	m.alarms.reconfigure(cfg)
+	m.logs.alarms = newAlarms(m.commands)
+	m.logs.alarms.reconfigure(cfg)
 	m.hooks = m.newHooks()
 	m.newDaemons()
-	m.remapped = map[os.Signal]string{}
+	m.triggers.remapped = map[os.Signal]string{}
 	status, err := m.run()
 	if err != nil {
 		logf("%v", err)
 	}
 	sockets.CloseUnused(m.sockets, nil) // a start that has failed leaves no file of them
-	m.alarms.close()
+	m.logs.alarms.close()
 	m.closeLog()
 	return status
 }
@@ -133,7 +171,7 @@ func (m *master) run() (int, error) {
 	if m.upgrader, err = newUpgrader(); err != nil {
 		return statusFailed, err
 	}
-	if m.resources, err = resources.Open(m.upgrader.inherited.Take); err != nil {
+	if m.owned.resources, err = resources.Open(m.upgrader.inherited.Take); err != nil {
 		return statusFailed, err
 	}
 	if err := m.openLog(); err != nil {
@@ -152,7 +190,7 @@ func (m *master) run() (int, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return statusFailed, fmt.Errorf("prctl(PR_SET_CHILD_SUBREAPER): %w", err)
 	}
-	if m.alive, m.keep, err = os.Pipe(); err != nil {
+	if m.owned.alive, m.owned.keep, err = os.Pipe(); err != nil {
 		return statusFailed, fmt.Errorf("pipe: %w", err)
 	}
 	stopSignals := m.notifySignals()
@@ -174,12 +212,12 @@ func (m *master) run() (int, error) {
 
 // finished: nothing runs any more, and nothing is to be started.
 func (m *master) finished() bool {
-	return m.served() && !m.starting && m.gateway.gone() && m.daemons.Gone()
+	return m.served() && !m.life.starting && m.gateway.gone() && m.jobs.daemons.Gone()
 }
 
 // served: no generation is left, and none is to be started.
 func (m *master) served() bool {
-	return (m.stopping || m.upgraded) && m.current == nil && m.next == nil && len(m.old) == 0
+	return (m.life.stopping || m.life.upgraded) && m.current == nil && m.next == nil && len(m.old) == 0
 }
 
 // dismissGateway lets the gateway go after the last worker that could use it.
@@ -192,25 +230,25 @@ func (m *master) dismissGateway() {
 func (m *master) end() int {
 	m.stopStats()
 	m.stopWatching()
-	m.fdReload.close()
-	m.notifySocket.close()
-	m.fifo.close()
+	m.triggers.fdReload.close()
+	m.triggers.notifySocket.close()
+	m.triggers.fifo.close()
 	m.upgrader.stop()
-	if m.upgraded {
+	if m.life.upgraded {
 		return statusOK
 	}
-	m.notifySocket.remove()
-	if m.status == statusOK {
+	m.triggers.notifySocket.remove()
+	if m.life.status == statusOK {
 		m.atExit(m.cfg, m.hooks)
 		m.finishAtExit()
 	}
 	if m.cfg.Vacuum {
 		m.vacuum()
 	}
-	if m.status == statusOK {
+	if m.life.status == statusOK {
 		logf("goodbye to uWSGI.")
 	}
-	return m.status
+	return m.life.status
 }
 
 // post hands an event to the owner of the state.
@@ -239,22 +277,22 @@ func (m *master) after(wait time.Duration, e event) {
 
 // sweep looks at what only the clock tells.
 func (m *master) sweep(now time.Time) {
-	if m.starting {
+	if m.life.starting {
 		return
 	}
 	for _, g := range m.generations() {
 		g.enforce(now)
 	}
-	m.daemons.Enforce(now)
+	m.jobs.daemons.Enforce(now)
 	if now.Sub(m.lastSweep) < time.Second {
 		return
 	}
 	m.lastSweep = now
 	if m.current != nil {
-		m.touched.poll(m)
+		m.triggers.touched.poll(m)
 	}
 	if m.current != nil {
-		m.smart.Poll(now)
+		m.jobs.smart.Poll(now)
 		m.pushers.look(m, now)
 	}
 	if m.current != nil {
@@ -262,18 +300,18 @@ func (m *master) sweep(now time.Time) {
 	}
 	m.watchQueues()
 	m.advanceChain()
-	if !m.upgrader.busy && !m.upgraded {
-		m.fifo.restore(m)
+	if !m.upgrader.busy && !m.life.upgraded {
+		m.triggers.fifo.restore(m)
 	}
 	if m.current != nil {
 		m.current.retireOld(now)
 		m.current.reloadEvilly(now)
-		if !m.paused {
+		if !m.pausing.paused {
 			m.current.adjust(now)
 		}
 		m.checkIdleness(now)
 	}
-	m.locks.retry()
+	m.owned.locks.retry()
 	m.strangers.reap(m.knows)
 }
 

@@ -11,20 +11,20 @@ func (m *master) togglePause() {
 	if m.current == nil {
 		return
 	}
-	m.paused = !m.paused
-	m.pauses++
-	if m.paused {
+	m.pausing.paused = !m.pausing.paused
+	m.pausing.pauses++
+	if m.pausing.paused {
 		logf("*** PAUSE (press start to resume, if you do not have a joypad send SIGTSTP) ***")
 	} else {
 		logf("*** (SIGTSTP received) resuming workers ***")
 	}
 	for _, w := range m.current.workers {
-		m.current.board.Pause(w.ID, m.paused)
+		m.current.board.Pause(w.ID, m.pausing.paused)
 		if w.Is(process.Ready, process.Leaving) {
 			m.tellPause(w)
 		}
 	}
-	if !m.paused && m.current.asleep {
+	if !m.pausing.paused && m.current.asleep {
 		m.stopWatching()
 		m.watchForConnections()
 	}
@@ -33,7 +33,7 @@ func (m *master) togglePause() {
 // tellPause has a worker look whether it is paused. One that is not ready yet would
 // be stopped by the signal; it looks by itself when it starts, and again when it is ready.
 func (m *master) tellPause(w *worker) {
-	if m.pauses > 0 {
+	if m.pausing.pauses > 0 {
 		w.Signal(syscall.SIGTSTP)
 	}
 }

@@ -25,23 +25,23 @@ func (m *master) writePidfile(name, base string) error {
 		return nil
 	}
 	path := absolute(base, name)
-	if m.pidfiles == nil {
-		m.pidfiles = pidfiles{}
+	if m.owned.pidfiles == nil {
+		m.owned.pidfiles = pidfiles{}
 	}
 	if fd := m.upgrader.inherited.Take(pidfileKey + path); fd >= 0 {
-		m.pidfiles[path] = os.NewFile(uintptr(fd), path)
+		m.owned.pidfiles[path] = os.NewFile(uintptr(fd), path)
 	}
 	file, err := replacePidfile(path)
 	if errors.Is(err, fs.ErrPermission) {
-		file, err = rewritePidfile(path, m.pidfiles[path], err)
+		file, err = rewritePidfile(path, m.owned.pidfiles[path], err)
 	}
 	if err != nil {
 		return fmt.Errorf("pidfile: %w", err)
 	}
-	if known := m.pidfiles[path]; known != nil && known != file {
+	if known := m.owned.pidfiles[path]; known != nil && known != file {
 		known.Close()
 	}
-	m.pidfiles[path] = file
+	m.owned.pidfiles[path] = file
 	return nil
 }
 
@@ -112,7 +112,7 @@ func (m *master) writePidfiles(base string, names ...string) {
 
 // rewritePidfiles puts right what somebody has done to the pidfiles.
 func (m *master) rewritePidfiles() {
-	m.writePidfiles("", slices.Sorted(maps.Keys(m.pidfiles))...)
+	m.writePidfiles("", slices.Sorted(maps.Keys(m.owned.pidfiles))...)
 }
 
 // descriptors are those of the open files, by the keys under which the next master finds them.

@@ -56,11 +56,11 @@ func TestPidfilesAreKeptOpenForTheNextMaster(t *testing.T) {
 		}
 	}
 	path := filepath.Join(dir, "pid")
-	fd, there := m.pidfiles.descriptors()[pidfileKey+path]
-	if !there || len(m.pidfiles) != 1 || !isFile(path, statOf(m.pidfiles[path])) {
-		t.Fatalf("descriptor %d, %v", fd, m.pidfiles)
+	fd, there := m.owned.pidfiles.descriptors()[pidfileKey+path]
+	if !there || len(m.owned.pidfiles) != 1 || !isFile(path, statOf(m.owned.pidfiles[path])) {
+		t.Fatalf("descriptor %d, %v", fd, m.owned.pidfiles)
 	}
-	m.pidfiles.remove()
+	m.owned.pidfiles.remove()
 	if _, err := os.Lstat(path); !os.IsNotExist(err) {
 		t.Errorf("vacuum leaves it: %v", err)
 	}

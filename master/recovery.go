@@ -26,8 +26,8 @@ func (m *master) recover(served time.Duration) {
 
 // retryRecovery has another attempt made after a wait that grows.
 func (m *master) retryRecovery(served time.Duration) {
-	r := &m.recovery
-	if r.waiting || m.stopping || m.upgraded {
+	r := &m.reloads.recovery
+	if r.waiting || m.life.stopping || m.life.upgraded {
 		return
 	}
 	r.waiting = true

@@ -12,7 +12,7 @@ import (
 
 func TestALostZygoteIsReplacedHoweverOftenThatFails(t *testing.T) {
 	tm := newTestMaster(t, 2)
-	tm.recovery.backoff = respawn.Backoff{Policy: respawn.Policy{Healthy: time.Hour, First: time.Millisecond, Max: 4 * time.Millisecond}}
+	tm.reloads.recovery.backoff = respawn.Backoff{Policy: respawn.Policy{Healthy: time.Hour, First: time.Millisecond, Max: 4 * time.Millisecond}}
 	old := tm.start()
 	tm.zygoteOf(old).exit(process.Exit{Signal: syscall.SIGKILL})
 	for range 5 { // the code on disk does not load
@@ -26,7 +26,7 @@ func TestALostZygoteIsReplacedHoweverOftenThatFails(t *testing.T) {
 		tm.processOf(w).exit(process.Exit{Signal: syscall.SIGKILL})
 	}
 	tm.turn("the workers have gone", old.empty)
-	if tm.stopping || tm.current != old {
+	if tm.life.stopping || tm.current != old {
 		t.Fatal("the service was given up")
 	}
 	tm.turn("another attempt", func() bool { return tm.master.next != nil })
@@ -39,9 +39,9 @@ func TestALostZygoteIsReplacedHoweverOftenThatFails(t *testing.T) {
 
 func TestAZygoteThatDoesNotForkIsReplaced(t *testing.T) {
 	tm := newTestMaster(t, 1)
-	tm.recovery.backoff = respawn.Backoff{Policy: respawn.Policy{Healthy: time.Hour, First: time.Millisecond, Max: time.Millisecond}}
+	tm.reloads.recovery.backoff = respawn.Backoff{Policy: respawn.Policy{Healthy: time.Hour, First: time.Millisecond, Max: time.Millisecond}}
 	now := time.Unix(1000, 0)
-	tm.now = func() time.Time { return now }
+	tm.sys.now = func() time.Time { return now }
 	g := tm.start()
 	tm.processOf(g.workers[0]).exit(process.Exit{Signal: syscall.SIGKILL})
 	tm.turn("another worker is ordered", func() bool { return g.workers[0].Is(process.Ordered) })
@@ -135,7 +135,7 @@ func FuzzWhatChildrenSay(f *testing.F) {
 				t.Errorf("%+v from %d: a stranger, %d, is in place %d", e, sender, pid, w.ID)
 			}
 		}
-		if tm.stopping {
+		if tm.life.stopping {
 			t.Errorf("%+v from %d ends everything", e, sender)
 		}
 	})

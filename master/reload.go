@@ -22,8 +22,8 @@ type pendingRequests struct{ reload, brutal, upgrade bool }
 
 // catchUp does what was asked for in the meantime.
 func (m *master) catchUp() {
-	p := m.pending
-	m.pending = pendingRequests{}
+	p := m.reloads.pending
+	m.reloads.pending = pendingRequests{}
 	switch {
 	case p.upgrade:
 		m.upgrade()
@@ -44,7 +44,7 @@ type preparation struct {
 // reload does what a reload is with this configuration: with --lazy, whose workers load
 // the code by themselves, they alone are replaced.
 func (m *master) reload(brutal bool) {
-	if m.cfg.Lazy && m.current != nil && m.next == nil && !m.preparing && !m.stopping && !m.upgraded && !m.lostZygote() {
+	if m.cfg.Lazy && m.current != nil && m.next == nil && !m.reloads.preparing && !m.life.stopping && !m.life.upgraded && !m.lostZygote() {
 		m.reloadWorkers(brutal)
 		return
 	}
@@ -55,7 +55,7 @@ func (m *master) reload(brutal bool) {
 // one. Brutal: when the new one serves, the old one's requests are not waited for.
 func (m *master) reloadAll(brutal bool) {
 	switch {
-	case m.stopping || m.upgraded || m.starting:
+	case m.life.stopping || m.life.upgraded || m.life.starting:
 		return
 	case m.upgrader.busy:
 		logf("reload: an upgrade is going on, which brings the new configuration with it")
@@ -64,12 +64,12 @@ func (m *master) reloadAll(brutal bool) {
 		logf("uWSGI: GAME OVER (insert coin)")
 		m.stop()
 		return
-	case m.preparing:
-		m.pending.reload, m.pending.brutal = true, brutal
+	case m.reloads.preparing:
+		m.reloads.pending.reload, m.reloads.pending.brutal = true, brutal
 		return
 	case m.next != nil: // what it loads may be older than what is asked for now
-		if m.now().Sub(m.next.began) < loadTimeout {
-			m.pending.reload, m.pending.brutal = true, brutal
+		if m.sys.now().Sub(m.next.began) < loadTimeout {
+			m.reloads.pending.reload, m.reloads.pending.brutal = true, brutal
 			return
 		}
 		logf("reload: giving up the previous one, which has not come up for %v", loadTimeout)
@@ -78,10 +78,10 @@ func (m *master) reloadAll(brutal bool) {
 		abandoned.kill()
 		m.retire(abandoned)
 	}
-	m.brutal = brutal
+	m.reloads.brutal = brutal
 	logf("reload: loading configuration and code beside those that serve")
 	m.notify("RELOADING=1\n" + monotonic())
-	m.preparing = true
+	m.reloads.preparing = true
 	h, opener := m.newHooks(), m.socketOpener()
 	m.beside(func() event {
 		p := m.prepareReload(h, opener)
@@ -135,8 +135,8 @@ func (m *master) rereadUntil(ctx context.Context) (*uwsgiopts.Config, error) {
 
 // prepared goes on with a reload, back on the loop.
 func (m *master) prepared(p *preparation) {
-	m.preparing = false
-	if m.stopping {
+	m.reloads.preparing = false
+	if m.life.stopping {
 		sockets.CloseUnused(p.sockets, m.sockets)
 		return
 	}
@@ -152,8 +152,8 @@ func (m *master) prepared(p *preparation) {
 // reloadFailed: the old generation goes on; if there is none, nothing is left to do.
 func (m *master) reloadFailed() {
 	if m.current == nil {
-		m.status = max(m.status, statusFailed)
-		m.stopping = true
+		m.life.status = max(m.life.status, statusFailed)
+		m.life.stopping = true
 		return
 	}
 	logf("*** reload failed: the previous configuration and code go on serving ***")
@@ -178,15 +178,15 @@ func (m *master) generationFailed(g *generation, status int) {
 		m.next = nil
 		sockets.CloseUnused(g.sockets, m.sockets)
 		if first {
-			m.status = status
-			m.stopping = true
+			m.life.status = status
+			m.life.stopping = true
 		} else {
 			m.reloadFailed()
 		}
 	case m.current == g: // lazy applications that no longer load
 		m.current = nil
-		m.status = status
-		m.stopping = true
+		m.life.status = status
+		m.life.stopping = true
 	}
 	m.forgetGone()
 }
@@ -204,10 +204,10 @@ func (m *master) promote() {
 	}
 	g.takeLog()
 	m.gateway.activate(g)
-	m.touched.reconfigure(g.cfg)
-	m.paused, m.chain = false, nil
+	m.triggers.touched.reconfigure(g.cfg)
+	m.pausing.paused, m.reloads.chain = false, nil
 	m.serveStats()
-	m.fifo.reconfigure(m)
+	m.triggers.fifo.reconfigure(m)
 	if old == nil {
 		m.firstReady()
 	} else {
@@ -216,7 +216,7 @@ func (m *master) promote() {
 			vacuumSockets(retired)
 		}
 		logf("gracefully (RE)spawned uWSGI master process (pid: %d)", os.Getpid())
-		if m.brutal {
+		if m.reloads.brutal {
 			logf("...brutally killing workers...")
 			old.kill()
 		} else {
@@ -231,10 +231,10 @@ func (m *master) promote() {
 	m.watchdog.stop()
 	m.watchdog = newWatchdog(g.service)
 	m.replaceDaemons()
-	m.crons.reconfigure(g.cfg)
-	m.fdReload.reconfigure(m, g.cfg)
+	m.jobs.crons.reconfigure(g.cfg)
+	m.triggers.fdReload.reconfigure(m, g.cfg)
 	m.pushers.follow(m, g.cfg)
-	m.notifySocket.reconfigure(g.cfg, old == nil && m.upgrader.second)
+	m.triggers.notifySocket.reconfigure(g.cfg, old == nil && m.upgrader.second)
 	m.notify("READY=1\nMAINPID=" + pidText())
 	m.forgetGone()
 	if g.zygote.State() == process.Lost { // it ended before the last worker was ready

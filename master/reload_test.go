@@ -107,9 +107,9 @@ func TestEveryFailureOfAReloadLeavesTheServiceAlone(t *testing.T) {
 				tm.turn("it loads", func() bool { return tm.master.next != nil })
 				c.then(tm, tm.master.next)
 			}
-			tm.turn("it has failed", func() bool { return !tm.preparing && tm.master.next == nil && len(tm.old) == 0 })
-			if tm.current != old || tm.stopping || old.draining || old.workers[0].State() != process.Ready || len(serving.sent) != 0 {
-				t.Fatalf("the service was touched: stopping %v, draining %v, worker %v, signals %v", tm.stopping, old.draining, old.workers[0].State(), serving.sent)
+			tm.turn("it has failed", func() bool { return !tm.reloads.preparing && tm.master.next == nil && len(tm.old) == 0 })
+			if tm.current != old || tm.life.stopping || old.draining || old.workers[0].State() != process.Ready || len(serving.sent) != 0 {
+				t.Fatalf("the service was touched: stopping %v, draining %v, worker %v, signals %v", tm.life.stopping, old.draining, old.workers[0].State(), serving.sent)
 			}
 			if len(tm.sockets) != 1 || !sockets.IsListener(tm.sockets[0].FD) {
 				t.Fatal("its socket was touched")
@@ -159,7 +159,7 @@ func TestAStopDuringAReloadEndsBoth(t *testing.T) {
 func TestTheSameSignalWithinASecondCountsOnce(t *testing.T) {
 	tm := newTestMaster(t, 1)
 	now := time.Unix(1000, 0)
-	tm.now = func() time.Time { return now }
+	tm.sys.now = func() time.Time { return now }
 	g := tm.start()
 	p := tm.processOf(g.workers[0])
 	tm.handle(syscall.SIGTERM)

@@ -47,7 +47,7 @@ func (m *master) notifySignals() (stop func()) {
 }
 
 func (m *master) handle(s os.Signal) {
-	if name := m.remapped[s]; name != "" {
+	if name := m.triggers.remapped[s]; name != "" {
 		m.function(name)
 		return
 	}
@@ -87,23 +87,23 @@ type lastStop struct {
 const repeatTime = time.Second
 
 func (m *master) stopBySignal(s os.Signal) {
-	now := m.now()
-	if m.stopping && m.stopped.signal == s && now.Sub(m.stopped.when) < repeatTime {
+	now := m.sys.now()
+	if m.life.stopping && m.life.stopped.signal == s && now.Sub(m.life.stopped.when) < repeatTime {
 		return
 	}
-	m.stopped = lastStop{s, now}
+	m.life.stopped = lastStop{s, now}
 	m.stop()
 }
 
 // stop ends everything: idle workers at once, busy ones after their requests. A second
 // time it does not wait for requests.
 func (m *master) stop() {
-	if m.starting {
-		m.stopping = true
-		m.giveUp()
+	if m.life.starting {
+		m.life.stopping = true
+		m.life.giveUp()
 		return
 	}
-	if m.stopping {
+	if m.life.stopping {
 		logf("...stopping without waiting any longer")
 		for _, g := range m.generations() {
 			g.kill()
@@ -118,7 +118,7 @@ func (m *master) stop() {
 
 // stopGracefully is stop in the words of the fifo's q; requests in hand are finished in both.
 func (m *master) stopGracefully() {
-	if m.stopping {
+	if m.life.stopping {
 		return
 	}
 	logf("graceful shutdown triggered...")
@@ -134,9 +134,9 @@ func (m *master) stopGracefully() {
 
 // drainAll has all generations finish what they have.
 func (m *master) drainAll() {
-	m.stopping, m.chain = true, nil
+	m.life.stopping, m.reloads.chain = true, nil
 	m.stopWatching()
-	m.daemons.Stop()
+	m.jobs.daemons.Stop()
 	m.notify("STOPPING=1")
 	m.watchdog.stop()
 	if m.next != nil {

@@ -21,7 +21,7 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 	if g.service != nil {
 		spec.Service = g.service.Document
 	}
-	if err := i.addMemory(spec, g.m.resources, g.m.alive, g.board); err != nil {
+	if err := i.addMemory(spec, g.m.owned.resources, g.m.owned.alive, g.board); err != nil {
 		return nil, err
 	}
 	if g.m.gateway != nil && isService(cfg) {
@@ -47,9 +47,9 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 			Workers: cfg.MapSockets[len(spec.Sockets)],
 		})
 	}
-	if g.m.log != nil && cfg.LogMaster {
+	if g.m.logs.log != nil && cfg.LogMaster {
 		spec.Log.Marked = !g.logs.Stream()
-		requests, err := g.m.log.Requests(g.logs)
+		requests, err := g.m.logs.log.Requests(g.logs)
 		if err != nil {
 			return nil, err
 		}

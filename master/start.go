@@ -14,7 +14,7 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 	if m.cfg.Umask >= 0 {
 		unix.Umask(m.cfg.Umask)
 	}
-	if err := m.locks.take(ctx, m.cfg, m.upgrader.second); err != nil {
+	if err := m.owned.locks.take(ctx, m.cfg, m.upgrader.second); err != nil {
 		return statusFailed, err
 	}
 	for _, phase := range []string{"asap", "pre-jail", "in-jail"} { // they may make the directories
@@ -62,27 +62,27 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 
 // begin prepares the start beside the loop, so that a signal to stop is obeyed at any moment.
 func (m *master) begin() {
-	m.starting = true
+	m.life.starting = true
 	m.beside(func() event {
-		status, err := m.prepare(m.startCtx)
+		status, err := m.prepare(m.life.startCtx)
 		return func(m *master) { m.startPrepared(status, err) }
 	})
 }
 
 // startPrepared starts the first generation.
 func (m *master) startPrepared(status int, err error) {
-	m.starting = false
-	if m.stopping { // in the meantime: what failed, failed for that
+	m.life.starting = false
+	if m.life.stopping { // in the meantime: what failed, failed for that
 		return
 	}
 	if err != nil {
 		logf("%v", err)
-		m.status, m.stopping = status, true
+		m.life.status, m.life.stopping = status, true
 		return
 	}
 	logMode(m.cfg)
 	if !m.upgrader.second { // else it is the old master's until this one serves
-		m.fifo.reconfigure(m)
+		m.triggers.fifo.reconfigure(m)
 	}
 	p := &preparation{cfg: m.cfg, hooks: m.hooks, sockets: m.sockets}
 	if p.service, err = loadService(m.cfg); err == nil {
@@ -96,10 +96,10 @@ func (m *master) startPrepared(status int, err error) {
 // failStart ends a first start that cannot succeed.
 func (m *master) failStart(err error) {
 	logf("%v", err)
-	m.status = statusFailed
+	m.life.status = statusFailed
 	var unusable *modules.Error
 	if errors.As(err, &unusable) {
-		m.status = statusNoEnvoxy
+		m.life.status = statusNoEnvoxy
 	}
-	m.stopping = true
+	m.life.stopping = true
 }

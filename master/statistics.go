@@ -131,7 +131,7 @@ func (m *master) statistics() *statsDocument {
 	for _, one := range m.daemonStatus() {
 		d.Daemons = append(d.Daemons, statsDaemon{one.Command, one.PID, one.Respawns})
 	}
-	for _, job := range m.crons {
+	for _, job := range m.jobs.crons {
 		c := statsCron{job.When[0], job.When[1], job.When[2], job.When[3], job.When[4], job.Command, 0, "", job.pid, 0}
 		if job.Unique {
 			c.Unique = 1

@@ -28,7 +28,7 @@ func testGeneration(t *testing.T, processes, threads int) *generation {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { board.Close() })
-	g := &generation{m: &master{cfg: &uwsgiopts.Config{}, events: make(chan event), now: time.Now}, cfg: &uwsgiopts.Config{}, board: board}
+	g := &generation{m: &master{cfg: &uwsgiopts.Config{}, events: make(chan event), sys: system{now: time.Now}}, cfg: &uwsgiopts.Config{}, board: board}
 	for id := 1; id <= processes; id++ {
 		g.workers = append(g.workers, newWorker(id, false))
 	}

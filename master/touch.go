@@ -62,10 +62,10 @@ func (t *touched) reconfigure(cfg *uwsgiopts.Config) {
 		add(t[:1], func(m *master, _ string) { m.touchHook(cfg, uwsgiopts.Hook{Text: t[1]}) })
 	}
 	for i, d := range cfg.Daemons {
-		add(d.Touch, func(m *master, _ string) { m.daemons.Restart(i) })
+		add(d.Touch, func(m *master, _ string) { m.jobs.daemons.Restart(i) })
 	}
 	for i, d := range cfg.Smart {
-		add(d.Touch, func(m *master, _ string) { m.smart.Restart(i) })
+		add(d.Touch, func(m *master, _ string) { m.jobs.smart.Restart(i) })
 	}
 }
 

@@ -138,7 +138,7 @@ func (u *upgrader) stop() {
 // upgrade starts the executable at our path beside us. When it serves, we go.
 func (m *master) upgrade() {
 	switch {
-	case m.stopping || m.upgraded:
+	case m.life.stopping || m.life.upgraded:
 		return
 	case os.Getpid() == 1:
 		logf("upgrade: refused, this is process 1: its end would be the container's. Replace the container, or send SIGHUP to reload the application.")
@@ -146,12 +146,12 @@ func (m *master) upgrade() {
 	case m.upgrader.busy:
 		logf("upgrade: refused, one is going on")
 		return
-	case m.next != nil || m.current == nil || m.preparing:
-		m.pending.upgrade = true
+	case m.next != nil || m.current == nil || m.reloads.preparing:
+		m.reloads.pending.upgrade = true
 		return
 	}
-	more := m.pidfiles.descriptors()
-	maps.Copy(more, m.resources.Passed())
+	more := m.owned.pidfiles.descriptors()
+	maps.Copy(more, m.owned.resources.Passed())
 	maps.Copy(more, m.gateway.handedOver())
 	if err := m.upgrader.handover.Send(m.sockets, more); err != nil {
 		logf("upgrade: %v", err)
@@ -178,18 +178,18 @@ func (m *master) upgradeDone(err error) {
 		return
 	}
 	logf("upgrade: the new master serves, this one finishes what it has")
-	m.upgraded = true
+	m.life.upgraded = true
 	sockets.Disown(m.sockets)
-	if m.log != nil {
-		m.log.Retire()
+	if m.logs.log != nil {
+		m.logs.log.Retire()
 	}
 	m.watchdog.stop()
 	m.stopWatching()
-	m.fdReload.close()
-	m.notifySocket.close()
+	m.triggers.fdReload.close()
+	m.triggers.notifySocket.close()
 	m.stopStats()
-	m.fifo.close()
-	m.daemons.Stop()
+	m.triggers.fifo.close()
+	m.jobs.daemons.Stop()
 	m.gateway.quiesce(func(m *master) {
 		m.drainCurrent(syscall.SIGHUP)
 		m.after(handOverTime, func(m *master) { m.gateway.stop() }) // its successor waits for the brokers

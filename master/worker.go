@@ -39,7 +39,7 @@ func (g *generation) fill(w *worker) {
 	if g.draining || w.cheap || !w.Is(process.Absent) {
 		return
 	}
-	err := g.zygote.Fork(&w.Place, g.m.now().Add(forkTimeout))
+	err := g.zygote.Fork(&w.Place, g.m.sys.now().Add(forkTimeout))
 	if err == nil || g.zygote.State() == process.Lost { // the next generation brings workers
 		return
 	}
@@ -63,11 +63,11 @@ func (g *generation) adopt(w *worker, pid int) error {
 	if _, awaited := w.OrderInHand(); !awaited || m.knows(pid) {
 		return errNotAwaited
 	}
-	child, err := m.os.Adopt(pid)
+	child, err := m.sys.os.Adopt(pid)
 	if err != nil {
 		return err
 	}
-	w.Adopt(child, m.now())
+	w.Adopt(child, m.sys.now())
 	w.servedBefore, w.harakiriEnd, w.failed = g.requests(w), time.Time{}, failure{}
 	if w.Starts() > 1 {
 		logf("Respawned uWSGI worker %d (new pid: %d)", w.ID, pid)
@@ -110,7 +110,7 @@ func (g *generation) markReady(w *worker, mark func() (changed, first bool)) {
 
 // replace has a worker finish what it has and leave; its place is filled again.
 func (g *generation) replace(w *worker) {
-	if w.Leave(g.m.now().Add(mercy(g.cfg))) {
+	if w.Leave(g.m.sys.now().Add(mercy(g.cfg))) {
 		w.Signal(syscall.SIGHUP)
 	}
 }
@@ -123,7 +123,7 @@ func (g *generation) killNow(w *worker) {
 
 // exited notes the end of a worker's process and decides what follows.
 func (g *generation) exited(w *worker, pid int, exit process.Exit, err error) {
-	was, lived, ok := w.Ended(pid, g.m.now())
+	was, lived, ok := w.Ended(pid, g.m.sys.now())
 	if !ok {
 		return
 	}
@@ -151,7 +151,7 @@ func (g *generation) exited(w *worker, pid int, exit process.Exit, err error) {
 	}
 	if g.cfg.DieOnNoWorkers && was != process.Leaving && g == g.m.current && g.empty() {
 		logf("no worker is left: so the instance ends")
-		g.m.status = statusFailed
+		g.m.life.status = statusFailed
 		g.m.stop()
 		return
 	}
@@ -183,7 +183,7 @@ func (g *generation) failedToStart(w *worker, pid, status int) {
 	logf("OOPS ! failed loading app in worker %d (pid %d)", w.ID, pid)
 	if g == g.m.current && g.ready > 0 && g.cheapening.policy != nil { // the others serve on
 		w.cheap = true
-		g.cheapening.hold = g.m.now().Add(max(w.Backoff.Ended(0), time.Second))
+		g.cheapening.hold = g.m.sys.now().Add(max(w.Backoff.Ended(0), time.Second))
 		return
 	}
 	g.m.generationFailed(g, status)
@@ -212,7 +212,7 @@ func (g *generation) logExit(w *worker, pid int, exit process.Exit) {
 func (g *generation) workerReport(r process.Report) {
 	switch r.Kind {
 	case "alarm":
-		g.m.alarms.raise(r.Option, []byte(r.Text))
+		g.m.logs.alarms.raise(r.Option, []byte(r.Text))
 		return
 	case "gateway":
 		g.m.gateway.require()
@@ -230,7 +230,7 @@ func (g *generation) workerReport(r process.Report) {
 	case "ready":
 		g.markReady(w, func() (changed, first bool) { return w.MarkReady(r.Sender) })
 	case "stopping":
-		w.Leave(g.m.now().Add(mercy(g.cfg)))
+		w.Leave(g.m.sys.now().Add(mercy(g.cfg)))
 	case "failed":
 		w.failed = failure{r.Sender, r.Status}
 	}
@@ -242,7 +242,7 @@ func (g *generation) endStray(w *worker, pid int) {
 	if g.m.knows(pid) {
 		return
 	}
-	child, err := g.m.os.Adopt(pid)
+	child, err := g.m.sys.os.Adopt(pid)
 	if err != nil {
 		return
 	}

@@ -26,7 +26,7 @@ type launch func(g *generation) (process.Process, *link, error)
 
 // startZygote starts the process that imports the application and forks workers.
 func (g *generation) startZygote() error {
-	child, l, err := g.m.launch(g)
+	child, l, err := g.m.sys.launch(g)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (g *generation) loaded() {
 	if !g.zygote.Loaded() {
 		return
 	}
-	g.loadTime = g.m.now().Sub(g.began)
+	g.loadTime = g.m.sys.now().Sub(g.began)
 	start := func(m *master) { m.hooked(g.cfg, g.hooks, []string{"post-app", "master-start"}, g.forkAll) }
 	if g.m.current == nil {
 		g.m.gateway.prepare(g.number, start)
@@ -144,7 +144,7 @@ func (g *generation) zygoteEnded(exit process.Exit, err error) {
 	case g.draining:
 		m.forgetGone()
 	case g == m.current:
-		m.recover(m.now().Sub(g.began) - g.loadTime)
+		m.recover(m.sys.now().Sub(g.began) - g.loadTime)
 	default:
 		status := max(exit.Status, statusFailed)
 		if was == process.Loading && g.explained {
