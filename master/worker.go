@@ -20,6 +20,7 @@ var workerBackoff = respawn.Policy{Healthy: 2 * time.Second, Free: 2, First: 100
 // worker is one worker's place in a generation, and what the master knows of those who were in it.
 type worker struct {
 	process.Place
+	recycling    bool      // the process in the place asks to be replaced
 	cheap        bool      // the place is to be empty: --cheaper, or asleep
 	failed       failure   // what the process in the place has said of itself
 	harakiris    int       // how often a process in this place was killed for one
@@ -68,7 +69,7 @@ func (g *generation) adopt(w *worker, pid int) error {
 		return err
 	}
 	w.Adopt(child, m.sys.now())
-	w.servedBefore, w.harakiriEnd, w.failed = g.requests(w), time.Time{}, failure{}
+	w.servedBefore, w.harakiriEnd, w.failed, w.recycling = g.requests(w), time.Time{}, failure{}, false
 	if w.Starts() > 1 {
 		logf("Respawned uWSGI worker %d (new pid: %d)", w.ID, pid)
 	} else {
@@ -106,12 +107,22 @@ func (g *generation) markReady(w *worker, mark func() (changed, first bool)) {
 	g.m.tellPause(w)
 	g.takeOver()
 	g.m.advanceChain()
+	g.recycleNext()
 }
 
 // replace has a worker finish what it has and leave; its place is filled again.
 func (g *generation) replace(w *worker) {
 	if w.Leave(g.m.sys.now().Add(mercy(g.cfg))) {
 		w.Signal(syscall.SIGHUP)
+	}
+}
+
+// recycleNext replaces workers that ask for it, as far as others serve meanwhile.
+func (g *generation) recycleNext() {
+	for _, w := range g.workers {
+		if w.recycling && w.Is(process.Ready) && g.canSpare(w) {
+			g.replace(w)
+		}
 	}
 }
 
@@ -229,6 +240,9 @@ func (g *generation) workerReport(r process.Report) {
 	switch r.Kind {
 	case "ready":
 		g.markReady(w, func() (changed, first bool) { return w.MarkReady(r.Sender) })
+	case "recycle":
+		w.recycling = true
+		g.recycleNext()
 	case "stopping":
 		w.Leave(g.m.sys.now().Add(mercy(g.cfg)))
 	case "failed":

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"envoxyd/internal/procmem"
+	"envoxyd/internal/workerspec"
 )
 
 // requestDone counts a request and ends the worker when it has served its share. now is as core.now.
@@ -34,8 +35,18 @@ func (w *Worker) requestDone(now int64) {
 	}
 }
 
+// recycle ends the worker. Where its successor has to import the application first, it serves on
+// until the master lets it go: others may be at the same point, as requests are spread evenly.
 func (w *Worker) recycle(format string, args ...any) {
+	asks := w.spec.Python.LazyApps && w.spec.Processes > 1
+	if asks && !w.asked.CompareAndSwap(false, true) {
+		return
+	}
 	w.logf("...The work of process %d is done (%s). Seeya!", os.Getpid(), fmt.Sprintf(format, args...))
+	if asks {
+		w.report(workerspec.Event{Kind: "recycle"})
+		return
+	}
 	w.Stop(reloading, exitReload)
 }
 

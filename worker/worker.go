@@ -74,7 +74,8 @@ type Worker struct {
 	phase    atomic.Int32 // serving, reloading or stopping
 	drainFor atomic.Int64 // when idle connections are dropped, as core.now
 	status   atomic.Int32
-	limit    uint64 // requests after which the worker ends; 0: never
+	asked    atomic.Bool // the master, to be recycled
+	limit    uint64      // requests after which the worker ends; 0: never
 
 	paused    atomic.Bool  // by SIGTSTP: connections are left waiting
 	suspended atomic.Int32 // how many cores have stopped accepting for that

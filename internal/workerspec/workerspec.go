@@ -197,7 +197,7 @@ const CommandFork = "fork"
 
 // Event is what zygote and workers report, one JSON object a datagram.
 type Event struct {
-	Kind   string `json:"kind"`   // zygote: step, loaded, forked, fork failed, failed, gateway, with --check problem, note, checked; worker: started, ready, failed, stopping, gateway, alarm
+	Kind   string `json:"kind"`   // zygote: step, loaded, forked, fork failed, failed, gateway, with --check problem, note, checked; worker: started, ready, failed, recycle, stopping, gateway, alarm
 	ID     uint64 `json:"id"`     // of forked and fork failed: the command's
 	Worker int    `json:"worker"` // 0: the zygote
 	PID    int    `json:"pid"`
