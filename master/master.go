@@ -19,6 +19,7 @@ import (
 	"envoxyd/master/process"
 	"envoxyd/master/resources"
 	"envoxyd/master/sockets"
+	"envoxyd/master/stats"
 	"envoxyd/uwsgiopts"
 )
 
@@ -64,8 +65,8 @@ type master struct {
 	hooks     *hooks.Runner
 	exitHooks exitHooks
 	watchdog  *watchdog
-	stats     []*statsServer
-	pushers   pushers
+	stats     stats.Servers
+	pushers   stats.Pushers
 	lastSweep time.Time
 }
 
@@ -228,7 +229,7 @@ func (m *master) dismissGateway() {
 }
 
 func (m *master) end() int {
-	m.stopStats()
+	m.stats.Close()
 	m.stopWatching()
 	m.triggers.fdReload.close()
 	m.triggers.notifySocket.close()
@@ -293,7 +294,7 @@ func (m *master) sweep(now time.Time) {
 	}
 	if m.current != nil {
 		m.jobs.smart.Poll(now)
-		m.pushers.look(m, now)
+		m.pushers.Poll(statsHost{m}, now)
 	}
 	if m.current != nil {
 		m.runCrons(now)

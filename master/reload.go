@@ -233,7 +233,7 @@ func (m *master) promote() {
 	m.replaceDaemons()
 	m.jobs.crons.reconfigure(g.cfg)
 	m.triggers.fdReload.reconfigure(m, g.cfg)
-	m.pushers.follow(m, g.cfg)
+	m.replacePushers(g.cfg)
 	m.triggers.notifySocket.reconfigure(g.cfg, old == nil && m.upgrader.second)
 	m.notify("READY=1\nMAINPID=" + pidText())
 	m.forgetGone()

@@ -187,7 +187,7 @@ func (m *master) upgradeDone(err error) {
 	m.stopWatching()
 	m.triggers.fdReload.close()
 	m.triggers.notifySocket.close()
-	m.stopStats()
+	m.stats.Close()
 	m.triggers.fifo.close()
 	m.jobs.daemons.Stop()
 	m.gateway.quiesce(func(m *master) {

@@ -1,0 +1,93 @@
+package master
+
+import (
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"envoxyd/master/process"
+	"envoxyd/master/sockets"
+	"envoxyd/master/stats"
+	"envoxyd/uwsgiopts"
+)
+
+// snapshot is the state now, for the statistics.
+func (m *master) snapshot() *stats.Snapshot {
+	s := &stats.Snapshot{
+		Version: uwsgiopts.Version, PID: os.Getpid(), UID: os.Getuid(), GID: os.Getgid(), Dir: m.cfg.StartDir,
+		Sockets: describeSockets(m.sockets), Memory: stats.MemoryReport(m.cfg.MemoryReport),
+	}
+	for _, one := range m.daemonStatus() {
+		s.Daemons = append(s.Daemons, stats.Daemon(one))
+	}
+	for _, job := range m.jobs.crons {
+		one := stats.Cron{When: job.When, Command: job.Command, Unique: job.Unique}
+		if job.pid > 0 {
+			one.PID, one.Started = job.pid, job.last
+		}
+		s.Crons = append(s.Crons, one)
+	}
+	if g := m.newest(); g != nil {
+		s.App.LoadTime = g.loadTime
+		if g.cfg.Chdir != "" {
+			s.App.Chdir = workDir(g.cfg)
+		}
+		for _, w := range g.workers {
+			s.Workers = append(s.Workers, g.snapshot(w))
+		}
+	}
+	return s
+}
+
+// newest is the generation that serves, or else the last one that did; nil: there is none.
+func (m *master) newest() *generation {
+	switch {
+	case m.current != nil:
+		return m.current
+	case len(m.old) > 0:
+		return m.old[len(m.old)-1]
+	}
+	return m.next
+}
+
+func (g *generation) snapshot(w *worker) stats.Worker {
+	s := stats.Worker{ID: w.ID, PID: w.PID(), Accepting: w.Is(process.Ready), Harakiris: w.harakiris}
+	if s.PID != 0 {
+		s.Started, s.Starts = w.Started(), w.Starts()
+	}
+	s.Read(g.board)
+	s.Delta = s.Requests - w.servedBefore
+	return s
+}
+
+// requests is how many the processes in a worker's place have served.
+func (g *generation) requests(w *worker) (n uint64) {
+	for core := range g.board.Cores() {
+		n += g.board.Core(w.ID, core).Requests.Load()
+	}
+	return n
+}
+
+// describeSockets tells of the sockets that workers serve.
+func describeSockets(list []*sockets.Socket) (all []stats.Socket) {
+	for _, s := range list {
+		if !s.ForWorkers() {
+			continue
+		}
+		one := stats.Socket{Name: s.Name, Protocol: strings.TrimSuffix(s.Protocol, "-router"), Shared: s.Mapped()}
+		one.Queue, one.MaxQueue = listenQueue(s.FD)
+		all = append(all, one)
+	}
+	return all
+}
+
+// listenQueue is how many connections wait on a listening TCP socket and how many
+// may; 0 of 0 where the kernel does not tell.
+func listenQueue(fd int) (queue, limit int) {
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return 0, 0
+	}
+	return int(info.Unacked), int(info.Sacked)
+}

@@ -1,0 +1,51 @@
+package stats
+
+import (
+	"strings"
+	"time"
+
+	"envoxyd/internal/monotime"
+	"envoxyd/internal/shm"
+)
+
+// Read fills in what the scoreboard tells of the worker: its cores, their sums, its status.
+// ID and PID are there already. Workers go on writing while it reads.
+func (w *Worker) Read(board *shm.Board) {
+	switch {
+	case w.PID == 0:
+		w.Status = Cheap
+	case board.Suspended(w.ID):
+		w.Status = Paused
+	default:
+		w.Status = Idle
+	}
+	w.Counters, w.Cores = Counters{}, make([]Core, 0, board.Cores())
+	for number := range board.Cores() {
+		core := readCore(number, board.Core(w.ID, number))
+		if core.Request != nil {
+			w.Status = Busy
+		}
+		w.Add(core.Counters)
+		w.Cores = append(w.Cores, core)
+	}
+}
+
+func readCore(number int, line *shm.Core) Core {
+	c := Core{ID: number, Counters: Counters{
+		Requests: line.Requests.Load(), Static: line.Static.Load(), Exceptions: line.Exceptions.Load(),
+		WriteErrors: line.WriteErrors.Load(), ReadErrors: line.ReadErrors.Load(), Sent: line.Sent.Load(),
+		RunningTime: time.Duration(line.Micros.Load()) * time.Microsecond,
+	}}
+	if line.State.Load() == shm.Busy {
+		c.Request = parseRequest(line.Request())
+		c.Request.Since = monotime.Time(line.Since.Load())
+	}
+	return c
+}
+
+// parseRequest reads "ADDR - METHOD URI".
+func parseRequest(text string) *Request {
+	addr, rest, _ := strings.Cut(text, " - ")
+	method, uri, _ := strings.Cut(rest, " ")
+	return &Request{Addr: addr, Method: method, URI: uri}
+}

@@ -1,0 +1,120 @@
+package stats
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// listen opens a unix socket; the servers get a descriptor of it.
+func listen(t *testing.T) (address Listener, path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "stats")
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := listener.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close(); listener.Close() })
+	return Listener{FD: int(file.Fd()), Name: path}, path
+}
+
+func dial(t *testing.T, path string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+func TestServersAnswer(t *testing.T) {
+	for _, form := range []ServerForm{{}, {JSONForm: JSONForm{Minified: true, NoCores: true}}, {HTTP: true}} {
+		host := newHost(t)
+		address, path := listen(t)
+		var servers Servers
+		servers.Replace(host, []Listener{address}, form)
+		conn := dial(t, path)
+		if form.HTTP {
+			_, _ = conn.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")) // what is read tells
+		}
+		text, err := io.ReadAll(conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want bytes.Buffer
+		if form.HTTP {
+			want.WriteString(responseHead)
+		}
+		if err := sample().WriteJSON(&want, form.JSONForm); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(text, want.Bytes()) {
+			t.Errorf("%+v: %s", form, text)
+		}
+		servers.Close()
+	}
+}
+
+func TestServersCloseWhoeverIsConnected(t *testing.T) {
+	host := newHost(t)
+	host.silent = true // as the goroutine is that closes them
+	plain, plainPath := listen(t)
+	var servers Servers
+	servers.Replace(host, []Listener{plain}, ServerForm{})
+	http, httpPath := listen(t)
+	var overHTTP Servers
+	overHTTP.Replace(host, []Listener{http}, ServerForm{HTTP: true})
+	asking := dial(t, plainPath)
+	<-host.asked
+	silent := dial(t, httpPath)                             // sends no request
+	_, _ = dial(t, httpPath).Write([]byte("GET /\r\n\r\n")) // does, and is accepted after the silent one
+	<-host.asked
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		servers.Close()
+		overHTTP.Close()
+	}()
+	select {
+	case <-closed:
+	case <-time.After(clientTimeout / 2):
+		t.Error("close waits for clients")
+	}
+	<-closed
+	for _, conn := range []net.Conn{asking, silent} {
+		if text, err := io.ReadAll(conn); len(text) > 0 {
+			t.Errorf("after the end: %q, %v", text, err)
+		}
+	}
+}
+
+func TestServersGoOnWhereNothingChanges(t *testing.T) {
+	host := newHost(t)
+	first, _ := listen(t)
+	second, path := listen(t)
+	var servers Servers
+	t.Cleanup(servers.Close)
+	servers.Replace(host, []Listener{first, second}, ServerForm{})
+	kept := servers.all[1]
+	servers.Replace(host, []Listener{second}, ServerForm{})
+	if len(servers.all) != 1 || servers.all[0] != kept {
+		t.Errorf("servers %v, want the one of before", servers.all)
+	}
+	servers.Replace(host, []Listener{second}, ServerForm{HTTP: true})
+	if len(servers.all) != 1 || servers.all[0] == kept || !servers.all[0].form.HTTP {
+		t.Errorf("servers %v, want one of another form", servers.all)
+	}
+	servers.Replace(host, nil, ServerForm{})
+	if len(servers.all) != 0 {
+		t.Errorf("servers %v are left", servers.all)
+	}
+	dial(t, path) // the socket still listens, and its file is there
+}

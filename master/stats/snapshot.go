@@ -1,0 +1,191 @@
+// Package stats tells how the instance is doing. A Snapshot is the state at one moment;
+// writers turn it into text, servers and pushers carry that to whoever wants it.
+//
+// It knows no master: a Host makes the snapshots.
+package stats
+
+import (
+	"context"
+	"time"
+)
+
+// Host is what this package needs of the program whose statistics these are.
+type Host interface {
+	// Snapshot is the state now. Only the goroutine that owns the state may call it.
+	Snapshot() *Snapshot
+	// Ask has the owner of the state make a snapshot, and returns it; nil when ctx has ended
+	// before. It is called on any goroutine.
+	Ask(ctx context.Context) *Snapshot
+	// Beside does work on a goroutine that is waited for at the end, and then, if there still
+	// is an owner of the state, what work returns on its goroutine. ctx ends with the program.
+	Beside(work func(ctx context.Context) (then func()))
+	// Logf is called on any goroutine.
+	Logf(format string, args ...any)
+}
+
+// Snapshot is the state at one moment. Whoever asks for one gets a new one, to keep and to change.
+type Snapshot struct {
+	Version       string
+	PID, UID, GID int
+	Dir           string // where the instance was started
+
+	App     App
+	Sockets []Socket // that workers accept connections from
+	Workers []Worker // in the order of their IDs
+	Daemons []Daemon
+	Crons   []Cron
+	Locks   []Lock
+
+	Memory MemoryReport // what Measure reads of each worker, at least
+}
+
+// App is the application that the workers run.
+type App struct {
+	Chdir    string // absolute; "": none was asked for
+	LoadTime time.Duration
+}
+
+// Socket is a listening socket. The kernel tells of no queue for unix sockets: both numbers are 0.
+type Socket struct {
+	Name     string
+	Protocol string
+	Shared   bool // it stands for one of --shared-socket
+	Queue    int  // connections that wait
+	MaxQueue int  // connections that may wait
+}
+
+// Counters are what is counted of one core, or sums of that. They only grow; those of a core
+// go on when its worker is respawned, and begin anew with a reload.
+type Counters struct {
+	Requests    uint64        // that are done
+	Static      uint64        // of these, answered without the application
+	Exceptions  uint64        // that the application has not caught
+	WriteErrors uint64        // responses that could not be sent
+	ReadErrors  uint64        // requests that could not be read
+	Sent        uint64        // bytes
+	RunningTime time.Duration // spent in requests
+}
+
+// Add adds other counts.
+func (c *Counters) Add(other Counters) {
+	c.Requests += other.Requests
+	c.Static += other.Static
+	c.Exceptions += other.Exceptions
+	c.WriteErrors += other.WriteErrors
+	c.ReadErrors += other.ReadErrors
+	c.Sent += other.Sent
+	c.RunningTime += other.RunningTime
+}
+
+// AverageTime is the mean time of a request.
+func (c *Counters) AverageTime() time.Duration {
+	return time.Duration(uint64(c.RunningTime) / max(c.Requests, 1))
+}
+
+// Status is what a worker does, in uWSGI's word.
+type Status string
+
+// What workers do.
+const (
+	Cheap  Status = "cheap" // there is no process
+	Idle   Status = "idle"
+	Paused Status = "pause" // no core accepts connections
+	Busy   Status = "busy"  // a core has a request in hand
+)
+
+// Worker is one worker's place.
+type Worker struct {
+	ID        int // from 1
+	PID       int // 0: there is no process
+	Status    Status
+	Accepting bool // the process has come up and has not been told to leave
+	Harakiris int  // processes that were killed for one
+
+	Counters        // sums over the cores
+	Delta    uint64 // requests of the process that is there now
+
+	Started time.Time // the process that is there now; zero: there is none
+	Starts  int       // processes so far; 0: there is none now
+
+	RSS, VSZ int64 // bytes; 0 before Measure has read them
+	USS, PSS int64
+
+	Cores []Core
+}
+
+// Core is one core of a worker.
+type Core struct {
+	ID int // from 0
+	Counters
+	Request *Request // in hand; nil: none
+}
+
+// Request is a request in hand, as far as the scoreboard knows it: a long URI is cut, and
+// headers, which may be secret, are not there.
+type Request struct {
+	Addr, Method, URI string
+	Since             time.Time
+}
+
+// Daemon is an attached command.
+type Daemon struct {
+	Command  string
+	PID      int // 0: there is no process at the moment
+	Respawns int
+}
+
+// Cron is a job that runs at its times.
+type Cron struct {
+	When    [5]int // minute, hour, day, month, weekday: -1 is any, -N every N
+	Command string
+	Unique  bool      // not while the last run lasts
+	PID     int       // of the last run; 0: it does not run
+	Started time.Time // when the run with that PID was begun
+}
+
+// Lock is a lock that processes share. The kernel does not tell who holds one.
+type Lock struct {
+	Name string
+	Held bool
+}
+
+// ListenQueue is how many connections wait on the fullest of the sockets.
+func (s *Snapshot) ListenQueue() (longest int) {
+	for _, socket := range s.Sockets {
+		longest = max(longest, socket.Queue)
+	}
+	return longest
+}
+
+// Totals are sums over all workers.
+type Totals struct {
+	Counters
+	Harakiris int
+	Starts    int
+	RSS, VSZ  int64 // bytes
+	Active    int   // workers with a process
+	Busy      int
+	Idle      int
+}
+
+// Totals adds up the workers.
+func (s *Snapshot) Totals() (t Totals) {
+	for i := range s.Workers {
+		w := &s.Workers[i]
+		t.Add(w.Counters)
+		t.Harakiris += w.Harakiris
+		t.Starts += w.Starts
+		t.RSS += w.RSS
+		t.VSZ += w.VSZ
+		switch w.Status {
+		case Cheap:
+			continue
+		case Busy:
+			t.Busy++
+		case Idle:
+			t.Idle++
+		}
+		t.Active++
+	}
+	return t
+}
