@@ -1,6 +1,8 @@
 package master
 
 import (
+	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -27,6 +29,9 @@ func (m *master) snapshot() *stats.Snapshot {
 			one.PID, one.Started = job.pid, job.last
 		}
 		s.Crons = append(s.Crons, one)
+	}
+	if shared := m.owned.resources; shared != nil {
+		s.Locks = userLocks(shared.Locks, m.cfg.Locks)
 	}
 	if g := m.newest(); g != nil {
 		s.App.LoadTime = g.loadTime
@@ -90,4 +95,14 @@ func listenQueue(fd int) (queue, limit int) {
 		return 0, 0
 	}
 	return int(info.Unacked), int(info.Sacked)
+}
+
+// userLocks tells which of uwsgi.lock()'s locks are held: lock 0 and those that --locks adds.
+func userLocks(file *os.File, added int) (all []stats.Lock) {
+	for number := range added + 1 {
+		lock := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart, Start: int64(number), Len: 1}
+		err := unix.FcntlFlock(file.Fd(), unix.F_OFD_GETLK, &lock) // ours holds none
+		all = append(all, stats.Lock{Name: fmt.Sprintf("user %d", number), Held: err == nil && lock.Type != unix.F_UNLCK})
+	}
+	return all
 }

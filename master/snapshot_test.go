@@ -2,14 +2,18 @@ package master
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"slices"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"envoxyd/internal/monotime"
 	"envoxyd/internal/shm"
 	"envoxyd/master/process"
+	"envoxyd/master/resources"
 	"envoxyd/master/sockets"
 	"envoxyd/master/stats"
 	"envoxyd/uwsgiopts"
@@ -101,6 +105,9 @@ func TestSnapshotOfEverythingElse(t *testing.T) {
 	if want := []stats.Socket{{Name: "127.0.0.1:80", Protocol: "http", Shared: true}, {Name: "u.sock", Protocol: "uwsgi"}}; !slices.Equal(s.Sockets, want) {
 		t.Errorf("sockets %+v, want %+v", s.Sockets, want)
 	}
+	if len(s.Locks) != 0 {
+		t.Errorf("locks %+v without memory for them", s.Locks)
+	}
 	want := []stats.Cron{{When: ended.When, Command: "true", Unique: true}, {Command: "sleep 9", PID: 99, Started: time.Unix(120, 0)}}
 	if !slices.Equal(s.Crons, want) {
 		t.Errorf("crons %+v, want %+v", s.Crons, want)
@@ -108,6 +115,43 @@ func TestSnapshotOfEverythingElse(t *testing.T) {
 	m.current = nil
 	if s := m.snapshot(); len(s.Workers) != 0 || s.App != (stats.App{}) {
 		t.Errorf("%+v without a generation", s)
+	}
+}
+
+func TestSnapshotShowsWhichLocksAreHeld(t *testing.T) {
+	g := testGeneration(t, 1, 1)
+	m := g.m
+	m.cfg.Locks = 2
+	var err error
+	if m.owned.resources, err = resources.Open(func(string) int { return -1 }); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.owned.resources.Close() })
+	held := func() (all []bool) {
+		for number, lock := range m.snapshot().Locks {
+			if want := fmt.Sprintf("user %d", number); lock.Name != want {
+				t.Errorf("lock %d is called %q, not %q", number, lock.Name, want)
+			}
+			all = append(all, lock.Held)
+		}
+		return all
+	}
+	worker, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", m.owned.resources.Locks.Fd()), os.O_RDWR, 0) // a description of its own
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock := unix.Flock_t{Type: unix.F_WRLCK, Start: 1, Len: 1}
+	if err := unix.FcntlFlock(worker.Fd(), unix.F_OFD_SETLK, &lock); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := held(), []bool{false, true, false}; !slices.Equal(got, want) {
+		t.Errorf("held are %v, want %v", got, want)
+	}
+	if err := worker.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := held(), []bool{false, false, false}; !slices.Equal(got, want) {
+		t.Errorf("after the holder's end: held are %v, want %v", got, want)
 	}
 }
 

@@ -1,0 +1,64 @@
+"""What the statistics show, beyond what the conformance suite asks of them."""
+import json
+import os
+import signal
+import socket
+
+from apps import ANSWER
+from http_client import Connection, eventually
+from transports import http_socket
+
+LOCKING = f"""
+import os, time, uwsgi
+{ANSWER}
+def application(environ, start_response):
+    uwsgi.lock(1)
+    with open("holder", "w") as f: f.write(str(os.getpid()))
+    while not os.path.exists("release"):
+        time.sleep(0.01)
+    uwsgi.unlock(1)
+    return answer(start_response, "unlocked")
+"""
+
+
+def holder(running):
+    """The pid of the worker that has the lock, once one has."""
+    eventually(lambda: (running.dir / "holder").exists() and (running.dir / "holder").read_text())
+    return int((running.dir / "holder").read_text())
+
+
+def locks(running):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(str(running.dir / "stats.sock"))
+        return json.load(client.makefile())["locks"]
+
+
+def test_locks_are_shown_with_whether_somebody_holds_them(server):
+    transport = http_socket()
+    running = server(transport, ["--master", "--locks", "2", "--stats", "stats.sock"], app=LOCKING)
+    running.wait_log("Stats server enabled")
+    free = [{"user 0": 0}, {"user 1": 0}, {"user 2": 0}]
+    assert locks(running) == free
+    with Connection(transport.port, timeout=60) as held:
+        held.send("/")
+        holder(running)
+        assert locks(running) == [{"user 0": 0}, {"user 1": 1}, {"user 2": 0}]
+        running.signal(signal.SIGHUP)
+        running.wait_log("gracefully .RE.spawned")
+        assert locks(running)[1] == {"user 1": 1}, "a worker of the last generation holds it still"
+        running.write("release", "")
+        assert held.receive().text == "unlocked"
+    eventually(lambda: locks(running) == free)
+
+
+def test_a_lock_is_free_when_its_holder_dies(server):
+    transport = http_socket()
+    running = server(transport, ["--master", "--locks", "1", "--stats", "stats.sock"], app=LOCKING)
+    running.wait_log("Stats server enabled")
+    with Connection(transport.port, timeout=60) as held:
+        held.send("/")
+        pid = holder(running)
+        assert locks(running)[1] == {"user 1": 1}
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: locks(running)[1] == {"user 1": 0})
