@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"master/process":      {"internal/respawn", "internal/workerspec"},
 	"master/resources":    {},
 	"master/sockets":      {"uwsgiopts", "internal/scmrights"},
+	"master/stats":        {"uwsgiopts", "internal"},
 	"worker":              {"protocol", "transports", "modules/postgres", "internal", "worker"},
 	"transports":          {"protocol", "internal/staticspec"},
 	"internal":            {"internal"},
