@@ -22,19 +22,20 @@ type fakeOS struct {
 	nextPID  int
 }
 
-// fakeProcess ends by exit, or by a SIGKILL.
+// fakeProcess ends by exit, or by a signal.
 type fakeProcess struct {
 	pid  int
 	sent []syscall.Signal
 	end  chan process.Exit // holds one
 	gone bool
+	obey bool // SIGTERM ends it
 }
 
 func (f *fakeProcess) PID() int { return f.pid }
 
 func (f *fakeProcess) Signal(s syscall.Signal) error {
 	f.sent = append(f.sent, s)
-	if s == syscall.SIGKILL {
+	if s == syscall.SIGKILL || s == syscall.SIGTERM && f.obey {
 		f.exit(process.Exit{Signal: s})
 	}
 	return nil
@@ -114,7 +115,9 @@ func newTestMaster(t *testing.T, processes int) *testMaster {
 		}
 		orders := &fakeOrders{}
 		tm.orders[g] = orders
-		return tm.os.start(), &link{orders: orders}, nil
+		zygote := tm.os.start()
+		zygote.obey = true
+		return zygote, &link{orders: orders}, nil
 	}
 	m.gateway = newGateway(m)
 	m.logs.alarms = newAlarms(m.commands)
