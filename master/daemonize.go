@@ -81,6 +81,6 @@ func tellParent() {
 	}
 	os.Unsetenv(readyVariable)
 	file := os.NewFile(3, "ready")
-	_, _ = file.Write([]byte{1}) // a parent that did not wait needs no word
+	_, _ = file.Write([]byte{1}) // a parent that did not wait does not read it
 	file.Close()
 }

@@ -99,6 +99,8 @@ func TestEveryFailureOfAReloadLeavesTheServiceAlone(t *testing.T) {
 			tm := newTestMaster(t, 1)
 			old := tm.start()
 			serving := tm.processOf(old.workers[0])
+			watchdogStopped := false
+			tm.watchdog = &watchdog{cancel: func() { watchdogStopped = true }}
 			if c.fail != nil {
 				c.fail(tm)
 			}
@@ -110,6 +112,9 @@ func TestEveryFailureOfAReloadLeavesTheServiceAlone(t *testing.T) {
 			tm.turn("it has failed", func() bool { return !tm.reloads.preparing && tm.master.next == nil && len(tm.old) == 0 })
 			if tm.current != old || tm.life.stopping || old.draining || old.workers[0].State() != process.Ready || len(serving.sent) != 0 {
 				t.Fatalf("the service was touched: stopping %v, draining %v, worker %v, signals %v", tm.life.stopping, old.draining, old.workers[0].State(), serving.sent)
+			}
+			if watchdogStopped {
+				t.Fatal("the watchdog of the service was stopped")
 			}
 			if len(tm.sockets) != 1 || !sockets.IsListener(tm.sockets[0].FD) {
 				t.Fatal("its socket was touched")

@@ -64,12 +64,12 @@ func readPidfile(name string) (int, error) {
 
 // upgrade asks a master to replace its executable, and waits until the pidfile names
 // another process that lives.
-func upgrade(pidfile string, old int, patience time.Duration) error {
+func upgrade(pidfile string, old int, timeout time.Duration) error {
 	if err := syscall.Kill(old, syscall.SIGUSR2); err != nil {
 		return fmt.Errorf("cannot signal process %d of %s: %w", old, pidfile, err)
 	}
 	const interval = 50 * time.Millisecond
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(interval) {
+	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); time.Sleep(interval) {
 		pid, err := readPidfile(pidfile)
 		switch {
 		case err == nil && pid != old && alive(pid):
@@ -78,7 +78,7 @@ func upgrade(pidfile string, old int, patience time.Duration) error {
 			return fmt.Errorf("process %d of %s ended, and no other took its place", old, pidfile)
 		}
 	}
-	return fmt.Errorf("process %d of %s was not replaced within %s; its log says why", old, pidfile, patience)
+	return fmt.Errorf("process %d of %s was not replaced within %s; its log says why", old, pidfile, timeout)
 }
 
 // alive: a process that may not be signalled exists all the same.

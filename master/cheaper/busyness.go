@@ -22,7 +22,7 @@ type BusynessSettings struct {
 type busyness struct {
 	Settings
 	multiplier int // Multiplier with its penalties
-	calm       int // windows in a row below Min
+	belowMin   int // windows in a row below Min
 	shrunk     int // windows since a worker went; 0: none has
 	emergency  int // workers that were added for the backlog
 	since      time.Time
@@ -61,27 +61,27 @@ func (p *busyness) judge(average int, spare bool) int {
 	set := p.Busyness
 	switch {
 	case average > set.Max:
-		p.calm = 0
+		p.belowMin = 0
 		if p.shrunk > 0 && p.shrunk <= p.multiplier { // taking that one away was premature
 			p.multiplier += set.Penalty
 		}
 		p.shrunk = 0
 		return p.Step
 	case average >= set.Min:
-		p.calm = 0
+		p.belowMin = 0
 		return 0
 	}
 	need := p.multiplier
 	if p.emergency > 0 {
 		need = set.BacklogMultiplier
 	}
-	if p.calm++; p.calm < need || !spare {
+	if p.belowMin++; p.belowMin < need || !spare {
 		return 0
 	}
 	if p.shrunk > p.multiplier && p.multiplier > set.Multiplier { // the last one was not missed
 		p.multiplier--
 	}
-	p.calm, p.shrunk = 0, 1
+	p.belowMin, p.shrunk = 0, 1
 	p.emergency = max(p.emergency-1, 0)
 	return -1
 }
@@ -98,13 +98,13 @@ func (p *busyness) checkBacklog(s *Situation) (int, string) {
 	}
 	switch {
 	case set.BacklogAlert > 0 && s.Queue >= set.BacklogAlert:
-		p.calm = 0
+		p.belowMin = 0
 		step := max(set.BacklogStep, 1)
 		p.emergency += min(step, s.count(Cheap))
 		return step, p.say("[busyness] %d connections wait: adding %d worker(s)", s.Queue, step)
 	case set.BacklogNonzero > 0 && s.Now.Sub(p.waiting) >= time.Duration(set.BacklogNonzero)*time.Second:
 		p.waiting = s.Now
-		p.calm = 0
+		p.belowMin = 0
 		return p.Step, p.say("[busyness] connections have been waiting for %d seconds: adding %d worker(s)", set.BacklogNonzero, p.Step)
 	}
 	return 0, ""
@@ -135,7 +135,7 @@ func (p *busyness) average(s *Situation) int {
 }
 
 func (p *busyness) note(s *Situation, average, change int) string {
-	return p.say("[busyness] %d%% average over %d worker(s), %d window(s) below %d%%: change %+d", average, s.active(), p.calm, p.Busyness.Min, change)
+	return p.say("[busyness] %d%% average over %d worker(s), %d window(s) below %d%%: change %+d", average, s.active(), p.belowMin, p.Busyness.Min, change)
 }
 
 func (p *busyness) say(format string, args ...any) string {

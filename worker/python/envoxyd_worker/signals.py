@@ -4,7 +4,7 @@ import signal
 
 from .log import FD as STDERR
 
-# Signals that mean something to a zygote or worker; what a child of the application's does with them is its own affair.
+# Signals that mean something to a zygote or worker. A child of the application may handle them as it likes.
 OURS = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP, signal.SIGWINCH)
 
 
