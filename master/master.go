@@ -239,7 +239,7 @@ func (m *master) end() int {
 		return statusOK
 	}
 	m.triggers.notifySocket.remove()
-	if m.life.status == statusOK {
+	if m.life.status == statusOK && m.number > 0 { // an application was started
 		m.atExit(m.cfg, m.hooks)
 		m.finishAtExit()
 	}

@@ -19,13 +19,9 @@ type recovery struct {
 
 func newRecovery() recovery { return recovery{backoff: respawn.Backoff{Policy: recoveryBackoff}} }
 
-// recover notes that the serving generation has lost its zygote, which served for that long.
-func (m *master) recover(served time.Duration) {
-	m.retryRecovery(served)
-}
-
-// retryRecovery has another attempt made after a wait that grows.
-func (m *master) retryRecovery(served time.Duration) {
+// recoverZygote has another zygote started, after a wait that grows, for the one that the
+// serving generation has lost; served: how long the last one, or attempt, has lasted.
+func (m *master) recoverZygote(served time.Duration) {
 	r := &m.reloads.recovery
 	if r.waiting || m.life.stopping || m.life.upgraded {
 		return
@@ -35,7 +31,7 @@ func (m *master) retryRecovery(served time.Duration) {
 	logf("no worker can be replaced without a zygote: another one is started in %v", wait)
 	m.after(wait, func(m *master) {
 		r.waiting = false
-		if m.lostZygote() {
+		if m.lostZygote() && m.next == nil && !m.reloads.preparing { // else that brings one, or fails and leads here
 			m.reloadAll(false)
 		}
 	})

@@ -55,7 +55,10 @@ func (m *master) reload(brutal bool) {
 // one. Brutal: when the new one serves, the old one's requests are not waited for.
 func (m *master) reloadAll(brutal bool) {
 	switch {
-	case m.life.stopping || m.life.upgraded || m.life.starting:
+	case m.life.stopping || m.life.upgraded:
+		return
+	case m.life.starting:
+		m.reloads.pending.reload, m.reloads.pending.brutal = true, brutal
 		return
 	case m.upgrader.busy:
 		logf("reload: an upgrade is going on, which brings the new configuration with it")
@@ -159,7 +162,7 @@ func (m *master) reloadFailed() {
 	logf("*** reload failed: the previous configuration and code go on serving ***")
 	m.notify("READY=1")
 	if m.lostZygote() {
-		m.retryRecovery(0)
+		m.recoverZygote(0)
 	}
 	m.catchUp()
 }
@@ -238,7 +241,7 @@ func (m *master) promote() {
 	m.notify("READY=1\nMAINPID=" + pidText())
 	m.forgetGone()
 	if g.zygote.State() == process.Lost { // it ended before the last worker was ready
-		m.recover(0)
+		m.recoverZygote(0)
 	}
 	m.catchUp()
 }

@@ -175,6 +175,9 @@ func (m *master) upgradeDone(err error) {
 		m.upgrader.handover.TakeBack()
 		runtime.GC() // closes the child's ends of tableflip's pipes, which tableflip leaves open
 		m.notify("READY=1\nMAINPID=" + pidText())
+		if m.lostZygote() { // while reloads were refused
+			m.recoverZygote(0)
+		}
 		return
 	}
 	logf("upgrade: the new master serves, this one finishes what it has")

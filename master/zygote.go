@@ -144,7 +144,7 @@ func (g *generation) zygoteEnded(exit process.Exit, err error) {
 	case g.draining:
 		m.forgetGone()
 	case g == m.current:
-		m.recover(m.sys.now().Sub(g.began) - g.loadTime)
+		m.recoverZygote(m.sys.now().Sub(g.began) - g.loadTime)
 	default:
 		status := max(exit.Status, statusFailed)
 		if was == process.Loading && g.explained {
