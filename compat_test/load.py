@@ -19,8 +19,8 @@ class Request:
 class Load:
     """Runs clients between enter and exit; half of them keep their connections where the transport does."""
 
-    def __init__(self, transport, clients=4, path="/?{number}"):
-        self.transport, self.path = transport, path
+    def __init__(self, transport, clients=4, path="/?{number}", timeout=10.0):
+        self.transport, self.path, self.timeout = transport, path, timeout
         self.requests, self._stop = [], threading.Event()
         self.texts = {}  # every different answer, in the order in which each was first seen
         keeps = [transport.keeps and index % 2 == 1 for index in range(clients)]
@@ -37,7 +37,7 @@ class Load:
             thread.join()
 
     def _run(self, index, keep):
-        connection = Connection(self.transport.port, keep)
+        connection = Connection(self.transport.port, keep, self.timeout)
         number = index
         while not self._stop.is_set():
             request = Request()
@@ -56,7 +56,11 @@ class Load:
             request.ended = time.monotonic()
             self.requests.append(request)
             number += len(self._threads)
+            self.between()
         connection.close()
+
+    def between(self):
+        """Called between two requests of a client."""
 
     def failures(self):
         return [request for request in self.requests if request.error]
