@@ -381,3 +381,28 @@ def test_harakiri_verbose_shows_where_python_is(server, transport):
         get(transport.port)
     running.wait_log("died, killed by signal 9")
     assert re.search(r"in innermost\n.*in application\n", running.log())
+
+
+def test_an_import_that_closes_all_descriptors(server, transport):
+    """A start says so and ends; a reload fails, and the next one with mended code comes up."""
+    closing = "import os\nos.closerange(3, 65536)\n" + versioned(2)
+    broken = server(http_socket(), ["--master"], app=closing, ready=False)
+    assert broken.wait_exit(10) != 0
+    assert "has closed descriptors" in broken.log()
+    running = server(transport, ["--master"], app=versioned(1))
+    eventually(lambda: worker(transport.port))
+    running.write("app.py", closing)
+    running.signal(signal.SIGHUP)
+    running.wait_log("reload failed")
+    running.write("app.py", versioned(3))
+    running.signal(signal.SIGHUP)
+    eventually(lambda: get(transport.port).text.startswith("3 "))
+
+
+def test_a_stop_does_not_wait_for_a_zygote_that_hears_nothing(server, transport):
+    running = server(transport, ["--master"], app=IMPORTED + versioned(1))
+    eventually(lambda: worker(transport.port))
+    running.signal_process(zygote(running), signal.SIGSTOP)
+    running.signal(signal.SIGTERM)
+    assert running.wait_exit(12) == 0
+    running.wait_gone()

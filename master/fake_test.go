@@ -64,11 +64,12 @@ func (o *fakeOS) Adopt(pid int) (process.Process, error) {
 	return nil, fmt.Errorf("%d: %w", pid, process.ErrNotOurs)
 }
 
-// fakeOrders keeps what the zygote was told.
+// fakeOrders keeps what the zygote was told. The zygote ends when no more orders come.
 type fakeOrders struct {
-	sent  []workerspec.Command
-	ended bool
-	fail  error
+	zygote *fakeProcess
+	sent   []workerspec.Command
+	ended  bool
+	fail   error
 }
 
 func (f *fakeOrders) Send(c workerspec.Command) error {
@@ -79,7 +80,11 @@ func (f *fakeOrders) Send(c workerspec.Command) error {
 	return nil
 }
 
-func (f *fakeOrders) End() error { f.ended = true; return nil }
+func (f *fakeOrders) End() error {
+	f.ended = true
+	f.zygote.exit(process.Exit{})
+	return nil
+}
 
 // fakeFlip upgrades nothing.
 type fakeFlip struct{}
@@ -113,10 +118,10 @@ func newTestMaster(t *testing.T, processes int) *testMaster {
 		if tm.failing != nil {
 			return nil, nil, tm.failing
 		}
-		orders := &fakeOrders{}
-		tm.orders[g] = orders
 		zygote := tm.os.start()
 		zygote.obey = true
+		orders := &fakeOrders{zygote: zygote}
+		tm.orders[g] = orders
 		return zygote, &link{orders: orders}, nil
 	}
 	m.gateway = newGateway(m)
@@ -136,6 +141,8 @@ func (tm *testMaster) turn(what string, until func() bool) {
 		select {
 		case e := <-tm.events:
 			e(tm.master)
+		case <-time.After(tick):
+			tm.forgetGone() // what else the tick does is for each test to call
 		case <-deadline:
 			tm.t.Fatalf("%s: did not happen", what)
 		}

@@ -24,6 +24,9 @@ func (o *fdReloadWatchers) reconfigure(m *master, cfg *uwsgiopts.Config) {
 }
 
 func (o *fdReloadWatchers) watch(m *master, fd int, brutal bool) {
+	if o.watches[fd] != nil { // named twice
+		return
+	}
 	unix.CloseOnExec(fd)
 	watch, err := watchReadable([]int{fd}, m.events, func(m *master) { o.arrived(m, fd, brutal) })
 	if err != nil {

@@ -320,7 +320,7 @@ func (g *gateway) stop() {
 	g.m.after(closeTime, func(*master) { g.kill() })
 }
 
-// abort kills a gateway that takes too long.
+// kill ends a gateway that takes too long.
 func (g *gateway) kill() {
 	if g.cmd != nil && g.stopping {
 		logf("the event gateway is taking too much time to die...NO MERCY !!!")

@@ -47,14 +47,17 @@ type generation struct {
 	logFile        *os.File         // the log file, opened anew for this generation; nil: it goes on with ours
 	outputs        *logging.Outputs // loggers that are not used yet; nil: none
 
-	loadTime  time.Duration
-	explained bool // the zygote has said itself why it could not load
-	ready     int  // places in which a process has been ready
-	workers   []*worker
-	draining  bool
-	mercy     time.Time // when draining workers are killed
-	killed    bool
-	began     time.Time
+	loadTime    time.Duration
+	explained   bool // the zygote has said itself why it could not load
+	ready       int  // places in which a process has been ready
+	workers     []*worker
+	draining    bool
+	drainSignal syscall.Signal // that draining workers get
+	mercy       time.Time      // when draining workers are killed
+	emptied     time.Time      // when the last of them had gone; zero: some are left
+	straysUntil time.Time      // a worker may come that the zygote could not tell of before it ended
+	killed      bool
+	began       time.Time
 }
 
 // startNext starts a generation on sockets, which takes over when all workers that it starts with are ready.
@@ -126,20 +129,26 @@ func (g *generation) forkAll(m *master, err error) {
 
 // takeOver makes the generation the serving one when all that it starts with is ready.
 func (g *generation) takeOver() {
-	if g.m.next == g && g.ready >= g.initialWorkers {
+	if g.m.next == g && !g.m.life.stopping && g.ready >= g.initialWorkers {
 		g.m.promote()
 	}
 }
 
 // drain ends the generation: its zygote forks no more, its workers finish what
 // they have and leave. HUP waits for idle connections' next requests, TERM does not.
+// Workers that are starting have no ear for HUP yet: TERM ends them.
 func (g *generation) drain(sig syscall.Signal) {
-	g.draining = true
+	g.draining, g.drainSignal = true, sig
 	g.mercy = g.m.sys.now().Add(mercy(g.cfg))
 	g.zygote.Dismiss()
 	for _, w := range g.workers {
+		starting := w.Is(process.Starting)
 		w.Leave(time.Time{}) // g.mercy is the deadline of all
-		w.Signal(sig)
+		if starting {
+			w.Signal(syscall.SIGTERM)
+		} else {
+			w.Signal(sig)
+		}
 	}
 }
 
@@ -179,7 +188,7 @@ func (g *generation) kill() {
 
 // gone: no process of this generation is left.
 func (g *generation) gone() bool {
-	return g.zygote.State() == process.Lost && g.empty()
+	return g.zygote.State() == process.Lost && g.empty() && !g.m.sys.now().Before(g.straysUntil)
 }
 
 // has tells whether the process is one of this generation's.
@@ -197,6 +206,8 @@ func (g *generation) has(pid int) bool {
 
 // enforce ends what has outstayed its time: mercy, harakiri, orders to the zygote.
 func (g *generation) enforce(now time.Time) {
+	g.endZygote(now)
+	g.recycleNext()
 	if g.draining && now.After(g.mercy) && !g.killed {
 		for _, w := range g.workers {
 			if w.PID() != 0 {
@@ -218,6 +229,18 @@ func (g *generation) enforce(now time.Time) {
 			w.OrderFailed(number)
 			g.zygote.Kill()
 		}
+	}
+}
+
+// endZygote kills a zygote that does not go although its last worker has.
+func (g *generation) endZygote(now time.Time) {
+	switch {
+	case !g.draining || !g.empty():
+		g.emptied = time.Time{}
+	case g.emptied.IsZero():
+		g.emptied = now
+	case now.Sub(g.emptied) > zygoteMercy:
+		g.zygote.Kill()
 	}
 }
 

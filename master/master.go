@@ -213,7 +213,7 @@ func (m *master) run() (int, error) {
 
 // finished: nothing runs any more, and nothing is to be started.
 func (m *master) finished() bool {
-	return m.served() && !m.life.starting && m.gateway.gone() && m.jobs.daemons.Gone()
+	return m.served() && !m.life.starting && !m.upgrader.busy && m.gateway.gone() && m.jobs.daemons.Gone()
 }
 
 // served: no generation is left, and none is to be started.
@@ -284,6 +284,7 @@ func (m *master) sweep(now time.Time) {
 	for _, g := range m.generations() {
 		g.enforce(now)
 	}
+	m.giveUpLate(now)
 	m.jobs.daemons.Enforce(now)
 	if now.Sub(m.lastSweep) < time.Second {
 		return
@@ -313,6 +314,7 @@ func (m *master) sweep(now time.Time) {
 		m.checkIdleness(now)
 	}
 	m.owned.locks.retry()
+	m.forgetGone()
 	m.strangers.reap(m.knows)
 }
 

@@ -1,6 +1,7 @@
 package master
 
 import (
+	"fmt"
 	"time"
 
 	"envoxyd/internal/respawn"
@@ -28,7 +29,11 @@ func (m *master) recoverZygote(served time.Duration) {
 	}
 	r.waiting = true
 	wait := r.backoff.Ended(served)
-	logf("no worker can be replaced without a zygote: another one is started in %v", wait)
+	when := "at once"
+	if wait > 0 {
+		when = fmt.Sprintf("in %v", wait)
+	}
+	logf("no worker can be replaced without a zygote: another one is started %s", when)
 	m.after(wait, func(m *master) {
 		r.waiting = false
 		if m.lostZygote() && m.next == nil && !m.reloads.preparing { // else that brings one, or fails and leads here

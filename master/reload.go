@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"envoxyd/master/hooks"
-	"envoxyd/master/process"
 	"envoxyd/master/sockets"
 	"envoxyd/modules"
 	"envoxyd/uwsgiopts"
@@ -32,6 +31,24 @@ func (m *master) catchUp() {
 	}
 }
 
+// giveUpLate gives a generation up that does not come up, when another reload waits for it or no
+// worker can be replaced meanwhile. Else it may take as long as it likes: some applications take minutes.
+func (m *master) giveUpLate(now time.Time) {
+	late := m.next
+	if late == nil || m.current == nil || now.Sub(late.began) < loadTimeout || !m.reloads.pending.reload && !m.lostZygote() {
+		return
+	}
+	logf("reload: giving up the previous one, which has not come up for %v", loadTimeout)
+	m.next = nil
+	late.abandon()
+	m.retire(late)
+	sockets.CloseUnused(late.sockets, m.sockets)
+	if m.lostZygote() {
+		m.recoverZygote(0)
+	}
+	m.catchUp()
+}
+
 // preparation is what a generation is made of. Making one touches nothing that serves.
 type preparation struct {
 	cfg     *uwsgiopts.Config
@@ -44,6 +61,11 @@ type preparation struct {
 // reload does what a reload is with this configuration: with --lazy, whose workers load
 // the code by themselves, they alone are replaced.
 func (m *master) reload(brutal bool) {
+	if m.cfg.ExitOnReload && !m.life.stopping && !m.life.upgraded && !m.life.starting {
+		logf("uWSGI: GAME OVER (insert coin)")
+		m.stop()
+		return
+	}
 	if m.cfg.Lazy && m.current != nil && m.next == nil && !m.reloads.preparing && !m.life.stopping && !m.life.upgraded && !m.lostZygote() {
 		m.reloadWorkers(brutal)
 		return
@@ -61,25 +83,16 @@ func (m *master) reloadAll(brutal bool) {
 		m.reloads.pending.reload, m.reloads.pending.brutal = true, brutal
 		return
 	case m.upgrader.busy:
-		logf("reload: an upgrade is going on, which brings the new configuration with it")
-		return
-	case m.cfg.ExitOnReload:
-		logf("uWSGI: GAME OVER (insert coin)")
-		m.stop()
+		logf("reload: it follows the upgrade that is going on")
+		m.reloads.pending.reload, m.reloads.pending.brutal = true, brutal
 		return
 	case m.reloads.preparing:
 		m.reloads.pending.reload, m.reloads.pending.brutal = true, brutal
 		return
 	case m.next != nil: // what it loads may be older than what is asked for now
-		if m.sys.now().Sub(m.next.began) < loadTimeout {
-			m.reloads.pending.reload, m.reloads.pending.brutal = true, brutal
-			return
-		}
-		logf("reload: giving up the previous one, which has not come up for %v", loadTimeout)
-		abandoned := m.next
-		m.next = nil
-		abandoned.kill()
-		m.retire(abandoned)
+		logf("reload: it follows the one that is loading")
+		m.reloads.pending.reload, m.reloads.pending.brutal = true, brutal
+		return
 	}
 	m.reloads.brutal = brutal
 	logf("reload: loading configuration and code beside those that serve")
@@ -154,9 +167,8 @@ func (m *master) prepared(p *preparation) {
 
 // reloadFailed: the old generation goes on; if there is none, nothing is left to do.
 func (m *master) reloadFailed() {
-	if m.current == nil {
-		m.life.status = max(m.life.status, statusFailed)
-		m.life.stopping = true
+	if m.current == nil || m.current.draining {
+		m.endFailed(max(m.life.status, statusFailed))
 		return
 	}
 	logf("*** reload failed: the previous configuration and code go on serving ***")
@@ -167,18 +179,24 @@ func (m *master) reloadFailed() {
 	m.catchUp()
 }
 
+// endFailed ends the instance: nothing serves, and nothing is to come.
+func (m *master) endFailed(status int) {
+	m.life.status = status
+	m.drainAll()
+}
+
 // generationFailed: the generation could not start; status is what it ended with.
 func (m *master) generationFailed(g *generation, status int) {
 	if g.draining {
 		m.forgetGone()
 		return
 	}
-	g.kill()
-	m.retire(g)
+	g.abandon()
 	first := m.current == nil
 	switch {
 	case m.next == g:
 		m.next = nil
+		m.retire(g)
 		sockets.CloseUnused(g.sockets, m.sockets)
 		if first {
 			m.life.status = status
@@ -186,10 +204,12 @@ func (m *master) generationFailed(g *generation, status int) {
 		} else {
 			m.reloadFailed()
 		}
-	case m.current == g: // lazy applications that no longer load
-		m.current = nil
+	case m.current != g:
+		m.retire(g)
+	case m.next == nil && !m.reloads.preparing: // lazy applications that no longer load
+		m.endFailed(status)
+	default: // unless the next generation comes up
 		m.life.status = status
-		m.life.stopping = true
 	}
 	m.forgetGone()
 }
@@ -198,6 +218,7 @@ func (m *master) generationFailed(g *generation, status int) {
 func (m *master) promote() {
 	g, old := m.next, m.current
 	m.next, m.current = nil, g
+	m.life.status = statusOK
 	m.stopWatching()
 	before := m.sockets
 	m.sockets, m.cfg, m.hooks = g.sockets, g.cfg, g.hooks
@@ -240,9 +261,6 @@ func (m *master) promote() {
 	m.triggers.notifySocket.reconfigure(g.cfg, old == nil && m.upgrader.second)
 	m.notify("READY=1\nMAINPID=" + pidText())
 	m.forgetGone()
-	if g.zygote.State() == process.Lost { // it ended before the last worker was ready
-		m.recoverZygote(0)
-	}
 	m.catchUp()
 }
 

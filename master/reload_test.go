@@ -1,6 +1,7 @@
 package master
 
 import (
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -143,6 +144,135 @@ func TestWhatIsAskedForDuringAReloadIsDoneAfterIt(t *testing.T) {
 	tm.turn("the second one loads", func() bool { return tm.master.next != nil && tm.master.next != first })
 	if tm.current != first {
 		t.Fatal("the first was not waited for")
+	}
+}
+
+func TestAWorkerThatIsStartingAtATakeoverIsToldAgainWhenItIsReady(t *testing.T) {
+	tm := newTestMaster(t, 1)
+	old := tm.start()
+	w := old.workers[0]
+	tm.processOf(w).exit(process.Exit{Signal: syscall.SIGKILL})
+	tm.turn("another worker is ordered", func() bool { return w.Is(process.Ordered) })
+	number, _ := w.OrderInHand()
+	starting := tm.os.start()
+	tm.say(old, workerspec.Event{Kind: "forked", ID: number, Worker: 1, PID: starting.pid})
+	tm.reload(false)
+	tm.turn("the next generation loads", func() bool { return tm.master.next != nil })
+	tm.comeUp(tm.master.next)
+	if !slices.Equal(starting.sent, []syscall.Signal{syscall.SIGTERM}) {
+		t.Fatalf("while it was starting it was told %v", starting.sent)
+	}
+	old.workerReport(process.Report{Event: workerspec.Event{Kind: "ready", Worker: 1}, Sender: starting.pid})
+	if !slices.Equal(starting.sent, []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP}) {
+		t.Fatalf("when it was ready it was told %v", starting.sent)
+	}
+}
+
+func TestAReloadSupersedesOneThatDoesNotComeUp(t *testing.T) {
+	tm := newTestMaster(t, 1)
+	now := time.Unix(1000, 0)
+	tm.sys.now = func() time.Time { return now }
+	old := tm.start()
+	tm.reload(false)
+	tm.turn("it loads", func() bool { return tm.master.next != nil })
+	stuck := tm.master.next
+	now = now.Add(time.Hour)
+	tm.giveUpLate(now)
+	if tm.master.next != stuck {
+		t.Fatal("given up although nobody asks for another one")
+	}
+	tm.reload(false)
+	tm.giveUpLate(now)
+	if tm.master.next != nil || !stuck.draining || tm.current != old {
+		t.Fatal("not given up")
+	}
+	tm.turn("another one loads", func() bool { return tm.master.next != nil })
+	tm.comeUp(tm.master.next)
+	if tm.current == old {
+		t.Fatal("it does not come up")
+	}
+}
+
+func TestAZygoteThatDoesNotGoIsKilled(t *testing.T) {
+	tm := newTestMaster(t, 1)
+	now := time.Unix(1000, 0)
+	g := tm.start()
+	zygote := tm.zygoteOf(g)
+	zygote.gone = true // it is stopped, and hears nothing
+	tm.stop()
+	tm.processOf(g.workers[0]).exit(process.Exit{Status: 30})
+	tm.turn("the worker has gone", g.empty)
+	g.enforce(now)
+	g.enforce(now.Add(zygoteMercy))
+	if received(zygote, syscall.SIGKILL) {
+		t.Fatal("killed too early")
+	}
+	g.enforce(now.Add(zygoteMercy + time.Second))
+	if !received(zygote, syscall.SIGKILL) {
+		t.Fatal("not killed")
+	}
+}
+
+func TestAReloadDuringAnUpgradeFollowsIt(t *testing.T) {
+	tm := newTestMaster(t, 1)
+	tm.start()
+	tm.upgrader.busy = true
+	tm.handle(syscall.SIGHUP)
+	if tm.reloads.preparing || !tm.reloads.pending.reload {
+		t.Fatal("it did not wait")
+	}
+	tm.upgrader.handover, _ = sockets.NewHandover()
+	tm.upgradeDone(errTest)
+	tm.turn("it loads", func() bool { return tm.master.next != nil })
+}
+
+func TestAStopDuringAnUpgradeEndsBoth(t *testing.T) {
+	tm := newTestMaster(t, 1)
+	g := tm.start()
+	tm.upgrader.handover, _ = sockets.NewHandover()
+	tm.upgrader.busy = true
+	tm.handle(syscall.SIGTERM)
+	tm.processOf(g.workers[0]).exit(process.Exit{Status: 30})
+	tm.turn("all have gone", func() bool { return tm.served() })
+	if tm.finished() {
+		t.Fatal("the end of the next executable was not waited for")
+	}
+	tm.upgradeDone(errTest)
+	if !tm.finished() || tm.reloads.preparing {
+		t.Fatal("not finished")
+	}
+}
+
+// TestAServiceWhoseWorkersNoLongerLoadIsSavedByAReload: lazy applications, asleep, woken with broken code.
+func TestAServiceWhoseWorkersNoLongerLoadIsSavedByAReload(t *testing.T) {
+	for _, loads := range []bool{true, false} {
+		tm := newTestMaster(t, 1)
+		tm.cfg.Cheap = true
+		old := tm.start()
+		tm.wake()
+		w := old.workers[0]
+		number, _ := w.OrderInHand()
+		p := tm.os.start()
+		tm.say(old, workerspec.Event{Kind: "forked", ID: number, Worker: 1, PID: p.pid})
+		tm.reload(false) // the code has been mended
+		p.exit(process.Exit{Status: 22})
+		tm.turn("the worker has failed", func() bool { return old.draining })
+		tm.turn("the next generation loads", func() bool { return tm.master.next != nil })
+		g := tm.master.next
+		if loads {
+			tm.comeUp(g)
+			tm.turn("it serves", func() bool { return tm.current == g })
+			if tm.life.stopping || tm.life.status != statusOK {
+				t.Fatal("it ends")
+			}
+			continue
+		}
+		tm.say(g, workerspec.Event{Kind: "failed", Status: 22})
+		tm.zygoteOf(g).exit(process.Exit{Status: 22})
+		tm.turn("all have gone", tm.finished)
+		if tm.life.status != 22 {
+			t.Fatalf("status %d", tm.life.status)
+		}
 	}
 }
 

@@ -53,7 +53,7 @@ func (m *master) handle(s os.Signal) {
 	}
 	switch s {
 	case syscall.SIGHUP:
-		if m.upgrader.replaced() {
+		if !m.upgrader.busy && m.upgrader.replaced() {
 			logf("the executable has been replaced: upgrading")
 			m.upgrade()
 			return
@@ -139,6 +139,9 @@ func (m *master) stopGracefully() {
 // drainAll has all generations finish what they have.
 func (m *master) drainAll() {
 	m.life.stopping, m.reloads.chain = true, nil
+	if m.upgrader.busy { // its result is waited for
+		m.upgrader.Stop()
+	}
 	m.stopWatching()
 	m.jobs.daemons.Stop()
 	m.notify("STOPPING=1")
@@ -150,8 +153,18 @@ func (m *master) drainAll() {
 	}
 	m.gateway.quiesce(func(m *master) {
 		m.drainCurrent(syscall.SIGTERM)
-		m.after(lastAccepts, func(m *master) { sockets.Refuse(m.sockets) })
+		m.after(lastAccepts, (*master).refuse)
 	})
+}
+
+// refuse closes the listening sockets to clients, unless the next executable may still take them over.
+func (m *master) refuse() {
+	switch {
+	case m.upgrader.busy:
+		m.after(lastAccepts, (*master).refuse)
+	case !m.life.upgraded:
+		sockets.Refuse(m.sockets)
+	}
 }
 
 // drainCurrent has the serving generation finish what it has.

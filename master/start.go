@@ -65,38 +65,39 @@ func (m *master) begin() {
 	m.life.starting = true
 	m.beside(func() event {
 		status, err := m.prepare(m.life.startCtx)
-		return func(m *master) { m.startPrepared(status, err) }
+		var service *modules.Service
+		if err == nil {
+			status = statusFailed
+			service, err = loadService(m.cfg)
+		}
+		return func(m *master) { m.startPrepared(service, status, err) }
 	})
 }
 
 // startPrepared starts the first generation.
-func (m *master) startPrepared(status int, err error) {
+func (m *master) startPrepared(service *modules.Service, status int, err error) {
 	m.life.starting = false
 	if m.life.stopping { // in the meantime: what failed, failed for that
 		return
 	}
 	if err != nil {
-		logf("%v", err)
-		m.life.status, m.life.stopping = status, true
+		m.failStart(status, err)
 		return
 	}
 	logMode(m.cfg)
 	if !m.upgrader.second { // else it is the old master's until this one serves
 		m.triggers.fifo.reconfigure(m)
 	}
-	p := &preparation{cfg: m.cfg, hooks: m.hooks, sockets: m.sockets}
-	if p.service, err = loadService(m.cfg); err == nil {
-		err = m.startNext(p)
-	}
-	if err != nil {
-		m.failStart(err)
+	p := &preparation{cfg: m.cfg, hooks: m.hooks, sockets: m.sockets, service: service}
+	if err := m.startNext(p); err != nil {
+		m.failStart(statusFailed, err)
 	}
 }
 
 // failStart ends a first start that cannot succeed.
-func (m *master) failStart(err error) {
+func (m *master) failStart(status int, err error) {
 	logf("%v", err)
-	m.life.status = statusFailed
+	m.life.status = status
 	var unusable *modules.Error
 	if errors.As(err, &unusable) {
 		m.life.status = statusNoEnvoxy

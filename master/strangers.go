@@ -1,36 +1,53 @@
 package master
 
 import (
-	"unsafe"
+	"bytes"
+	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
 
 // strangers are processes that were left to us, a subreaper or process 1, by whoever started them.
-type strangers struct{ dead int } // one that had ended at the last look; 0: there was none
+type strangers struct{ dead map[int]bool } // those that had ended at the last poll
 
 // reap waits for strangers that have ended. Those that somebody here waits for are left
-// alone; whoever waits without being known has until the next look for it.
+// alone; whoever waits without being known has until the next poll for it.
 func (s *strangers) reap(known func(pid int) bool) {
-	dead := s.dead
-	s.dead = 0
-	for {
-		var info unix.Siginfo
-		if err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil); err != nil {
-			return
-		}
-		// si_pid is the first field behind the three ints that all kinds of siginfo have.
-		pid := int(*(*int32)(unsafe.Add(unsafe.Pointer(&info), 16)))
-		if pid == 0 || known(pid) {
-			return
-		}
-		if pid != dead {
-			s.dead = pid
-			return
+	before := s.dead
+	s.dead = nil
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	if err != nil || info.Signo == 0 { // there are no children, or none has ended
+		return
+	}
+	s.dead = zombies()
+	for pid := range s.dead {
+		if known(pid) || !before[pid] {
+			continue
 		}
 		var status unix.WaitStatus
-		if _, err := unix.Wait4(pid, &status, unix.WNOHANG, nil); err != nil {
-			return
+		_, _ = unix.Wait4(pid, &status, unix.WNOHANG, nil) // somebody else may have waited
+	}
+}
+
+// zombies are our children that have ended and that nobody has waited for.
+func zombies() map[int]bool {
+	found := map[int]bool{}
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return found
+	}
+	ours := []byte(") Z " + strconv.Itoa(os.Getpid()) + " ") // name, state, parent
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		stat, err := os.ReadFile("/proc/" + entry.Name() + "/stat")
+		if end := bytes.LastIndexByte(stat, ')'); err == nil && end >= 0 && bytes.HasPrefix(stat[end:], ours) {
+			found[pid] = true
 		}
 	}
+	return found
 }

@@ -1,11 +1,13 @@
 package master
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/cloudflare/tableflip"
 
+	"envoxyd/master/process"
 	"envoxyd/master/sockets"
 )
 
@@ -30,6 +33,9 @@ const parentTime = 2 * time.Minute
 // executable: a socket that holds the listening sockets as messages.
 const socketsFile = "sockets"
 
+// parentVariable is what tableflip gives to the process that it starts.
+const parentVariable = "TABLEFLIP_HAS_PARENT_7DIU3"
+
 // flip is what of tableflip is used.
 type flip interface {
 	AddFile(name string, file *os.File) error
@@ -45,8 +51,10 @@ type upgrader struct {
 	inherited sockets.Inheritance // what the previous master has passed on
 	handover  *sockets.Handover   // to the next one; always the same, as tableflip keeps what it is given
 	second    bool                // another master started us to take its place
-	busy      bool
-	ctx       context.Context // until stop
+	busy      bool                // the next executable is starting
+	waiting   bool                // for the master before us, with the start of the next executable
+	alone     bool                // that master has gone
+	ctx       context.Context     // until stop
 	cancel    context.CancelFunc
 	running   sync.WaitGroup
 	self      os.FileInfo // the file that runs
@@ -59,7 +67,7 @@ func newUpgrader() (*upgrader, error) {
 		return nil, fmt.Errorf("upgrade: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	os.Unsetenv("TABLEFLIP_HAS_PARENT_7DIU3") // between masters only
+	os.Unsetenv(parentVariable) // between masters only
 	u := &upgrader{flip: flipper, second: flipper.HasParent(), ctx: ctx, cancel: cancel}
 	if u.path, err = os.Executable(); err == nil {
 		u.self, err = os.Stat("/proc/self/exe")
@@ -106,26 +114,43 @@ func (m *master) takeOver() {
 	}
 }
 
-// afterParent waits for the master before us, which may still be finishing requests:
-// there is never a chain of three.
-func (u *upgrader) afterParent(do func() error) error {
+// waitForParent waits for the master before us, which may still be finishing requests: there
+// is never a chain of three.
+func (u *upgrader) waitForParent() error {
 	ctx, cancel := context.WithTimeout(u.ctx, parentTime)
 	defer cancel()
 	if err := u.WaitForParent(ctx); err != nil {
 		return fmt.Errorf("the previous master has not gone: %w", err)
 	}
-	for range 100 { // tableflip itself may hear of it a moment later
-		err := do()
+	return nil
+}
+
+// start runs the next executable until it serves or has failed. tableflip may hear of the
+// parent's end a moment after waitForParent does.
+func (u *upgrader) start() (err error) {
+	for range 100 {
+		err = u.flip.Upgrade()
 		if err == nil || !strings.Contains(err.Error(), "parent hasn't exited") {
 			return err
 		}
 		select {
-		case <-ctx.Done():
-			return ctx.Err()
+		case <-u.ctx.Done():
+			return u.ctx.Err()
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-	return do()
+	return err
+}
+
+// beside does slow work on a goroutine that stop waits for, and then what it returns on the loop.
+func (u *upgrader) beside(events chan<- event, work func() event) {
+	u.running.Go(func() {
+		then := work()
+		select {
+		case events <- then:
+		case <-u.ctx.Done():
+		}
+	})
 }
 
 // stop ends an upgrade that is under way, and with it the process that it started.
@@ -143,8 +168,11 @@ func (m *master) upgrade() {
 	case os.Getpid() == 1:
 		logf("upgrade: refused, this is process 1: its end would be the container's. Replace the container, or send SIGHUP to reload the application.")
 		return
-	case m.upgrader.busy:
+	case m.upgrader.busy || m.upgrader.waiting:
 		logf("upgrade: refused, one is going on")
+		return
+	case m.upgrader.second && !m.upgrader.alone:
+		m.waitToUpgrade()
 		return
 	case m.next != nil || m.current == nil || m.reloads.preparing:
 		m.reloads.pending.upgrade = true
@@ -159,13 +187,53 @@ func (m *master) upgrade() {
 	}
 	logf("upgrade: starting %s", m.upgrader.path)
 	m.upgrader.busy = true
-	m.upgrader.running.Go(func() {
-		err := m.upgrader.afterParent(m.upgrader.flip.Upgrade)
-		select {
-		case m.events <- func(m *master) { m.upgradeDone(err) }:
-		case <-m.upgrader.ctx.Done():
+	m.upgrader.beside(m.events, func() event {
+		err := m.upgrader.start()
+		return func(m *master) { m.upgradeDone(err) }
+	})
+}
+
+// waitToUpgrade upgrades when the master before us has gone. Until then everything goes on.
+func (m *master) waitToUpgrade() {
+	logf("upgrade: waiting for the previous master, which may still be finishing requests")
+	m.upgrader.waiting = true
+	m.upgrader.beside(m.events, func() event {
+		err := m.upgrader.waitForParent()
+		return func(m *master) {
+			m.upgrader.waiting = false
+			if err != nil {
+				logf("upgrade: failed, this executable goes on serving: %v", err)
+				return
+			}
+			m.upgrader.alone = true
+			m.upgrade()
 		}
 	})
+}
+
+// signalSuccessor sends a signal to the master that has taken over: the child that tableflip
+// has started, by the variable that it gives to it alone.
+func signalSuccessor(s syscall.Signal) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		logf("upgrade: the new master cannot be found: %v", err)
+		return
+	}
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		child, err := process.Linux{}.Adopt(pid) // only children
+		if err != nil {
+			continue
+		}
+		environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+		if err == nil && bytes.Contains(environ, []byte(parentVariable+"=")) {
+			_ = child.Signal(s) // one that has ended has a successor or nobody
+			return
+		}
+	}
 }
 
 func (m *master) upgradeDone(err error) {
@@ -173,15 +241,25 @@ func (m *master) upgradeDone(err error) {
 	if err != nil {
 		logf("upgrade: failed, this executable goes on serving: %v", err)
 		m.upgrader.handover.TakeBack()
+		if m.life.stopping {
+			return
+		}
 		runtime.GC() // closes the child's ends of tableflip's pipes, which tableflip leaves open
 		m.notify("READY=1\nMAINPID=" + pidText())
-		if m.lostZygote() { // while reloads were refused
+		if m.lostZygote() { // while reloads had to wait
 			m.recoverZygote(0)
 		}
+		m.catchUp()
 		return
 	}
 	logf("upgrade: the new master serves, this one finishes what it has")
-	m.life.upgraded = true
+	switch {
+	case m.life.stopping: // the new one came up in the moment of the signal
+		signalSuccessor(syscall.SIGTERM)
+	case m.reloads.pending.reload: // the new one may have loaded before what is asked for was there
+		signalSuccessor(syscall.SIGHUP)
+	}
+	m.life.upgraded, m.reloads.chain = true, nil
 	sockets.Disown(m.sockets)
 	if m.logs.log != nil {
 		m.logs.log.Retire()

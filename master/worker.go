@@ -84,7 +84,7 @@ func (g *generation) adopt(w *worker, pid int) error {
 		w.Leave(time.Time{})
 		w.Signal(syscall.SIGKILL)
 	case g.draining:
-		w.Leave(g.mercy)
+		w.Leave(time.Time{})
 		w.Signal(syscall.SIGTERM)
 	default:
 		g.markReady(w, w.ConfirmReady)
@@ -238,7 +238,15 @@ func (g *generation) workerReport(r process.Report) {
 		return
 	}
 	switch r.Kind {
+	case "started":
+		if g.draining { // it may not have heard before
+			w.Signal(syscall.SIGTERM)
+		}
 	case "ready":
+		if g.draining { // neither then
+			w.Signal(g.drainSignal)
+			return
+		}
 		g.markReady(w, func() (changed, first bool) { return w.MarkReady(r.Sender) })
 	case "recycle":
 		w.recycling = true

@@ -2,6 +2,7 @@ package master
 
 import (
 	"errors"
+	"time"
 
 	"envoxyd/master/process"
 )
@@ -92,7 +93,12 @@ func (g *generation) loaded() {
 		return
 	}
 	g.loadTime = g.m.sys.now().Sub(g.began)
-	start := func(m *master) { m.hooked(g.cfg, g.hooks, []string{"post-app", "master-start"}, g.forkAll) }
+	start := func(m *master) {
+		if g.draining {
+			return
+		}
+		m.hooked(g.cfg, g.hooks, []string{"post-app", "master-start"}, g.forkAll)
+	}
 	if g.m.current == nil {
 		g.m.gateway.prepare(g.number, start)
 	} else {
@@ -123,6 +129,9 @@ func (g *generation) forked(r process.Report) {
 	}
 }
 
+// strayTime is how long a worker that the zygote could not tell of may take to report.
+const strayTime = 2 * time.Second
+
 // zygoteEnded notes the end of the zygote. Without one no worker can be replaced: another
 // generation has to be made.
 func (g *generation) zygoteEnded(exit process.Exit, err error) {
@@ -131,6 +140,7 @@ func (g *generation) zygoteEnded(exit process.Exit, err error) {
 	for _, w := range g.workers {
 		if number, inHand := w.OrderInHand(); inHand {
 			w.OrderFailed(number)
+			g.straysUntil = m.sys.now().Add(strayTime)
 		}
 	}
 	pid := g.zygote.Process().PID()

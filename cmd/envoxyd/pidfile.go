@@ -21,7 +21,7 @@ var controlSignals = map[string]syscall.Signal{
 const (
 	statusBadPidfile = 1
 	statusNoProcess  = 255
-	upgradePatience  = 90 * time.Second
+	upgradeTimeout   = 90 * time.Second
 )
 
 // act carries out what was asked for instead of serving and returns the exit status.
@@ -35,7 +35,7 @@ func act(action *uwsgiopts.Action) int {
 		return statusBadPidfile
 	}
 	if action.Option == "upgrade" {
-		if err := upgrade(action.Pidfile, pid, upgradePatience); err != nil {
+		if err := upgrade(action.Pidfile, pid, upgradeTimeout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}

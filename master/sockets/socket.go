@@ -78,6 +78,7 @@ func (s *Socket) describe(dir string) error {
 	if err := unix.SetNonblock(s.FD, true); err != nil {
 		return fmt.Errorf("socket %s: %w", s.Key, err)
 	}
+	unix.CloseOnExec(s.FD) // of one that came as a descriptor: hooks and daemons are not to hold it
 	switch a := address.(type) {
 	case *unix.SockaddrInet4:
 		s.Port = strconv.Itoa(a.Port)
@@ -181,7 +182,9 @@ func CloseUnused(old, kept []*Socket) {
 		if s.owner == start {
 			s.RemoveFile()
 		}
-		_ = unix.Close(s.FD)
+		if !strings.HasPrefix(s.Key, givenPrefix) { // the next reload may name that descriptor again
+			_ = unix.Close(s.FD)
+		}
 	}
 }
 

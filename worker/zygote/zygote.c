@@ -65,10 +65,10 @@ static PyObject *fork_worker(PyObject *self, PyObject *unused)
     pid_t middle = fork();
     if (middle == 0) {
         fork_from_middle(result);
-        sigprocmask(SIG_SETMASK, &before, NULL);
         munmap(result, sizeof *result);
         last = 0;
-        PyOS_AfterFork_Child();
+        PyOS_AfterFork_Child(); /* forgets signals that Python has taken and not handled yet */
+        sigprocmask(SIG_SETMASK, &before, NULL);
         Py_RETURN_NONE;
     }
     int error = middle < 0 ? errno : 0;

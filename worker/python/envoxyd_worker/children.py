@@ -12,7 +12,7 @@ from .signals import ordinary_signals
 # True while a worker is being forked: the zygote sets it just before, the hook in the worker takes it back.
 ours = False
 
-PATIENCE = 5  # seconds that children have for their end
+TIMEOUT = 5  # seconds that children have for their end
 
 _spec = None
 _workers = (-1, -1)  # a pipe: workers hold its writing end, the zygote reads the end of the last
@@ -95,7 +95,7 @@ def end_now():
     if none_left():
         return
     signal.signal(SIGALRM, signal.SIG_DFL)
-    alarm(PATIENCE)
+    alarm(TIMEOUT)
     log.flush()
     multiprocessing = sys.modules.get("multiprocessing")
     util = sys.modules.get("multiprocessing.util")

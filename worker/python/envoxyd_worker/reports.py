@@ -1,5 +1,6 @@
 """What zygote and workers tell the master, and the statuses that they leave with."""
 from json import dumps
+from os import fstat
 from socket import socket
 
 from . import log
@@ -12,6 +13,16 @@ class Reports:
 
     def __init__(self, fd):
         self.socket = socket(fileno=fd)
+        found = fstat(fd)
+        self.identity = (found.st_dev, found.st_ino)
+
+    def open(self):
+        """Whether the descriptor still is the socket that it was."""
+        try:
+            found = fstat(self.socket.fileno())
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self.identity
 
     def send(self, kind, **more):
         try:

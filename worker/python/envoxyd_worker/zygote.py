@@ -1,4 +1,4 @@
-"""The process that imports the application and then only forks, on the master's word."""
+"""The process that imports the application and then only forks, on the master's orders."""
 import faulthandler
 import gc
 import importlib
@@ -127,7 +127,7 @@ def warn_of_threads():
 def obey(reports, forker):
     """Forks a worker for each order; returns the order in the worker, and None when no more come."""
     while True:
-        command = undisturbed(reports.socket.recv, 4096)
+        command = undisturbed(receive, reports)
         if not command:  # the master has closed its end
             return None
         order = json.loads(command)
@@ -147,6 +147,14 @@ def obey(reports, forker):
             reports.send("forked", pid=pid, **answer)
         else:
             reports.send("fork failed", text=os.strerror(-pid), **answer)
+
+
+def receive(reports):
+    """The next order. Without its socket a zygote is of no use, and its end is what the master hears."""
+    if not reports.open():
+        log.line("the application has closed descriptors that it did not open, the server's among them")
+        go(LOAD_FAILED)
+    return reports.socket.recv(4096)
 
 
 def undisturbed(function, *args):

@@ -115,7 +115,7 @@ os.write(1, str(os.waitpid(forked, 0)[1]).encode())
 
 def test_a_child_that_hangs_does_not_hold_up_the_end_for_ever():
     run("""
-children.PATIENCE = 1
+children.TIMEOUT = 1
 import multiprocessing.util, subprocess
 subprocess.Popen(["sleep", "2"])
 multiprocessing.util.Finalize(None, time.sleep, (600,), exitpriority=1)
