@@ -107,6 +107,7 @@ func (m *master) takeOver() {
 	if !m.upgrader.second {
 		return
 	}
+	runtime.GC() // closes the previous master's end of its handover, which tableflip has let go of
 	m.writePidfiles(workDir(m.cfg), m.cfg.SafePidfile, m.cfg.SafePidfile2, m.cfg.Pidfile2)
 	m.writePidfiles(m.cfg.StartDir, m.cfg.Pidfile)
 	if dropped := m.upgrader.inherited.Close(); m.cfg.Vacuum {
