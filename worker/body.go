@@ -1,11 +1,15 @@
 package worker
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
+	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"envoxyd/transports/http"
 )
 
 // bodyInMemory is the largest body that is kept in memory when --post-buffering
@@ -17,9 +21,28 @@ type body struct {
 	memory []byte
 	limit  int64 // of memory
 	file   *os.File
-	size   int64
+	size   int64 // of what was taken; what could not be written is not counted
 	pinner runtime.Pinner
-	mapped []byte
+}
+
+// errSpool is a body that could not be kept: our failure, not the client's.
+type errSpool struct{ err error }
+
+func (e *errSpool) Error() string { return "request body: " + e.err.Error() }
+
+func (e *errSpool) Unwrap() error { return e.err }
+
+// refusal is what the client is told.
+func (e *errSpool) refusal() *http.Error {
+	if full(e.err) {
+		return http.Refusal(507, e.Error())
+	}
+	return http.Refusal(500, e.Error())
+}
+
+// full tells whether there is no room left for a file.
+func full(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
 func newBody(expected, limit int64) *body {
@@ -35,51 +58,58 @@ func newBody(expected, limit int64) *body {
 
 // Write appends; it moves what there is to a file once that is over the limit.
 func (b *body) Write(p []byte) (int, error) {
-	b.size += int64(len(p))
-	if b.file == nil && b.size <= b.limit {
+	if b.file == nil && b.size+int64(len(p)) <= b.limit {
 		b.memory = append(b.memory, p...)
+		b.size += int64(len(p))
 		return len(p), nil
 	}
 	if b.file == nil {
-		dir := os.TempDir()
-		fd, err := unix.Open(dir, unix.O_RDWR|unix.O_TMPFILE|unix.O_CLOEXEC, 0o600)
-		if err != nil {
-			return 0, fmt.Errorf("request body: file in %s: %w", dir, err)
+		if err := b.spill(); err != nil {
+			return 0, &errSpool{err}
 		}
-		b.file = os.NewFile(uintptr(fd), dir)
-		if _, err := b.file.Write(b.memory); err != nil {
-			return 0, fmt.Errorf("request body: %w", err)
-		}
-		b.memory = nil
 	}
 	n, err := b.file.Write(p)
+	b.size += int64(n)
 	if err != nil {
-		return n, fmt.Errorf("request body: %w", err)
+		return n, &errSpool{err}
 	}
 	return n, nil
 }
 
-// bytes is the whole body at an address that stays until free.
-func (b *body) bytes() ([]byte, error) {
-	if b.file == nil {
-		if len(b.memory) > 0 {
-			b.pinner.Pin(&b.memory[0])
-		}
-		return b.memory, nil
-	}
-	mapped, err := unix.Mmap(int(b.file.Fd()), 0, int(b.size), unix.PROT_READ, unix.MAP_SHARED)
+// spill moves what is in memory to a file.
+func (b *body) spill() error {
+	dir := os.TempDir()
+	fd, err := unix.Open(dir, unix.O_RDWR|unix.O_TMPFILE|unix.O_CLOEXEC, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("request body: %w", err)
+		return fmt.Errorf("file in %s: %w", dir, err)
 	}
-	b.mapped = mapped
-	return mapped, nil
+	b.file = os.NewFile(uintptr(fd), dir)
+	if _, err := b.file.Write(b.memory); err != nil {
+		return err
+	}
+	b.memory = nil
+	return nil
+}
+
+// bytes is a body that is in memory, at an address that stays until free; nil if it is in a file.
+func (b *body) bytes() []byte {
+	if b == nil || b.file != nil || len(b.memory) == 0 {
+		return nil
+	}
+	b.pinner.Pin(&b.memory[0])
+	return b.memory
+}
+
+// offer has C read the body from its file, if it is in one.
+func (b *body) offer(io *coreIO) {
+	if b == nil || b.file == nil {
+		return
+	}
+	io.body_fd, io.body_len = cInt32(b.file.Fd()), cUint64(b.size)
 }
 
 func (b *body) free() {
 	b.pinner.Unpin()
-	if b.mapped != nil {
-		_ = unix.Munmap(b.mapped)
-	}
 	if b.file != nil {
 		_ = b.file.Close()
 	}

@@ -121,7 +121,14 @@ func (s *stage) request() (map[string]string, string) {
 		vars[string(key)] = string(value)
 		block = rest
 	}
-	return vars, string(unsafe.Slice((*byte)(io.body), io.body_len))
+	if io.body_fd < 0 {
+		return vars, string(unsafe.Slice((*byte)(io.body), io.body_len))
+	}
+	body := make([]byte, io.body_len)
+	if _, err := s.core.response.body.file.ReadAt(body, 0); err != nil {
+		s.Fatal(err)
+	}
+	return vars, string(body)
 }
 
 // answer is what C leaves behind when the application has answered.

@@ -54,7 +54,10 @@ func (w *Worker) receiveFastCGI(in *input, p *parser, cn *conn, data []byte) *re
 		case record.Type == fastcgi.TypeStdin && r.body != nil && len(record.Content) > 0:
 			room := r.parsed.length - r.body.size // more than was announced is not the application's
 			if _, err := r.body.Write(record.Content[:min(int64(len(record.Content)), room)]); err != nil {
-				w.logf("%v", err)
+				spool := (*errSpool)(nil)
+				if errors.As(err, &spool) {
+					return w.spoolFailed(in, r, spool)
+				}
 				return w.cutOff(r, err)
 			}
 		case record.Type == fastcgi.TypeStdin && r.body != nil:

@@ -1,7 +1,9 @@
-/* wsgi.input: the request's body, which is whole in memory before the application runs. */
+/* wsgi.input: the request's body, which is whole in memory or in a file before the application runs. */
 #include "wsgi.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,7 +11,11 @@ typedef struct {
     PyObject_HEAD
     core_t *core; /* NULL after the request */
     uint64_t at;
+    char *window; /* a piece of a body that is in a file: where lines are looked for */
+    uint64_t window_at, window_len;
 } input_t;
+
+#define WINDOW (64 << 10)
 
 static PyTypeObject *input_type;
 
@@ -18,7 +24,8 @@ PyObject *input_new(core_t *core)
     input_t *self = PyObject_New(input_t, input_type);
     if (self) {
         self->core = core;
-        self->at = 0;
+        self->at = self->window_at = self->window_len = 0;
+        self->window = NULL;
     }
     return (PyObject *)self;
 }
@@ -44,6 +51,73 @@ static PyObject *cut_short(input_t *self, uint64_t wanted)
     return PyErr_Format(PyExc_OSError, "%s during read(%llu) on wsgi.input", timeout ? "timeout" : "error", (unsigned long long)wanted);
 }
 
+/* The file of the body gives less than was written to it: said in the log and to the application. */
+static int unreadable(int error)
+{
+    const char *why = error ? strerror(error) : "it is shorter than it was";
+    char line[256];
+    int n = snprintf(line, sizeof line, "[uwsgi-body-read] Error reading the file of a request body: %s\n", why);
+    if (write(2, line, (size_t)n) >= 0)
+        PyErr_Format(PyExc_OSError, "error reading the file of wsgi.input: %s", why);
+    else
+        PyErr_SetString(PyExc_OSError, "error reading the file of wsgi.input");
+    return -1;
+}
+
+/* Reads from the body's file. A mapping would do without the copy, but a file that ends early were a SIGBUS. */
+static int read_file(int fd, char *to, uint64_t size, uint64_t at)
+{
+    while (size) {
+        ssize_t n = pread(fd, to, size < 1 << 30 ? (size_t)size : 1 << 30, (off_t)at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return unreadable(n < 0 ? errno : 0);
+        to += n;
+        at += (uint64_t)n;
+        size -= (uint64_t)n;
+    }
+    return 0;
+}
+
+/* Where the body's bytes from `at` on are in memory, and how many of them. NULL with an exception set. */
+static const char *view(input_t *self, uint64_t at, uint64_t *size)
+{
+    core_io *io = self->core->io;
+    if (io->body_fd < 0) {
+        *size = io->body_len - at;
+        return (const char *)io->body + at;
+    }
+    if (at < self->window_at || at >= self->window_at + self->window_len) {
+        uint64_t left = io->body_len - at, length = left < WINDOW ? left : WINDOW;
+        if (!self->window && !(self->window = malloc(WINDOW))) {
+            PyErr_NoMemory();
+            return NULL;
+        }
+        self->window_len = 0;
+        if (read_file(io->body_fd, self->window, length, at) < 0)
+            return NULL;
+        self->window_at = at;
+        self->window_len = length;
+    }
+    *size = self->window_at + self->window_len - at;
+    return self->window + (at - self->window_at);
+}
+
+/* A piece of the body, which is there. */
+static PyObject *piece_of(input_t *self, uint64_t at, uint64_t size)
+{
+    core_io *io = self->core->io;
+    if (!size || io->body_fd < 0)
+        return PyBytes_FromStringAndSize(size ? (const char *)io->body + at : NULL, (Py_ssize_t)size);
+    if (at >= self->window_at && at + size <= self->window_at + self->window_len)
+        return PyBytes_FromStringAndSize(self->window + (at - self->window_at), (Py_ssize_t)size);
+    PyObject *piece = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
+    if (piece && read_file(io->body_fd, PyBytes_AsString(piece), size, at) < 0)
+        Py_CLEAR(piece);
+    return piece;
+}
+
 /* Up to `wanted` bytes as a bytes object. */
 static PyObject *take(input_t *self, uint64_t wanted)
 {
@@ -58,7 +132,7 @@ static PyObject *take(input_t *self, uint64_t wanted)
         }
         wanted = there;
     }
-    PyObject *piece = PyBytes_FromStringAndSize(wanted ? (const char *)io->body + self->at : NULL, (Py_ssize_t)wanted);
+    PyObject *piece = piece_of(self, self->at, wanted);
     if (piece)
         self->at += wanted;
     return piece;
@@ -93,9 +167,20 @@ static PyObject *line(input_t *self, uint64_t limit)
         return take(self, 0);
     core_io *io = self->core->io;
     uint64_t there = io->body_len > self->at ? io->body_len - self->at : 0;
-    const char *start = (const char *)io->body + self->at;
-    const char *end = there ? memchr(start, '\n', there) : NULL;
-    uint64_t size = end ? (uint64_t)(end - start) + 1 : (io->body_state == BODY_WHOLE ? there : there + 1);
+    uint64_t size = 0, length;
+    while (size < there && size < limit) {
+        const char *start = view(self, self->at + size, &length);
+        if (!start)
+            return NULL;
+        const char *end = memchr(start, '\n', (size_t)length);
+        if (end) {
+            size += (uint64_t)(end - start) + 1;
+            return take(self, size < limit ? size : limit);
+        }
+        size += length;
+    }
+    if (io->body_state != BODY_WHOLE)
+        size++; /* more was announced */
     return take(self, size < limit ? size : limit);
 }
 
@@ -178,6 +263,7 @@ static PyObject *input_close(PyObject *object, PyObject *unused)
 static void input_dealloc(PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);
+    free(((input_t *)object)->window);
     PyObject_Free(object);
     Py_DECREF(type);
 }

@@ -328,7 +328,7 @@ func (c *core) begin(cn *conn, p *parsed, body []byte) {
 	io := c.io
 	io.vars = (*cUint8)(&p.vars[0])
 	io.vars_len = cUint32(len(p.vars))
-	io.body, io.body_len, io.body_state = nil, cUint64(len(body)), cInt32(p.state)
+	io.body, io.body_fd, io.body_len, io.body_state = nil, -1, cUint64(len(body)), cInt32(p.state)
 	if len(body) > 0 {
 		io.body = (*cUint8)(&body[0])
 	}

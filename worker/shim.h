@@ -43,12 +43,13 @@ enum { WRITE_OK = 0, WRITE_GONE = -1, WRITE_TIMEOUT = -2 };
 typedef struct core_io {
     /* request */
     uint8_t *vars;
-    uint8_t *body;
+    uint8_t *body;           /* NULL if it is in a file */
     uint64_t body_len;       /* bytes at hand */
     uint64_t content_length; /* bytes announced */
     uint32_t vars_len;
     uint32_t flags;
     int32_t body_state;
+    int32_t body_fd; /* the file; -1: none */
     int32_t client_fd;
     /* response */
     uint8_t *out; /* not yet written: status line, headers, start of the body */

@@ -5,11 +5,15 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"envoxyd/protocol/uwsgi"
+	"envoxyd/transports/fastcgi"
 	"envoxyd/transports/http"
 )
 
@@ -130,6 +134,9 @@ func (w *Worker) receiveBody(in *input, r *request, start []byte) *request {
 	if err == nil {
 		return r
 	}
+	if spool := (*errSpool)(nil); errors.As(err, &spool) {
+		return w.spoolFailed(in, r, spool)
+	}
 	if r.conn.listener.event { // the gateway gives it to another, or says that it cannot
 		r.body.free()
 		return nil
@@ -154,6 +161,49 @@ func (w *Worker) receiveBody(in *input, r *request, start []byte) *request {
 	return r
 }
 
+// spoolFailed answers a request whose body could not be kept: the application never sees it.
+func (w *Worker) spoolFailed(in *input, r *request, err *errSpool) *request {
+	cn, refusal := r.conn, err.refusal()
+	w.logf("%v (%d bytes kept; answered with %d)", err, r.body.size, refusal.Status)
+	r.body.free()
+	if cn.listener.event { // the gateway gives it to another, or says that it cannot
+		return nil
+	}
+	_, _ = syscall.Write(cn.fd, refusalFor(cn.listener, r.parsed.fastcgi, refusal)) // a client that has left needs no answer
+	_ = unix.Shutdown(cn.fd, unix.SHUT_WR)
+	w.discard(in)
+	_ = syscall.Close(cn.fd)
+	return &request{}
+}
+
+// refusalFor is an answer as the listener's protocol has it.
+func refusalFor(l *listener, fastcgiID uint16, refusal *http.Error) []byte {
+	text := refusal.StatusText()
+	if l.status {
+		text = "Status: " + strings.TrimPrefix(text, "HTTP/1.1 ")
+	}
+	if fastcgiID == 0 {
+		return []byte(text)
+	}
+	return fastcgi.AppendEnd(fastcgi.AppendStdout(nil, fastcgiID, []byte(text)), fastcgiID, fastcgi.StatusComplete)
+}
+
+// How long what a refused client still sends is read, so that the answer is not lost to a reset.
+const (
+	discardFor   = 30 * time.Second
+	discardPause = 5 * time.Second
+)
+
+func (w *Worker) discard(in *input) {
+	in.until, in.timeout = time.Now().Add(discardFor), discardPause
+	scratch := make([]byte, 64<<10)
+	for w.phase.Load() == serving {
+		if _, err := in.Read(scratch); err != nil {
+			return
+		}
+	}
+}
+
 // receiveChunks decodes a chunked body and gives it the CONTENT_LENGTH that
 // applications look for.
 func (w *Worker) receiveChunks(in *input, r *request, start []byte) *request {
@@ -170,6 +220,9 @@ func (w *Worker) receiveChunks(in *input, r *request, start []byte) *request {
 		}
 		if err == nil {
 			err = w.admit(r.conn.listener, r.body.size)
+		}
+		if spool := (*errSpool)(nil); errors.As(err, &spool) {
+			return w.spoolFailed(in, r, spool)
 		}
 		if err != nil {
 			r.body.free()
@@ -261,17 +314,8 @@ func (c *core) serve(r *request) bool {
 		}
 		return false
 	}
-	var bytes []byte
-	if r.body != nil {
-		var err error
-		if bytes, err = r.body.bytes(); err != nil {
-			c.w.logf("%v", err)
-			r.body.free()
-			c.drop(cn)
-			return false
-		}
-	}
-	c.begin(cn, &p, bytes)
+	c.begin(cn, &p, r.body.bytes())
+	r.body.offer(c.io)
 	c.response.body = r.body
 	return true
 }

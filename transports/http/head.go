@@ -341,6 +341,8 @@ func phrase(status int) string {
 		return "Service Unavailable"
 	case 505:
 		return "HTTP Version Not Supported"
+	case 507:
+		return "Insufficient Storage"
 	}
 	return "Error"
 }
