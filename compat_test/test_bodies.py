@@ -144,6 +144,20 @@ def test_a_refused_upload_gets_its_answer(server):
         assert client.receive().status == 507
 
 
+READ_ONLY = [*SMALL_DISK[:4], 'mkdir disk && mount -t tmpfs -o ro disk disk && exec "$@"', "sh"]
+
+
+@PROTOCOLS
+@pytest.mark.parametrize("wrapper, directory", [((), "none"), ((), "app.py"), (READ_ONLY, "disk")], ids=["missing", "file", "read-only"])
+def test_a_temporary_directory_that_cannot_be_used(server, protocol, wrapper, directory):
+    """Bodies are kept in memory then, and the log says so."""
+    sockets = Sockets(server, wrapper=wrapper, env={"TMPDIR": directory})
+    body = os.urandom(3 << 20)
+    answer = sockets.post(protocol, body)
+    assert status(answer) == 200 and digest(body) in answer
+    sockets.running.wait_log(f"large request bodies are kept in memory .*{directory}")
+
+
 @pytest.mark.parametrize("path", ["/", "/lines", "/pieces"])
 def test_a_file_that_ends_early_is_an_error(server, path):
     """It may on a network's or a failing disk: the application gets an exception, and the worker lives."""

@@ -1,13 +1,8 @@
 package worker
 
 import (
-	"errors"
-	"fmt"
 	"os"
 	"runtime"
-	"syscall"
-
-	"golang.org/x/sys/unix"
 
 	"envoxyd/transports/http"
 )
@@ -20,6 +15,7 @@ const bodyInMemory = 1 << 20
 type body struct {
 	memory []byte
 	limit  int64 // of memory
+	spool  *spool
 	file   *os.File
 	size   int64 // of what was taken; what could not be written is not counted
 	pinner runtime.Pinner
@@ -40,16 +36,12 @@ func (e *errSpool) refusal() *http.Error {
 	return http.Refusal(500, e.Error())
 }
 
-// full tells whether there is no room left for a file.
-func full(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
-}
-
-func newBody(expected, limit int64) *body {
+func (w *Worker) newBody(expected int64) *body {
+	limit := w.spec.Limits.PostBuffering
 	if limit <= 0 {
 		limit = bodyInMemory
 	}
-	b := &body{limit: limit}
+	b := &body{limit: limit, spool: &w.spool}
 	if expected <= limit {
 		b.memory = make([]byte, 0, expected)
 	}
@@ -78,12 +70,11 @@ func (b *body) Write(p []byte) (int, error) {
 
 // spill moves what is in memory to a file.
 func (b *body) spill() error {
-	dir := os.TempDir()
-	fd, err := unix.Open(dir, unix.O_RDWR|unix.O_TMPFILE|unix.O_CLOEXEC, 0o600)
+	file, err := b.spool.file()
 	if err != nil {
-		return fmt.Errorf("file in %s: %w", dir, err)
+		return err
 	}
-	b.file = os.NewFile(uintptr(fd), dir)
+	b.file = file
 	if _, err := b.file.Write(b.memory); err != nil {
 		return err
 	}

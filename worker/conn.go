@@ -183,7 +183,7 @@ func (c *core) refuse(cn *conn, refusal *http.Error) {
 // refuseAndClose answers, then reads some of what the client still sends,
 // so that the answer is not lost to a reset.
 func refuseAndClose(cn *conn, refusal *http.Error) {
-	_, _ = syscall.Write(cn.fd, []byte(refusal.StatusText())) // a client that has left needs no answer
+	_, _ = syscall.Write(cn.fd, refusalFor(cn.listener, 0, refusal)) // a client that has left needs no answer
 	_ = unix.Shutdown(cn.fd, unix.SHUT_WR)
 	var scratch [4096]byte
 	for range 16 {

@@ -79,7 +79,7 @@ func (w *Worker) paramsDone(p *parser, params []byte, r *request) error {
 	if err := w.admit(r.conn.listener, r.parsed.length); err != nil {
 		return err
 	}
-	r.body = newBody(r.parsed.length, w.spec.Limits.PostBuffering)
+	r.body = w.newBody(r.parsed.length)
 	return nil
 }
 

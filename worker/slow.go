@@ -53,7 +53,11 @@ func (w *Worker) receiveRest(cn *conn, data []byte) *request {
 	stream, err := duplicate(cn.fd)
 	if err != nil {
 		w.logLimited(&w.limits.receive, "unable to receive a request: %v", err)
-		return nil
+		if cn.listener.event || cn.listener.fastcgi { // whose number is not known yet
+			return nil
+		}
+		refuseAndClose(cn, http.Refusal(503, err.Error()))
+		return &request{}
 	}
 	defer stream.Close()
 	in := &input{stream: stream, timeout: cn.listener.timeout, until: time.Now().Add(cn.listener.head)}
@@ -115,7 +119,7 @@ func (w *Worker) turnAway(cn *conn, err error) *request {
 // the application's to notice, unless it asked for whole bodies only.
 func (w *Worker) receiveBody(in *input, r *request, start []byte) *request {
 	length := r.parsed.length
-	r.body = newBody(length, w.spec.Limits.PostBuffering)
+	r.body = w.newBody(length)
 	if int64(len(start)) > length {
 		start, r.parsed.leftover = start[:length], true
 	}
@@ -208,7 +212,7 @@ func (w *Worker) discard(in *input) {
 // applications look for.
 func (w *Worker) receiveChunks(in *input, r *request, start []byte) *request {
 	var chunks http.Chunks
-	r.body = newBody(0, w.spec.Limits.PostBuffering)
+	r.body = w.newBody(0)
 	data := append([]byte(nil), start...)
 	var decoded []byte
 	for {

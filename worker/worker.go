@@ -65,6 +65,8 @@ type Worker struct {
 	tornLine   atomic.Bool   // the log ends with the beginning of a line
 	limits     limits        // of errors in the log
 
+	spool spool // of large request bodies
+
 	ready        requestQueue  // requests that goroutines have made whole
 	receiving    atomic.Int64  // requests that goroutines are making whole
 	sending      atomic.Int64  // responses that goroutines are sending
@@ -108,6 +110,7 @@ func New(document []byte, id int, io []coreIO) (*Worker, error) {
 	w.paused.Store(board.Paused(id))
 	w.events = os.NewFile(uintptr(w.spec.EventFD), "events")
 	w.hostname = w.spec.Python.Hostname
+	w.spool = w.newSpool()
 	if err := w.ready.init(); err != nil {
 		return nil, fmt.Errorf("request queue: %w", err)
 	}
