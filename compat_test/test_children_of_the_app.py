@@ -5,7 +5,7 @@ import socket
 import pytest
 from http_client import Connection, eventually, get
 from server import free_port
-from transports import http
+from transports import http, http_socket
 
 APP = """
 import concurrent.futures, multiprocessing, os, signal, subprocess, sys, threading, time
@@ -129,6 +129,72 @@ def test_a_child_that_lives_on_holds_no_connection(server):
     server(transport, ["--master"], app=APP)
     client = Connection(transport.port, timeout=5)
     assert client.get("/lingering_child").text == "done"
+
+
+FORKS = """
+import ctypes, multiprocessing, os, time
+
+def stay():
+    while True:
+        time.sleep(0.1)
+
+def fork():
+    return os.fork() or stay()
+
+def forkpty():
+    return os.forkpty()[0] or stay()
+
+def process():
+    multiprocessing.get_context("fork").Process(target=stay, daemon=True).start()
+
+def extension():
+    return ctypes.PyDLL(None).fork() or stay()
+
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/held":
+        open("held", "w").close()
+        while not os.path.exists("release"):
+            time.sleep(0.01)
+    elif path in ("/fork", "/forkpty", "/process", "/extension", "/fork/big"):
+        globals()[path.split("/")[1]]()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"x" * (8 << 20) if path.endswith("/big") else b"done"]
+"""
+
+
+@pytest.mark.parametrize("way", ["fork", "forkpty", "process", "extension"])
+def test_a_fork_that_lives_on_holds_no_connection(server, transport, way):
+    """The client sees the end of an answer that only the connection's end ends; so does the next one."""
+    server(transport, ["--master", "--processes", "1"], app=FORKS)
+    for path in (f"/{way}", "/", f"/{way}"):
+        assert Connection(transport.port, timeout=5).get(path).text == "done"
+
+
+def test_a_fork_holds_no_connection_of_another_request(server):
+    transport = http_socket()
+    running = server(transport, ["--master", "--processes", "1", "--threads", "2"], app=FORKS)
+    with Connection(transport.port, timeout=5) as held:
+        held.send("/held")
+        eventually((running.dir / "held").exists)
+        assert Connection(transport.port, timeout=5).get("/fork").text == "done"
+        running.write("release", "")
+        assert held.receive().text == "done"
+
+
+def test_a_fork_holds_no_connection_that_is_left_to_a_goroutine(server):
+    """A response that is read slowly, a request that comes slowly and is refused then."""
+    transport = http_socket()
+    server(transport, ["--master", "--processes", "1"], app=FORKS)
+    with Connection(transport.port, timeout=5, receive_buffer=4096) as reader, Connection(transport.port, timeout=5) as sender:
+        sender.open()
+        sender.socket.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n")
+        reader.send("/fork/big")
+        assert get(transport.port).text == "done"
+        sender.socket.sendall(b"wrong\r\n\r\n")
+        assert sender.receive().status == 400
+        assert sender.socket is None or sender.socket.recv(1) == b""
+        assert len(reader.receive().body) == 8 << 20
 
 
 def test_sys_exit_in_a_request(server, transport):

@@ -22,12 +22,14 @@ type conn struct {
 	registered bool  // in the core's epoll set
 	lastUse    int64 // as core.now
 	requests   int
+	forks      uint32 // forks() before it was there
 }
 
 // accept takes one connection off the listener; nil when there is none.
 func (c *core) accept(l *listener) *conn {
 	var address unix.RawSockaddrAny
 	size := uint32(unix.SizeofSockaddrAny)
+	before := forks()
 	fd, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(l.fd), uintptr(unsafe.Pointer(&address)),
 		uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
 	if errno != 0 {
@@ -43,7 +45,7 @@ func (c *core) accept(l *listener) *conn {
 	}
 	cn := c.newConn()
 	cn.fd, cn.listener, cn.index, cn.registered, cn.requests = int(fd), l, -1, false, 0
-	cn.lastUse = c.now
+	cn.lastUse, cn.forks = c.now, before
 	if l.http {
 		c.setPeer(cn, &address)
 	}
@@ -132,11 +134,22 @@ func (c *core) release(cn *conn) {
 
 // drop closes the connection and forgets it.
 func (c *core) drop(cn *conn) {
-	if cn.listener.event { // a child of the application's may hold a copy: the gateway is to know in any case
+	c.release(cn)
+	cn.close()
+	c.forget(cn)
+}
+
+// close ends the connection. A child of the application's may hold a copy, and then closing
+// ours would tell the client nothing.
+func (cn *conn) close() {
+	if cn.copied() {
 		_ = unix.Shutdown(cn.fd, unix.SHUT_RDWR)
 	}
-	c.letGo(cn)
+	_, _, _ = syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(cn.fd), 0, 0)
 }
+
+// copied tells whether the process has forked while it had the connection; the gateway is to know in any case.
+func (cn *conn) copied() bool { return cn.forks != forks() || cn.listener.event }
 
 // letGo closes this process's descriptor of the connection and forgets it.
 func (c *core) letGo(cn *conn) {
@@ -191,7 +204,7 @@ func refuseAndClose(cn *conn, refusal *http.Error) {
 			break
 		}
 	}
-	_ = syscall.Close(cn.fd)
+	cn.close()
 }
 
 func epollCtl(epoll, operation, fd int, event *unix.EpollEvent) syscall.Errno {

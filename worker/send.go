@@ -232,7 +232,7 @@ func (c *core) sendSlowly(cn *conn, keep bool) {
 		} else if errors.Is(err, os.ErrDeadlineExceeded) {
 			c.w.logf("uwsgi_response_write_body_do() TIMEOUT !!!")
 		}
-		_ = syscall.Close(cn.fd)
+		cn.close()
 	}()
 }
 

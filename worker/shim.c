@@ -3,6 +3,7 @@
 #include "wsgi.h"
 #include "_cgo_export.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,14 @@
 static core_io *cores;
 static int core_count;
 static int forked; /* a child that the application forked: Go is not usable there */
+
+uint32_t envoxyd_forks;
+
+/* Before the fork and after it: a connection that another thread accepts or closes in between is not missed. */
+static void count_fork(void)
+{
+    __atomic_add_fetch(&envoxyd_forks, 1, __ATOMIC_RELEASE);
+}
 
 static int usable(void)
 {
@@ -34,6 +43,8 @@ static PyObject *shim_start(PyObject *self, PyObject *args)
         PyErr_SetString(PyExc_RuntimeError, "the worker was started before");
         return NULL;
     }
+    if (pthread_atfork(count_fork, count_fork, NULL))
+        return PyErr_NoMemory();
     core_io *made = calloc((size_t)count, sizeof(core_io));
     if (!made)
         return PyErr_NoMemory();

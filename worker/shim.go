@@ -3,6 +3,14 @@ package worker
 // #include "shim.h"
 import "C"
 
+import (
+	"sync/atomic"
+	"unsafe"
+)
+
+// forks is how often this process has begun or ended to fork.
+func forks() uint32 { return (*atomic.Uint32)(unsafe.Pointer(&C.envoxyd_forks)).Load() }
+
 // What Go and C share is declared once, in shim.h; these are its names on this side.
 
 // coreIO is C's memory, shared with one core.

@@ -66,6 +66,10 @@ typedef struct core_io {
     int32_t event_fd; /* of the current request */
 } core_io;
 
+/* How often this process has begun or ended to fork since the worker was started, by whatever of its code.
+ * A child holds a copy of each connection: closing ours alone does not tell the client. */
+extern uint32_t envoxyd_forks;
+
 #define OUT_INITIAL 16384
 #define OUT_INLINE 65536 /* larger items are written from where they are */
 

@@ -32,7 +32,7 @@ func (c *core) receiveSlowly(cn *conn, data []byte, p parsed) {
 		defer c.w.receiving.Add(-1)
 		r := c.w.receiveRest(cn, start)
 		if r == nil {
-			_ = syscall.Close(cn.fd)
+			cn.close()
 			return
 		}
 		if r.conn != nil {
@@ -176,7 +176,7 @@ func (w *Worker) spoolFailed(in *input, r *request, err *errSpool) *request {
 	_, _ = syscall.Write(cn.fd, refusalFor(cn.listener, r.parsed.fastcgi, refusal)) // a client that has left needs no answer
 	_ = unix.Shutdown(cn.fd, unix.SHUT_WR)
 	w.discard(in)
-	_ = syscall.Close(cn.fd)
+	cn.close()
 	return &request{}
 }
 

@@ -125,7 +125,7 @@ func (c *core) handOver(cn *conn) {
 		}
 		return
 	}
-	text, err := json.Marshal(gatewayspec.HandoverHeader{Listener: cn.listener.index, Addr: cn.peer.RemoteAddr, Port: cn.peer.RemotePort})
+	text, err := json.Marshal(gatewayspec.HandoverHeader{Listener: cn.listener.index, Addr: cn.peer.RemoteAddr, Port: cn.peer.RemotePort, Copied: cn.copied()})
 	if err != nil {
 		return
 	}
@@ -147,6 +147,7 @@ func (c *core) takeHandover() *conn {
 		c.pauseAccepting()
 		return nil
 	}
+	before := forks()
 	n, size, _, _, err := unix.Recvmsg(c.w.spec.HandoverFD[0], text[:], rights[:], unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
 	if err != nil || n == 0 {
 		return nil
@@ -168,7 +169,10 @@ func (c *core) takeHandover() *conn {
 		l = c.w.listeners[header.Listener]
 	}
 	cn := c.newConn()
-	*cn = conn{fd: fd, listener: l, index: -1, lastUse: c.now}
+	*cn = conn{fd: fd, listener: l, index: -1, lastUse: c.now, forks: before}
+	if header.Copied {
+		cn.forks--
+	}
 	cn.peer = http.Peer{ServerName: c.w.hostname, ServerPort: l.port, Router: l.router, Extra: l.extra, HostName: l.hostName, NoScript: c.w.spec.HTTP.ManageScript,
 		RemoteAddr: header.Addr, RemotePort: header.Port}
 	return cn

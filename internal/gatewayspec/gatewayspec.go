@@ -59,6 +59,7 @@ type HandoverHeader struct {
 	Listener int
 	Addr     string
 	Port     string
+	Copied   bool `json:",omitempty"` // a child of a worker's application may hold a copy of the descriptor
 }
 
 // EventListener is the Listener of the gateway's deliveries: no socket was accepted on.
