@@ -1,14 +1,11 @@
 """Request bodies that do not fit into memory: the application sees a whole body or none, whatever the disk does."""
 import hashlib
 import os
-import re
-import socket
-import struct
 
 import pytest
 from apps import ANSWER
 from http_client import Connection, get
-from server import free_port
+from protocols import PROTOCOLS, Sockets, status
 
 # Answers how the body reads; notes in the file `seen` that the application was entered.
 APP = f"""
@@ -42,62 +39,7 @@ ROOT = os.geteuid() == 0
 # TMPDIR on a disk of 1 MB, which nobody else sees.
 SMALL_DISK = ["unshare", "-m" if ROOT else "-Urm", "sh", "-c", 'mkdir disk && mount -t tmpfs -o size=1m disk disk && exec "$@"', "sh"]
 
-PROTOCOLS = pytest.mark.parametrize("protocol", ["http", "chunked", "uwsgi", "fastcgi", "scgi"])
-
-
-class Sockets:
-    """One server with a socket for each protocol, and a client for each that sends whole requests and returns the raw answer."""
-
-    def __init__(self, server, **more):
-        self.ports = {name: free_port() for name in ("http-socket", "socket", "fastcgi-socket", "scgi-socket")}
-        listeners = [part for name, port in self.ports.items() for part in (f"--{name}", f"127.0.0.1:{port}")]
-        self.running = server(None, [*listeners, "--master", "--processes", "1"], app=APP, **more)
-        self.running.wait_port(self.ports["http-socket"])
-        self.path = "/"
-
-    def variables(self, size):
-        return [("REQUEST_METHOD", "POST"), ("PATH_INFO", self.path), ("QUERY_STRING", ""), ("REQUEST_URI", self.path),
-                ("SERVER_NAME", "h"), ("SERVER_PORT", "80"), ("SERVER_PROTOCOL", "HTTP/1.1"), ("CONTENT_LENGTH", str(size))]
-
-    def post(self, protocol, body):
-        name, request = getattr(self, protocol)(body)
-        with socket.create_connection(("127.0.0.1", self.ports[name]), 20) as client:
-            client.sendall(request)
-            answer = b""
-            while part := client.recv(65536):
-                answer += part
-        return answer
-
-    def http(self, body):
-        head = f"POST {self.path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
-        return "http-socket", head.encode() + body
-
-    def chunked(self, body):
-        chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[i:i + 100_000] for i in range(0, len(body), 100_000)))
-        head = b"POST %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n" % self.path.encode()
-        return "http-socket", head + chunks + b"0\r\n\r\n"
-
-    def uwsgi(self, body):
-        block = b"".join(struct.pack("<H", len(part)) + part.encode() for pair in self.variables(len(body)) for part in pair)
-        return "socket", struct.pack("<BHB", 0, len(block), 0) + block + body
-
-    def scgi(self, body):
-        pairs = [("CONTENT_LENGTH", str(len(body))), ("SCGI", "1"), *self.variables(len(body))[:-1]]
-        head = "".join(f"{name}\0{value}\0" for name, value in pairs).encode()
-        return "scgi-socket", b"%d:%s," % (len(head), head) + body
-
-    def fastcgi(self, body):
-        params = b"".join(struct.pack("BB", len(name), len(value)) + (name + value).encode() for name, value in self.variables(len(body)))
-
-        def record(kind, content):
-            return struct.pack(">BBHHBB", 1, kind, 1, len(content), 0, 0) + content
-
-        stdin = b"".join(record(5, body[i:i + 65_000]) for i in range(0, len(body), 65_000))
-        return "fastcgi-socket", record(1, b"\0\1\0\0\0\0\0\0") + record(4, params) + record(4, b"") + stdin + record(5, b"")
-
-
-def status(answer):
-    return int(re.search(rb"(?:HTTP/1\.[01]|Status:) (\d{3})", answer).group(1))
+WAYS = pytest.mark.parametrize("protocol", PROTOCOLS)
 
 
 def digest(body):
@@ -108,11 +50,11 @@ def random_lines(size):
     return (os.urandom(1 << 16).replace(b"\n", b"N") * (size >> 16) + os.urandom(size & 0xffff))[:size]
 
 
-@PROTOCOLS
+@WAYS
 @pytest.mark.parametrize("over", [1, 100_000, 3 << 20])
 def test_a_body_for_which_the_disk_has_no_room(server, protocol, over):
     """507, a log line, and no request is lost with it; what does fit is read as it was sent."""
-    sockets = Sockets(server, wrapper=SMALL_DISK, env={"TMPDIR": "disk"})
+    sockets = Sockets(server, APP, wrapper=SMALL_DISK, env={"TMPDIR": "disk"})
     answer = sockets.post(protocol, os.urandom((1 << 20) + over))
     assert status(answer) == 507
     assert not (sockets.running.dir / "seen").exists()
@@ -124,10 +66,10 @@ def test_a_body_for_which_the_disk_has_no_room(server, protocol, over):
     assert "died" not in sockets.running.log() and "DAMN" not in sockets.running.log()
 
 
-@PROTOCOLS
+@WAYS
 @pytest.mark.parametrize("path", ["/", "/lines", "/pieces"])
 def test_a_body_in_a_file_is_read_as_it_was_sent(server, protocol, path):
-    sockets = Sockets(server)
+    sockets = Sockets(server, APP)
     sockets.path = path
     body = b"\n".join((random_lines(200_000), b"", b"x" * 65_535, b"y" * 65_536, os.urandom(2 << 20), b"z"))
     assert digest(body) in sockets.post(protocol, body)
@@ -135,7 +77,7 @@ def test_a_body_in_a_file_is_read_as_it_was_sent(server, protocol, path):
 
 def test_a_refused_upload_gets_its_answer(server):
     """Far more is on its way than fits: the client has the answer and no reset."""
-    sockets = Sockets(server, wrapper=SMALL_DISK, env={"TMPDIR": "disk"})
+    sockets = Sockets(server, APP, wrapper=SMALL_DISK, env={"TMPDIR": "disk"})
     with Connection(sockets.ports["http-socket"], timeout=20) as client:
         client.open()
         client.socket.sendall(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % (20 << 20))
@@ -147,11 +89,11 @@ def test_a_refused_upload_gets_its_answer(server):
 READ_ONLY = [*SMALL_DISK[:4], 'mkdir disk && mount -t tmpfs -o ro disk disk && exec "$@"', "sh"]
 
 
-@PROTOCOLS
+@WAYS
 @pytest.mark.parametrize("wrapper, directory", [((), "none"), ((), "app.py"), (READ_ONLY, "disk")], ids=["missing", "file", "read-only"])
 def test_a_temporary_directory_that_cannot_be_used(server, protocol, wrapper, directory):
     """Bodies are kept in memory then, and the log says so."""
-    sockets = Sockets(server, wrapper=wrapper, env={"TMPDIR": directory})
+    sockets = Sockets(server, APP, wrapper=wrapper, env={"TMPDIR": directory})
     body = os.urandom(3 << 20)
     answer = sockets.post(protocol, body)
     assert status(answer) == 200 and digest(body) in answer
@@ -161,7 +103,7 @@ def test_a_temporary_directory_that_cannot_be_used(server, protocol, wrapper, di
 @pytest.mark.parametrize("path", ["/", "/lines", "/pieces"])
 def test_a_file_that_ends_early_is_an_error(server, path):
     """It may on a network's or a failing disk: the application gets an exception, and the worker lives."""
-    sockets = Sockets(server, env={"TMPDIR": "/tmp"})
+    sockets = Sockets(server, APP, env={"TMPDIR": "/tmp"})
     sockets.path = "/truncated" + path
     assert status(sockets.post("http", random_lines(2 << 20))) == 500
     sockets.running.wait_log("OSError: error reading the file of wsgi.input: it is shorter than it was")

@@ -97,3 +97,8 @@ func (c *core) userHarakiri(seconds int) {
 	}
 	c.line.UserDeadline.Store(deadline)
 }
+
+// logShort says that the application gave less than its Content-Length.
+func (c *core) logShort() {
+	c.w.logf("the response to %q is shorter than its Content-Length (%d bytes of body): closing the connection", c.request.uri, uint64(c.io.sent))
+}

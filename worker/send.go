@@ -159,7 +159,7 @@ var link = []byte{gatewayspec.Link}
 // A core keeps only one: what there is to do is shared out among the cores by new ones.
 func (c *core) linked(cn *conn) bool {
 	r, result := &c.response, c.io.result
-	if !r.keep || result&(resClose|resFailed|resBroken) != 0 || r.rest != nil || r.file != nil || c.w.phase.Load() != serving {
+	if !r.keep || result&(resClose|resFailed|resBroken|resShort) != 0 || r.rest != nil || r.file != nil || c.w.phase.Load() != serving {
 		return false
 	}
 	if c.link != nil && c.link != cn {
@@ -193,18 +193,21 @@ func (c *core) finish() {
 			}
 		}
 	}
-	if r.fastcgi != 0 && io.result&(resFailed|resBroken) == 0 {
+	if r.fastcgi != 0 && io.result&(resFailed|resBroken|resShort) == 0 {
 		c.endFastCGI()
 	}
 	if r.errno != 0 {
 		c.logWriteError(r.errno)
+	}
+	if io.result&resShort != 0 {
+		c.logShort()
 	}
 	c.account()
 	c.current, io.event_fd = nil, -1
 	if r.body != nil {
 		r.body.free()
 	}
-	keep := r.keep && (behind != nil || io.result&resDelimited != 0) && io.result&(resClose|resFailed|resBroken) == 0
+	keep := r.keep && (behind != nil || io.result&resDelimited != 0) && io.result&(resClose|resFailed|resBroken|resShort) == 0
 	switch {
 	case r.rest != nil || r.file != nil:
 		c.sendSlowly(cn, keep)

@@ -45,6 +45,7 @@ const (
 	resFailed    = C.RES_FAILED
 	resBroken    = C.RES_BROKEN
 	resException = C.RES_EXCEPTION
+	resShort     = C.RES_SHORT
 )
 
 const (

@@ -23,11 +23,12 @@ enum { /* core_io.flags: what the request asks of the response */
 };
 
 enum { /* core_io.result: what became of the response */
-    RES_DELIMITED = 1, /* the client can tell where the body ends */
-    RES_CLOSE = 2,     /* the application said "Connection: close" */
-    RES_FAILED = 4,    /* no response: nothing was sent */
-    RES_BROKEN = 8,    /* cut short: the connection must not be used again */
-    RES_EXCEPTION = 16 /* the application raised */
+    RES_DELIMITED = 1,  /* the client can tell where the body ends */
+    RES_CLOSE = 2,      /* the application said "Connection: close" */
+    RES_FAILED = 4,     /* no response: nothing was sent */
+    RES_BROKEN = 8,     /* cut short: the connection must not be used again */
+    RES_EXCEPTION = 16, /* the application raised */
+    RES_SHORT = 32      /* all was sent, but it is less than the Content-Length: the connection must be closed */
 };
 
 enum { BODY_WHOLE = 0, BODY_CLOSED = 1, BODY_TIMEOUT = 2 };

@@ -273,7 +273,7 @@ static void finish(core_t *core)
         return;
     }
     if (core->left > 0 && !core->no_body) /* less than promised: only a closed connection tells the client */
-        io->result |= RES_BROKEN;
+        io->result |= RES_SHORT;
 }
 
 static void call_close(core_t *core, PyObject *result)
