@@ -23,14 +23,19 @@ class Sockets:
         return [("REQUEST_METHOD", "POST"), ("PATH_INFO", self.path), ("QUERY_STRING", ""), ("REQUEST_URI", self.path),
                 ("SERVER_NAME", "h"), ("SERVER_PORT", "80"), ("SERVER_PROTOCOL", "HTTP/1.1"), ("CONTENT_LENGTH", str(size))]
 
-    def post(self, protocol, body):
+    def send(self, protocol, body, receive_buffer=None):
         name, request = getattr(self, protocol)(body)
-        with socket.create_connection(("127.0.0.1", self.ports[name]), 20) as client:
-            client.sendall(request)
-            answer = b""
-            while part := client.recv(65536):
-                answer += part
-        return answer
+        client = socket.socket()
+        client.settimeout(20)
+        if receive_buffer:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        client.connect(("127.0.0.1", self.ports[name]))
+        client.sendall(request)
+        return client
+
+    def post(self, protocol, body):
+        with self.send(protocol, body) as client:
+            return rest_of(client)
 
     def http(self, body):
         head = f"POST {self.path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -58,6 +63,23 @@ class Sockets:
 
         stdin = b"".join(record(5, body[i:i + 65_000]) for i in range(0, len(body), 65_000))
         return "fastcgi-socket", record(1, b"\0\1\0\0\0\0\0\0") + record(4, params) + record(4, b"") + stdin + record(5, b"")
+
+
+def rest_of(client):
+    answer = b""
+    while part := client.recv(1 << 20):
+        answer += part
+    return answer
+
+
+def stdout(answer):
+    """What the records of a FastCGI answer carry, and whether the last of them says that it is complete."""
+    data, kind = b"", 0
+    while answer:
+        _, kind, _, size, padding, _ = struct.unpack(">BBHHBB", answer[:8])
+        data += answer[8:8 + size] if kind == 6 else b""
+        answer = answer[8 + size + padding:]
+    return data, kind == 3
 
 
 def status(answer):

@@ -97,7 +97,7 @@ type core struct {
 type response struct {
 	keep     bool // the client allows another request
 	body     *body
-	rest     []byte // what a goroutine is to send
+	sender   *sender // of what the client did not take at once
 	file     *fileRest
 	errno    syscall.Errno
 	forceLog bool

@@ -272,7 +272,7 @@ func TestAClientThatReadsSlowlyDoesNotHoldTheCore(t *testing.T) {
 	s.request()
 	big := strings.Repeat("x", 32<<20)
 	s.core.io.out_len, s.core.io.result = 0, 0
-	if got := s.core.write([]byte(big), true); got != writeOK {
+	if got := s.core.write([]byte(big), sendLast); got != writeOK {
 		t.Fatalf("write() is %d", got)
 	}
 	quick := s.connect()

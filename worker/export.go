@@ -46,9 +46,9 @@ func envoxyd_next(core C.int) C.int {
 }
 
 //export envoxyd_write
-func envoxyd_write(core C.int, data *C.char, size C.size_t, last C.int) C.int {
+func envoxyd_write(core C.int, data *C.char, size C.size_t, mode C.int) C.int {
 	defer guard()
-	return C.int(process.cores[core].write(unsafe.Slice((*byte)(unsafe.Pointer(data)), int(size)), last != 0))
+	return C.int(process.cores[core].write(unsafe.Slice((*byte)(unsafe.Pointer(data)), int(size)), int(mode)))
 }
 
 //export envoxyd_sendfile

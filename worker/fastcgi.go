@@ -110,9 +110,7 @@ func (c *core) endFastCGI() {
 	end := fastcgi.AppendEnd(nil, r.fastcgi, fastcgi.StatusComplete)
 	switch {
 	case r.file != nil: // sendFileRecords does it
-	case r.rest != nil:
-		r.rest = append(r.rest, end...)
-	case c.sendRaw(end, nil, true) != writeOK:
+	case c.sendRaw(end, nil, sendLast) != writeOK:
 		c.io.result |= resBroken
 	}
 }

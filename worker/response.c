@@ -268,24 +268,24 @@ static int outcome(core_t *core, int written)
 }
 
 /* Everything in io->out, then data, goes to the client. */
-static int send_all(core_t *core, const char *data, size_t size, int last)
+static int send_all(core_t *core, const char *data, size_t size, int mode)
 {
     int written, index = core->index;
     core->head_flushed = 1;
     Py_BEGIN_ALLOW_THREADS
-    written = envoxyd_write(index, (char *)data, size, last);
+    written = envoxyd_write(index, (char *)data, size, mode);
     Py_END_ALLOW_THREADS
     return outcome(core, written);
 }
 
-int wsgi_flush(core_t *core)
+int wsgi_flush(core_t *core, int mode)
 {
     if (core->muted || core->io->out_len == 0 || !core->head_done)
         return 0;
-    return send_all(core, NULL, 0, 0);
+    return send_all(core, NULL, 0, mode);
 }
 
-int response_emit(core_t *core, const char *data, size_t size, int last)
+int response_emit(core_t *core, const char *data, size_t size, int mode)
 {
     core_io *io = core->io;
     if (!core->started) {
@@ -309,11 +309,12 @@ int response_emit(core_t *core, const char *data, size_t size, int last)
         int n = snprintf(line, sizeof line, "%zx\r\n", size);
         if (put(io, line, (size_t)n) < 0)
             return -1;
-        last = 0;
     }
     if (size > OUT_INLINE || io->out_len > 4 * OUT_INLINE) {
-        if (send_all(core, data, size, last) < 0)
+        if (send_all(core, data, size, mode) < 0)
             return -1;
+        if (core->chunked && mode == SEND_AHEAD) /* the chunk's end does not wait for its data */
+            return put(io, "\r\n", 2) < 0 ? -1 : send_all(core, NULL, 0, SEND_LAST);
     } else if (put(io, data, size) < 0) {
         return -1;
     }
@@ -384,7 +385,7 @@ static PyObject *write_call(PyObject *object, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     core->io->switches++;
-    if (PyBytes_AsStringAndSize(data, &bytes, &size) < 0 || response_emit(core, bytes, (size_t)size, 0) < 0 || wsgi_flush(core) < 0)
+    if (PyBytes_AsStringAndSize(data, &bytes, &size) < 0 || response_emit(core, bytes, (size_t)size, SEND_WHOLE) < 0 || wsgi_flush(core, SEND_WHOLE) < 0)
         return NULL;
     Py_RETURN_NONE;
 }

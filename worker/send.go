@@ -25,26 +25,35 @@ type fileRest struct {
 }
 
 // write sends what is in the output buffer, then data. The application is on
-// this thread, waiting, without the GIL. last: nothing follows, so a client that
-// reads slowly need not be waited for.
-func (c *core) write(data []byte, last bool) int {
+// this thread, waiting, without the GIL. The mode says whether a client that reads
+// slowly is waited for.
+func (c *core) write(data []byte, mode int) int {
 	out := unsafe.Slice((*byte)(c.io.out), c.io.out_len)
-	return c.sendPair(out, data, last)
+	return c.sendPair(out, data, mode)
 }
 
-func (c *core) sendPair(out, data []byte, last bool) int {
+func (c *core) sendPair(out, data []byte, mode int) int {
 	if id := c.response.fastcgi; id != 0 {
 		c.records = fastcgi.AppendStdout(fastcgi.AppendStdout(c.records[:0], id, out), id, data)
 		out, data = c.records, nil
 	}
-	return c.sendRaw(out, data, last)
+	return c.sendRaw(out, data, mode)
 }
 
-func (c *core) sendRaw(out, data []byte, last bool) int {
+func (c *core) sendRaw(out, data []byte, mode int) int {
 	fd := c.current.fd
 	timeout := c.current.listener.send
-	if last {
+	if mode != sendWhole {
 		timeout = shortWait
+	}
+	if s := c.response.sender; s != nil {
+		if mode == sendLast {
+			s.add(out, data)
+			return writeOK
+		}
+		if err := s.wait(); err != nil { // one item ahead of the client is enough
+			return c.writeFailed(errnoOf(err))
+		}
 	}
 	for len(out)+len(data) > 0 {
 		n, errno := writev(fd, out, data)
@@ -56,18 +65,24 @@ func (c *core) sendRaw(out, data []byte, last bool) int {
 			if writable(fd, timeout) {
 				continue
 			}
-			if last {
-				c.response.rest = append(append(make([]byte, 0, len(out)+len(data)), out...), data...)
+			if mode != sendWhole {
+				c.sendLater(c.current, out, data)
 				return writeOK
 			}
-			c.response.errno = syscall.ETIMEDOUT
-			return writeTimeout
+			return c.writeFailed(syscall.ETIMEDOUT)
 		default:
-			c.response.errno = errno
-			return writeGone
+			return c.writeFailed(errno)
 		}
 	}
 	return writeOK
+}
+
+func (c *core) writeFailed(errno syscall.Errno) int {
+	c.response.errno = errno
+	if errno == syscall.ETIMEDOUT {
+		return writeTimeout
+	}
+	return writeGone
 }
 
 func writev(fd int, out, data []byte) (int, syscall.Errno) {
@@ -113,7 +128,7 @@ func writable(fd int, timeout time.Duration) bool {
 // sendFile sends a part of the application's file after what is in the output buffer.
 func (c *core) sendFile(file int, offset, size int64) int {
 	c.response.sendfile = true
-	if sent := c.write(nil, false); sent != writeOK {
+	if sent := c.write(nil, sendWhole); sent != writeOK {
 		return sent
 	}
 	for size > 0 && c.response.fastcgi == 0 {
@@ -159,7 +174,7 @@ var link = []byte{gatewayspec.Link}
 // A core keeps only one: what there is to do is shared out among the cores by new ones.
 func (c *core) linked(cn *conn) bool {
 	r, result := &c.response, c.io.result
-	if !r.keep || result&(resClose|resFailed|resBroken|resShort) != 0 || r.rest != nil || r.file != nil || c.w.phase.Load() != serving {
+	if !r.keep || result&(resClose|resFailed|resBroken|resShort) != 0 || r.sender != nil || r.file != nil || c.w.phase.Load() != serving {
 		return false
 	}
 	if c.link != nil && c.link != cn {
@@ -182,11 +197,11 @@ func (c *core) finish() {
 	if io.result&resFailed != 0 && cn.listener.http {
 		text := http.Refusal(500, "").StatusText()
 		io.headers, io.head_len = 3, cUint32(len(text)-len("Internal Server Error"))
-		_ = c.sendPair([]byte(text), nil, true)
+		_ = c.sendPair([]byte(text), nil, sendLast)
 		r.keep = false
-	} else if io.result&(resFailed|resBroken) == 0 && r.rest == nil && r.file == nil && int(io.out_len)+len(behind) > 0 {
+	} else if io.result&(resFailed|resBroken) == 0 && r.file == nil && int(io.out_len)+len(behind) > 0 {
 		whole := io.out_len == 0
-		if c.write(behind, true) != writeOK {
+		if c.write(behind, sendLast) != writeOK {
 			io.result |= resBroken
 			if whole { // the gateway did not wait for the end of the request
 				io.result, r.errno = io.result&^resBroken|resClose, 0
@@ -209,7 +224,7 @@ func (c *core) finish() {
 	}
 	keep := r.keep && (behind != nil || io.result&resDelimited != 0) && io.result&(resClose|resFailed|resBroken|resShort) == 0
 	switch {
-	case r.rest != nil || r.file != nil:
+	case r.sender != nil || r.file != nil:
 		c.sendSlowly(cn, keep)
 	case keep:
 		c.keep(cn)
@@ -219,49 +234,13 @@ func (c *core) finish() {
 	c.w.requestDone(c.now)
 }
 
-// sendSlowly gives the rest of a response to a goroutine.
+// sendSlowly has a goroutine send the rest of a response, and decide what becomes of the connection.
 func (c *core) sendSlowly(cn *conn, keep bool) {
-	rest, file := c.response.rest, c.response.file
 	c.release(cn)
-	c.w.sending.Add(1)
-	go func() { // ends by the connection's timeout; drained waits for it
-		defer c.w.sending.Add(-1)
-		if file != nil {
-			defer file.file.Close()
-		}
-		if err := c.w.sendRest(cn, rest, file); err == nil && keep && c.w.phase.Load() == serving {
-			c.w.ready.put(&request{conn: cn, idle: true})
-			return
-		} else if errors.Is(err, os.ErrDeadlineExceeded) {
-			c.w.logf("uwsgi_response_write_body_do() TIMEOUT !!!")
-		}
-		cn.close()
-	}()
-}
-
-func (w *Worker) sendRest(cn *conn, rest []byte, file *fileRest) error {
-	stream, err := duplicate(cn.fd)
-	if err != nil {
-		return err
+	if c.response.sender == nil {
+		c.sendLater(cn)
 	}
-	defer stream.Close()
-	for len(rest) > 0 {
-		if err := stream.SetWriteDeadline(time.Now().Add(cn.listener.send)); err != nil {
-			return err
-		}
-		n, err := stream.Write(rest[:min(len(rest), 256<<10)])
-		if err != nil {
-			return err
-		}
-		rest = rest[n:]
-	}
-	if file == nil {
-		return nil
-	}
-	if file.fastcgi != 0 {
-		return sendFileRecords(stream, file, cn.listener.send)
-	}
-	return sendFileRest(stream, file, cn.listener.send)
+	c.response.sender.end(keep, c.response.file)
 }
 
 func sendFileRest(stream *os.File, file *fileRest, timeout time.Duration) error {
@@ -295,5 +274,8 @@ func sendFileRest(stream *os.File, file *fileRest, timeout time.Duration) error 
 
 // disconnect tells the client that this was all; the application goes on.
 func (c *core) disconnect() {
+	if s := c.response.sender; s != nil {
+		_ = s.wait() // what cannot be sent is lost as it would be to the client
+	}
 	_ = unix.Shutdown(c.current.fd, unix.SHUT_RDWR)
 }

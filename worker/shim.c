@@ -189,7 +189,7 @@ static PyObject *shim_disconnect(PyObject *self, PyObject *unused)
     (void)unused;
     if (!core)
         return NULL;
-    wsgi_flush(core);
+    wsgi_flush(core, SEND_WHOLE);
     core->muted = 1;
     core->io->result |= RES_BROKEN;
     int index = core->index;

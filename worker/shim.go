@@ -61,6 +61,12 @@ const (
 )
 
 const (
+	sendWhole = C.SEND_WHOLE
+	sendAhead = C.SEND_AHEAD
+	sendLast  = C.SEND_LAST
+)
+
+const (
 	writeOK      = C.WRITE_OK
 	writeGone    = C.WRITE_GONE
 	writeTimeout = C.WRITE_TIMEOUT

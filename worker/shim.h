@@ -39,6 +39,12 @@ enum { /* what envoxyd_next returns */
     NEXT_STOP = -1
 };
 
+enum { /* what becomes of bytes that the client does not take at once */
+    SEND_WHOLE = 0, /* they are waited for */
+    SEND_AHEAD = 1, /* a goroutine sends them while the application makes what follows; that waits for them */
+    SEND_LAST = 2   /* likewise, and nothing waits for them: only the end of the response, or of the item, follows */
+};
+
 enum { WRITE_OK = 0, WRITE_GONE = -1, WRITE_TIMEOUT = -2 };
 
 typedef struct core_io {

@@ -128,7 +128,7 @@ func (c *core) sendAnswer(head []byte, a *static.Answer) {
 		body = c.readFile(a)
 		_ = syscall.Close(a.File)
 	}
-	if c.sendPair(head, body, true) != writeOK {
+	if c.sendPair(head, body, sendLast) != writeOK {
 		c.io.result |= resBroken
 	}
 	if a.File < 0 || a.Size <= sentByCore {

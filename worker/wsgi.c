@@ -87,7 +87,7 @@ static void answer(core_t *core, PyObject *reply)
     char *bytes;
     Py_ssize_t size;
     if (!PyArg_ParseTuple(reply, "OOO", &status, &headers, &body) || response_start(core, status, headers) < 0 ||
-        PyBytes_AsStringAndSize(body, &bytes, &size) < 0 || response_emit(core, bytes, (size_t)size, 1) < 0) {
+        PyBytes_AsStringAndSize(body, &bytes, &size) < 0 || response_emit(core, bytes, (size_t)size, SEND_LAST) < 0) {
         PyErr_Clear();
         response_reset(core);
         core->io->result |= RES_FAILED;
@@ -137,7 +137,7 @@ static void fail(core_t *core, const char *where)
 }
 
 /* One item of the body. */
-static int item(core_t *core, PyObject *object, int last)
+static int item(core_t *core, PyObject *object, int mode)
 {
     char *bytes;
     Py_ssize_t size;
@@ -151,7 +151,7 @@ static int item(core_t *core, PyObject *object, int last)
         object = copy ? copy : object;
     }
     if (PyBytes_Check(object)) {
-        failed = PyBytes_AsStringAndSize(object, &bytes, &size) < 0 || response_emit(core, bytes, (size_t)size, last) < 0;
+        failed = PyBytes_AsStringAndSize(object, &bytes, &size) < 0 || response_emit(core, bytes, (size_t)size, mode) < 0;
     } else {
         PyObject *text = PyUnicode_FromFormat("[ERROR] Unhandled object from iterator: %R (%p)\n", object, (void *)object);
         PyObject *line = text ? PyUnicode_AsUTF8String(text) : NULL;
@@ -175,14 +175,15 @@ static int sequence(core_t *core, PyObject *result, int is_list)
             return 0;
         PyObject *object = is_list ? PyList_GetItem(result, i) : PyTuple_GetItem(result, i);
         Py_INCREF(object);
-        int failed = item(core, object, i == size - 1);
+        int failed = item(core, object, i == size - 1 ? SEND_LAST : SEND_WHOLE);
         Py_DECREF(object);
         if (failed)
             return -1;
     }
 }
 
-/* An iterator's items leave one by one: the next may be long in coming. */
+/* An iterator's items leave one by one: the next may be long in coming. Whether there is one shows only when
+ * the iterator is asked, so a client that reads slowly is not waited for before that. */
 static int iterate(core_t *core, PyObject *result)
 {
     PyObject *iterator = PyObject_GetIter(result);
@@ -191,7 +192,7 @@ static int iterate(core_t *core, PyObject *result)
     PyObject *object;
     int failed = 0;
     while (!failed && (object = PyIter_Next(iterator))) {
-        failed = item(core, object, 0) < 0 || wsgi_flush(core) < 0;
+        failed = item(core, object, SEND_AHEAD) < 0 || wsgi_flush(core, SEND_AHEAD) < 0;
         Py_DECREF(object);
         if (core->gone) /* the client has left: end the generator */
             break;
@@ -245,7 +246,7 @@ static int respond(core_t *core, PyObject *result)
     if (PyTuple_Check(result))
         return sequence(core, result, 0);
     if (PyBytes_Check(result) && !core->strict)
-        return item(core, result, 1);
+        return item(core, result, SEND_LAST);
     if (core->file_wrapper && (PyObject *)Py_TYPE(result) == core->file_wrapper) {
         int done = send_file(core, result);
         if (done)
@@ -310,7 +311,7 @@ void wsgi_handle(core_t *core)
         finish(core);
     if (result) {
         if (!PyList_Check(result) && !PyTuple_Check(result) && !PyBytes_Check(result)) {
-            if (wsgi_flush(core) < 0) /* close() may take its time: the client does not wait for it */
+            if (wsgi_flush(core, SEND_LAST) < 0) /* close() may take its time: the client does not wait for it */
                 wsgi_report(core, "application");
             call_close(core, result);
         }

@@ -49,8 +49,8 @@ void wsgi_handle(core_t *core);
 /* Hands the pending exception to on_error; `where` names the place. */
 void wsgi_report(core_t *core, const char *where);
 
-/* Sends what is in io->out. 0, or -1 with OSError set. */
-int wsgi_flush(core_t *core);
+/* Sends what is in io->out; mode is SEND_WHOLE … 0, or -1 with OSError set. */
+int wsgi_flush(core_t *core, int mode);
 
 /* environ.c */
 int environ_init(void);
@@ -64,7 +64,7 @@ void input_detach(PyObject *input);
 /* response.c: -1 with an exception set */
 int response_init(PyObject *module);
 int response_bind(core_t *core);
-int response_emit(core_t *core, const char *data, size_t size, int last);
+int response_emit(core_t *core, const char *data, size_t size, int mode);
 int response_finish_head(core_t *core);
 int response_end_chunks(core_t *core);
 int response_start(core_t *core, PyObject *status, PyObject *headers);
