@@ -65,6 +65,9 @@ func (g *Gateway) deliver(ctx context.Context, ends byte, vars, body []byte, rea
 // whose end is told by ends (gatewayspec). It returns read's error, errWorkerLost when the
 // worker went away before, errNotHanded when none has seen the request, or the context's.
 func (t *target) deliver(ctx context.Context, ends byte, vars, body []byte, read func(*bufio.Reader) error) error {
+	if !uwsgi.Fits(len(vars)) { // the header could not say so
+		return errVars
+	}
 	packet := make([]byte, 0, uwsgi.HeaderSize+len(vars)+len(body))
 	packet = uwsgi.AppendHeader(packet, uwsgi.Header{Modifier2: ends, Size: len(vars)})
 	packet = append(append(packet, vars...), body...)

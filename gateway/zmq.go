@@ -176,7 +176,7 @@ func requestVars(r *zmq.Request, method string, size int, peer string) ([]byte, 
 	if err != nil {
 		host = peer
 	}
-	if len(uri)+len(path)+len(query) > maxVars-1024 {
+	if len(method)+len(uri)+len(path)+len(query) > maxVars-1024 {
 		return nil, errVars
 	}
 	vars := appendVars(make([]byte, 0, 1024), [][2]string{

@@ -49,3 +49,27 @@ func TestResponsesBecomeReplies(t *testing.T) {
 		}
 	}
 }
+
+func TestRequestsThatDoNotFitAreRefused(t *testing.T) {
+	long := strings.Repeat("a", 1<<16)
+	for name, one := range map[string]struct {
+		method  string
+		request zmq.Request
+	}{
+		"method":    {long, zmq.Request{Resource: "/"}},
+		"path":      {"GET", zmq.Request{Resource: "/" + long}},
+		"parameter": {"GET", zmq.Request{Resource: "/", Params: map[string]any{"a": long}}},
+		"header":    {"GET", zmq.Request{Resource: "/", Headers: map[string]any{"X-A": long}}},
+		"name":      {"GET", zmq.Request{Resource: "/", Headers: map[string]any{long: "1"}}},
+	} {
+		if _, err := requestVars(&one.request, one.method, 0, "192.0.2.1:80"); !errors.Is(err, errVars) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestAPacketIsNeverLargerThanItsHeaderSays(t *testing.T) {
+	if err := new(target).deliver(t.Context(), 0, make([]byte, 1<<16), nil, nil); !errors.Is(err, errVars) {
+		t.Error(err)
+	}
+}

@@ -323,6 +323,9 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 		l.chunk = l.keepalive && w.spec.HTTP.AutoChunked
 		for _, pair := range w.spec.HTTP.Vars {
 			name, value, _ := strings.Cut(pair, "=")
+			if !uwsgi.Fits(len(name)) || !uwsgi.Fits(len(value)) {
+				return nil, fmt.Errorf("http-var %.20s...: %w", name, uwsgi.ErrTooLong)
+			}
 			l.extra = uwsgi.AppendVar(l.extra, name, value)
 		}
 	default:

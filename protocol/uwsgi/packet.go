@@ -33,6 +33,7 @@ var (
 	ErrEmptyKey = errors.New("uwsgi key cannot be null")
 	ErrOverrun  = errors.New("a variable is longer than the block")
 	ErrTooMany  = errors.New("too many variables")
+	ErrTooLong  = errors.New("a variable over 65535 bytes, the most that there can be whatever --buffer-size is")
 )
 
 // Header is the packet's first four bytes.
@@ -52,8 +53,15 @@ func AppendHeader(dst []byte, h Header) []byte {
 	return append(dst, h.Modifier1, byte(h.Size), byte(h.Size>>8), h.Modifier2)
 }
 
-// AppendVar appends one variable to dst. Key and value must be shorter than 64 KiB.
+// Fits tells whether a key or a value of that many bytes can be in a block: its length has 16 bits.
+func Fits(size int) bool { return size <= MaxBlock }
+
+// AppendVar appends one variable to dst. One that does not fit is left out, because the
+// lengths would wrap and its text be read as variables: callers ask Fits before and say so.
 func AppendVar[K, V ~string | ~[]byte](dst []byte, key K, value V) []byte {
+	if !Fits(len(key)) || !Fits(len(value)) {
+		return dst
+	}
 	dst = append(dst, byte(len(key)), byte(len(key)>>8))
 	dst = append(dst, key...)
 	dst = append(dst, byte(len(value)), byte(len(value)>>8))

@@ -71,3 +71,27 @@ func FuzzNext(f *testing.F) {
 		}
 	})
 }
+
+// FuzzAppendVar: whatever the sizes, what is read is what was written, or nothing was.
+func FuzzAppendVar(f *testing.F) {
+	for _, size := range []int{0, 1, MaxBlock, MaxBlock + 1, MaxBlock + 1 + 1000, 2 * (MaxBlock + 1)} {
+		f.Add(1, size)
+		f.Add(size, 1)
+	}
+	forged := AppendVar(nil, "REMOTE_USER", "admin")
+	f.Fuzz(func(t *testing.T, keySize, valueSize int) {
+		key := bytes.Repeat(forged, 1+max(keySize%300000, 0)/len(forged))[:max(keySize%300000, 1)]
+		value := bytes.Repeat(forged, 1+max(valueSize%300000, 0)/len(forged))[:max(valueSize%300000, 0)]
+		block := AppendVar(nil, key, value)
+		if !Fits(len(key)) || !Fits(len(value)) {
+			if len(block) > 0 {
+				t.Fatalf("%d and %d bytes do not fit, but %d were appended", len(key), len(value), len(block))
+			}
+			return
+		}
+		gotKey, gotValue, rest, err := Next(block)
+		if err != nil || !bytes.Equal(gotKey, key) || !bytes.Equal(gotValue, value) || len(rest) > 0 {
+			t.Fatalf("%d and %d bytes became %d and %d, %d behind, %v", len(key), len(value), len(gotKey), len(gotValue), len(rest), err)
+		}
+	})
+}

@@ -83,8 +83,11 @@ func AppendVars(dst, params []byte) ([]byte, error) {
 			return dst, ErrParams
 		}
 		valueSize, rest, ok := length(rest)
-		if !ok || nameSize > uwsgi.MaxBlock || valueSize > uwsgi.MaxBlock || nameSize+valueSize > len(rest) {
+		if !ok || nameSize+valueSize > len(rest) {
 			return dst, ErrParams
+		}
+		if !uwsgi.Fits(nameSize) || !uwsgi.Fits(valueSize) {
+			return dst, uwsgi.ErrTooLong
 		}
 		dst = uwsgi.AppendVar(dst, rest[:nameSize], rest[nameSize:nameSize+valueSize])
 		params = rest[nameSize+valueSize:]

@@ -49,7 +49,9 @@ func TestAppendVars(t *testing.T) {
 		"no value length": {"\x01", nil, ErrParams},
 		"cut length":      {"\x01\x80\x00", nil, ErrParams},
 		"cut value":       {"\x01\x05Axy", nil, ErrParams},
-		"too long":        {"\x01\xff\xff\xff\xffA", nil, ErrParams},
+		"beyond the end":  {"\x01\xff\xff\xff\xffA", nil, ErrParams},
+		"too long":        {"\x01\x80\x01\x00\x00A" + strings.Repeat("x", uwsgi.MaxBlock+1), nil, uwsgi.ErrTooLong},
+		"too long a name": {"\x80\x01\x00\x00\x00" + strings.Repeat("x", uwsgi.MaxBlock+1), nil, uwsgi.ErrTooLong},
 	} {
 		got, err := AppendVars(nil, []byte(c.params))
 		if !errors.Is(err, c.err) || err == nil && !bytes.Equal(got, c.want) {

@@ -8,6 +8,8 @@ package http
 import (
 	"bytes"
 	"strconv"
+
+	"envoxyd/protocol/uwsgi"
 )
 
 // MaxFields is the largest number of header fields in one request.
@@ -33,6 +35,7 @@ var (
 	errField      = refuse(400, "malformed header field")
 	errFold       = refuse(400, "header field folded over lines")
 	errFields     = refuse(431, "too many header fields")
+	errLong       = refuse(431, "request line or header field: "+uwsgi.ErrTooLong.Error())
 	errHost       = refuse(400, "missing or repeated Host")
 	errLength     = refuse(400, "malformed or repeated Content-Length")
 	errFraming    = refuse(400, "both Content-Length and Transfer-Encoding")

@@ -23,6 +23,9 @@ type Peer struct {
 // variables of RFC 3875 that uWSGI sets, then each header field as HTTP_NAME,
 // in order of first appearance. Repeated fields are joined.
 func (h *Head) AppendVars(dst []byte, peer *Peer) ([]byte, error) {
+	if !uwsgi.Fits(len(h.Method)) || !uwsgi.Fits(len(h.Target)) || !uwsgi.Fits(len(h.host)) {
+		return dst, errLong
+	}
 	path, query, err := h.split()
 	if err != nil {
 		return dst, err
@@ -56,7 +59,9 @@ func (h *Head) AppendVars(dst []byte, peer *Peer) ([]byte, error) {
 		dst = uwsgi.AppendVar(dst, "HTTPS", "on")
 	}
 	for i := range h.fields[:h.nfields] {
-		dst = h.appendField(dst, i)
+		if dst, err = h.appendField(dst, i); err != nil {
+			return dst, err
+		}
 	}
 	return append(dst, peer.Extra...), nil
 }
@@ -127,10 +132,7 @@ func appendPath(dst, path []byte) ([]byte, error) {
 	if bytes.Contains(dst[start:], []byte("/.")) {
 		dst = dst[:start+removeDots(dst[start:])]
 	}
-	n := len(dst) - start
-	if n > uwsgi.MaxBlock {
-		return dst, errTarget
-	}
+	n := len(dst) - start // no longer than the target, which fits
 	dst[size], dst[size+1] = byte(n), byte(n>>8)
 	return dst, nil
 }
@@ -185,15 +187,18 @@ func unhex(c byte) byte {
 }
 
 // appendField appends field i and all later ones of its name as one variable.
-func (h *Head) appendField(dst []byte, i int) []byte {
+func (h *Head) appendField(dst []byte, i int) ([]byte, error) {
 	f := &h.fields[i]
 	if equalFold(f.name, "proxy") { // would set HTTP_PROXY, which HTTP clients obey
-		return dst
+		return dst, nil
 	}
 	for j := range i {
 		if len(h.fields[j].name) == len(f.name) && bytes.EqualFold(h.fields[j].name, f.name) {
-			return dst
+			return dst, nil
 		}
+	}
+	if !uwsgi.Fits(len("HTTP_") + len(f.name)) {
+		return dst, errLong
 	}
 	dst = appendName(dst, f.name)
 	size := len(dst)
@@ -210,9 +215,12 @@ func (h *Head) appendField(dst []byte, i int) []byte {
 			dst = append(dst, other.value...)
 		}
 	}
-	n := min(len(dst)-start, uwsgi.MaxBlock)
+	n := len(dst) - start
+	if !uwsgi.Fits(n) {
+		return dst, errLong
+	}
 	dst[size], dst[size+1] = byte(n), byte(n>>8)
-	return dst[:start+n]
+	return dst, nil
 }
 
 func appendName(dst, name []byte) []byte {

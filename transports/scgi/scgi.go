@@ -60,8 +60,11 @@ func (h Head) AppendVars(dst []byte) ([]byte, error) {
 	for rest := h.text; len(rest) > 0; {
 		name, after, some := bytes.Cut(rest, []byte{0})
 		value, next, ended := bytes.Cut(after, []byte{0})
-		if !some || !ended || len(name) > uwsgi.MaxBlock || len(value) > uwsgi.MaxBlock {
+		if !some || !ended {
 			return dst, ErrMalformed
+		}
+		if !uwsgi.Fits(len(name)) || !uwsgi.Fits(len(value)) {
+			return dst, uwsgi.ErrTooLong
 		}
 		dst = uwsgi.AppendVar(dst, name, value)
 		rest = next

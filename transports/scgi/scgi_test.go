@@ -38,7 +38,7 @@ func TestParseRefuses(t *testing.T) {
 }
 
 func TestAppendVarsRefuses(t *testing.T) {
-	for _, text := range []string{"A", "A\x00", "A\x00b", "A\x00b\x00C", "A\x00" + strings.Repeat("x", uwsgi.MaxBlock+1) + "\x00"} {
+	for _, text := range []string{"A", "A\x00", "A\x00b", "A\x00b\x00C"} {
 		h, err := Parse([]byte(netstring(text)))
 		if err != nil {
 			t.Fatal(err)
@@ -68,4 +68,17 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestAppendVarsRefusesWhatDoesNotFit(t *testing.T) {
+	long := strings.Repeat("x", uwsgi.MaxBlock+1)
+	for _, text := range []string{"A\x00" + long + "\x00", long + "\x00b\x00"} {
+		h, err := Parse([]byte(netstring(text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.AppendVars(nil); !errors.Is(err, uwsgi.ErrTooLong) {
+			t.Errorf("%.20q: %v", text, err)
+		}
+	}
 }

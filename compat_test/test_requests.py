@@ -1,0 +1,70 @@
+"""What a client may say about a request, and what it may not."""
+import socket
+import struct
+
+import pytest
+from server import free_port
+
+APP = """
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return ["".join(f"{name}={environ[name]!r}\\n" for name in sorted(environ)).encode()]
+"""
+
+DIALECTS = ["http", "http-socket", "fastcgi-socket", "scgi-socket"]
+
+
+def exchange(port, data):
+    """What the server says to these bytes, until it closes."""
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.settimeout(10)
+        try:
+            client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+            return client.makefile("rb").read()
+        except (ConnectionResetError, BrokenPipeError):
+            return b""
+
+
+def speak(dialect, target="/", names=(), version="1.1"):
+    """A GET request with these names and values (of headers with HTTP, of variables with the others)."""
+    if dialect in ("http", "http-socket"):
+        lines = "".join(f"{name}: {value}\r\n" for name, value in names)
+        return f"GET {target} HTTP/{version}\r\nHost: h\r\nConnection: close\r\n{lines}\r\n".encode("latin-1")
+    pairs = [("CONTENT_LENGTH", "0"), ("SCGI", "1"), ("REQUEST_METHOD", "GET"), ("REQUEST_URI", target),
+             ("PATH_INFO", target), ("SERVER_PROTOCOL", "HTTP/1.1"), *names]
+    pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
+    if dialect == "scgi-socket":
+        text = b"".join(name + b"\0" + value + b"\0" for name, value in pairs)
+        return str(len(text)).encode() + b":" + text + b","
+    if dialect == "socket":
+        text = b"".join(struct.pack("<H", len(part)) + part for pair in pairs for part in pair)
+        return struct.pack("<BHB", 0, len(text), 0) + text
+    text = b"".join(struct.pack(">II", len(name) | 1 << 31, len(value) | 1 << 31) + name + value for name, value in pairs)
+    records = struct.pack(">BBHHBBHB5x", 1, 1, 1, 8, 0, 0, 1, 0)
+    for start in range(0, len(text), 60000):
+        piece = text[start:start + 60000]
+        records += struct.pack(">BBHHBB", 1, 4, 1, len(piece), 0, 0) + piece
+    return records + struct.pack(">BBHHBB", 1, 4, 1, 0, 0, 0) + struct.pack(">BBHHBB", 1, 5, 1, 0, 0, 0)
+
+
+@pytest.fixture
+def listen(server):
+    """listen(dialect, args) starts a server that speaks it, and returns the server and its port."""
+    def start(dialect, args=(), app=APP, **rest):
+        port = free_port()
+        one = server(args=[f"--{dialect}", f"127.0.0.1:{port}", "--master", *args], app=app, **rest).wait_port(port)
+        return one, port
+    return start
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_value_over_64_kib_is_refused_and_forges_nothing(listen, dialect):
+    one, port = listen(dialect, ["--buffer-size", "200000"])
+    for size in (65536, 66536, 131072):
+        reply = exchange(port, speak(dialect, "/" + "a" * (size - 1)))
+        assert reply.startswith(b"HTTP/1.1 431 ") if dialect.startswith("http") else b"200 OK" not in reply, reply[:200]
+        reply = exchange(port, speak(dialect, names=[("X-Long", "a" * size)]))
+        assert reply.startswith(b"HTTP/1.1 431 ") if dialect.startswith("http") else b"200 OK" not in reply, reply[:200]
+    assert one.wait_log("over 65535 bytes, .* --buffer-size")
+    assert b"200 OK" in exchange(port, speak(dialect, "/" + "a" * 65534))
