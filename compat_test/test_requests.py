@@ -68,3 +68,45 @@ def test_a_value_over_64_kib_is_refused_and_forges_nothing(listen, dialect):
         assert reply.startswith(b"HTTP/1.1 431 ") if dialect.startswith("http") else b"200 OK" not in reply, reply[:200]
     assert one.wait_log("over 65535 bytes, .* --buffer-size")
     assert b"200 OK" in exchange(port, speak(dialect, "/" + "a" * 65534))
+
+
+PROXY_HEADERS = {
+    "v1": b"PROXY TCP4 192.0.2.7 198.51.100.1 1111 2222\r\n",
+    "v2": b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes([192, 0, 2, 7, 198, 51, 100, 1]) + struct.pack(">HH", 1111, 2222),
+}
+TOLD = b"REMOTE_ADDR='192.0.2.7'\nREMOTE_PORT='1111'\n"
+
+
+@pytest.mark.parametrize("version", PROXY_HEADERS)
+def test_a_proxy_header_counts_once_also_in_pieces(listen, version):
+    _, port = listen("http-socket", ["--enable-proxy-protocol"])
+    header = PROXY_HEADERS[version]
+    request = speak("http", "/first")
+    reply = exchange(port, header + request)
+    assert TOLD in reply and b"SERVER_ADDR='198.51.100.1'\nSERVER_NAME=" in reply and b"SERVER_PORT='2222'" in reply
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.settimeout(10)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(len(header + request)):
+            client.sendall((header + request)[at:at + 1])
+        reply = client.makefile("rb").read()
+    assert reply.startswith(b"HTTP/1.1 200 OK") and TOLD in reply and reply.count(b"SERVER_PORT") == 1
+    assert b"REMOTE_ADDR='127.0.0.1'" in exchange(port, request)
+
+
+LENGTH_APP = APP.replace('[("Content-Type", "text/plain")]', '[("Content-Length", "9")]').replace(
+    "return [", 'return [environ["REMOTE_ADDR"].encode()] or [')
+
+
+@pytest.mark.parametrize("version", PROXY_HEADERS)
+def test_a_later_proxy_header_is_a_malformed_request(listen, version):
+    _, port = listen("http-socket", ["--enable-proxy-protocol"], app=LENGTH_APP)
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.settimeout(10)
+        answers = client.makefile("rb")
+        client.sendall(PROXY_HEADERS[version] + b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert answers.readline() == b"HTTP/1.1 200 OK\r\n"
+        assert answers.readline() == b"Content-Length: 9\r\n" and answers.readline() == b"\r\n"
+        assert answers.read(9) == b"192.0.2.7"
+        client.sendall(PROXY_HEADERS[version].replace(b"192.0.2.7", b"192.0.2.8") + b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert answers.readline() == b"HTTP/1.1 400 Bad Request\r\n"

@@ -57,6 +57,9 @@ func (c *core) accept(l *listener) *conn {
 func (c *core) setPeer(cn *conn, address *unix.RawSockaddrAny) {
 	l := cn.listener
 	cn.peer = http.Peer{ServerName: c.w.hostname, ServerPort: l.port, Router: l.router, Extra: l.extra, HostName: l.hostName, NoScript: c.w.spec.HTTP.ManageScript}
+	if c.w.spec.HTTP.ProxyProtocol && !l.router {
+		cn.peer.ProxyHeader = http.AwaitProxy
+	}
 	var addr netip.Addr
 	var port uint16
 	switch address.Addr.Family {

@@ -176,18 +176,15 @@ func (p *parsed) withoutBody(following int) {
 
 func (c *parser) preparseHTTP(l *listener, peer *http.Peer, data []byte) (p parsed) {
 	limit := c.w.spec.Limits.BufferSize
-	if c.w.spec.HTTP.ProxyProtocol && !l.router {
-		skip, addresses, err := http.ProxyLine(data)
-		if err != nil {
-			p.err = err
-			return p
-		}
-		if skip < 0 {
+	if peer.ProxyHeader == http.AwaitProxy {
+		size, addresses, err := http.ProxyHeader(data)
+		if p.err = err; err != nil || size < 0 {
 			return p
 		}
 		addresses.Apply(peer)
-		p.headSize, data = skip, data[skip:]
+		peer.ProxyHeader = size
 	}
+	p.headSize, data = peer.ProxyHeader, data[peer.ProxyHeader:]
 	n, err := c.head.Parse(data)
 	if err != nil {
 		p.err = err
@@ -202,6 +199,7 @@ func (c *parser) preparseHTTP(l *listener, peer *http.Peer, data []byte) (p pars
 		return p
 	}
 	p.headSize += n
+	peer.ProxyHeader = 0 // what comes later is the client's
 	vars, err := c.head.AppendVars(c.vars[:0], peer)
 	if err != nil {
 		p.err = err

@@ -125,7 +125,8 @@ func (c *core) handOver(cn *conn) {
 		}
 		return
 	}
-	text, err := json.Marshal(gatewayspec.HandoverHeader{Listener: cn.listener.index, Addr: cn.peer.RemoteAddr, Port: cn.peer.RemotePort, Copied: cn.copied()})
+	text, err := json.Marshal(gatewayspec.HandoverHeader{Listener: cn.listener.index, Addr: cn.peer.RemoteAddr, Port: cn.peer.RemotePort, Copied: cn.copied(),
+		ServerAddr: cn.peer.ServerAddr, ServerPort: cn.peer.ServerPort, Unread: cn.peer.ProxyHeader == http.AwaitProxy})
 	if err != nil {
 		return
 	}
@@ -174,6 +175,12 @@ func (c *core) takeHandover() *conn {
 		cn.forks--
 	}
 	cn.peer = http.Peer{ServerName: c.w.hostname, ServerPort: l.port, Router: l.router, Extra: l.extra, HostName: l.hostName, NoScript: c.w.spec.HTTP.ManageScript,
-		RemoteAddr: header.Addr, RemotePort: header.Port}
+		RemoteAddr: header.Addr, RemotePort: header.Port, ServerAddr: header.ServerAddr}
+	if header.ServerPort != "" {
+		cn.peer.ServerPort = header.ServerPort
+	}
+	if header.Unread {
+		cn.peer.ProxyHeader = http.AwaitProxy
+	}
 	return cn
 }

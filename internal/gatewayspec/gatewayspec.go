@@ -57,9 +57,12 @@ type Event struct {
 // idle core takes. Listener is the index of the socket that it was accepted on.
 type HandoverHeader struct {
 	Listener int
-	Addr     string
+	Addr     string // the client's, as is Port
 	Port     string
 	Copied   bool `json:",omitempty"` // a child of a worker's application may hold a copy of the descriptor
+
+	ServerAddr, ServerPort string // what a PROXY header said
+	Unread                 bool   // a PROXY header may come
 }
 
 // EventListener is the Listener of the gateway's deliveries: no socket was accepted on.

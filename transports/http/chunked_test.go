@@ -2,7 +2,6 @@ package http
 
 import (
 	"errors"
-	"net/netip"
 	"strings"
 	"testing"
 )
@@ -58,37 +57,4 @@ func FuzzChunks(f *testing.F) {
 			t.Fatalf("whole: %q %v; in pieces of %d: %q %v", whole, errWhole, piece, parts, errParts)
 		}
 	})
-}
-
-func TestProxyLines(t *testing.T) {
-	for text, want := range map[string]struct {
-		size   int
-		client string
-		bad    bool
-	}{
-		"PROXY TCP4 192.0.2.7 198.51.100.1 1111 2222\r\nGET": {size: 45, client: "192.0.2.7:1111"},
-		"PROXY TCP6 ::1 ::2 1 2\r\n":                         {size: 24, client: "[::1]:1"},
-		"PROXY UNKNOWN\r\n":                                  {size: 15},
-		"GET / HTTP/1.1\r\n":                                 {size: 0},
-		"PRO":                                                {size: -1},
-		"PROXY TCP4 192":                                     {size: -1},
-		"PROXY TCP4 x y 1 2\r\n":                             {bad: true},
-		"PROXY TCP4 1.2.3.4\r\n":                             {bad: true},
-		"PROXY " + strings.Repeat("x", 200):                  {bad: true},
-	} {
-		size, a, err := ProxyLine([]byte(text))
-		if (err != nil) != want.bad {
-			t.Errorf("%.30q: %v", text, err)
-			continue
-		}
-		if want.bad {
-			continue
-		}
-		if size != want.size {
-			t.Errorf("%.30q: %d bytes, want %d", text, size, want.size)
-		}
-		if want.client != "" && a.client != netip.MustParseAddrPort(want.client) {
-			t.Errorf("%.30q: client %v, want %s", text, a.client, want.client)
-		}
-	}
 }

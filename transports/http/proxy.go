@@ -1,69 +1,87 @@
 package http
 
 import (
+	"bufio"
 	"bytes"
-	"net/netip"
+	"encoding/binary"
+	"math"
+	"net"
 	"strconv"
 
-	"envoxyd/protocol/uwsgi"
+	"github.com/pires/go-proxyproto"
 )
 
-// maxProxyLine is the longest line of version 1 of the PROXY protocol.
-const maxProxyLine = 107
+const (
+	maxProxyLine   = 107  // of version 1, by its specification
+	maxProxyHeader = 4096 // of version 2, without its first bytes
+	proxyLength    = 14   // where a header of version 2 has its length
+)
 
-var errProxy = refuse(400, "malformed PROXY line")
+var proxyLine = []byte("PROXY ")
 
-// Addresses are those that a PROXY line puts in place of the connection's own.
-type Addresses struct{ client, server netip.AddrPort }
+var errProxy = refuse(400, "malformed PROXY header")
 
-// ProxyLine reads a PROXY protocol (version 1) line off the start of data. It
-// returns the line's size, 0 when there is none, -1 when more bytes are needed
-// to tell.
-func ProxyLine(data []byte) (size int, a Addresses, err error) {
-	prefix := []byte("PROXY ")
-	if n := min(len(data), len(prefix)); !bytes.Equal(data[:n], prefix[:n]) {
-		return 0, a, nil
-	}
-	end := bytes.IndexByte(data, '\n')
-	if end < 0 {
-		if len(data) > maxProxyLine {
-			return 0, a, errProxy
-		}
+// Addresses are those that a PROXY header puts in place of the connection's own; nil: it leaves them.
+type Addresses struct{ client, server *net.TCPAddr }
+
+// ProxyHeader reads a header of the PROXY protocol, version 1 or 2, off the start of data.
+// It returns the header's size, 0 when there is none, -1 when more bytes are needed to tell.
+func ProxyHeader(data []byte) (size int, a Addresses, err error) {
+	switch size = proxySize(data); {
+	case size <= 0:
+		return size, a, nil
+	case size > proxyLength+2+maxProxyHeader:
+		return 0, a, errProxy
+	case size > len(data):
 		return -1, a, nil
 	}
-	words := bytes.Fields(data[:end])
-	if len(words) >= 2 && string(words[1]) == "UNKNOWN" {
-		return end + 1, a, nil
-	}
-	if len(words) != 6 || string(words[1]) != "TCP4" && string(words[1]) != "TCP6" {
+	header, err := proxyproto.Read(bufio.NewReaderSize(bytes.NewReader(data[:size]), size))
+	if err != nil || header.Version == 1 && header.Command.IsProxy() && bytes.Count(data[:size], []byte{' '}) != 5 {
 		return 0, a, errProxy
 	}
-	if a.client, err = addrPort(words[2], words[4]); err == nil {
-		a.server, err = addrPort(words[3], words[5])
+	if header.Command.IsLocal() {
+		return size, a, nil
 	}
-	if err != nil {
+	var some [2]bool
+	a.client, some[0] = header.SourceAddr.(*net.TCPAddr)
+	a.server, some[1] = header.DestinationAddr.(*net.TCPAddr)
+	if !some[0] || !some[1] {
 		return 0, a, errProxy
 	}
-	return end + 1, a, nil
+	return size, a, nil
 }
 
-func addrPort(host, port []byte) (netip.AddrPort, error) {
-	addr, err := netip.ParseAddr(string(host))
-	if err != nil {
-		return netip.AddrPort{}, err
+// proxySize is how large the header at the start of data is, as far as can be told. A line
+// that does not end is larger than any.
+func proxySize(data []byte) int {
+	switch {
+	case begins(data, proxyLine) && len(data) >= len(proxyLine):
+		if end := bytes.IndexByte(data[:min(len(data), maxProxyLine)], '\n'); end >= 0 {
+			return end + 1
+		}
+		if len(data) >= maxProxyLine {
+			return math.MaxInt
+		}
+		return -1
+	case begins(data, proxyproto.SIGV2) && len(data) >= proxyLength+2:
+		return proxyLength + 2 + int(binary.BigEndian.Uint16(data[proxyLength:]))
+	case begins(data, proxyLine), begins(data, proxyproto.SIGV2):
+		return -1
 	}
-	n, err := strconv.ParseUint(string(port), 10, 16)
-	return netip.AddrPortFrom(addr, uint16(n)), err
+	return 0
+}
+
+// begins tells whether data starts with mark, or is the start of it.
+func begins(data, mark []byte) bool {
+	n := min(len(data), len(mark))
+	return bytes.Equal(data[:n], mark[:n])
 }
 
 // Apply makes peer speak of the addresses that the proxy named.
 func (a Addresses) Apply(peer *Peer) {
-	if !a.client.IsValid() {
+	if a.client == nil {
 		return
 	}
-	peer.RemoteAddr = a.client.Addr().String()
-	extra := append([]byte(nil), peer.Extra...) // Extra is the listener's: not ours to grow
-	extra = uwsgi.AppendVar(extra, "REMOTE_PORT", strconv.Itoa(int(a.client.Port())))
-	extra = uwsgi.AppendVar(extra, "SERVER_ADDR", a.server.Addr().String())
-	peer.Extra = uwsgi.AppendVar(extra, "SERVER_PORT", strconv.Itoa(int(a.server.Port())))
+	peer.RemoteAddr, peer.RemotePort = a.client.IP.String(), strconv.Itoa(a.client.Port)
+	peer.ServerAddr, peer.ServerPort = a.server.IP.String(), strconv.Itoa(a.server.Port)
 }

@@ -11,13 +11,21 @@ type Peer struct {
 	ServerName string // this host's name
 	ServerPort string
 	RemoteAddr string
-	RemotePort string
+	RemotePort string // "": it is not told
+	ServerAddr string // what a PROXY header says; "": there was none
 	Router     bool   // the connection came in by --http
 	Extra      []byte // variables in packet form, appended as they are (--http-var)
 	NoScript   bool   // leave SCRIPT_NAME to the application dispatcher (--manage-script-name)
 	HTTPS      bool
 	HostName   bool // SERVER_NAME is what the Host header says
+
+	// ProxyHeader is the size of the PROXY header before the first request, until that is whole;
+	// AwaitProxy: nothing has been read yet, and there may be one.
+	ProxyHeader int
 }
+
+// AwaitProxy is the ProxyHeader of a connection of which nothing has been read.
+const AwaitProxy = -1
 
 // AppendVars appends the request as a uwsgi variable block to dst: the CGI
 // variables of RFC 3875 that uWSGI sets, then each header field as HTTP_NAME,
@@ -52,7 +60,12 @@ func (h *Head) AppendVars(dst []byte, peer *Peer) ([]byte, error) {
 	dst = uwsgi.AppendVar(dst, "SERVER_PORT", peer.ServerPort)
 	if peer.Router {
 		dst = uwsgi.AppendVar(dst, "UWSGI_ROUTER", "http")
+	}
+	if peer.RemotePort != "" {
 		dst = uwsgi.AppendVar(dst, "REMOTE_PORT", peer.RemotePort)
+	}
+	if peer.ServerAddr != "" {
+		dst = uwsgi.AppendVar(dst, "SERVER_ADDR", peer.ServerAddr)
 	}
 	dst = uwsgi.AppendVar(dst, "REMOTE_ADDR", peer.RemoteAddr)
 	if peer.HTTPS {
