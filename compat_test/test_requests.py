@@ -3,6 +3,7 @@ import socket
 import struct
 
 import pytest
+from http_client import eventually
 from server import free_port
 
 APP = """
@@ -110,3 +111,41 @@ def test_a_later_proxy_header_is_a_malformed_request(listen, version):
         assert answers.read(9) == b"192.0.2.7"
         client.sendall(PROXY_HEADERS[version].replace(b"192.0.2.7", b"192.0.2.8") + b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
         assert answers.readline() == b"HTTP/1.1 400 Bad Request\r\n"
+
+
+EVIL = "/a\n[pid: 1] forged\x1b[2J\x9b2J b"
+
+
+def test_no_line_of_the_log_is_a_clients(listen):
+    """Over the uwsgi protocol a client says any bytes; the request line, the requests in hand, harakiri and write errors name it."""
+    one, port = listen("socket", ["--harakiri", "2", "--log-x-forwarded-for"], app="""
+import time
+def application(environ, start_response):
+    start_response("200 OK", [])
+    if "b" in environ["QUERY_STRING"]:
+        yield b"x" * 100000
+        open("waiting", "w").close()
+        while "gone" not in environ:
+            yield b"x" * 100000
+    if "h" in environ["QUERY_STRING"]:
+        open("waiting", "w").close()
+        time.sleep(60)
+""")
+    said = [("HTTP_X_FORWARDED_FOR", "192.0.2.1\nforged\x1b[1m")]
+    exchange(port, speak("socket", EVIL, said))
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(speak("socket", EVIL, [*said, ("QUERY_STRING", "b")]))
+        eventually((one.dir / "waiting").exists)
+    one.wait_log("during GET|TIMEOUT")
+    (one.dir / "waiting").unlink()
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(speak("socket", EVIL, [*said, ("QUERY_STRING", "h")]))
+        eventually((one.dir / "waiting").exists)
+        one.signal_process(max(one.processes()), 12)
+        one.wait_log("is managing request")
+        one.wait_log("HARAKIRI !!! end of worker")
+    raw = one.log_path.read_bytes()
+    assert b"\x1b" not in raw and b"\x9b" not in raw
+    assert not [line for line in one.log().splitlines() if line.startswith(("forged", "[pid: 1] forged"))]
+    for mark in ("is managing request", "HARAKIRI [core 0]", "during GET"):
+        assert any(mark in line and r"\x1b[2J\x9b2J b" in line for line in one.log().splitlines()), mark

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"envoxyd/internal/logtext"
 	"envoxyd/internal/monotime"
 	"envoxyd/internal/shm"
 )
@@ -50,7 +51,7 @@ func (g *generation) harakiri(w *worker, now time.Time) {
 	logDated("HARAKIRI !!! worker %d status !!!", w.ID)
 	for c := range g.board.Cores() {
 		if core := g.board.Core(w.ID, c); core.State.Load() == shm.Busy {
-			logDated("HARAKIRI [core %d] %s since %d", c, core.Request(), monotime.Time(core.Since.Load()).Unix())
+			logDated("HARAKIRI [core %d] %s since %d", c, logtext.Safe(core.Request()), monotime.Time(core.Since.Load()).Unix())
 		}
 	}
 	logDated("HARAKIRI !!! end of worker %d status !!!", w.ID)

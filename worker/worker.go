@@ -23,6 +23,7 @@ import (
 
 	"envoxyd/internal/gatewayspec"
 	"envoxyd/internal/logdate"
+	"envoxyd/internal/logtext"
 	"envoxyd/internal/monotime"
 	"envoxyd/internal/shm"
 	"envoxyd/internal/snooze"
@@ -226,8 +227,8 @@ func (w *Worker) logRequestsInHand() {
 		line := w.board.Core(w.id, i)
 		if line.State.Load() == shm.Busy {
 			since := monotime.Time(line.Since.Load())
-			request := line.Request()
-			uri := request[strings.LastIndexByte(request, ' ')+1:]
+			_, request, _ := strings.Cut(line.Request(), " - ")
+			_, uri, _ := strings.Cut(request, " ")
 			w.logf("SIGUSR2: --- uWSGI worker %d core %d (pid: %d) is managing request %s since %s ---", w.id, i, os.Getpid(), uri, since.Format(time.ANSIC))
 		}
 	}
@@ -252,10 +253,10 @@ func (w *Worker) watchMaster() {
 	}()
 }
 
-// logf writes one line of the server's own to the log.
+// logf writes one line of the server's own to the log, whatever clients have put into args.
 func (w *Worker) logf(format string, args ...any) {
 	line := w.appendDate(w.logMark(nil, 2))
-	line = append(fmt.Appendf(line, format, args...), '\n')
+	line = append(logtext.Append(line, fmt.Appendf(nil, format, args...)), '\n')
 	w.writeLog(2, line)
 }
 

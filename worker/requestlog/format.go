@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"envoxyd/internal/logdate"
+	"envoxyd/internal/logtext"
 )
 
 // ltimeLayout is the date that web servers' logs have, as a time layout.
@@ -132,5 +133,5 @@ func appendOrDash(b, text []byte) []byte {
 	if len(text) == 0 {
 		return append(b, '-')
 	}
-	return appendText(b, text)
+	return logtext.Append(b, text)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"envoxyd/internal/logdate"
+	"envoxyd/internal/logtext"
 	"envoxyd/protocol/uwsgi"
 )
 
@@ -76,7 +77,7 @@ func (l *Line) appendOwn(b []byte, r *Record, addr, method, uri []byte) []byte {
 		b = l.appendMemory(b, r)
 	}
 	if l.Host {
-		b = appendText(b, host(r.Block))
+		b = logtext.Append(b, host(r.Block))
 		b = append(b, ' ')
 	}
 	b = append(b, "[pid: "...)
@@ -92,9 +93,9 @@ func (l *Line) appendOwn(b []byte, r *Record, addr, method, uri []byte) []byte {
 	b = append(b, '/')
 	b = strconv.AppendUint(b, r.Total, 10)
 	b = append(b, "] "...)
-	b = appendText(b, addr)
+	b = logtext.Append(b, addr)
 	b = append(b, " ("...)
-	b = appendText(b, r.User)
+	b = logtext.Append(b, r.User)
 	b = append(b, ") {"...)
 	b = strconv.AppendInt(b, int64(2*r.Vars), 10)
 	b = append(b, " vars in "...)
@@ -102,9 +103,9 @@ func (l *Line) appendOwn(b []byte, r *Record, addr, method, uri []byte) []byte {
 	b = append(b, " bytes} ["...)
 	b = time.Unix(0, r.Start).AppendFormat(b, time.ANSIC)
 	b = append(b, "] "...)
-	b = appendText(b, method)
+	b = logtext.Append(b, method)
 	b = append(b, ' ')
-	b = appendText(b, uri)
+	b = logtext.Append(b, uri)
 	b = append(b, " => generated "...)
 	b = strconv.AppendInt(b, r.Sent, 10)
 	b = append(b, " bytes in "...)
@@ -117,7 +118,7 @@ func (l *Line) appendOwn(b []byte, r *Record, addr, method, uri []byte) []byte {
 	}
 	b = append(b, r.Via...)
 	b = append(b, " ("...)
-	b = appendText(b, r.Proto)
+	b = logtext.Append(b, r.Proto)
 	b = append(b, ' ')
 	b = strconv.AppendInt(b, int64(r.Status), 10)
 	b = append(b, ") "...)
@@ -149,21 +150,6 @@ func appendUsage(b []byte, name string, size int64) []byte {
 	b = append(b, " bytes/"...)
 	b = strconv.AppendInt(b, size>>20, 10)
 	return append(b, "MB} "...)
-}
-
-// appendText appends what a client has sent. Control characters are escaped: a
-// line break would let it write lines of its own.
-func appendText[T string | []byte](b []byte, text T) []byte {
-	const hex = "0123456789abcdef"
-	for i := range len(text) {
-		c := text[i]
-		if c < ' ' && c != '\t' || c == 0x7f {
-			b = append(b, '\\', 'x', hex[c>>4], hex[c&15])
-		} else {
-			b = append(b, c)
-		}
-	}
-	return b
 }
 
 // variable returns the last variable of that name in a block, as the application sees it.
