@@ -23,7 +23,9 @@ def exchange(port, data):
             client.sendall(data)
             client.shutdown(socket.SHUT_WR)
             return client.makefile("rb").read()
-        except (ConnectionResetError, BrokenPipeError):
+        except OSError as error:  # it has closed before it read all
+            if isinstance(error, socket.timeout):
+                raise
             return b""
 
 
@@ -149,3 +151,27 @@ def application(environ, start_response):
     assert not [line for line in one.log().splitlines() if line.startswith(("forged", "[pid: 1] forged"))]
     for mark in ("is managing request", "HARAKIRI [core 0]", "during GET"):
         assert any(mark in line and r"\x1b[2J\x9b2J b" in line for line in one.log().splitlines()), mark
+
+
+OURS = ("wsgi.version", "wsgi.url_scheme", "wsgi.input", "wsgi.errors", "wsgi.multithread", "wsgi.multiprocess", "wsgi.run_once",
+        "wsgi.file_wrapper", "wsgi.input_terminated", "uwsgi.version", "uwsgi.node", "uwsgi.core", "wsgi.", "uwsgi.made.up")
+
+
+@pytest.mark.parametrize("dialect", ["socket", "fastcgi-socket", "scgi-socket"])
+def test_the_servers_own_names_are_not_taken_from_the_wire(listen, dialect):
+    _, port = listen(dialect)
+    plain = exchange(port, speak(dialect))
+    assert b"200 OK" in plain and b"wsgi.errors=" in plain and b"uwsgi.version=" in plain
+    forged = exchange(port, speak(dialect, names=[(name, "forged") for name in OURS] + [("wsgi_errors", "kept")]))
+    assert b"forged" not in forged and b"wsgi_errors='kept'" in forged
+    assert b"uwsgi.made.up" not in forged and b"wsgi.=" not in forged
+    many = exchange(port, speak(dialect, names=[(f"wsgi.{n}", "forged") for n in range(50)]))
+    assert b"forged" not in many and b"200 OK" in many
+
+
+@pytest.mark.parametrize("body", [b"3;a=\0\r\nabc\r\n0\r\n\r\n", b"0\r\nno field\r\n\r\n", b"0\r\nA: \x1b\r\n\r\n"])
+def test_a_chunked_body_with_control_characters_is_refused(listen, body):
+    _, port = listen("http-socket")
+    head = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert exchange(port, head + b"3;a=b\r\nabc\r\n0\r\nA: b\r\n\r\n").startswith(b"HTTP/1.1 200 OK")
+    assert exchange(port, head + body).startswith(b"HTTP/1.1 400 ")

@@ -14,6 +14,7 @@ typedef struct {
     uint32_t hash;
     uint16_t name_len;
     uint16_t value_len;
+    int ours; /* what is said under this name on the wire is not taken */
     char *name;
     PyObject *key;
     PyObject *value;
@@ -34,6 +35,12 @@ int environ_init(void)
     if (!slots)
         PyErr_NoMemory();
     return slots && url_scheme && https && wsgi_input && input_terminated ? 0 : -1;
+}
+
+/* Names that the server alone sets: a peer's wsgi.errors or wsgi.url_scheme would replace ours. */
+static int is_ours(const uint8_t *name, uint16_t size)
+{
+    return (size >= 5 && !memcmp(name, "wsgi.", 5)) || (size >= 6 && !memcmp(name, "uwsgi.", 6));
 }
 
 static slot *find(const uint8_t *name, uint16_t size)
@@ -61,7 +68,7 @@ static slot *find(const uint8_t *name, uint16_t size)
         }
         PyUnicode_InternInPlace(&key);
         memcpy(copy, name, size);
-        *s = (slot){.hash = hash, .name_len = size, .name = copy, .key = key, .text = text};
+        *s = (slot){.hash = hash, .name_len = size, .ours = is_ours(name, size), .name = copy, .key = key, .text = text};
         slots_used++;
         return s;
     }
@@ -89,6 +96,8 @@ static PyObject *value_of(slot *s, const uint8_t *text, uint16_t size)
 static int add(PyObject *environ, const uint8_t *name, uint16_t name_len, const uint8_t *text, uint16_t size)
 {
     slot *s = find(name, name_len);
+    if (s ? s->ours : is_ours(name, name_len))
+        return 0;
     if (s) {
         PyObject *value = value_of(s, text, size);
         int failed = !value || PyDict_SetItem(environ, s->key, value) < 0;

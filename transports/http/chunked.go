@@ -77,7 +77,12 @@ func (c *Chunks) line(line []byte) error {
 			c.state = inTrailers
 		}
 	case inTrailers:
-		c.Done = len(line) == 0
+		if c.Done = len(line) == 0; c.Done {
+			return nil
+		}
+		if !isField(line) {
+			return ErrChunk
+		}
 	}
 	return nil
 }
@@ -97,5 +102,5 @@ func chunkSize(line []byte) (int64, bool) {
 		return 0, false
 	}
 	rest := trim(line[n:])
-	return size, len(rest) == 0 || rest[0] == ';'
+	return size, len(rest) == 0 || rest[0] == ';' && isText(rest)
 }

@@ -39,6 +39,8 @@ func TestChunkedBodiesAreDecodedHoweverTheyArrive(t *testing.T) {
 func TestMalformedChunksAreRefused(t *testing.T) {
 	for _, text := range []string{
 		"x\r\nabc\r\n", "\r\n", "-1\r\n", "3\nabc\r\n", "3\r\nabcd\r\n0\r\n\r\n", "3 3\r\nabc\r\n",
+		"3;a=\x00\r\nabc\r\n0\r\n\r\n", "3;a=b\rc\r\nabc\r\n0\r\n\r\n", "3;\x7f\r\nabc\r\n0\r\n\r\n", "0;\x1b\r\n\r\n",
+		"0\r\nTrailer\r\n\r\n", "0\r\n: x\r\n\r\n", "0\r\n folded: x\r\n\r\n", "0\r\nA b: x\r\n\r\n", "0\r\nA: \x00\r\n\r\n", "0\r\nA: b\rc\r\n\r\n",
 		"1000000000000000\r\n", "0x3\r\nabc\r\n", strings.Repeat("1", maxChunkLine+2),
 	} {
 		if _, _, err := decodeAll(text, len(text)); !errors.Is(err, ErrChunk) {

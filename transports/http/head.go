@@ -203,10 +203,8 @@ func (h *Head) parseField(line []byte) error {
 		}
 		underscore = underscore || c == '_'
 	}
-	for _, c := range value {
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return errField
-		}
+	if !isText(value) {
+		return errField
 	}
 	if underscore { // the application could not tell X_Foo from X-Foo
 		return nil
@@ -220,6 +218,30 @@ func (h *Head) parseField(line []byte) error {
 	h.fields[h.nfields] = field{name, value}
 	h.nfields++
 	return nil
+}
+
+// isText tells whether text holds no control characters but tabs.
+func isText(text []byte) bool {
+	for _, c := range text {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// isField tells whether a line is a name and a value.
+func isField(line []byte) bool {
+	colon := bytes.IndexByte(line, ':')
+	if colon <= 0 {
+		return false
+	}
+	for _, c := range line[:colon] {
+		if !isToken[c] {
+			return false
+		}
+	}
+	return isText(line[colon+1:])
 }
 
 func trim(value []byte) []byte {
