@@ -175,3 +175,20 @@ def test_a_chunked_body_with_control_characters_is_refused(listen, body):
     head = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert exchange(port, head + b"3;a=b\r\nabc\r\n0\r\nA: b\r\n\r\n").startswith(b"HTTP/1.1 200 OK")
     assert exchange(port, head + body).startswith(b"HTTP/1.1 400 ")
+
+
+def test_workers_tells_the_real_pids_of_all(listen):
+    one, port = listen("http-socket", ["--processes", "3"], app="""
+import uwsgi
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Length", "200")])
+    return [" ".join(str(worker["pid"]) for worker in uwsgi.workers()).ljust(200).encode()]
+""")
+    def pids():
+        return [int(pid) for pid in exchange(port, speak("http-socket")).partition(b"\r\n\r\n")[2].split()]
+
+    spawned = {number: int(one.wait_log(rf"spawned uWSGI worker {number} \(pid: (\d+)").group(1)) for number in (1, 2, 3)}
+    eventually(lambda: pids() == [spawned[1], spawned[2], spawned[3]])
+    one.signal_process(spawned[2], 9)
+    again = int(one.wait_log(r"Respawned uWSGI worker 2 \(new pid: (\d+)\)").group(1))
+    eventually(lambda: pids() == [spawned[1], again, spawned[3]])

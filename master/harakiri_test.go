@@ -37,6 +37,18 @@ func TestOverdueIsABusyCorePastItsDeadline(t *testing.T) {
 	}
 }
 
+func TestNothingIsLeftOnTheBoardOfAWorkerThatHasEnded(t *testing.T) {
+	g := testGeneration(t, 1, 2)
+	core := g.board.Core(1, 1)
+	core.State.Store(shm.Busy)
+	core.PID.Store(4711)
+	core.Deadline.Store(1)
+	g.clearBoard(g.workers[0])
+	if core.State.Load() != shm.Absent || core.PID.Load() != 0 || core.Deadline.Load() != 0 {
+		t.Errorf("state %d, pid %d, deadline %d", core.State.Load(), core.PID.Load(), core.Deadline.Load())
+	}
+}
+
 // The deadlines are the kernel's monotonic clock's, as a worker writes them: whatever the
 // time of day is, it plays no part.
 func TestHarakiriStrikesAtTheDeadlineAndNotBefore(t *testing.T) {

@@ -178,6 +178,7 @@ func (g *generation) clearBoard(w *worker) {
 	for c := range g.board.Cores() {
 		core := g.board.Core(w.ID, c)
 		core.State.Store(shm.Absent)
+		core.PID.Store(0)
 		core.Suspended.Store(0)
 		core.Deadline.Store(0)
 		core.UserDeadline.Store(0)

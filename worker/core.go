@@ -2,6 +2,7 @@ package worker
 
 import (
 	"net/netip"
+	"os"
 	"runtime"
 	"sync/atomic"
 	"syscall"
@@ -141,6 +142,7 @@ func newCore(w *Worker, index int, io *coreIO) (*core, error) {
 	}
 	c.startAccepting()
 	io.link_fd, io.event_fd = -1, -1
+	c.line.PID.Store(uint32(os.Getpid()))
 	c.line.State.Store(shm.Idle)
 	c.line.Suspended.Store(0)
 	c.line.Deadline.Store(0)

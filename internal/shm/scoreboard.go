@@ -18,7 +18,7 @@ const (
 )
 
 // Core is one core's line of the scoreboard; internal/layout writes it down for Python. Only the worker that owns it
-// writes (but for paused); everybody may read. Times are nanoseconds of the monotonic clock, sizes bytes.
+// writes (but for paused, and what the master clears when the worker has ended); everybody may read. Times are nanoseconds of the monotonic clock, sizes bytes.
 type Core struct {
 	State        atomic.Uint32
 	requestSize  atomic.Uint32
@@ -34,7 +34,8 @@ type Core struct {
 	Static       atomic.Uint64 // requests that were answered without the application
 	Suspended    atomic.Uint32 // 1: the core has stopped accepting because of a pause
 	paused       atomic.Uint32 // written by the master, of a worker's first core only
-	_            [128 - 8 - 10*8 - 8]byte
+	PID          atomic.Uint32 // of the process behind the core; 0: none
+	_            [128 - 8 - 10*8 - 8 - 4]byte
 	request      [128]byte // "ADDR - METHOD URI", cut to fit
 }
 

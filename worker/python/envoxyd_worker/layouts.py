@@ -6,7 +6,7 @@ from collections import namedtuple
 from struct import Struct
 
 # a core's line of the scoreboard
-CORE = Struct("<IIqqqQQQQQQQII32x128s")
+CORE = Struct("<IIqqqQQQQQQQIII28x128s")
 Core = namedtuple("Core", """
     state
     request_size
@@ -22,6 +22,7 @@ Core = namedtuple("Core", """
     static
     suspended
     paused
+    pid
     request
 """)
 

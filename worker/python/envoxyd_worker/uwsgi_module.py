@@ -219,7 +219,7 @@ def worker_dict(mine, number, lines):
     busy = any(core.state == BUSY for core in lines)
     return {
         "id": number,
-        "pid": os.getpid() if number == mine.worker else 0,
+        "pid": lines[0].pid or (os.getpid() if number == mine.worker else 0),
         "requests": requests,
         "delta_requests": requests,
         "signals": 0,
