@@ -192,3 +192,16 @@ def application(environ, start_response):
     one.signal_process(spawned[2], 9)
     again = int(one.wait_log(r"Respawned uWSGI worker 2 \(new pid: (\d+)\)").group(1))
     eventually(lambda: pids() == [spawned[1], again, spawned[3]])
+
+
+@pytest.mark.parametrize("dialect", ["http-socket", "http", "socket"])
+def test_mountpoints_that_end_in_a_slash(listen, dialect):
+    app = APP.replace('return [', 'return [repr((environ["SCRIPT_NAME"], environ["PATH_INFO"])).encode()] or [')
+    mounts = [part for point in ("/foo", "/foobis/", "/footris/") for part in ("--mount", f"{point}=app.py")]
+    _, port = listen(dialect, ["--manage-script-name", *mounts], app=app)
+    for path, told in {
+        "/foo": ("/foo", ""), "/foo/": ("/foo", "/"), "/foo/a": ("/foo", "/a"), "/foobis": ("/foobis/", ""),
+        "/foobis/": ("/foobis/", "/"), "/foobis/a": ("/foobis/", "/a"), "/footris/": ("/footris/", "/"),
+        "/fooanything": ("", "/fooanything"), "/foobisis": ("", "/foobisis"), "/foobisis/": ("", "/foobisis/"), "/": ("", "/"),
+    }.items():
+        assert exchange(port, speak(dialect, path)).endswith(b"\r\n\r\n" + repr(told).encode()), path

@@ -77,8 +77,8 @@ def load(spec, uwsgi, step):
 
 
 def normal(point):
-    """A mountpoint without trailing slash: "/" is the same as none."""
-    return point.rstrip("/")
+    """A mountpoint as it is given: SCRIPT_NAME is the same text. But "/" is the same as none."""
+    return point if point.strip("/") else ""
 
 
 def mount(text):
@@ -200,7 +200,8 @@ class Mounts:
         self.apps = found
         self.numbers = {point: number for number, point in enumerate(found)}
         self.by_path = python["manage_script_name"]
-        self.points = sorted((p for p in found if p), key=len, reverse=True)
+        points = sorted((p for p in found if p), key=len, reverse=True)
+        self.paths = [(p.rstrip("/"), p) for p in points]  # "/foo/" is the place of "/foo", too
         default = None if python["no_default_app"] else ("" if "" in found else next(iter(found), None))
         self.default = default
         self.set_app = extension.set_app
@@ -210,6 +211,8 @@ class Mounts:
             point = self.split(environ)
         else:
             point = environ.get("SCRIPT_NAME", "")
+            if point + "/" in self.apps and point not in self.apps:
+                point += "/"
         if point not in self.apps:
             point = self.default
         app = self.apps.get(point)
@@ -220,9 +223,9 @@ class Mounts:
 
     def split(self, environ):
         path = environ.get("PATH_INFO", "")
-        for point in self.points:
-            if path == point or path.startswith(point + "/"):
-                environ["SCRIPT_NAME"], environ["PATH_INFO"] = point, path[len(point):]
+        for place, point in self.paths:
+            if path == place or path.startswith(place + "/"):
+                environ["SCRIPT_NAME"], environ["PATH_INFO"] = point, path[len(place):]
                 return point
         environ["SCRIPT_NAME"] = ""
         return ""

@@ -63,7 +63,7 @@ class Extension:
 
 def mounted(**given):
     found = {"": lambda e, s: ("root", e.get("SCRIPT_NAME"), e["PATH_INFO"])}
-    for point in ("/foo", "/foo/deep"):
+    for point in ("/foo", "/foo/deep", "/foobis/"):
         found[point] = lambda e, s, point=point: (point, e["SCRIPT_NAME"], e["PATH_INFO"])
     if given.pop("without_root", False):
         del found[""]
@@ -73,6 +73,8 @@ def mounted(**given):
 @pytest.mark.parametrize("path,result", [
     ("/", ("root", "", "/")), ("/foo", ("/foo", "/foo", "")), ("/foo/", ("/foo", "/foo", "/")), ("/foo/x", ("/foo", "/foo", "/x")),
     ("/foobar", ("root", "", "/foobar")), ("/foo/deep/x", ("/foo/deep", "/foo/deep", "/x")), ("/foo/deeper", ("/foo", "/foo", "/deeper")),
+    ("/foobis", ("/foobis/", "/foobis/", "")), ("/foobis/", ("/foobis/", "/foobis/", "/")), ("/foobis/x", ("/foobis/", "/foobis/", "/x")),
+    ("/foobisis", ("root", "", "/foobisis")), ("/foobisis/", ("root", "", "/foobisis/")),
 ])
 def test_the_longest_mountpoint_that_ends_at_a_slash_wins(path, result):
     assert mounted(manage_script_name=True)({"PATH_INFO": path}, None) == result
@@ -82,6 +84,8 @@ def test_without_manage_script_name_only_script_name_counts():
     serve = mounted()
     assert serve({"PATH_INFO": "/foo/x"}, None)[0] == "root"
     assert serve({"PATH_INFO": "/foo/x", "SCRIPT_NAME": "/foo"}, None) == ("/foo", "/foo", "/foo/x")
+    for name in ("/foobis", "/foobis/"):
+        assert serve({"PATH_INFO": "/foobis/x", "SCRIPT_NAME": name}, None) == ("/foobis/", name, "/foobis/x")
 
 
 def test_where_no_application_fits_the_answer_is_500():
@@ -91,8 +95,8 @@ def test_where_no_application_fits_the_answer_is_500():
     assert (answers, body) == (["500 Internal Server Error"], [b"Internal Server Error"])
 
 
-def test_a_trailing_slash_of_a_mountpoint_means_nothing(folder):
-    assert set(load(wsgi_file="a.py", mounts=["/x/=a.py"])) == {"", "/x"}
+def test_a_mountpoint_keeps_its_trailing_slash_unless_that_is_all(folder):
+    assert set(load(wsgi_file="a.py", mounts=["/x/=a.py", "/=a.py"])) == {"", "/x/"}
 
 
 def test_paste_loads_the_named_application_of_an_absolute_path(tmp_path, monkeypatch):
