@@ -185,8 +185,8 @@ def test_a_fork_holds_no_connection_of_another_request(server):
 def test_a_fork_holds_no_connection_that_is_left_to_a_goroutine(server):
     """A response that is read slowly, a request that comes slowly and is refused then."""
     transport = http_socket()
-    server(transport, ["--master", "--processes", "1"], app=FORKS)
-    with Connection(transport.port, timeout=5, receive_buffer=4096) as reader, Connection(transport.port, timeout=5) as sender:
+    server(transport, ["--master", "--processes", "1", "--socket-timeout", "30"], app=FORKS)
+    with Connection(transport.port, timeout=25, receive_buffer=4096) as reader, Connection(transport.port, timeout=25) as sender:
         sender.open()
         sender.socket.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n")
         reader.send("/fork/big")
