@@ -27,7 +27,7 @@ func (m *master) catchUp() {
 	case p.upgrade:
 		m.upgrade()
 	case p.reload:
-		m.reloadAll(p.brutal)
+		m.reload(p.brutal)
 	}
 }
 
