@@ -216,16 +216,13 @@ func (c *parser) preparseHTTP(l *listener, peer *http.Peer, data []byte) (p pars
 	p.chunked, p.expect = c.head.Chunked, c.head.Continue
 	p.keep = l.keepalive && c.head.Persistent()
 	p.length = max(c.head.ContentLength, 0)
-	switch {
-	case c.head.Minor == 1:
-		p.flags |= reqSayClose
-		if l.chunk && p.keep {
-			p.flags |= reqChunk
-		}
-	case p.keep:
-		p.flags |= reqHTTP10 | reqSayKeep
-	default:
+	if c.head.Minor == 0 {
 		p.flags |= reqHTTP10
+	} else if l.chunk && p.keep {
+		p.flags |= reqChunk
+	}
+	if l.router && l.keepalive && c.head.Minor == 1 {
+		p.flags |= reqSayClose
 	}
 	rest := data[n:]
 	if !p.chunked && int64(len(rest)) >= p.length {
@@ -344,7 +341,7 @@ func (c *core) begin(cn *conn, p *parsed, body []byte) {
 		io.flags |= reqEvent
 		io.event_fd = cInt32(cn.fd)
 	}
-	if p.flags&reqSayClose != 0 && (!p.keep || p.leftover) || c.w.phase.Load() != serving && p.keep {
+	if c.w.phase.Load() != serving && p.keep {
 		io.flags |= reqDrain
 	}
 	if c.w.spec.Limits.PostBuffering > 0 {

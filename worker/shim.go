@@ -30,7 +30,6 @@ const (
 	reqNoBody     = C.REQ_NO_BODY
 	reqChunk      = C.REQ_CHUNK
 	reqSayClose   = C.REQ_SAY_CLOSE
-	reqSayKeep    = C.REQ_SAY_KEEP
 	reqDrain      = C.REQ_DRAIN
 	reqTerminated = C.REQ_TERMINATED
 	reqHTTP10     = C.REQ_HTTP10

@@ -19,8 +19,7 @@ enum { /* core_io.flags: what the request asks of the response */
     REQ_HTTP10 = 64,     /* status line of HTTP/1.0 */
     REQ_SEEKABLE = 128,  /* wsgi.input may be rewound */
     REQ_STATUS = 256,    /* "Status:" in place of the status line (SCGI, FastCGI) */
-    REQ_EVENT = 512,     /* for the service's event handlers, not for the application */
-    REQ_SAY_KEEP = 1024  /* of HTTP/1.0: say "Connection: keep-alive" if the length is known, else the connection ends */
+    REQ_EVENT = 512      /* for the service's event handlers, not for the application */
 };
 
 enum { /* core_io.result: what became of the response */

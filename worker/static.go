@@ -114,8 +114,6 @@ func (c *core) staticHead(a *static.Answer) []byte {
 	if io.flags&reqDrain != 0 || !a.Delimited && io.flags&reqSayClose != 0 {
 		io.result |= resClose
 		head = append(head, "Connection: close\r\n"...)
-	} else if a.Delimited && io.flags&reqSayKeep != 0 {
-		head = append(head, "Connection: keep-alive\r\n"...)
 	}
 	head = append(head, "\r\n"...)
 	io.head_len = cUint32(len(head))

@@ -337,9 +337,9 @@ func (h *Head) finish() error {
 	return nil
 }
 
-// Persistent tells whether the client lets the connection live on (RFC 9112, 9.3): one of
-// HTTP/1.0 has to ask for it.
-func (h *Head) Persistent() bool { return (h.Minor == 1 || h.KeepAlive) && !h.Close }
+// Persistent tells whether the client lets the connection live on: RFC 9112, 9.3,
+// without HTTP/1.0's keep-alive, which uWSGI has never offered.
+func (h *Head) Persistent() bool { return h.Minor == 1 && !h.Close }
 
 // StatusText is the reply to a refused request: a whole response that ends the connection.
 func (e *Error) StatusText() string {

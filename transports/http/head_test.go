@@ -189,14 +189,12 @@ func TestFieldsBecomeVariables(t *testing.T) {
 
 func TestPersistence(t *testing.T) {
 	for text, want := range map[string]bool{
-		"GET / HTTP/1.1\r\n" + hostLine + "\r\n":                                  true,
-		"GET / HTTP/1.1\r\n" + hostLine + "Connection: close\r\n\r\n":             false,
-		"GET / HTTP/1.1\r\n" + hostLine + "Connection: x , Close\r\n\r\n":         false,
-		"GET / HTTP/1.1\r\n" + hostLine + "Connection: keep-alive\r\n\r\n":        true,
-		"GET / HTTP/1.0\r\n" + hostLine + "Connection: keep-alive\r\n\r\n":        true,
-		"GET / HTTP/1.0\r\n" + hostLine + "\r\n":                                  false,
-		"GET / HTTP/1.0\r\n" + hostLine + "Connection: keep-alive, close\r\n\r\n": false,
-		"GET / HTTP/1.1\r\n" + hostLine + "Connection: closed, close-x\r\n\r\n":   true,
+		"GET / HTTP/1.1\r\n" + hostLine + "\r\n":                                true,
+		"GET / HTTP/1.1\r\n" + hostLine + "Connection: close\r\n\r\n":           false,
+		"GET / HTTP/1.1\r\n" + hostLine + "Connection: x , Close\r\n\r\n":       false,
+		"GET / HTTP/1.1\r\n" + hostLine + "Connection: keep-alive\r\n\r\n":      true,
+		"GET / HTTP/1.0\r\n" + hostLine + "Connection: keep-alive\r\n\r\n":      false,
+		"GET / HTTP/1.1\r\n" + hostLine + "Connection: closed, close-x\r\n\r\n": true,
 	} {
 		h, n, err := parseText(text)
 		if err != nil || n != len(text) || h.Persistent() != want {
