@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -258,11 +259,16 @@ func (m *master) post(e event) { m.events <- e }
 // beside does slow work on a goroutine of its own, and then what it returns on the loop.
 // At the end of the master it is waited for; work has to leave when m.commands.ctx ends.
 func (m *master) beside(work func() event) {
-	m.commands.running.Go(func() {
+	beside(m.commands.ctx, &m.commands.running, m.events, work)
+}
+
+// beside does slow work on a goroutine of the group, and then what it returns on the loop, unless ctx has ended.
+func beside(ctx context.Context, group *sync.WaitGroup, events chan<- event, work func() event) {
+	group.Go(func() {
 		then := work()
 		select {
-		case m.events <- then:
-		case <-m.commands.ctx.Done():
+		case events <- then:
+		case <-ctx.Done():
 		}
 	})
 }

@@ -31,6 +31,11 @@ func (m *master) catchUp() {
 	}
 }
 
+// reloadLater has catchUp do a reload that cannot be done now.
+func (m *master) reloadLater(brutal bool) {
+	m.reloads.pending.reload, m.reloads.pending.brutal = true, brutal
+}
+
 // giveUpLate gives a generation up that does not come up, when another reload waits for it or no
 // worker can be replaced meanwhile. Else it may take as long as it likes: some applications take minutes.
 func (m *master) giveUpLate(now time.Time) {
@@ -79,19 +84,16 @@ func (m *master) reloadAll(brutal bool) {
 	switch {
 	case m.life.stopping || m.life.upgraded:
 		return
-	case m.life.starting:
-		m.reloads.pending.reload, m.reloads.pending.brutal = true, brutal
+	case m.life.starting || m.reloads.preparing:
+		m.reloadLater(brutal)
 		return
 	case m.upgrader.busy:
 		logf("reload: it follows the upgrade that is going on")
-		m.reloads.pending.reload, m.reloads.pending.brutal = true, brutal
-		return
-	case m.reloads.preparing:
-		m.reloads.pending.reload, m.reloads.pending.brutal = true, brutal
+		m.reloadLater(brutal)
 		return
 	case m.next != nil: // what it loads may be older than what is asked for now
 		logf("reload: it follows the one that is loading")
-		m.reloads.pending.reload, m.reloads.pending.brutal = true, brutal
+		m.reloadLater(brutal)
 		return
 	}
 	m.reloads.brutal = brutal

@@ -143,17 +143,6 @@ func (u *upgrader) start() (err error) {
 	return err
 }
 
-// beside does slow work on a goroutine that stop waits for, and then what it returns on the loop.
-func (u *upgrader) beside(events chan<- event, work func() event) {
-	u.running.Go(func() {
-		then := work()
-		select {
-		case events <- then:
-		case <-u.ctx.Done():
-		}
-	})
-}
-
 // stop ends an upgrade that is under way, and with it the process that it started.
 func (u *upgrader) stop() {
 	u.cancel()
@@ -188,7 +177,7 @@ func (m *master) upgrade() {
 	}
 	logf("upgrade: starting %s", m.upgrader.path)
 	m.upgrader.busy = true
-	m.upgrader.beside(m.events, func() event {
+	beside(m.upgrader.ctx, &m.upgrader.running, m.events, func() event {
 		err := m.upgrader.start()
 		return func(m *master) { m.upgradeDone(err) }
 	})
@@ -198,7 +187,7 @@ func (m *master) upgrade() {
 func (m *master) waitToUpgrade() {
 	logf("upgrade: waiting for the previous master, which may still be finishing requests")
 	m.upgrader.waiting = true
-	m.upgrader.beside(m.events, func() event {
+	beside(m.upgrader.ctx, &m.upgrader.running, m.events, func() event {
 		err := m.upgrader.waitForParent()
 		return func(m *master) {
 			m.upgrader.waiting = false
