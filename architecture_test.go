@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"master/sockets":      {"uwsgiopts", "internal/scmrights"},
 	"master/stats":        {"uwsgiopts", "internal"},
 	"worker":              {"protocol", "transports", "modules/postgres", "internal", "worker"},
-	"transports":          {"protocol", "internal/staticspec"},
+	"transports":          {"protocol", "internal/staticspec", "transports"},
 	"internal":            {"internal"},
 	"internal/respawn":    {},
 	"internal/workerspec": {"internal/staticspec"},

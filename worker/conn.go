@@ -9,15 +9,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/gatewayspec"
+	"envoxyd/transports"
 	"envoxyd/transports/http"
 )
 
 // conn is one client connection. It belongs to a core, to the goroutine that
 // receives or sends for it, or to the queue between them; never to two.
 type conn struct {
-	fd         int
-	listener   *listener
-	peer       http.Peer
+	fd       int
+	listener *listener
+	transports.Conn
 	index      int   // in core.conns; -1: in no table
 	registered bool  // in the core's epoll set
 	lastUse    int64 // as core.now
@@ -39,14 +40,15 @@ func (c *core) accept(l *listener) *conn {
 		return nil
 	}
 	c.starved = false
-	if l.inet {
+	if l.noDelay {
 		one := int32(1)
 		_, _, _ = syscall.RawSyscall6(syscall.SYS_SETSOCKOPT, fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, uintptr(unsafe.Pointer(&one)), 4, 0)
 	}
 	cn := c.newConn()
 	cn.fd, cn.listener, cn.index, cn.registered, cn.requests = int(fd), l, -1, false, 0
 	cn.lastUse, cn.forks = c.now, before
-	if l.http {
+	cn.Socket = &l.socket
+	if l.transport.Addressed {
 		c.setPeer(cn, &address)
 	}
 	return cn
@@ -56,9 +58,8 @@ func (c *core) accept(l *listener) *conn {
 // connections come from the same address: its text is kept.
 func (c *core) setPeer(cn *conn, address *unix.RawSockaddrAny) {
 	l := cn.listener
-	cn.peer = http.Peer{ServerName: c.w.hostname, ServerPort: l.port, Router: l.router, Extra: l.extra, HostName: l.hostName, NoScript: c.w.spec.HTTP.ManageScript}
-	if c.w.spec.HTTP.ProxyProtocol && !l.router {
-		cn.peer.ProxyHeader = http.AwaitProxy
+	if l.proxy {
+		cn.ProxyHeader = transports.AwaitProxy
 	}
 	var addr netip.Addr
 	var port uint16
@@ -75,9 +76,9 @@ func (c *core) setPeer(cn *conn, address *unix.RawSockaddrAny) {
 	if addr != c.lastAddr {
 		c.lastAddr, c.lastAddrText = addr, addr.String()
 	}
-	cn.peer.RemoteAddr = c.lastAddrText
-	if l.router {
-		cn.peer.RemotePort = strconv.Itoa(int(port<<8 | port>>8))
+	cn.RemoteAddr = c.lastAddrText
+	if l.socket.Router {
+		cn.RemotePort = strconv.Itoa(int(port<<8 | port>>8))
 	}
 }
 
@@ -183,23 +184,16 @@ func waits(cn *conn) bool {
 }
 
 func (c *core) forget(cn *conn) {
-	cn.peer = http.Peer{}
+	cn.Conn = transports.Conn{}
 	if len(c.free) < 256 {
 		c.free = append(c.free, cn)
 	}
 }
 
-// refuse answers a request that the application is not to see.
-func (c *core) refuse(cn *conn, refusal *http.Error) {
-	c.release(cn)
-	refuseAndClose(cn, refusal)
-	c.forget(cn)
-}
-
 // refuseAndClose answers, then reads some of what the client still sends,
 // so that the answer is not lost to a reset.
-func refuseAndClose(cn *conn, refusal *http.Error) {
-	_, _ = syscall.Write(cn.fd, refusalFor(cn.listener, 0, refusal)) // a client that has left needs no answer
+func refuseAndClose(cn *conn, id uint16, refusal *http.Error) {
+	_, _ = syscall.Write(cn.fd, cn.listener.refusal(id, refusal)) // a client that has left needs no answer
 	_ = unix.Shutdown(cn.fd, unix.SHUT_WR)
 	var scratch [4096]byte
 	for range 16 {

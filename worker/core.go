@@ -91,7 +91,7 @@ type core struct {
 	record       requestlog.Record
 	logvars      []byte // uwsgi.set_logvar's, as a block of variables
 	fileBuffer   []byte // where small files are read into
-	records      []byte // FastCGI's, before they are sent
+	framed       []byte // a part of the response as the protocol has it, before it is sent
 }
 
 // response is what has become of the current response so far.
@@ -103,7 +103,7 @@ type response struct {
 	errno    syscall.Errno
 	forceLog bool
 	sendfile bool   // the body is a file's
-	fastcgi  uint16 // the request's number: what is sent goes into records; 0: as it is
+	id       uint16 // the request's, for the transport
 }
 
 func newCore(w *Worker, index int, io *coreIO) (*core, error) {
@@ -119,8 +119,7 @@ func newCore(w *Worker, index int, io *coreIO) (*core, error) {
 	if c.input, err = offHeap(max(inputSize, buffer+4)); err != nil {
 		return nil, err
 	}
-	// Names grow by HTTP_ and length prefixes: twice the head and the connection's own variables do.
-	if c.vars, err = offHeap(2*buffer + 16<<10); err != nil {
+	if c.vars, err = offHeap(varsRoom(buffer)); err != nil {
 		return nil, err
 	}
 	wake := unix.EpollEvent{Events: unix.EPOLLIN, Pad: tagWake}

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/gatewayspec"
-	"envoxyd/transports/fastcgi"
+	"envoxyd/transports"
 	"envoxyd/transports/http"
 )
 
@@ -21,7 +21,7 @@ const shortWait = time.Millisecond
 type fileRest struct {
 	file         *os.File
 	offset, size int64
-	fastcgi      uint16 // as response.fastcgi
+	id           uint16 // of the request, for the transport
 }
 
 // write sends what is in the output buffer, then data. The application is on
@@ -33,9 +33,9 @@ func (c *core) write(data []byte, mode int) int {
 }
 
 func (c *core) sendPair(out, data []byte, mode int) int {
-	if id := c.response.fastcgi; id != 0 {
-		c.records = fastcgi.AppendStdout(fastcgi.AppendStdout(c.records[:0], id, out), id, data)
-		out, data = c.records, nil
+	if frame := c.current.listener.transport.Frame; frame != nil {
+		c.framed = frame(frame(c.framed[:0], c.response.id, out), c.response.id, data)
+		out, data = c.framed, nil
 	}
 	return c.sendRaw(out, data, mode)
 }
@@ -131,7 +131,7 @@ func (c *core) sendFile(file int, offset, size int64) int {
 	if sent := c.write(nil, sendWhole); sent != writeOK {
 		return sent
 	}
-	for size > 0 && c.response.fastcgi == 0 {
+	for size > 0 && c.current.listener.transport.Frame == nil {
 		n, err := unix.Sendfile(c.current.fd, file, &offset, int(min(size, 1<<30)))
 		switch {
 		case n > 0:
@@ -163,7 +163,7 @@ func (c *core) leaveFile(file int, offset, size int64) int {
 		c.w.logf("sendfile: %v", err)
 		return writeGone
 	}
-	c.response.file = &fileRest{copied, offset, size, c.response.fastcgi}
+	c.response.file = &fileRest{copied, offset, size, c.response.id}
 	return writeOK
 }
 
@@ -194,7 +194,7 @@ func (c *core) finish() {
 			behind = link
 		}
 	}
-	if io.result&resFailed != 0 && cn.listener.http {
+	if io.result&resFailed != 0 && cn.listener.transport.Refuses {
 		text := http.Refusal(500, "").StatusText()
 		io.headers, io.head_len = 3, cUint32(len(text)-len("Internal Server Error"))
 		_ = c.sendPair([]byte(text), nil, sendLast)
@@ -208,8 +208,8 @@ func (c *core) finish() {
 			}
 		}
 	}
-	if r.fastcgi != 0 && io.result&(resFailed|resBroken|resShort) == 0 {
-		c.endFastCGI()
+	if cn.listener.transport.End != nil && r.file == nil && io.result&(resFailed|resBroken|resShort) == 0 {
+		c.sendEnd()
 	}
 	if r.errno != 0 {
 		c.logWriteError(r.errno)
@@ -241,6 +241,39 @@ func (c *core) sendSlowly(cn *conn, keep bool) {
 		c.sendLater(cn)
 	}
 	c.response.sender.end(keep, c.response.file)
+}
+
+// sendEnd tells the client that the response is complete. Behind a file, sendFramedRest does.
+func (c *core) sendEnd() {
+	if c.sendRaw(c.current.listener.transport.End(c.framed[:0], c.response.id), nil, sendLast) != writeOK {
+		c.io.result |= resBroken
+	}
+}
+
+// sendFramedRest sends the part of a file as the protocol has it, and the end of the response.
+func sendFramedRest(stream *os.File, t *transports.Transport, file *fileRest, timeout time.Duration) error {
+	piece := make([]byte, 64<<10)
+	var framed []byte
+	for {
+		n := 0
+		if file.size > 0 {
+			var err error
+			if n, err = file.file.ReadAt(piece[:min(int64(len(piece)), file.size)], file.offset); n == 0 {
+				return err // shorter than it was: without its end, the client knows
+			}
+		}
+		framed = t.Frame(framed[:0], file.id, piece[:n])
+		file.offset, file.size = file.offset+int64(n), file.size-int64(n)
+		if file.size == 0 {
+			framed = t.End(framed, file.id)
+		}
+		if err := stream.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+			return err
+		}
+		if _, err := stream.Write(framed); err != nil || file.size == 0 {
+			return err
+		}
+	}
 }
 
 func sendFileRest(stream *os.File, file *fileRest, timeout time.Duration) error {

@@ -112,8 +112,8 @@ func (s *sender) send() error {
 	switch {
 	case err != nil:
 		return err
-	case s.file.fastcgi != 0:
-		return sendFileRecords(stream, s.file, s.conn.listener.send)
+	case s.conn.listener.transport.Frame != nil:
+		return sendFramedRest(stream, s.conn.listener.transport, s.file, s.conn.listener.send)
 	}
 	return sendFileRest(stream, s.file, s.conn.listener.send)
 }

@@ -71,7 +71,7 @@ func (c *core) sendStatic(cn *conn, p *parsed) bool {
 
 func (c *core) staticRequest(p *parsed) *static.Request {
 	r := &static.Request{Path: c.request.path, URI: c.request.uri, Head: string(c.request.method) == "HEAD", Now: time.Now()}
-	for rest := p.vars; len(rest) > 0; {
+	for rest := p.Vars; len(rest) > 0; {
 		key, value, more, err := uwsgi.Next(rest)
 		if err != nil {
 			break
@@ -139,7 +139,7 @@ func (c *core) sendAnswer(head []byte, a *static.Answer) {
 		_ = file.Close()
 		return
 	}
-	c.response.file = &fileRest{file: file, offset: a.Offset, size: a.Size, fastcgi: c.response.fastcgi}
+	c.response.file = &fileRest{file: file, offset: a.Offset, size: a.Size, id: c.response.id}
 }
 
 func (c *core) readFile(a *static.Answer) []byte {

@@ -13,7 +13,7 @@ import (
 	"envoxyd/internal/monotime"
 	"envoxyd/internal/scmrights"
 	"envoxyd/internal/snooze"
-	"envoxyd/transports/http"
+	"envoxyd/transports"
 )
 
 // A core that is busy with the application cannot poll its connections. The
@@ -125,8 +125,8 @@ func (c *core) handOver(cn *conn) {
 		}
 		return
 	}
-	text, err := json.Marshal(gatewayspec.HandoverHeader{Listener: cn.listener.index, Addr: cn.peer.RemoteAddr, Port: cn.peer.RemotePort, Copied: cn.copied(),
-		ServerAddr: cn.peer.ServerAddr, ServerPort: cn.peer.ServerPort, Unread: cn.peer.ProxyHeader == http.AwaitProxy})
+	text, err := json.Marshal(gatewayspec.HandoverHeader{Listener: cn.listener.index, Addr: cn.RemoteAddr, Port: cn.RemotePort, Copied: cn.copied(),
+		ServerAddr: cn.ServerAddr, ServerPort: cn.ServerPort, Unread: cn.ProxyHeader == transports.AwaitProxy})
 	if err != nil {
 		return
 	}
@@ -174,13 +174,9 @@ func (c *core) takeHandover() *conn {
 	if header.Copied {
 		cn.forks--
 	}
-	cn.peer = http.Peer{ServerName: c.w.hostname, ServerPort: l.port, Router: l.router, Extra: l.extra, HostName: l.hostName, NoScript: c.w.spec.HTTP.ManageScript,
-		RemoteAddr: header.Addr, RemotePort: header.Port, ServerAddr: header.ServerAddr}
-	if header.ServerPort != "" {
-		cn.peer.ServerPort = header.ServerPort
-	}
+	cn.Conn = transports.Conn{Socket: &l.socket, RemoteAddr: header.Addr, RemotePort: header.Port, ServerAddr: header.ServerAddr, ServerPort: header.ServerPort}
 	if header.Unread {
-		cn.peer.ProxyHeader = http.AwaitProxy
+		cn.ProxyHeader = transports.AwaitProxy
 	}
 	return cn
 }

@@ -21,14 +21,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"envoxyd/internal/gatewayspec"
 	"envoxyd/internal/logdate"
 	"envoxyd/internal/logtext"
 	"envoxyd/internal/monotime"
 	"envoxyd/internal/shm"
 	"envoxyd/internal/snooze"
 	"envoxyd/internal/workerspec"
-	"envoxyd/protocol/uwsgi"
 	"envoxyd/worker/requestlog"
 )
 
@@ -137,8 +135,7 @@ func New(document []byte, id int, io []coreIO) (*Worker, error) {
 			w.ours = append(w.ours, l)
 		}
 	}
-	w.eventListener = &listener{fd: -1, index: gatewayspec.EventListener, event: true, unix: true, idle: w.socketTimeout(),
-		timeout: w.socketTimeout(), send: w.socketTimeout(), head: headTime, name: "events"}
+	w.eventListener = newEventListener(w, len(w.listeners))
 	for i := range io {
 		c, err := newCore(w, i, &io[i])
 		if err != nil {
@@ -266,78 +263,4 @@ func (w *Worker) appendDate(line []byte) []byte {
 		return line
 	}
 	return append(w.date.Append(line, time.Now()), " - "...)
-}
-
-// listener is a listening socket and what is the same for all its connections.
-type listener struct {
-	fd        int
-	index     int
-	http      bool
-	router    bool // --http
-	keepalive bool
-	chunk     bool // frame bodies of unknown length
-	unix      bool
-	inet      bool // TCP_NODELAY is worth setting
-	status    bool // "Status:" instead of a status line
-	fastcgi   bool
-	scgi      bool
-	puwsgi    bool // uwsgi with several packets on a connection
-	event     bool // uwsgi packets of the gateway's, for the service's event handlers
-	idle      time.Duration
-	mapped    bool          // only some workers serve it
-	timeout   time.Duration // of each read, and of each write unless that has its own
-	send      time.Duration // of each write
-	head      time.Duration // of a request's whole head
-	hostName  bool          // SERVER_NAME is the Host header
-	port      string
-	name      string
-	extra     []byte // --http-var in packet form
-}
-
-func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, error) {
-	l := &listener{fd: socket.FD, index: index, unix: socket.Unix, port: socket.Port, name: socket.Name, timeout: w.socketTimeout()}
-	l.inet = !socket.Unix && w.spec.HTTP.NoDelay && socket.Protocol != "uwsgi" // one response, mostly one write
-	l.idle = l.timeout
-	l.mapped, l.head = len(socket.Workers) > 0, headTime
-	switch socket.Protocol {
-	case "uwsgi":
-	case "puwsgi":
-		l.puwsgi = true
-	case "fastcgi", "fastcgi-nph":
-		l.fastcgi, l.status = true, socket.Protocol == "fastcgi"
-	case "scgi", "scgi-nph":
-		l.scgi, l.status = true, socket.Protocol == "scgi"
-	case "http", "http11":
-		l.http, l.keepalive = true, true
-	case "http-router":
-		l.http, l.router = true, true
-		l.timeout = time.Duration(w.spec.HTTP.TimeoutMillis) * time.Millisecond
-		l.hostName = w.spec.HTTP.ServerNameHost
-		if own := w.spec.HTTP.HeadMillis; own > 0 {
-			l.head = time.Duration(own) * time.Millisecond
-		}
-		l.keepalive = w.spec.HTTP.KeepaliveMillis > 0
-		l.idle = time.Duration(w.spec.HTTP.KeepaliveMillis) * time.Millisecond
-		if !l.keepalive {
-			l.idle = l.timeout
-		}
-		l.chunk = l.keepalive && w.spec.HTTP.AutoChunked
-		for _, pair := range w.spec.HTTP.Vars {
-			name, value, _ := strings.Cut(pair, "=")
-			if !uwsgi.Fits(len(name)) || !uwsgi.Fits(len(value)) {
-				return nil, fmt.Errorf("http-var %.20s...: %w", name, uwsgi.ErrTooLong)
-			}
-			l.extra = uwsgi.AppendVar(l.extra, name, value)
-		}
-	default:
-		return nil, fmt.Errorf("socket %s: the protocol %q is not there yet", socket.Name, socket.Protocol)
-	}
-	l.send = l.timeout
-	if own := w.spec.Limits.SendTimeoutMillis; own > 0 && !l.router {
-		l.send = time.Duration(own) * time.Millisecond
-	}
-	if err := unix.SetNonblock(l.fd, true); err != nil {
-		return nil, fmt.Errorf("socket %s: %w", socket.Name, err)
-	}
-	return l, nil
 }

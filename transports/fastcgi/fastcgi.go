@@ -38,6 +38,8 @@ const (
 
 // Errors of what a client sends.
 var (
+	// ErrAborted is a request that the client has taken back.
+	ErrAborted = errors.New("the FastCGI request was aborted")
 	ErrVersion = errors.New("not a FastCGI 1 record")
 	ErrParams  = errors.New("malformed FastCGI parameters")
 )

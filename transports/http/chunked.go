@@ -1,12 +1,9 @@
 package http
 
-import (
-	"bytes"
-	"errors"
-)
+import "bytes"
 
 // ErrChunk is a chunked body that breaks RFC 9112, 7.1.
-var ErrChunk = errors.New("malformed chunked body")
+var ErrChunk = refuse(400, "malformed chunked body")
 
 // maxChunkLine bounds a chunk's size line with its extensions, and each trailer line.
 const maxChunkLine = 4096
@@ -15,8 +12,11 @@ const maxChunkLine = 4096
 type Chunks struct {
 	left  int64 // of the chunk being read
 	state chunkState
-	Done  bool // the last chunk and its trailers have been read
+	done  bool // the last chunk and its trailers have been read
 }
+
+// Done tells whether the last chunk and its trailers have been read.
+func (c *Chunks) Done() bool { return c.done }
 
 type chunkState int
 
@@ -30,7 +30,7 @@ const (
 // Decode appends the data that src holds to dst and returns how much of src was
 // used; the rest must be given again with more behind it.
 func (c *Chunks) Decode(dst, src []byte) (out []byte, used int, err error) {
-	for !c.Done && used < len(src) {
+	for !c.done && used < len(src) {
 		rest := src[used:]
 		switch c.state {
 		case inData:
@@ -77,7 +77,7 @@ func (c *Chunks) line(line []byte) error {
 			c.state = inTrailers
 		}
 	case inTrailers:
-		if c.Done = len(line) == 0; c.Done {
+		if c.done = len(line) == 0; c.done {
 			return nil
 		}
 		if !isField(line) {

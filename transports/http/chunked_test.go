@@ -10,7 +10,7 @@ import (
 func decodeAll(text string, piece int) (body string, rest string, err error) {
 	var c Chunks
 	var out, pending []byte
-	for len(text) > 0 && !c.Done {
+	for len(text) > 0 && !c.Done() {
 		n := min(piece, len(text))
 		pending = append(pending, text[:n]...)
 		text = text[n:]
@@ -20,7 +20,7 @@ func decodeAll(text string, piece int) (body string, rest string, err error) {
 		}
 		pending = pending[used:]
 	}
-	if !c.Done {
+	if !c.Done() {
 		return string(out), "", errors.New("not done")
 	}
 	return string(out), string(pending) + text, nil

@@ -10,6 +10,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"envoxyd/protocol/uwsgi"
+	"envoxyd/transports"
 )
 
 const hostLine = "Host: h\r\n"
@@ -21,7 +22,7 @@ func parseText(text string) (*Head, int, error) {
 }
 
 // variables is the block of a request as a map; a repeated name is an error.
-func variables(t *testing.T, h *Head, peer *Peer) map[string]string {
+func variables(t *testing.T, h *Head, peer *transports.Conn) map[string]string {
 	t.Helper()
 	block, err := h.AppendVars(nil, peer)
 	if err != nil {
@@ -94,7 +95,7 @@ func TestTargetsThatAreRefused(t *testing.T) {
 	for _, target := range []string{"/%", "/%4", "/%zz", "/a%00b", "http:///x"} {
 		h, _, err := parseText("GET " + target + " HTTP/1.1\r\n" + hostLine + "\r\n")
 		if err == nil {
-			_, err = h.AppendVars(nil, &Peer{})
+			_, err = h.AppendVars(nil, &transports.Conn{Socket: &transports.Socket{}})
 		}
 		var refused *Error
 		if !errors.As(err, &refused) || refused.Status != 400 {
@@ -128,7 +129,7 @@ func TestPathsAreDecodedAndResolved(t *testing.T) {
 			t.Errorf("%s: %v", target, err)
 			continue
 		}
-		seen := variables(t, h, &Peer{})
+		seen := variables(t, h, &transports.Conn{Socket: &transports.Socket{}})
 		if got := [2]string{seen["PATH_INFO"], seen["QUERY_STRING"]}; got != want {
 			t.Errorf("%s: got %q, want %q", target, got, want)
 		}
@@ -143,13 +144,13 @@ func TestAnAbsoluteTargetNamesTheHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if host := variables(t, h, &Peer{})["HTTP_HOST"]; host != "real" {
+	if host := variables(t, h, &transports.Conn{Socket: &transports.Socket{}})["HTTP_HOST"]; host != "real" {
 		t.Fatalf("HTTP_HOST is %q", host)
 	}
 }
 
 func TestTheServersNameCanBeTheHostHeader(t *testing.T) {
-	peer := &Peer{ServerName: "me", HostName: true}
+	peer := &transports.Conn{Socket: &transports.Socket{ServerName: "me", HostName: true}}
 	for text, want := range map[string]string{
 		"GET / HTTP/1.1\r\nHost: shop:80\r\n\r\n":           "shop:80",
 		"GET http://other/a HTTP/1.1\r\nHost: shop\r\n\r\n": "other",
@@ -171,7 +172,7 @@ func TestFieldsBecomeVariables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := variables(t, h, &Peer{ServerName: "me", ServerPort: "80", RemoteAddr: "1.2.3.4"})
+	seen := variables(t, h, &transports.Conn{Socket: &transports.Socket{ServerName: "me", Port: "80"}, RemoteAddr: "1.2.3.4"})
 	want := map[string]string{"HTTP_X_A": "1, 2", "HTTP_COOKIE": "a=1; b=2", "CONTENT_TYPE": "text/x", "CONTENT_LENGTH": "4",
 		"HTTP_X_EMPTY": "", "HTTP_X_HIGH": "\xe9", "HTTP_HOST": "h", "SERVER_NAME": "me", "SERVER_PORT": "80",
 		"REMOTE_ADDR": "1.2.3.4", "REQUEST_METHOD": "POST", "REQUEST_URI": "/", "PATH_INFO": "/", "QUERY_STRING": "",
@@ -223,7 +224,7 @@ func TestEverySplitOfARequestAsksForMoreUntilItIsWhole(t *testing.T) {
 
 func TestParsingAllocatesNothing(t *testing.T) {
 	text := []byte("GET /cards/1?x=y HTTP/1.1\r\nHost: h\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n")
-	h, peer, vars := new(Head), &Peer{ServerName: "n", ServerPort: "80", RemoteAddr: "127.0.0.1"}, make([]byte, 0, 4096)
+	h, peer, vars := new(Head), &transports.Conn{Socket: &transports.Socket{ServerName: "n", Port: "80"}, RemoteAddr: "127.0.0.1"}, make([]byte, 0, 4096)
 	if n := testing.AllocsPerRun(100, func() {
 		if _, err := h.Parse(text); err != nil {
 			t.Fatal(err)
@@ -238,7 +239,7 @@ func TestParsingAllocatesNothing(t *testing.T) {
 
 func BenchmarkHead(b *testing.B) {
 	text := []byte("GET /cards/1?x=y HTTP/1.1\r\nHost: h\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n")
-	h, peer, vars := new(Head), &Peer{ServerName: "n", ServerPort: "80", RemoteAddr: "127.0.0.1"}, make([]byte, 0, 4096)
+	h, peer, vars := new(Head), &transports.Conn{Socket: &transports.Socket{ServerName: "n", Port: "80"}, RemoteAddr: "127.0.0.1"}, make([]byte, 0, 4096)
 	for b.Loop() {
 		_, _ = h.Parse(text)
 		_, _ = h.AppendVars(vars[:0], peer)
@@ -262,7 +263,7 @@ func FuzzHeadAgainstFasthttp(f *testing.F) {
 		if err != nil || n == 0 {
 			return
 		}
-		if _, err := h.AppendVars(nil, &Peer{}); err != nil {
+		if _, err := h.AppendVars(nil, &transports.Conn{Socket: &transports.Socket{}}); err != nil {
 			return
 		}
 		var other fasthttp.RequestHeader

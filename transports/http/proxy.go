@@ -9,6 +9,8 @@ import (
 	"strconv"
 
 	"github.com/pires/go-proxyproto"
+
+	"envoxyd/transports"
 )
 
 const (
@@ -77,11 +79,11 @@ func begins(data, mark []byte) bool {
 	return bytes.Equal(data[:n], mark[:n])
 }
 
-// Apply makes peer speak of the addresses that the proxy named.
-func (a Addresses) Apply(peer *Peer) {
+// Apply makes the connection speak of the addresses that the proxy named.
+func (a Addresses) Apply(c *transports.Conn) {
 	if a.client == nil {
 		return
 	}
-	peer.RemoteAddr, peer.RemotePort = a.client.IP.String(), strconv.Itoa(a.client.Port)
-	peer.ServerAddr, peer.ServerPort = a.server.IP.String(), strconv.Itoa(a.server.Port)
+	c.RemoteAddr, c.RemotePort = a.client.IP.String(), strconv.Itoa(a.client.Port)
+	c.ServerAddr, c.ServerPort = a.server.IP.String(), strconv.Itoa(a.server.Port)
 }

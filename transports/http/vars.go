@@ -4,33 +4,13 @@ import (
 	"bytes"
 
 	"envoxyd/protocol/uwsgi"
+	"envoxyd/transports"
 )
-
-// Peer is what the connection, not the request, says. It is made once a connection.
-type Peer struct {
-	ServerName string // this host's name
-	ServerPort string
-	RemoteAddr string
-	RemotePort string // "": it is not told
-	ServerAddr string // what a PROXY header says; "": there was none
-	Router     bool   // the connection came in by --http
-	Extra      []byte // variables in packet form, appended as they are (--http-var)
-	NoScript   bool   // leave SCRIPT_NAME to the application dispatcher (--manage-script-name)
-	HTTPS      bool
-	HostName   bool // SERVER_NAME is what the Host header says
-
-	// ProxyHeader is the size of the PROXY header before the first request, until that is whole;
-	// AwaitProxy: nothing has been read yet, and there may be one.
-	ProxyHeader int
-}
-
-// AwaitProxy is the ProxyHeader of a connection of which nothing has been read.
-const AwaitProxy = -1
 
 // AppendVars appends the request as a uwsgi variable block to dst: the CGI
 // variables of RFC 3875 that uWSGI sets, then each header field as HTTP_NAME,
 // in order of first appearance. Repeated fields are joined.
-func (h *Head) AppendVars(dst []byte, peer *Peer) ([]byte, error) {
+func (h *Head) AppendVars(dst []byte, c *transports.Conn) ([]byte, error) {
 	if !uwsgi.Fits(len(h.Method)) || !uwsgi.Fits(len(h.Target)) || !uwsgi.Fits(len(h.host)) {
 		return dst, errLong
 	}
@@ -49,26 +29,30 @@ func (h *Head) AppendVars(dst []byte, peer *Peer) ([]byte, error) {
 	} else {
 		dst = uwsgi.AppendVar(dst, "SERVER_PROTOCOL", "HTTP/1.0")
 	}
-	if !peer.NoScript {
+	if !c.NoScript {
 		dst = uwsgi.AppendVar(dst, "SCRIPT_NAME", "")
 	}
-	if peer.HostName && len(h.host) > 0 {
+	if c.HostName && len(h.host) > 0 {
 		dst = uwsgi.AppendVar(dst, "SERVER_NAME", h.host)
 	} else {
-		dst = uwsgi.AppendVar(dst, "SERVER_NAME", peer.ServerName)
+		dst = uwsgi.AppendVar(dst, "SERVER_NAME", c.ServerName)
 	}
-	dst = uwsgi.AppendVar(dst, "SERVER_PORT", peer.ServerPort)
-	if peer.Router {
+	port := c.ServerPort
+	if port == "" {
+		port = c.Port
+	}
+	dst = uwsgi.AppendVar(dst, "SERVER_PORT", port)
+	if c.Router {
 		dst = uwsgi.AppendVar(dst, "UWSGI_ROUTER", "http")
 	}
-	if peer.RemotePort != "" {
-		dst = uwsgi.AppendVar(dst, "REMOTE_PORT", peer.RemotePort)
+	if c.RemotePort != "" {
+		dst = uwsgi.AppendVar(dst, "REMOTE_PORT", c.RemotePort)
 	}
-	if peer.ServerAddr != "" {
-		dst = uwsgi.AppendVar(dst, "SERVER_ADDR", peer.ServerAddr)
+	if c.ServerAddr != "" {
+		dst = uwsgi.AppendVar(dst, "SERVER_ADDR", c.ServerAddr)
 	}
-	dst = uwsgi.AppendVar(dst, "REMOTE_ADDR", peer.RemoteAddr)
-	if peer.HTTPS {
+	dst = uwsgi.AppendVar(dst, "REMOTE_ADDR", c.RemoteAddr)
+	if c.HTTPS {
 		dst = uwsgi.AppendVar(dst, "HTTPS", "on")
 	}
 	for i := range h.fields[:h.nfields] {
@@ -76,7 +60,7 @@ func (h *Head) AppendVars(dst []byte, peer *Peer) ([]byte, error) {
 			return dst, err
 		}
 	}
-	return append(dst, peer.Extra...), nil
+	return append(dst, c.Extra...), nil
 }
 
 // split takes the target apart; the fragment that no client may send is cut off the path.

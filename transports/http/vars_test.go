@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"envoxyd/protocol/uwsgi"
+	"envoxyd/transports"
 )
 
 // padded is size bytes, the last of them tail: behind 64 KiB, a length that wraps ends where tail begins.
@@ -31,7 +32,7 @@ func TestValuesThatDoNotFitAreRefused(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		_, err = h.AppendVars(nil, &Peer{HostName: true})
+		_, err = h.AppendVars(nil, &transports.Conn{Socket: &transports.Socket{HostName: true}})
 		var refused *Error
 		if !errors.As(err, &refused) || refused.Status != 431 || !strings.Contains(refused.Reason, "--buffer-size") {
 			t.Errorf("%s: %v", name, err)
@@ -58,7 +59,7 @@ func FuzzVars(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		block, err := h.AppendVars(nil, &Peer{})
+		block, err := h.AppendVars(nil, &transports.Conn{Socket: &transports.Socket{}})
 		for err == nil && len(block) > 0 {
 			var key []byte
 			key, _, block, err = uwsgi.Next(block)

@@ -8,7 +8,42 @@ import (
 	"strconv"
 
 	"envoxyd/protocol/uwsgi"
+	"envoxyd/transports"
 )
+
+// Transport is the protocol, for the worker.
+var Transport = transports.Transport{New: func() transports.Receiver { return receiver{} }}
+
+type receiver struct{}
+
+// Receive implements transports.Receiver. The body follows the head as it does in uwsgi.
+func (receiver) Receive(c *transports.Conn, data, room []byte) (q transports.Request) {
+	head, err := Parse(data)
+	switch {
+	case err != nil:
+		q.Err = err
+		return q
+	case head.Size > c.Limit:
+		q.Err = &transports.TooLongError{Size: head.Size, Limit: c.Limit}
+		return q
+	}
+	q.HeadSize = head.Size
+	if !head.Whole() {
+		return q
+	}
+	vars, err := head.AppendVars(room[:0])
+	switch {
+	case err != nil:
+		q.Err = err
+	case len(vars) == 0:
+		q.Err = transports.ErrEmpty
+	case transports.Outgrown(vars, room):
+		q.Err = transports.ErrBlock
+	default:
+		q.Vars, q.Length = vars, transports.FromVars
+	}
+	return q
+}
 
 // ErrMalformed is a head that is no netstring of names and values.
 var ErrMalformed = errors.New("malformed SCGI head")

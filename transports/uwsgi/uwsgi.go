@@ -1,0 +1,53 @@
+// Package uwsgi receives requests of the uwsgi protocol, as nginx's uwsgi_pass and uWSGI's own
+// router send them: a packet with the variables, and behind it the body.
+package uwsgi
+
+import (
+	"envoxyd/protocol/uwsgi"
+	"envoxyd/transports"
+)
+
+// Transport is the protocol with one request a connection.
+var Transport = transports.Transport{New: func() transports.Receiver { return Receiver{} }}
+
+// Persistent is the protocol with packet after packet on a connection (puwsgi). Nothing tells where
+// a body would end, so there are none.
+var Persistent = transports.Transport{New: func() transports.Receiver { return Receiver{persistent: true} }}
+
+var pong = uwsgi.AppendHeader(nil, uwsgi.Header{Modifier1: uwsgi.ModifierPing, Modifier2: 1})
+
+// Receiver reads packets.
+type Receiver struct{ persistent bool }
+
+// Receive implements transports.Receiver. The variables are where they are in data.
+func (r Receiver) Receive(c *transports.Conn, data, _ []byte) (q transports.Request) {
+	if len(data) < uwsgi.HeaderSize {
+		return q
+	}
+	header := uwsgi.ParseHeader(data)
+	if header.Modifier1 == uwsgi.ModifierPing {
+		q.Answer = pong
+		return q
+	}
+	if header.Size > c.Limit {
+		q.Err = &transports.TooLongError{Size: header.Size, Limit: c.Limit}
+		return q
+	}
+	q.HeadSize = uwsgi.HeaderSize + header.Size
+	if len(data) < q.HeadSize {
+		return q
+	}
+	if header.Modifier1 != uwsgi.ModifierPython && header.Modifier1 != uwsgi.ModifierManage {
+		q.Err = transports.ModifierError(header.Modifier1)
+		return q
+	}
+	if header.Size == 0 {
+		q.Err = transports.ErrEmpty
+		return q
+	}
+	q.Modifier1, q.Modifier2 = header.Modifier1, header.Modifier2
+	q.Vars = data[uwsgi.HeaderSize:q.HeadSize]
+	q.Length = transports.FromVars
+	q.NoBody, q.Keep = r.persistent, r.persistent
+	return q
+}

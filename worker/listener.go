@@ -1,0 +1,112 @@
+package worker
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"envoxyd/internal/workerspec"
+	"envoxyd/protocol/uwsgi"
+	"envoxyd/transports"
+	"envoxyd/transports/fastcgi"
+	"envoxyd/transports/http"
+	"envoxyd/transports/scgi"
+	uwsgitransport "envoxyd/transports/uwsgi"
+)
+
+// protocols is which transport serves which protocol of a socket, and what its responses look like.
+var protocols = map[string]struct {
+	transport *transports.Transport
+	flags     uint32
+}{
+	"uwsgi":       {&uwsgitransport.Transport, 0},
+	"puwsgi":      {&uwsgitransport.Persistent, 0},
+	"fastcgi":     {&fastcgi.Transport, reqStatus},
+	"fastcgi-nph": {&fastcgi.Transport, 0},
+	"scgi":        {&scgi.Transport, reqStatus},
+	"scgi-nph":    {&scgi.Transport, 0},
+	"http":        {&http.Transport, 0},
+	"http11":      {&http.Transport, 0},
+	"http-router": {&http.Transport, 0},
+}
+
+// headTime bounds how long a whole request head may take, even if it never pauses; --http has an option for it.
+const headTime = 60 * time.Second
+
+// listener is a listening socket and what is the same for all its connections.
+type listener struct {
+	fd        int
+	index     int
+	name      string
+	transport *transports.Transport
+	kind      int // which of a parser's receivers is for it
+	socket    transports.Socket
+	flags     uint32 // of every request, where the client speaks HTTP/1.1
+	always    uint32 // of every request
+	event     bool   // deliveries of the gateway's, for the service's event handlers
+	noDelay   bool   // TCP_NODELAY is worth setting
+	mapped    bool   // only some workers serve it
+	proxy     bool   // connections begin with a PROXY header
+	idle      time.Duration
+	timeout   time.Duration // of each read, and of each write unless that has its own
+	send      time.Duration // of each write
+	head      time.Duration // of a request's whole head
+}
+
+func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, error) {
+	protocol, known := protocols[socket.Protocol]
+	if !known {
+		return nil, fmt.Errorf("socket %s: the protocol %q is not there yet", socket.Name, socket.Protocol)
+	}
+	l := &listener{fd: socket.FD, index: index, name: socket.Name, transport: protocol.transport, kind: index, always: protocol.flags,
+		mapped: len(socket.Workers) > 0, timeout: w.socketTimeout(), head: headTime}
+	l.socket = transports.Socket{Limit: w.spec.Limits.BufferSize, ServerName: w.hostname, Port: socket.Port, NoScript: w.spec.HTTP.ManageScript}
+	l.noDelay = !socket.Unix && w.spec.HTTP.NoDelay && socket.Protocol != "uwsgi" // one response, mostly one write
+	l.idle = l.timeout
+	switch socket.Protocol {
+	case "http", "http11":
+		l.socket.KeepAlive = true
+		l.proxy = w.spec.HTTP.ProxyProtocol
+	case "http-router":
+		if err := l.asRouter(&w.spec.HTTP); err != nil {
+			return nil, err
+		}
+	}
+	l.send = l.timeout
+	if own := w.spec.Limits.SendTimeoutMillis; own > 0 && !l.socket.Router {
+		l.send = time.Duration(own) * time.Millisecond
+	}
+	if err := unix.SetNonblock(l.fd, true); err != nil {
+		return nil, fmt.Errorf("socket %s: %w", socket.Name, err)
+	}
+	return l, nil
+}
+
+// asRouter applies the options of --http.
+func (l *listener) asRouter(options *workerspec.HTTP) error {
+	l.socket.Router = true
+	l.socket.HostName = options.ServerNameHost
+	l.timeout = time.Duration(options.TimeoutMillis) * time.Millisecond
+	l.idle = l.timeout
+	if own := options.HeadMillis; own > 0 {
+		l.head = time.Duration(own) * time.Millisecond
+	}
+	if options.KeepaliveMillis > 0 {
+		l.socket.KeepAlive = true
+		l.idle = time.Duration(options.KeepaliveMillis) * time.Millisecond
+		l.flags = reqSayClose
+		if options.AutoChunked {
+			l.flags |= reqChunk
+		}
+	}
+	for _, pair := range options.Vars {
+		name, value, _ := strings.Cut(pair, "=")
+		if !uwsgi.Fits(len(name)) || !uwsgi.Fits(len(value)) {
+			return fmt.Errorf("http-var %.20s...: %w", name, uwsgi.ErrTooLong)
+		}
+		l.socket.Extra = uwsgi.AppendVar(l.socket.Extra, name, value)
+	}
+	return nil
+}
