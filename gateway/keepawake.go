@@ -41,7 +41,7 @@ func (k *keepAwake) run(ctx context.Context) {
 	seen, quiet := uint64(0), 0
 	for ctx.Err() == nil {
 		if quiet++; quiet > awakeNaps {
-			if !k.bell.Sleep(ctx.Done()) {
+			if !k.bell.Sleep(ctx.Done(), func() bool { return k.traffic.Load() != seen }) {
 				return
 			}
 			quiet = 0

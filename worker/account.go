@@ -10,21 +10,21 @@ import (
 
 // mark notes in the scoreboard that the core is busy, with what, and until when
 // it may be.
-func (c *core) mark() {
-	c.line.Since.Store(c.now)
-	c.line.SetRequest(c.request.addr, c.request.method, c.request.uri)
-	if limit := c.w.spec.Limits.HarakiriSeconds; limit > 0 {
-		c.line.Deadline.Store(c.now + int64(limit)*int64(time.Second))
+func (s *slot) mark() {
+	s.line.Since.Store(s.now)
+	s.line.SetRequest(s.request.addr, s.request.method, s.request.uri)
+	if limit := s.w.spec.Limits.HarakiriSeconds; limit > 0 {
+		s.line.Deadline.Store(s.now + int64(limit)*int64(time.Second))
 	}
-	c.line.State.Store(shm.Busy)
+	s.line.State.Store(shm.Busy)
 }
 
 // account closes the request's entry: scoreboard and log.
-func (c *core) account() {
-	io, line := c.io, c.line
+func (s *slot) account() {
+	io, line := s.io, s.line
 	now := monotime.Now()
-	c.now = now
-	spent := now - c.request.start
+	s.now = now
+	spent := now - s.request.start
 	line.State.Store(shm.Idle)
 	line.Deadline.Store(0)
 	if line.UserDeadline.Load() != 0 {
@@ -36,29 +36,29 @@ func (c *core) account() {
 	if io.result&resException != 0 {
 		line.Exceptions.Store(line.Exceptions.Load() + 1)
 	}
-	if c.response.errno != 0 {
+	if s.response.errno != 0 {
 		line.WriteErrors.Store(line.WriteErrors.Load() + 1)
 	}
 	if io.body_state != bodyWhole {
 		line.ReadErrors.Store(line.ReadErrors.Load() + 1)
 	}
-	if c.toLog(spent) {
-		c.logRequest()
+	if s.toLog(spent) {
+		s.logRequest()
 	}
 }
 
-func (c *core) toLog(spent int64) bool {
-	log := &c.w.spec.Log
-	if log.Requests || c.response.forceLog {
+func (s *slot) toLog(spent int64) bool {
+	log := &s.w.spec.Log
+	if log.Requests || s.response.forceLog {
 		return true
 	}
-	io := c.io
+	io := s.io
 	return log.On4xx && io.status/100 == 4 || log.On5xx && io.status/100 == 5 ||
 		log.SlowMillis > 0 && spent/1e6 >= log.SlowMillis ||
 		log.Big > 0 && int64(io.sent) >= log.Big ||
 		log.Zero && io.sent == 0 ||
-		log.Sendfile && c.response.sendfile ||
-		log.IOErrors && (c.response.errno != 0 || io.body_state != bodyWhole)
+		log.Sendfile && s.response.sendfile ||
+		log.IOErrors && (s.response.errno != 0 || io.body_state != bodyWhole)
 }
 
 // total is the number of requests that all workers have served, with this one.
@@ -72,33 +72,33 @@ func (w *Worker) total() (n uint64) {
 }
 
 // logWriteError says that a client did not take its response.
-func (c *core) logWriteError(errno syscall.Errno) {
-	log, r := &c.w.spec.Log, &c.request
+func (s *slot) logWriteError(errno syscall.Errno) {
+	log, r := &s.w.spec.Log, &s.request
 	if errno == syscall.EPIPE && !log.QuietSigpipe {
-		c.w.logf("%s - SIGPIPE: writing to a closed pipe/socket/fd (probably the client disconnected) on request %s (ip %s) !!!",
+		s.w.logf("%s - SIGPIPE: writing to a closed pipe/socket/fd (probably the client disconnected) on request %s (ip %s) !!!",
 			time.Now().Format(time.ANSIC), r.uri, r.addr)
 	}
 	if log.QuietWrites {
 		return
 	}
 	if errno == syscall.ETIMEDOUT {
-		c.w.logf("uwsgi_response_write_body_do() TIMEOUT !!!")
+		s.w.logf("uwsgi_response_write_body_do() TIMEOUT !!!")
 		return
 	}
-	c.w.logf("uwsgi_response_write_body_do(): %v during %s %s (%s)", errno, r.method, r.uri, r.addr)
+	s.w.logf("uwsgi_response_write_body_do(): %v during %s %s (%s)", errno, r.method, r.uri, r.addr)
 }
 
 // userHarakiri has the master kill this worker if the request lasts that many
 // seconds longer; 0 disarms.
-func (c *core) userHarakiri(seconds int) {
+func (s *slot) userHarakiri(seconds int) {
 	deadline := int64(0)
 	if seconds > 0 {
 		deadline = monotime.Now() + int64(seconds)*int64(time.Second)
 	}
-	c.line.UserDeadline.Store(deadline)
+	s.line.UserDeadline.Store(deadline)
 }
 
 // logShort says that the application gave less than its Content-Length.
-func (c *core) logShort() {
-	c.w.logf("the response to %q is shorter than its Content-Length (%d bytes of body): closing the connection", c.request.uri, uint64(c.io.sent))
+func (s *slot) logShort() {
+	s.w.logf("the response to %q is shorter than its Content-Length (%d bytes of body): closing the connection", s.request.uri, uint64(s.io.sent))
 }

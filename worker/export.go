@@ -42,25 +42,25 @@ func envoxyd_start(spec *C.char, size C.int, id C.int, io *C.core_io, cores C.in
 //export envoxyd_next
 func envoxyd_next(core C.int) C.int {
 	defer guard()
-	return C.int(process.cores[core].next())
+	return C.int(process.reactor.slots[core].next())
 }
 
 //export envoxyd_write
 func envoxyd_write(core C.int, data *C.char, size C.size_t, mode C.int) C.int {
 	defer guard()
-	return C.int(process.cores[core].write(unsafe.Slice((*byte)(unsafe.Pointer(data)), int(size)), int(mode)))
+	return C.int(process.reactor.slots[core].write(unsafe.Slice((*byte)(unsafe.Pointer(data)), int(size)), int(mode)))
 }
 
 //export envoxyd_sendfile
 func envoxyd_sendfile(core C.int, fd C.int, offset C.longlong, size C.longlong) C.int {
 	defer guard()
-	return C.int(process.cores[core].sendFile(int(fd), int64(offset), int64(size)))
+	return C.int(process.reactor.slots[core].sendFile(int(fd), int64(offset), int64(size)))
 }
 
 //export envoxyd_disconnect
 func envoxyd_disconnect(core C.int) {
 	defer guard()
-	process.cores[core].disconnect()
+	process.reactor.slots[core].disconnect()
 }
 
 //export envoxyd_ready
@@ -84,25 +84,25 @@ func envoxyd_status() C.int {
 //export envoxyd_user_harakiri
 func envoxyd_user_harakiri(core C.int, seconds C.int) {
 	defer guard()
-	process.cores[core].userHarakiri(int(seconds))
+	process.reactor.slots[core].userHarakiri(int(seconds))
 }
 
 //export envoxyd_log_this
 func envoxyd_log_this(core C.int) {
 	defer guard()
-	process.cores[core].response.forceLog = true
+	process.reactor.slots[core].response.forceLog = true
 }
 
 //export envoxyd_set_logvar
 func envoxyd_set_logvar(core C.int, name *C.char, nameSize C.size_t, value *C.char, size C.size_t) {
 	defer guard()
-	process.cores[core].setLogvar(cBytes(name, nameSize), cBytes(value, size))
+	process.reactor.slots[core].setLogvar(cBytes(name, nameSize), cBytes(value, size))
 }
 
 //export envoxyd_get_logvar
 func envoxyd_get_logvar(core C.int, name *C.char, nameSize C.size_t, room *C.char, size C.size_t) C.int {
 	defer guard()
-	return C.int(process.cores[core].logvar(cBytes(name, nameSize), cBytes(room, size)))
+	return C.int(process.reactor.slots[core].logvar(cBytes(name, nameSize), cBytes(room, size)))
 }
 
 // envoxyd_call reads payload only before it returns. What it puts into reply is malloc'ed

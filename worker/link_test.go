@@ -73,7 +73,7 @@ func (s *stage) served(path string) {
 // marked is an answer whose length nothing but the gateway's knowledge tells.
 func (s *stage) marked() {
 	s.answer(marks)
-	s.core.io.result = 0
+	s.slot.io.result = 0
 }
 
 // keptWhileBusy is a connection that the core keeps; it has another delivery in hand.
@@ -134,7 +134,7 @@ func TestAWorkerThatLeavesClosesTheGatewaysConnections(t *testing.T) {
 		idle, _ := s.keptWhileBusy(handover)
 		s.w.Stop(phase, 0)
 		s.marked()
-		if got := s.core.next(); got != nextStop {
+		if got := s.slot.next(); got != nextStop {
 			t.Fatalf("next() is %d, want the end", got)
 		}
 		s.expectEnd(idle)
@@ -149,7 +149,7 @@ func TestWhatIsSentToAWorkerThatLeavesIsServed(t *testing.T) {
 	s.marked()
 	s.served("/3")
 	s.marked()
-	if got := s.core.next(); got != nextStop {
+	if got := s.slot.next(); got != nextStop {
 		t.Fatalf("next() is %d, want the end", got)
 	}
 	s.expect(c, marks)

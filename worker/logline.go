@@ -39,41 +39,41 @@ func (w *Worker) prepareLog() error {
 }
 
 // logRequest writes the line about the current request, in one write.
-func (c *core) logRequest() {
-	io, q, r := c.io, &c.request, &c.record
+func (s *slot) logRequest() {
+	io, q, r := s.io, &s.request, &s.record
 	end := time.Now().UnixNano() // the line shows the time of day
 	*r = requestlog.Record{
-		PID: os.Getpid(), Worker: c.w.id, Core: c.index,
-		App: int(io.app), AppRequests: c.w.served.Load() + 1 - c.w.staticServed.Load(), Total: c.w.total(),
+		PID: os.Getpid(), Worker: s.w.id, Core: s.index,
+		App: int(io.app), AppRequests: s.w.served.Load() + 1 - s.w.staticServed.Load(), Total: s.w.total(),
 		Addr: q.addr, User: q.user, Method: q.method, URI: q.uri, Proto: q.proto,
-		Block: unsafe.Slice((*byte)(io.vars), io.vars_len), Vars: q.nvars, Logvars: c.logvars,
-		Start: end - (c.now - q.start), End: end, ContentLength: int64(io.content_length),
+		Block: unsafe.Slice((*byte)(io.vars), io.vars_len), Vars: q.nvars, Logvars: s.logvars,
+		Start: end - (s.now - q.start), End: end, ContentLength: int64(io.content_length),
 		Status: int(io.status), Headers: int(io.headers), HeadSize: int(io.head_len), Sent: int64(io.sent),
 		Modifier1: q.modifier1, Modifier2: q.modifier2,
 	}
-	if io.app >= 0 && !c.response.sendfile {
+	if io.app >= 0 && !s.response.sendfile {
 		r.Switches = 1 + int(io.switches)
 	}
-	if c.response.sendfile {
+	if s.response.sendfile {
 		r.Via = " via sendfile()"
-		if c.w.spec.Log.Offload {
+		if s.w.spec.Log.Offload {
 			r.Via = " via offload()"
 		}
 	}
-	if c.response.errno != 0 {
+	if s.response.errno != 0 {
 		r.WriteErrors = 1
 	}
 	if io.body_state != bodyWhole {
 		r.ReadErrors = 1
 	}
-	if c.w.line.Memory > 0 {
+	if s.w.line.Memory > 0 {
 		r.RSS, r.VSZ = usage()
-		if c.w.line.Memory > 1 {
+		if s.w.line.Memory > 1 {
 			r.USS, r.PSS = procmem.Self.Own()
 		}
 	}
-	c.logline = c.w.line.Append(c.w.logMark(c.logline[:0], c.w.requestLog), r)
-	c.w.writeLog(c.w.requestLog, c.logline)
+	s.logline = s.w.line.Append(s.w.logMark(s.logline[:0], s.w.requestLog), r)
+	s.w.writeLog(s.w.requestLog, s.logline)
 }
 
 // logMark begins a line for the descriptor.
@@ -132,14 +132,14 @@ func (w *Worker) writeWhole(fd int, line []byte) bool {
 const maxLogvar = 255
 
 // setLogvar keeps a value for %(name) until the request has ended.
-func (c *core) setLogvar(name, value []byte) {
-	c.logvars = uwsgi.AppendVar(c.logvars, name[:min(len(name), maxLogvar)], value[:min(len(value), maxLogvar)])
+func (s *slot) setLogvar(name, value []byte) {
+	s.logvars = uwsgi.AppendVar(s.logvars, name[:min(len(name), maxLogvar)], value[:min(len(value), maxLogvar)])
 }
 
 // logvar copies a value into room; -1: there is none of that name.
-func (c *core) logvar(name, room []byte) int {
+func (s *slot) logvar(name, room []byte) int {
 	size := -1
-	for block := c.logvars; len(block) > 0; {
+	for block := s.logvars; len(block) > 0; {
 		key, value, rest, err := uwsgi.Next(block)
 		if err != nil {
 			break

@@ -15,7 +15,8 @@ type request struct {
 	conn   *conn
 	parsed parsed
 	body   *body
-	idle   bool // no request: the connection was answered and is kept
+	rest   []byte // what was read behind the request
+	idle   bool   // no request: the connection was answered and is kept
 }
 
 // requestQueue hands requests to the first core that is free. Its descriptor

@@ -13,53 +13,80 @@ import (
 )
 
 // receive reads once from a connection. True: a request is in io, to be served.
-// Otherwise the connection is waited for, given to a goroutine, or gone.
-func (c *core) receive(cn *conn) bool {
-	n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(cn.fd), uintptr(unsafe.Pointer(&c.input[0])), uintptr(len(c.input)))
-	switch {
-	case errno == syscall.EAGAIN || errno == syscall.EINTR:
-		c.keep(cn)
-		return false
-	case errno != 0 || n == 0:
-		c.drop(cn)
+// Otherwise the connection is waited for, given to a goroutine, or gone. The
+// reactor's lock is held, as for all that may take a connection from it.
+func (s *slot) receive(cn *conn) bool {
+	before := cn.rest
+	cn.rest = nil
+	if len(before) >= len(s.input) {
+		s.receiveSlowly(cn, before, &parsed{})
 		return false
 	}
-	return c.parse(cn, c.input[:n])
+	have := copy(s.input, before)
+	room := s.input[have:]
+	n, errno := read(cn.fd, room)
+	switch {
+	case errno == syscall.EAGAIN && have == 0 && !cn.ending:
+		s.r.keep(cn, nil)
+		return false
+	case errno == syscall.EAGAIN && have > 0:
+	case errno != 0 || n == 0 && have == 0:
+		s.r.drop(cn)
+		return false
+	case n == len(room):
+		cn.again = true
+	case n == 0:
+		cn.ending = true
+	}
+	s.inRow = 0
+	return s.parse(cn, s.input[:have+max(n, 0)])
 }
 
-func (c *core) parse(cn *conn, data []byte) bool {
-	p := c.preparse(cn.listener, &cn.Conn, data)
+func read(fd int, room []byte) (int, syscall.Errno) {
+	for {
+		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&room[0])), uintptr(len(room)))
+		if errno != syscall.EINTR {
+			return int(n), errno
+		}
+	}
+}
+
+func (s *slot) parse(cn *conn, data []byte) bool {
+	p := s.preparse(cn.listener, &cn.Conn, data)
 	switch {
 	case p.Err != nil:
-		c.complain(cn, p.ID, p.Err)
+		s.flushHeld()
+		s.complain(cn, p.ID, p.Err)
 		return false
 	case p.Answer != nil:
-		c.w.answered(cn, &p)
-		c.drop(cn)
+		s.flushHeld()
+		s.w.answered(cn, &p)
+		s.r.drop(cn)
 		return false
 	case !p.whole:
-		c.receiveSlowly(cn, data, &p)
+		s.receiveSlowly(cn, data, &p)
 		return false
 	}
-	if err := c.w.admit(cn.listener, p.Length); err != nil {
-		c.complain(cn, p.ID, err)
+	if err := s.w.admit(cn.listener, p.Length); err != nil {
+		s.flushHeld()
+		s.complain(cn, p.ID, err)
 		return false
 	}
-	if c.w.files != nil && !cn.listener.event && c.w.files.wants(c) && c.sendStatic(cn, &p) {
-		return false
+	s.rest = data[p.HeadSize+len(p.body):]
+	if answered, more := s.respond(cn, &p); answered {
+		return more
 	}
-	c.begin(cn, &p, p.body)
+	s.begin(cn, &p, p.body)
 	return true
 }
 
 // parsed is what the first bytes of a request are found to be.
 type parsed struct {
 	transports.Request
-	whole    bool   // head and body are there
-	body     []byte // of a whole request
-	flags    uint32
-	leftover bool  // there is more behind the request
-	state    int32 // of the body: bodyWhole …
+	whole bool   // head and body are there
+	body  []byte // of a whole request
+	flags uint32
+	state int32 // of the body: bodyWhole …
 }
 
 var (
@@ -83,14 +110,6 @@ type info struct {
 	length                               int64 // CONTENT_LENGTH
 	modifier1, modifier2                 byte
 	start                                int64
-}
-
-// prepare makes the room of a parser that no core has.
-func (p *parser) prepare(w *Worker) {
-	p.w = w
-	if need := varsRoom(w.spec.Limits.BufferSize); cap(p.vars) < need {
-		p.vars = make([]byte, need)
-	}
 }
 
 // varsRoom is how large the variables of a request may become: names grow by HTTP_ and length
@@ -129,13 +148,12 @@ func (p *parser) preparse(l *listener, c *transports.Conn, data []byte) (q parse
 	rest := data[q.HeadSize:]
 	switch {
 	case q.NoBody: // an application that reads one that was announced gets an error
-		q.whole, q.leftover = true, len(rest) > 0
+		q.whole = true
 		if q.Length > 0 {
 			q.state = bodyClosed
 		}
 	case q.Body == nil && int64(len(rest)) >= q.Length:
 		q.whole, q.body = true, rest[:q.Length]
-		q.leftover = int64(len(rest)) > q.Length
 	}
 	return q
 }
@@ -236,9 +254,9 @@ func (w *Worker) admit(l *listener, length int64) error {
 
 // begin makes the request the current one. Its variables and body are in memory
 // that stays as it is until finish.
-func (c *core) begin(cn *conn, p *parsed, body []byte) {
-	c.now = monotime.Now()
-	io := c.io
+func (s *slot) begin(cn *conn, p *parsed, body []byte) {
+	s.now = monotime.Now()
+	io := s.io
 	io.vars = (*cUint8)(&p.Vars[0])
 	io.vars_len = cUint32(len(p.Vars))
 	io.body, io.body_fd, io.body_len, io.body_state = nil, -1, cUint64(len(body)), cInt32(p.state)
@@ -253,27 +271,27 @@ func (c *core) begin(cn *conn, p *parsed, body []byte) {
 		io.flags |= reqEvent
 		io.event_fd = cInt32(cn.fd)
 	}
-	if c.w.phase.Load() != serving && p.Keep {
+	if s.w.phase.Load() != serving && p.Keep {
 		io.flags |= reqDrain
 	}
-	if c.w.spec.Limits.PostBuffering > 0 {
+	if s.w.spec.Limits.PostBuffering > 0 {
 		io.flags |= reqSeekable
 	}
-	c.request.start, c.request.modifier1, c.request.modifier2 = c.now, p.Modifier1, p.Modifier2
-	c.response = response{keep: p.Keep && !p.leftover, id: p.ID}
-	c.logvars = c.logvars[:0]
-	c.current = cn
-	cn.requests++
-	c.mark()
+	s.request.start, s.request.modifier1, s.request.modifier2 = s.now, p.Modifier1, p.Modifier2
+	s.response = response{keep: p.Keep, id: p.ID}
+	s.logvars = s.logvars[:0]
+	s.current, cn.inHand = cn, true
+	s.r.inHand++
+	s.mark()
 }
 
 // complain logs why a request is not served and answers where the protocol has a way to.
-func (c *core) complain(cn *conn, id uint16, err error) {
-	c.release(cn)
-	if c.w.turnAway(cn, id, err) == nil {
+func (s *slot) complain(cn *conn, id uint16, err error) {
+	s.r.release(cn)
+	if s.w.turnAway(cn, id, err) == nil {
 		cn.close()
 	}
-	c.forget(cn)
+	s.r.forget(cn)
 }
 
 // complaint logs why a request is not served. What it returns is to be answered; nil: nothing.

@@ -15,7 +15,7 @@ func (w *Worker) receiveBody(in *input, r *request, start []byte) *request {
 	length := r.parsed.Length
 	r.body = w.newBody(length)
 	if int64(len(start)) > length {
-		start, r.parsed.leftover = start[:length], true
+		start, r.rest = start[:length], start[length:]
 	}
 	_, err := r.body.Write(start)
 	piece := make([]byte, min(max(length-int64(len(start)), 1), 256<<10))
@@ -72,7 +72,7 @@ func (w *Worker) receiveFramed(in *input, r *request, start []byte) *request {
 			return nil
 		}
 	}
-	q.leftover = len(data) > 0
+	r.rest = data
 	if q.Sized && r.body.size < q.Length {
 		return w.bodyFailed(in, r, io.ErrUnexpectedEOF)
 	}

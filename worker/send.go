@@ -27,32 +27,35 @@ type fileRest struct {
 // write sends what is in the output buffer, then data. The application is on
 // this thread, waiting, without the GIL. The mode says whether a client that reads
 // slowly is waited for.
-func (c *core) write(data []byte, mode int) int {
-	out := unsafe.Slice((*byte)(c.io.out), c.io.out_len)
-	return c.sendPair(out, data, mode)
+func (s *slot) write(data []byte, mode int) int {
+	out := unsafe.Slice((*byte)(s.io.out), s.io.out_len)
+	return s.sendPair(out, data, mode)
 }
 
-func (c *core) sendPair(out, data []byte, mode int) int {
-	if frame := c.current.listener.transport.Frame; frame != nil {
-		c.framed = frame(frame(c.framed[:0], c.response.id, out), c.response.id, data)
-		out, data = c.framed, nil
+func (s *slot) sendPair(out, data []byte, mode int) int {
+	if frame := s.current.listener.transport.Frame; frame != nil {
+		s.framed = frame(frame(s.framed[:0], s.response.id, out), s.response.id, data)
+		out, data = s.framed, nil
 	}
-	return c.sendRaw(out, data, mode)
+	return s.sendRaw(out, data, mode)
 }
 
-func (c *core) sendRaw(out, data []byte, mode int) int {
-	fd := c.current.fd
-	timeout := c.current.listener.send
+func (s *slot) sendRaw(out, data []byte, mode int) int {
+	if s.holding.Load() {
+		out = append(s.takeHeld(), out...)
+	}
+	fd := s.current.fd
+	timeout := s.current.listener.send
 	if mode != sendWhole {
 		timeout = shortWait
 	}
-	if s := c.response.sender; s != nil {
+	if later := s.response.sender; later != nil {
 		if mode == sendLast {
-			s.add(out, data)
+			later.add(out, data)
 			return writeOK
 		}
-		if err := s.wait(); err != nil { // one item ahead of the client is enough
-			return c.writeFailed(errnoOf(err))
+		if err := later.wait(); err != nil { // one item ahead of the client is enough
+			return s.writeFailed(errnoOf(err))
 		}
 	}
 	for len(out)+len(data) > 0 {
@@ -66,19 +69,19 @@ func (c *core) sendRaw(out, data []byte, mode int) int {
 				continue
 			}
 			if mode != sendWhole {
-				c.sendLater(c.current, out, data)
+				s.sendLater(s.current, out, data)
 				return writeOK
 			}
-			return c.writeFailed(syscall.ETIMEDOUT)
+			return s.writeFailed(syscall.ETIMEDOUT)
 		default:
-			return c.writeFailed(errno)
+			return s.writeFailed(errno)
 		}
 	}
 	return writeOK
 }
 
-func (c *core) writeFailed(errno syscall.Errno) int {
-	c.response.errno = errno
+func (s *slot) writeFailed(errno syscall.Errno) int {
+	s.response.errno = errno
 	if errno == syscall.ETIMEDOUT {
 		return writeTimeout
 	}
@@ -126,44 +129,44 @@ func writable(fd int, timeout time.Duration) bool {
 }
 
 // sendFile sends a part of the application's file after what is in the output buffer.
-func (c *core) sendFile(file int, offset, size int64) int {
-	c.response.sendfile = true
-	if sent := c.write(nil, sendWhole); sent != writeOK {
+func (s *slot) sendFile(file int, offset, size int64) int {
+	s.response.sendfile = true
+	if sent := s.write(nil, sendWhole); sent != writeOK {
 		return sent
 	}
-	for size > 0 && c.current.listener.transport.Frame == nil {
-		n, err := unix.Sendfile(c.current.fd, file, &offset, int(min(size, 1<<30)))
+	for size > 0 && s.current.listener.transport.Frame == nil {
+		n, err := unix.Sendfile(s.current.fd, file, &offset, int(min(size, 1<<30)))
 		switch {
 		case n > 0:
 			size -= int64(n)
 		case err == nil: // the file is shorter than it was
-			c.response.errno = syscall.EIO
+			s.response.errno = syscall.EIO
 			return writeGone
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EAGAIN):
-			if writable(c.current.fd, shortWait) {
+			if writable(s.current.fd, shortWait) {
 				continue
 			}
-			return c.leaveFile(file, offset, size)
+			return s.leaveFile(file, offset, size)
 		default:
-			c.response.errno, _ = err.(syscall.Errno)
+			s.response.errno, _ = err.(syscall.Errno)
 			return writeGone
 		}
 	}
 	if size > 0 {
-		return c.leaveFile(file, offset, size)
+		return s.leaveFile(file, offset, size)
 	}
 	return writeOK
 }
 
 // leaveFile has a goroutine send the part of the file once the application is done with the request.
-func (c *core) leaveFile(file int, offset, size int64) int {
+func (s *slot) leaveFile(file int, offset, size int64) int {
 	copied, err := duplicate(file)
 	if err != nil {
-		c.w.logf("sendfile: %v", err)
+		s.w.logf("sendfile: %v", err)
 		return writeGone
 	}
-	c.response.file = &fileRest{copied, offset, size, c.response.id}
+	s.response.file = &fileRest{copied, offset, size, s.response.id}
 	return writeOK
 }
 
@@ -171,82 +174,80 @@ func (c *core) leaveFile(file int, offset, size int64) int {
 var link = []byte{gatewayspec.Link}
 
 // linked tells whether the connection, one of the gateway's, is kept for its next delivery.
-// A core keeps only one: what there is to do is shared out among the cores by new ones.
-func (c *core) linked(cn *conn) bool {
-	r, result := &c.response, c.io.result
-	if !r.keep || result&(resClose|resFailed|resBroken|resShort) != 0 || r.sender != nil || r.file != nil || c.w.phase.Load() != serving {
+// A slot keeps only one: what there is to do is shared out among the slots by new ones.
+func (s *slot) linked(cn *conn) bool {
+	q, result := &s.response, s.io.result
+	if !q.keep || result&(resClose|resFailed|resBroken|resShort) != 0 || q.sender != nil || q.file != nil || s.w.phase.Load() != serving {
 		return false
 	}
-	if c.link != nil && c.link != cn {
+	if s.link != nil && cn.keeper == nil {
 		return false
 	}
-	return result&resDelimited != 0 || c.request.modifier2 == gatewayspec.EndsWithMarks
+	return result&resDelimited != 0 || s.request.modifier2 == gatewayspec.EndsWithMarks
 }
 
-// finish sends what is left of the response, accounts for it, and decides what
-// becomes of the connection.
-func (c *core) finish() {
-	cn, io := c.current, c.io
-	r := &c.response
+// finish sends what is left of the response, accounts for it, and decides what is to
+// become of the connection; settle does it.
+func (s *slot) finish() {
+	cn, io := s.current, s.io
+	q := &s.response
 	var behind []byte
 	if cn.listener.event {
-		if r.keep = c.linked(cn); r.keep {
+		if q.keep = s.linked(cn); q.keep {
 			behind = link
 		}
 	}
-	if io.result&resFailed != 0 && cn.listener.transport.Refuses {
+	switch {
+	case io.result&resFailed != 0 && cn.listener.transport.Refuses:
 		text := http.Refusal(500, "").StatusText()
 		io.headers, io.head_len = 3, cUint32(len(text)-len("Internal Server Error"))
-		_ = c.sendPair([]byte(text), nil, sendLast)
-		r.keep = false
-	} else if io.result&(resFailed|resBroken) == 0 && r.file == nil && int(io.out_len)+len(behind) > 0 {
+		_ = s.sendPair([]byte(text), nil, sendLast)
+		q.keep = false
+	case s.hold(): // it leaves with the next one
+	case io.result&(resFailed|resBroken) == 0 && q.file == nil && int(io.out_len)+len(behind) > 0:
 		whole := io.out_len == 0
-		if c.write(behind, sendLast) != writeOK {
+		if s.write(behind, sendLast) != writeOK {
 			io.result |= resBroken
 			if whole { // the gateway did not wait for the end of the request
-				io.result, r.errno = io.result&^resBroken|resClose, 0
+				io.result, q.errno = io.result&^resBroken|resClose, 0
 			}
 		}
+	default:
+		s.flushHeld()
 	}
-	if cn.listener.transport.End != nil && r.file == nil && io.result&(resFailed|resBroken|resShort) == 0 {
-		c.sendEnd()
+	if cn.listener.transport.End != nil && q.file == nil && io.result&(resFailed|resBroken|resShort) == 0 {
+		s.sendEnd()
 	}
-	if r.errno != 0 {
-		c.logWriteError(r.errno)
+	if q.errno != 0 {
+		s.logWriteError(q.errno)
 	}
 	if io.result&resShort != 0 {
-		c.logShort()
+		s.logShort()
 	}
-	c.account()
-	c.current, io.event_fd = nil, -1
-	if r.body != nil {
-		r.body.free()
+	s.account()
+	io.event_fd = -1
+	if q.body != nil {
+		q.body.free()
 	}
-	keep := r.keep && (behind != nil || io.result&resDelimited != 0) && io.result&(resClose|resFailed|resBroken|resShort) == 0
+	keep := q.keep && (behind != nil || io.result&resDelimited != 0) && io.result&(resClose|resFailed|resBroken|resShort) == 0
 	switch {
-	case r.sender != nil || r.file != nil:
-		c.sendSlowly(cn, keep)
+	case q.sender != nil || q.file != nil:
+		s.fate = fateSent
+		if keep {
+			s.fate = fateSentKept
+		}
 	case keep:
-		c.keep(cn)
+		s.fate = fateKept
 	default:
-		c.drop(cn)
+		s.fate = fateDropped
 	}
-	c.w.requestDone(c.now)
-}
-
-// sendSlowly has a goroutine send the rest of a response, and decide what becomes of the connection.
-func (c *core) sendSlowly(cn *conn, keep bool) {
-	c.release(cn)
-	if c.response.sender == nil {
-		c.sendLater(cn)
-	}
-	c.response.sender.end(keep, c.response.file)
+	s.w.requestDone(s.now)
 }
 
 // sendEnd tells the client that the response is complete. Behind a file, sendFramedRest does.
-func (c *core) sendEnd() {
-	if c.sendRaw(c.current.listener.transport.End(c.framed[:0], c.response.id), nil, sendLast) != writeOK {
-		c.io.result |= resBroken
+func (s *slot) sendEnd() {
+	if s.sendRaw(s.current.listener.transport.End(s.framed[:0], s.response.id), nil, sendLast) != writeOK {
+		s.io.result |= resBroken
 	}
 }
 
@@ -306,9 +307,10 @@ func sendFileRest(stream *os.File, file *fileRest, timeout time.Duration) error 
 }
 
 // disconnect tells the client that this was all; the application goes on.
-func (c *core) disconnect() {
-	if s := c.response.sender; s != nil {
-		_ = s.wait() // what cannot be sent is lost as it would be to the client
+func (s *slot) disconnect() {
+	if later := s.response.sender; later != nil {
+		_ = later.wait() // what cannot be sent is lost as it would be to the client
 	}
-	_ = unix.Shutdown(c.current.fd, unix.SHUT_RDWR)
+	s.flushHeld()
+	_ = unix.Shutdown(s.current.fd, unix.SHUT_RDWR)
 }

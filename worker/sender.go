@@ -25,17 +25,17 @@ type sender struct {
 }
 
 // sendLater gives bytes of the response to a goroutine.
-func (c *core) sendLater(cn *conn, pieces ...[]byte) {
-	if s := c.response.sender; s != nil {
-		s.add(pieces...)
+func (s *slot) sendLater(cn *conn, pieces ...[]byte) {
+	if later := s.response.sender; later != nil {
+		later.add(pieces...)
 		return
 	}
-	s := &sender{w: c.w, conn: cn}
-	s.changed.L = &s.mu
-	s.add(pieces...)
-	c.response.sender = s
-	c.w.sending.Add(1)
-	go s.run()
+	later := &sender{w: s.w, conn: cn}
+	later.changed.L = &later.mu
+	later.add(pieces...)
+	s.response.sender = later
+	s.w.sending.Add(1)
+	go later.run()
 }
 
 // add appends to what is to be sent; the pieces are copied.

@@ -26,15 +26,15 @@ func TestItemsLeaveAheadOfTheClientAndInOrder(t *testing.T) {
 	slow := s.connect()
 	s.send(slow, get)
 	s.request()
-	s.core.io.out_len, s.core.io.result = 0, resDelimited
+	s.slot.io.out_len, s.slot.io.result = 0, resDelimited
 	first, second := strings.Repeat("1", 32<<20), strings.Repeat("2", 32<<20)
-	if got := s.core.write([]byte(first), sendAhead); got != writeOK || s.core.response.sender == nil {
-		t.Fatalf("write() is %d, sender %v", got, s.core.response.sender)
+	if got := s.slot.write([]byte(first), sendAhead); got != writeOK || s.slot.response.sender == nil {
+		t.Fatalf("write() is %d, sender %v", got, s.slot.response.sender)
 	}
 	done := make(chan int, 2)
 	go func() {
-		done <- s.core.write([]byte(second), sendAhead) // waits for the first
-		done <- s.core.write([]byte("end"), sendLast)   // does not
+		done <- s.slot.write([]byte(second), sendAhead) // waits for the first
+		done <- s.slot.write([]byte("end"), sendLast)   // does not
 	}()
 	s.expect(slow, first)
 	for range 2 {
@@ -56,18 +56,18 @@ func TestAnErrorOfTheSenderReachesTheNextItem(t *testing.T) {
 	slow := s.connect()
 	s.send(slow, get)
 	s.request()
-	s.core.io.out_len, s.core.io.result = 0, 0
-	if got := s.core.write([]byte(strings.Repeat("1", 32<<20)), sendAhead); got != writeOK {
+	s.slot.io.out_len, s.slot.io.result = 0, 0
+	if got := s.slot.write([]byte(strings.Repeat("1", 32<<20)), sendAhead); got != writeOK {
 		t.Fatalf("write() is %d", got)
 	}
 	if err := slow.(*net.TCPConn).SetLinger(0); err != nil { // a reset
 		t.Fatal(err)
 	}
 	slow.Close()
-	if got := s.core.write([]byte("2"), sendAhead); got != writeGone || s.core.response.errno != syscall.ECONNRESET && s.core.response.errno != syscall.EPIPE {
-		t.Fatalf("write() is %d, %v", got, s.core.response.errno)
+	if got := s.slot.write([]byte("2"), sendAhead); got != writeGone || s.slot.response.errno != syscall.ECONNRESET && s.slot.response.errno != syscall.EPIPE {
+		t.Fatalf("write() is %d, %v", got, s.slot.response.errno)
 	}
-	s.core.io.result |= resBroken
+	s.slot.io.result |= resBroken
 	s.quick()
 	deadline := time.Now().Add(10 * time.Second)
 	for s.w.sending.Load() > 0 {

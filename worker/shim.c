@@ -87,6 +87,7 @@ static PyObject *shim_serve(PyObject *self, PyObject *args)
         Py_BEGIN_ALLOW_THREADS
         next = envoxyd_next(index);
         Py_END_ALLOW_THREADS
+        __atomic_store_n(&cores[index].running, 1, __ATOMIC_RELEASE);
         if (next == NEXT_STOP)
             break;
         if (next == NEXT_SIGNAL) {

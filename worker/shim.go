@@ -58,6 +58,7 @@ const (
 	nextStop    = C.NEXT_STOP
 	nextSignal  = C.NEXT_SIGNAL
 	nextRequest = C.NEXT_REQUEST
+	nextIdle    = C.NEXT_IDLE
 )
 
 const (

@@ -36,6 +36,7 @@ enum { BODY_WHOLE = 0, BODY_CLOSED = 1, BODY_TIMEOUT = 2 };
 enum { /* what envoxyd_next returns */
     NEXT_REQUEST = 1,
     NEXT_SIGNAL = 0, /* let Python run its signal handlers, then call again */
+    NEXT_IDLE = 2, /* there is nothing to do now */
     NEXT_STOP = -1
 };
 
@@ -68,6 +69,7 @@ typedef struct core_io {
     uint32_t result;
     uint32_t switches;
     int32_t app;
+    uint32_t running; /* the thread has Python's lock, or had it since it came with the request; atomic */
     /* connections of the gateway's, which children of the application close; -1: none */
     int32_t link_fd;  /* kept */
     int32_t event_fd; /* of the current request */

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -14,30 +13,29 @@ import (
 	"envoxyd/transports/http"
 )
 
-// receivers keep what goroutines parse with; a parser is some 20 KiB.
-var receivers = sync.Pool{New: func() any { return new(parser) }}
-
 // receiveSlowly gives the connection to a goroutine that reads the rest.
-func (c *core) receiveSlowly(cn *conn, data []byte, p *parsed) {
-	c.release(cn)
+func (s *slot) receiveSlowly(cn *conn, data []byte, p *parsed) {
+	s.r.release(cn)
 	start, id := append([]byte(nil), data...), p.ID
-	c.w.receiving.Add(1)
+	held := append([]byte(nil), s.takeHeld()...)
+	s.w.receiving.Add(1)
 	go func() { // ends by the connection's timeout; drained waits for it
-		defer c.w.receiving.Add(-1)
-		r := c.w.receiveRest(cn, start, id)
+		defer s.w.receiving.Add(-1)
+		r := s.w.receiveRest(cn, held, start, id)
 		if r == nil {
 			cn.close()
 			return
 		}
 		if r.conn != nil {
-			c.w.ready.put(r)
+			s.w.ready.put(r)
 		}
 	}()
 }
 
 // receiveRest reads until the request is whole. nil: the connection is to be
 // closed; a request without connection: it was answered and closed.
-func (w *Worker) receiveRest(cn *conn, data []byte, id uint16) *request {
+// The responses that were held are sent before.
+func (w *Worker) receiveRest(cn *conn, held, data []byte, id uint16) *request {
 	l := cn.listener
 	stream, err := duplicate(cn.fd)
 	if err != nil {
@@ -49,6 +47,9 @@ func (w *Worker) receiveRest(cn *conn, data []byte, id uint16) *request {
 		return &request{}
 	}
 	defer stream.Close()
+	if err := sendPiece(stream, held, l.send); err != nil {
+		return nil
+	}
 	in := &input{stream: stream, timeout: l.timeout, until: time.Now().Add(l.head)}
 	head, data, err := w.receiveHead(in, cn, data)
 	if err != nil {
@@ -78,6 +79,7 @@ func (w *Worker) receiveRest(cn *conn, data []byte, id uint16) *request {
 	rest := data[head.HeadSize:]
 	switch {
 	case head.NoBody:
+		r.rest = rest
 		return r
 	case head.Body != nil:
 		return w.receiveFramed(in, r, rest)
@@ -87,9 +89,11 @@ func (w *Worker) receiveRest(cn *conn, data []byte, id uint16) *request {
 
 // receiveHead reads until the head is whole. Its variables are a copy of their own.
 func (w *Worker) receiveHead(in *input, cn *conn, data []byte) (parsed, []byte, error) {
-	p := receivers.Get().(*parser)
-	defer receivers.Put(p)
-	p.prepare(w)
+	p, kept := w.parsers.Get().(*parser)
+	if !kept {
+		p = &parser{w: w, vars: make([]byte, varsRoom(w.spec.Limits.BufferSize))}
+	}
+	defer w.parsers.Put(p)
 	for {
 		head := p.preparse(cn.listener, &cn.Conn, data)
 		if head.Err != nil || head.Answer != nil || head.Vars != nil {
@@ -160,32 +164,33 @@ func (w *Worker) discard(in *input) {
 }
 
 // serve makes a request from the queue the current one.
-func (c *core) serve(r *request) bool {
-	cn := r.conn
-	if r.idle {
-		cn.index, cn.registered = -1, false
-		c.keep(cn)
+func (s *slot) serve(q *request) bool {
+	cn := q.conn
+	if q.idle {
+		cn.index, cn.registered, cn.inHand = -1, false, false
+		s.r.keep(cn, nil)
 		return false
 	}
-	p := r.parsed
-	if len(p.Vars) > len(c.vars) {
-		c.complain(cn, p.ID, transports.ErrBlock)
+	p := q.parsed
+	if len(p.Vars) > len(s.vars) {
+		s.complain(cn, p.ID, transports.ErrBlock)
 		return false
 	}
-	p.Vars = c.vars[:copy(c.vars, p.Vars)]
+	p.Vars = s.vars[:copy(s.vars, p.Vars)]
 	var again parsed
-	if err := c.scan(p.Vars, &again); err != nil {
-		c.complain(cn, p.ID, err)
+	if err := s.scan(p.Vars, &again); err != nil {
+		s.complain(cn, p.ID, err)
 		return false
 	}
-	if c.w.files != nil && !cn.listener.event && c.w.files.wants(c) && c.sendStatic(cn, &p) {
-		if r.body != nil {
-			r.body.free()
+	cn.rest, s.rest = q.rest, nil
+	if answered, more := s.respond(cn, &p); answered {
+		if q.body != nil {
+			q.body.free()
 		}
-		return false
+		return more
 	}
-	c.begin(cn, &p, r.body.bytes())
-	r.body.offer(c.io)
-	c.response.body = r.body
+	s.begin(cn, &p, q.body.bytes())
+	q.body.offer(s.io)
+	s.response.body = q.body
 	return true
 }

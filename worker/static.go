@@ -41,36 +41,35 @@ func newFiles(spec *workerspec.Spec) (*files, error) {
 	return f, nil
 }
 
-// wants tells whether there may be a file for the request that was just parsed.
-func (f *files) wants(c *core) bool {
-	method := string(c.request.method)
-	return (method == "GET" || method == "HEAD") && f.server.Wants(c.request.path)
+// wants implements responder.
+func (f *files) wants(q *info) bool {
+	method := string(q.method)
+	return (method == "GET" || method == "HEAD") && f.server.Wants(q.path)
 }
 
-// sendStatic answers the request with a file. False: there is none, nothing was done.
-func (c *core) sendStatic(cn *conn, p *parsed) bool {
-	answer, found, err := c.w.files.server.Answer(c.staticRequest(p))
+// respond implements responder: it answers with a file, if there is one.
+func (f *files) respond(s *slot, cn *conn, p *parsed) bool {
+	answer, found, err := f.server.Answer(s.staticRequest(p))
 	if err != nil {
-		c.w.logf("[uwsgi-fileserve] security error: %v", err)
+		s.w.logf("[uwsgi-fileserve] security error: %v", err)
 	}
 	if !found {
 		return false
 	}
-	c.begin(cn, p, nil)
-	io := c.io
+	s.begin(cn, p, nil)
+	io := s.io
 	io.app, io.result, io.switches = -1, 0, 0
-	c.w.staticServed.Add(1)
-	c.line.Static.Store(c.line.Static.Load() + 1)
+	s.w.staticServed.Add(1)
+	s.line.Static.Store(s.line.Static.Load() + 1)
 	io.status = cUint32(answer.Status)
 	io.sent = cUint64(answer.Size)
-	c.response.sendfile = answer.File >= 0
-	c.sendAnswer(c.staticHead(&answer), &answer)
-	c.finish()
+	s.response.sendfile = answer.File >= 0
+	s.sendAnswer(s.staticHead(&answer, f.extra), &answer)
 	return true
 }
 
-func (c *core) staticRequest(p *parsed) *static.Request {
-	r := &static.Request{Path: c.request.path, URI: c.request.uri, Head: string(c.request.method) == "HEAD", Now: time.Now()}
+func (s *slot) staticRequest(p *parsed) *static.Request {
+	r := &static.Request{Path: s.request.path, URI: s.request.uri, Head: string(s.request.method) == "HEAD", Now: time.Now()}
 	for rest := p.Vars; len(rest) > 0; {
 		key, value, more, err := uwsgi.Next(rest)
 		if err != nil {
@@ -96,8 +95,8 @@ func (c *core) staticRequest(p *parsed) *static.Request {
 }
 
 // staticHead makes status line and header as the C shim does for the application.
-func (c *core) staticHead(a *static.Answer) []byte {
-	io := c.io
+func (s *slot) staticHead(a *static.Answer, extra []byte) []byte {
+	io := s.io
 	head := []byte("HTTP/1.1 ")
 	switch {
 	case io.flags&reqStatus != 0:
@@ -107,7 +106,7 @@ func (c *core) staticHead(a *static.Answer) []byte {
 	}
 	phrases := map[int]string{200: "200 OK", 206: "206 Partial Content", 304: "304 Not Modified", 416: "416 Requested Range Not Satisfiable"}
 	head = append(append(head, phrases[a.Status]...), "\r\n"...)
-	head = append(append(head, a.Header...), c.w.files.extra...)
+	head = append(append(head, a.Header...), extra...)
 	if a.Delimited {
 		io.result |= resDelimited
 	}
@@ -122,38 +121,38 @@ func (c *core) staticHead(a *static.Answer) []byte {
 }
 
 // sendAnswer sends a small body along with the head. A goroutine sends a large one.
-func (c *core) sendAnswer(head []byte, a *static.Answer) {
+func (s *slot) sendAnswer(head []byte, a *static.Answer) {
 	var body []byte
 	if a.File >= 0 && a.Size <= sentByCore {
-		body = c.readFile(a)
+		body = s.readFile(a)
 		_ = syscall.Close(a.File)
 	}
-	if c.sendPair(head, body, sendLast) != writeOK {
-		c.io.result |= resBroken
+	if s.sendPair(head, body, sendLast) != writeOK {
+		s.io.result |= resBroken
 	}
 	if a.File < 0 || a.Size <= sentByCore {
 		return
 	}
 	file := os.NewFile(uintptr(a.File), "static file")
-	if c.io.result&resBroken != 0 {
+	if s.io.result&resBroken != 0 {
 		_ = file.Close()
 		return
 	}
-	c.response.file = &fileRest{file: file, offset: a.Offset, size: a.Size, id: c.response.id}
+	s.response.file = &fileRest{file: file, offset: a.Offset, size: a.Size, id: s.response.id}
 }
 
-func (c *core) readFile(a *static.Answer) []byte {
-	if c.fileBuffer == nil {
-		c.fileBuffer = make([]byte, sentByCore)
+func (s *slot) readFile(a *static.Answer) []byte {
+	if s.fileBuffer == nil {
+		s.fileBuffer = make([]byte, sentByCore)
 	}
-	body := c.fileBuffer[:a.Size]
+	body := s.fileBuffer[:a.Size]
 	for done := 0; done < len(body); {
 		n, err := unix.Pread(a.File, body[done:], a.Offset+int64(done))
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if n <= 0 { // the file was truncated since it was examined: only a closed connection tells the client
-			c.io.result |= resBroken
+			s.io.result |= resBroken
 			return body[:done]
 		}
 		done += n

@@ -13,9 +13,9 @@ func TestTheScoreboardsTimesAreTheMonotonicClocks(t *testing.T) {
 	before := monotime.Now()
 	s.send(s.connect(), get)
 	s.request()
-	s.core.userHarakiri(30)
+	s.slot.userHarakiri(30)
 	after := monotime.Now()
-	line := s.core.line
+	line := s.slot.line
 	for _, c := range []struct {
 		name  string
 		value int64
@@ -37,8 +37,8 @@ func TestTheLogShowsTheTimeOfDay(t *testing.T) {
 	s.send(s.connect(), get)
 	s.request()
 	s.answer(okReply)
-	s.core.finish()
-	r := &s.core.record
+	s.slot.finish()
+	r := &s.slot.record
 	if start := time.Unix(0, r.Start); start.Before(before.Round(0)) || start.After(time.Now()) || r.End < r.Start {
 		t.Errorf("the request began at %v and ended at %v", start, time.Unix(0, r.End))
 	}
@@ -61,16 +61,16 @@ func TestAWorkerIsRecycledWhenItHasLivedLongEnough(t *testing.T) {
 
 func TestACoreAcceptsAgainAfterAPause(t *testing.T) {
 	s := newStage(t, "http", nil)
-	s.core.pauseAccepting()
+	s.w.reactor.pauseAccepting()
 	now := monotime.Now()
 	for _, c := range []struct {
 		after     time.Duration
 		accepting bool
 	}{{0, false}, {acceptPause + time.Second, true}} {
-		s.core.now = now + int64(c.after)
-		s.core.sweep()
-		if s.core.accepting != c.accepting {
-			t.Errorf("after %v it accepts: %v", c.after, s.core.accepting)
+		s.w.reactor.now = now + int64(c.after)
+		s.w.reactor.sweep()
+		if s.w.reactor.accepting != c.accepting {
+			t.Errorf("after %v it accepts: %v", c.after, s.w.reactor.accepting)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"encoding/json"
 	"runtime"
 	"syscall"
 	"time"
@@ -9,54 +8,57 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"envoxyd/internal/gatewayspec"
 	"envoxyd/internal/monotime"
-	"envoxyd/internal/scmrights"
 	"envoxyd/internal/snooze"
-	"envoxyd/transports"
 )
 
-// A core that is busy with the application cannot poll its connections. The
-// watch does so for it once that has lasted for longer than busyFor, and passes
-// connections with something to read on to idle cores of any worker.
+// Slots that are busy with the application cannot look after their reactor. The watch
+// does so for them: it has a slot that waits for its turn take the lead; where there is
+// none it passes connections with something to read on to idle workers.
 const (
-	busyFor  = time.Millisecond
-	tickTime = time.Millisecond     // while a core is busy for longer
-	pollTime = 3 * time.Millisecond // while none is: each poll costs some 5 µs
-	parkTime = 100                  // ticks without a busy core after which the watch sleeps until its bell rings
+	busyFor   = int64(500 * time.Microsecond) // all slots, before their connections are passed on
+	tickTime  = 200 * time.Microsecond        // between looks, while there is something to be done now and then
+	pollTime  = 3 * time.Millisecond          // otherwise: each look costs some 5 µs
+	tickFor   = int64(time.Second)            // after there was something
+	parkAfter = 100                           // looks without a busy slot after which the watch sleeps until its bell rings
 )
 
-// startWatch starts the watch where there is another core to pass work on to.
+// startWatch starts the watch where there is another thread or worker to do the work.
 func (w *Worker) startWatch() {
 	w.bell = snooze.New()
-	if w.spec.HandoverFD[0] < 0 {
-		return
+	if w.spec.HandoverFD[0] >= 0 || len(w.reactor.slots) > 1 {
+		w.watching()
 	}
-	go w.runWatch() // lives as long as the process
+}
+
+// watching makes sure that the watch runs.
+func (w *Worker) watching() bool {
+	w.watchStart.Do(func() { go w.runWatch() }) // lives as long as the process
+	return true
 }
 
 func (w *Worker) runWatch() {
-	quiet, wait := 0, pollTime
+	r := w.reactor
+	quiet, last := 0, int64(0)
 	for {
-		if quiet > parkTime {
-			w.bell.Sleep(nil)
+		if quiet > parkAfter {
+			w.bell.Sleep(nil, r.inApplication)
 			quiet = 0
 		}
-		nap(wait)
-		runtime.Gosched() // see core.pause
-		quiet++
-		wait = pollTime
 		now := monotime.Now()
-		for _, c := range w.cores {
-			if c.owner.Load() != inApp {
-				continue
-			}
+		if last > 0 && now-last < tickFor {
+			nap(tickTime)
+		} else {
+			nap(pollTime)
+		}
+		runtime.Gosched() // see slot.pause
+		quiet++
+		now = monotime.Now()
+		if r.inApplication() {
 			quiet = 0
-			if now-c.entered.Load() <= int64(busyFor) {
-				continue
+			if r.tend(now) {
+				last = now
 			}
-			wait = tickTime
-			c.passOn(w.board.IdleElsewhere(c.line))
 		}
 	}
 }
@@ -67,116 +69,41 @@ func nap(t time.Duration) {
 	_, _, _ = syscall.Syscall(syscall.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&pause)), 0, 0) // EINTR: the nap was a little shorter
 }
 
-// passOn gives away what waits for a core that is in the application: to another core, if one is
-// idle; the gateway's connection in any case, since the gateway finds another core.
-func (c *core) passOn(idle bool) {
-	if !c.owner.CompareAndSwap(inApp, beingWatched) {
-		return
+// inApplication tells whether a slot is in the application.
+func (r *reactor) inApplication() bool {
+	for _, s := range r.slots {
+		if s.entered.Load() != 0 {
+			return true
+		}
 	}
-	defer c.owner.Store(inApp)
-	leaving := c.w.phase.Load() != serving
-	if cn := c.link; cn != nil && cn != c.current && (leaving || waits(cn)) {
-		c.dropIdle(cn)
-	}
-	if leaving || !idle {
-		return
-	}
-	for c.event < c.nevents { // fetched before the core entered the application
-		e := c.events[c.event]
-		c.event++
-		c.passEvent(&e)
-	}
-	c.event = 0
-	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_WAIT, uintptr(c.epoll), uintptr(unsafe.Pointer(&c.events[0])), uintptr(len(c.events)), 0, 0, 0)
-	c.nevents = 0
-	if errno != 0 {
-		return
-	}
-	for i := range int(n) {
-		c.passEvent(&c.events[i])
-	}
+	return false
 }
 
-func (c *core) passEvent(e *unix.EpollEvent) {
-	switch e.Pad {
-	case tagConn:
-		if int(e.Fd) < len(c.conns) && c.conns[e.Fd] != nil && c.conns[e.Fd] != c.current {
-			c.handOver(c.conns[e.Fd])
+// tend does what slots in the application cannot. It tells whether there was something to do.
+func (r *reactor) tend(now int64) bool {
+	long, allLong := false, true
+	for _, s := range r.slots {
+		since := s.entered.Load()
+		if since != 0 && now-since > leadFor {
+			long = true
+			s.tendHeld()
 		}
-	case tagListener:
-		// The kernel has told this core alone; idle cores may not know.
-		if !c.accepting || c.w.paused.Load() {
-			return
+		allLong = allLong && since != 0 && now-since > busyFor
+	}
+	if !long {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.polling || r.leader == nil || r.ended {
+		return false
+	}
+	if len(r.parked) > 0 {
+		if !r.absence(now).leaves() {
+			return false
 		}
-		if cn := c.accept(c.w.listeners[e.Fd]); cn != nil {
-			c.handOver(cn)
-		}
-	case tagReady:
-		one := uint64(1) // put the wake-up back for other cores
-		_, _ = syscall.Write(c.w.ready.fd, (*[8]byte)(unsafe.Pointer(&one))[:])
+		r.giveLead()
+		return true
 	}
-}
-
-// handOver sends the connection to the first core, of any worker, that takes it.
-func (c *core) handOver(cn *conn) {
-	if cn.listener.mapped { // the worker that took it may not serve that socket
-		if cn.index < 0 {
-			c.keep(cn)
-		}
-		return
-	}
-	text, err := json.Marshal(gatewayspec.HandoverHeader{Listener: cn.listener.index, Addr: cn.RemoteAddr, Port: cn.RemotePort, Copied: cn.copied(),
-		ServerAddr: cn.ServerAddr, ServerPort: cn.ServerPort, Unread: cn.ProxyHeader == transports.AwaitProxy})
-	if err != nil {
-		return
-	}
-	if err := unix.Sendmsg(c.w.spec.HandoverFD[1], text, unix.UnixRights(cn.fd), nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL); err != nil {
-		if cn.index < 0 { // fresh from the listener: it waits for this core after all
-			c.keep(cn)
-		}
-		return
-	}
-	c.letGo(cn)
-}
-
-// takeHandover receives a connection that another core has passed on; nil when
-// another core was quicker.
-func (c *core) takeHandover() *conn {
-	var text [512]byte
-	var rights [scmrights.Room]byte
-	if c.starved && !c.hasDescriptor() { // what is taken without one is lost
-		c.pauseAccepting()
-		return nil
-	}
-	before := forks()
-	n, size, _, _, err := unix.Recvmsg(c.w.spec.HandoverFD[0], text[:], rights[:], unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
-	if err != nil || n == 0 {
-		return nil
-	}
-	fd, err := scmrights.Descriptor(rights[:size])
-	if err != nil {
-		c.w.logLimited(&c.w.limits.handover, "a connection was lost between cores: %v", err)
-		c.pauseAccepting()
-		return nil
-	}
-	var header gatewayspec.HandoverHeader
-	if err := json.Unmarshal(text[:n], &header); err != nil || header.Listener >= len(c.w.listeners) || header.Listener < gatewayspec.EventListener {
-		c.w.logf("a connection was lost between cores: listener %d, %v", header.Listener, err)
-		_ = syscall.Close(fd)
-		return nil
-	}
-	l := c.w.eventListener
-	if header.Listener != gatewayspec.EventListener {
-		l = c.w.listeners[header.Listener]
-	}
-	cn := c.newConn()
-	*cn = conn{fd: fd, listener: l, index: -1, lastUse: c.now, forks: before}
-	if header.Copied {
-		cn.forks--
-	}
-	cn.Conn = transports.Conn{Socket: &l.socket, RemoteAddr: header.Addr, RemotePort: header.Port, ServerAddr: header.ServerAddr, ServerPort: header.ServerPort}
-	if header.Unread {
-		cn.ProxyHeader = transports.AwaitProxy
-	}
-	return cn
+	return allLong && r.passOn(r.w.board.IdleElsewhere(r.slots[0].line))
 }

@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -44,19 +45,20 @@ type Worker struct {
 	spec      workerspec.Spec
 	id        int
 	board     *shm.Board
-	cores     []*core
+	reactor   *reactor
 	listeners []*listener
 	ours      []*listener // those of them that this worker accepts from (--map-socket)
 
 	eventListener *listener // what the gateway's deliveries are taken for
 
 	hostname string
-	started  int64    // as core.now
+	started  int64    // as reactor.now
 	events   *os.File // reports to the master
 
-	line  *requestlog.Line // how requests are logged
-	date  *logdate.Layout  // before the server's own lines; nil: none
-	files *files           // nil: none are sent without the application
+	line *requestlog.Line // how requests are logged
+	date *logdate.Layout  // before the server's own lines; nil: none
+
+	responders []responder // of requests that need no application
 
 	requestLog int           // descriptor of lines about requests
 	lostLines  atomic.Uint64 // that the log did not take
@@ -66,6 +68,7 @@ type Worker struct {
 
 	spool spool // of large request bodies
 
+	parsers      sync.Pool     // what goroutines parse with; a parser is some 20 KiB
 	ready        requestQueue  // requests that goroutines have made whole
 	receiving    atomic.Int64  // requests that goroutines are making whole
 	sending      atomic.Int64  // responses that goroutines are sending
@@ -73,16 +76,16 @@ type Worker struct {
 	staticServed atomic.Uint64 // those of them that were answered without the application
 
 	phase    atomic.Int32 // serving, reloading or stopping
-	drainFor atomic.Int64 // when idle connections are dropped, as core.now
+	drainFor atomic.Int64 // when idle connections are dropped, as reactor.now
 	status   atomic.Int32
 	asked    atomic.Bool // the master, to be recycled
 	limit    uint64      // requests after which the worker ends; 0: never
 
-	paused    atomic.Bool  // by SIGTSTP: connections are left waiting
-	suspended atomic.Int32 // how many cores have stopped accepting for that
+	paused atomic.Bool // by SIGTSTP: connections are left waiting
 
-	bell   *snooze.Bell // wakes the watch: rung when a core goes to the application
-	wakeup [2]int       // a pipe that Python's signal handlers write to; core 0 reads
+	bell       *snooze.Bell // wakes the watch: rung when a slot goes to the application
+	watchStart sync.Once
+	wakeup     [2]int // a pipe that Python's signal handlers write to; core 0 reads
 }
 
 // Phases of a worker's life. Reloading and stopping differ in how long idle
@@ -122,8 +125,12 @@ func New(document []byte, id int, io []coreIO) (*Worker, error) {
 	if err := w.prepareLog(); err != nil {
 		return nil, err
 	}
-	if w.files, err = newFiles(&w.spec); err != nil {
+	files, err := newFiles(&w.spec)
+	if err != nil {
 		return nil, err
+	}
+	if files != nil {
+		w.responders = append(w.responders, files)
 	}
 	for i, socket := range w.spec.Sockets {
 		l, err := newListener(w, i, socket)
@@ -136,12 +143,8 @@ func New(document []byte, id int, io []coreIO) (*Worker, error) {
 		}
 	}
 	w.eventListener = newEventListener(w, len(w.listeners))
-	for i := range io {
-		c, err := newCore(w, i, &io[i])
-		if err != nil {
-			return nil, err
-		}
-		w.cores = append(w.cores, c)
+	if w.reactor, err = newReactor(w, io); err != nil {
+		return nil, err
 	}
 	w.handleSignals()
 	w.watchMaster()
@@ -178,9 +181,7 @@ func (w *Worker) Stop(phase int32, status int) {
 	w.drainFor.Store(monotime.Now() + int64(linger))
 	w.phase.Store(phase)
 	w.report(workerspec.Event{Kind: "stopping"})
-	for _, c := range w.cores {
-		c.wake()
-	}
+	w.reactor.wake()
 }
 
 // Status is what the process is to exit with.
@@ -214,13 +215,11 @@ func (w *Worker) handleSignals() {
 // pause has the cores leave the listeners alone, or take them up again.
 func (w *Worker) pause(on bool) {
 	w.paused.Store(on)
-	for _, c := range w.cores {
-		c.wake()
-	}
+	w.reactor.wake()
 }
 
 func (w *Worker) logRequestsInHand() {
-	for i := range w.cores {
+	for i := range w.reactor.slots {
 		line := w.board.Core(w.id, i)
 		if line.State.Load() == shm.Busy {
 			since := monotime.Time(line.Since.Load())

@@ -26,9 +26,14 @@ func (b *Bell) Ring() {
 // Asleep tells whether the sleeper sleeps.
 func (b *Bell) Asleep() bool { return b.asleep.Load() }
 
-// Sleep waits for the bell; false: done was closed before. A nil done never is.
-func (b *Bell) Sleep(done <-chan struct{}) bool {
+// Sleep waits for the bell; false: done was closed before. A nil done never is. It does not sleep
+// while busy says that there is something to look after: who began just before the sleeper was
+// seen to sleep has not rung.
+func (b *Bell) Sleep(done <-chan struct{}, busy func() bool) bool {
 	b.asleep.Store(true)
+	if busy() && b.asleep.CompareAndSwap(true, false) {
+		return true
+	}
 	select {
 	case <-b.ring:
 		return true

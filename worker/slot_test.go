@@ -2,6 +2,7 @@ package worker
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -22,7 +23,7 @@ import (
 type stage struct {
 	*testing.T
 	w       *Worker
-	core    *core
+	slot    *slot
 	address string
 }
 
@@ -38,15 +39,6 @@ func newStage(t *testing.T, protocol string, change func(*workerspec.Spec)) *sta
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { file.Close() })
-	board, err := shm.NewBoard(1, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = board.Close() })
-	scoreboard, err := unix.Dup(int(board.File().Fd())) // the worker's own, as is the next one
-	if err != nil {
-		t.Fatal(err)
-	}
 	events, err := unix.Open(os.DevNull, unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +46,7 @@ func newStage(t *testing.T, protocol string, change func(*workerspec.Spec)) *sta
 	alive, master := lifeline(t)
 	t.Cleanup(func() { _ = unix.Close(master) })
 	spec := workerspec.Spec{
-		AliveFD: alive, Processes: 1, Threads: 1, EventFD: events, ScoreboardFD: scoreboard, HandoverFD: [2]int{-1, -1},
+		AliveFD: alive, Processes: 1, Threads: 1, EventFD: events, HandoverFD: [2]int{-1, -1},
 		Sockets: []workerspec.Socket{{FD: int(file.Fd()), Protocol: protocol, Name: "test", Port: "80"}},
 		Limits:  workerspec.Limits{BufferSize: 4096, MaxVars: 128, SocketTimeoutMillis: 5000},
 		HTTP:    workerspec.HTTP{TimeoutMillis: 5000},
@@ -62,17 +54,29 @@ func newStage(t *testing.T, protocol string, change func(*workerspec.Spec)) *sta
 	if change != nil {
 		change(&spec)
 	}
+	board, err := shm.NewBoard(1, spec.Threads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = board.Close() })
+	spec.ScoreboardFD, err = unix.Dup(int(board.File().Fd())) // the worker's own
+	if err != nil {
+		t.Fatal(err)
+	}
 	document, err := json.Marshal(spec)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := make([]byte, 1<<16)
-	memory := []coreIO{{out: (*cUint8)(&out[0]), out_cap: cUint32(len(out))}}
+	memory := make([]coreIO, spec.Threads)
+	for i := range memory {
+		out := make([]byte, 1<<16)
+		memory[i].out, memory[i].out_cap = (*cUint8)(&out[0]), cUint32(len(out))
+	}
 	w, err := New(document, 1, memory)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &stage{t, w, w.cores[0], listening.Addr().String()}
+	return &stage{t, w, w.reactor.slots[0], listening.Addr().String()}
 }
 
 // lifeline is the pipe by which a worker knows that its master lives; the worker owns the first end.
@@ -108,10 +112,10 @@ func (s *stage) send(c net.Conn, text string) {
 // request runs the core until it has a request, and returns its variables and body.
 func (s *stage) request() (map[string]string, string) {
 	s.Helper()
-	if got := s.core.next(); got != nextRequest {
+	if got := s.slot.next(); got != nextRequest {
 		s.Fatalf("next() is %d, want a request", got)
 	}
-	io := s.core.io
+	io := s.slot.io
 	vars := map[string]string{}
 	for block := unsafe.Slice((*byte)(io.vars), io.vars_len); len(block) > 0; {
 		key, value, rest, err := uwsgi.Next(block)
@@ -125,7 +129,7 @@ func (s *stage) request() (map[string]string, string) {
 		return vars, string(unsafe.Slice((*byte)(io.body), io.body_len))
 	}
 	body := make([]byte, io.body_len)
-	if _, err := s.core.response.body.file.ReadAt(body, 0); err != nil {
+	if _, err := s.slot.response.body.file.ReadAt(body, 0); err != nil {
 		s.Fatal(err)
 	}
 	return vars, string(body)
@@ -133,7 +137,7 @@ func (s *stage) request() (map[string]string, string) {
 
 // answer is what C leaves behind when the application has answered.
 func (s *stage) answer(text string) {
-	io := s.core.io
+	io := s.slot.io
 	io.out_len = cUint32(copy(unsafe.Slice((*byte)(io.out), io.out_cap), text))
 	io.status, io.result = 200, resDelimited
 }
@@ -187,7 +191,7 @@ func TestAResponseOfUnknownLengthEndsWithTheConnection(t *testing.T) {
 	s.send(c, get)
 	s.request()
 	s.answer("HTTP/1.1 200 OK\r\n\r\nx")
-	s.core.io.result = 0
+	s.slot.io.result = 0
 	other := s.connect()
 	s.send(other, get)
 	s.request()
@@ -195,17 +199,108 @@ func TestAResponseOfUnknownLengthEndsWithTheConnection(t *testing.T) {
 	s.expectEnd(c)
 }
 
-func TestAPipelinedRequestIsNotAnsweredInTheDark(t *testing.T) {
+func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
 	s := newStage(t, "http", nil)
 	c := s.connect()
-	s.send(c, get+get)
+	const requests = 3*mostInRow + 7
+	var all strings.Builder
+	for n := range requests {
+		fmt.Fprintf(&all, "POST /%d HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\na%02d", n, n%100)
+	}
+	s.send(c, all.String())
+	for n := range requests {
+		vars, body := s.request()
+		if vars["PATH_INFO"] != fmt.Sprintf("/%d", n) || body != fmt.Sprintf("a%02d", n%100) {
+			t.Fatalf("request %d is %s with %q", n, vars["PATH_INFO"], body)
+		}
+		s.answer(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n%03d", n))
+	}
+	s.quick()
+	for n := range requests {
+		s.expect(c, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n%03d", n))
+	}
+}
+
+// Whatever pieces two requests come in, both are answered, whole and in order.
+func TestPipelinedRequestsInEverySplitPosition(t *testing.T) {
+	const (
+		first  = "POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\none"
+		second = "POST /2 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\ntwo\r\n0\r\n\r\n"
+		third  = "GET /3 HTTP/1.1\r\nHost: h\r\n\r\n"
+	)
+	all := first + second + third
+	s := newStage(t, "http", nil)
+	for split := 1; split < len(all); split++ {
+		c := s.connect()
+		s.send(c, all[:split])
+		rest := make(chan struct{})
+		go func() { // once the first part was looked at, as far as it goes
+			defer close(rest)
+			_, _ = c.Write([]byte(all[split:]))
+		}()
+		for n, want := range []string{"one", "two", ""} {
+			vars, body := s.request()
+			if vars["PATH_INFO"] != fmt.Sprintf("/%d", n+1) || body != want {
+				t.Fatalf("split at %d: request %d is %s with %q", split, n, vars["PATH_INFO"], body)
+			}
+			s.answer(okReply)
+		}
+		<-rest
+		s.quick()
+		s.expect(c, okReply+okReply+okReply)
+		s.answer(okReply)
+	}
+}
+
+func TestPipelinedRequestsAreAnsweredBeforeOneThatIsRefused(t *testing.T) {
+	s := newStage(t, "http", nil)
+	c := s.connect()
+	s.send(c, get+get+"GET / HTTP/9\r\n\r\n")
 	s.request()
 	s.answer(okReply)
-	other := s.connect()
-	s.send(other, get)
 	s.request()
-	s.expect(c, okReply)
+	s.answer(okReply)
+	s.quick()
+	s.expect(c, okReply+okReply+"HTTP/1.1 505 ")
+}
+
+func TestTheLastOfPipelinedRequestsMayEndTheConnection(t *testing.T) {
+	s := newStage(t, "http", nil)
+	c := s.connect()
+	s.send(c, get+"GET /2 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"+get)
+	for range 2 {
+		s.request()
+		s.answer(okReply)
+	}
+	s.quick()
+	s.expect(c, okReply+okReply)
 	s.expectEnd(c)
+}
+
+func TestAClientThatHasSentItsLastIsAnswered(t *testing.T) {
+	s := newStage(t, "http", nil)
+	kept, fresh := s.connect(), s.connect()
+	s.send(kept, get)
+	s.request()
+	s.answer(okReply)
+	s.quick()
+	s.expect(kept, okReply)
+	for _, c := range []net.Conn{kept, fresh} {
+		s.send(c, get+get)
+		if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		s.answer(okReply)
+		s.request()
+		s.answer(okReply)
+		s.request()
+		s.answer(okReply)
+		s.quick()
+		s.expect(c, okReply+okReply)
+		s.answer(okReply)
+		s.quick() // the reactor has seen the end by now
+		s.expectEnd(c)
+	}
 }
 
 func TestASlowRequestDoesNotHoldTheCore(t *testing.T) {
@@ -230,7 +325,7 @@ func TestAChunkedBodyArrivesDecodedWithItsLength(t *testing.T) {
 	c := s.connect()
 	s.send(c, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
 	vars, body := s.request()
-	if body != "abcde" || vars["CONTENT_LENGTH"] != "5" || s.core.io.flags&reqTerminated == 0 {
+	if body != "abcde" || vars["CONTENT_LENGTH"] != "5" || s.slot.io.flags&reqTerminated == 0 {
 		t.Fatalf("body %q, length %q", body, vars["CONTENT_LENGTH"])
 	}
 }
@@ -243,7 +338,7 @@ func TestALargeBodyGoesThroughAFile(t *testing.T) {
 	if _, body := s.request(); body != text {
 		t.Fatalf("%d bytes of body, want %d", len(body), len(text))
 	}
-	if s.core.response.body.file == nil {
+	if s.slot.response.body.file == nil {
 		t.Fatal("the body is in memory")
 	}
 }
@@ -260,8 +355,8 @@ func TestABodyThatIsCutShortReachesTheApplicationAsSuch(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, body := s.request()
-	if body != "abc" || s.core.io.body_state != bodyClosed || s.core.io.content_length != 5 {
-		t.Fatalf("body %q, state %d of %d bytes", body, s.core.io.body_state, s.core.io.content_length)
+	if body != "abc" || s.slot.io.body_state != bodyClosed || s.slot.io.content_length != 5 {
+		t.Fatalf("body %q, state %d of %d bytes", body, s.slot.io.body_state, s.slot.io.content_length)
 	}
 }
 
@@ -271,8 +366,8 @@ func TestAClientThatReadsSlowlyDoesNotHoldTheCore(t *testing.T) {
 	s.send(slow, get)
 	s.request()
 	big := strings.Repeat("x", 32<<20)
-	s.core.io.out_len, s.core.io.result = 0, 0
-	if got := s.core.write([]byte(big), sendLast); got != writeOK {
+	s.slot.io.out_len, s.slot.io.result = 0, 0
+	if got := s.slot.write([]byte(big), sendLast); got != writeOK {
 		t.Fatalf("write() is %d", got)
 	}
 	quick := s.connect()
@@ -336,7 +431,7 @@ func TestAStopServesWhatIsThereAndThenEnds(t *testing.T) {
 	}
 	s.expect(busy, okReply)
 	s.answer(okReply)
-	if got := s.core.next(); got != nextStop {
+	if got := s.slot.next(); got != nextStop {
 		t.Fatalf("next() is %d, want the end", got)
 	}
 	s.expect(late, okReply)
@@ -359,8 +454,8 @@ func TestDuringAReloadAKeptConnectionIsToldToGo(t *testing.T) {
 	s.w.Stop(reloading, exitReload)
 	s.answer(okReply)
 	s.send(c, "GET /after HTTP/1.1\r\nHost: h\r\n\r\n")
-	if vars, _ := s.request(); vars["PATH_INFO"] != "/after" || s.core.io.flags&reqDrain == 0 {
-		t.Fatalf("served %v with flags %b", vars, s.core.io.flags)
+	if vars, _ := s.request(); vars["PATH_INFO"] != "/after" || s.slot.io.flags&reqDrain == 0 {
+		t.Fatalf("served %v with flags %b", vars, s.slot.io.flags)
 	}
 }
 
@@ -368,7 +463,7 @@ func TestAWorkerLeavesWhenItsMasterIsGone(t *testing.T) {
 	alive, master := lifeline(t)
 	s := newStage(t, "http", func(spec *workerspec.Spec) { spec.AliveFD = alive })
 	_ = unix.Close(master)
-	if got := s.core.next(); got != nextStop {
+	if got := s.slot.next(); got != nextStop {
 		t.Fatalf("next() is %d, want the end", got)
 	}
 }
@@ -424,12 +519,12 @@ func TestDescriptorsChangeHands(t *testing.T) {
 	s := newStage(t, "http", func(spec *workerspec.Spec) { spec.HandoverFD = pair })
 	c := s.connect()
 	s.send(c, get)
-	s.core.now = monotime.Now()
+	s.w.reactor.now = monotime.Now()
 	var accepted *conn
 	for accepted == nil {
-		accepted = s.core.accept(s.w.listeners[0])
+		accepted = s.w.reactor.accept(s.w.listeners[0])
 	}
-	s.core.handOver(accepted)
+	s.w.reactor.handOver(accepted)
 	if vars, _ := s.request(); vars["REMOTE_ADDR"] != "127.0.0.1" {
 		t.Fatalf("variables are %v", vars)
 	}

@@ -1,0 +1,312 @@
+package worker
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"envoxyd/internal/monotime"
+	"envoxyd/internal/shm"
+)
+
+// acceptPause is how long a reactor without free descriptors leaves new connections to others.
+const acceptPause = 100 * time.Millisecond
+
+// hotAccepts is how often in a row the listener that has just been served is
+// accepted from without asking epoll about all other descriptors.
+const hotAccepts = 16
+
+// What an epoll event is about (EpollEvent.Pad).
+const (
+	tagConn = iota
+	tagListener
+	tagWake
+	tagReady
+	tagHandover
+	tagSignal
+)
+
+// reactor owns the worker's epoll set and its connections. Its slots take turns in leading it: the
+// leader waits for events, reads, and goes to the application with the first request that is whole.
+type reactor struct {
+	w     *Worker
+	slots []*slot
+
+	mu      sync.Mutex // held by who works on the reactor; not while waiting for events
+	leader  *slot
+	polling bool        // the leader waits for events, without mu
+	parked  []*slot     // those that wait for their turn; the last one to come is the first to go
+	typical int64       // how long most requests take, in nanoseconds
+	inHand  int         // requests
+	quick   atomic.Bool // typical is short
+	ended   bool        // there will be nothing more to do
+
+	epoll   int
+	wakeFD  int
+	events  [64]unix.EpollEvent // the leader's while it polls
+	nevents int
+	event   int
+	again   []*conn // connections of which no event will tell that there is something to read
+	round   int     // of them, those that have their turn before events are asked for again
+
+	conns []*conn // kept connections; nil where a hole is
+	holes []int
+	free  []*conn
+	kept  int
+
+	hot              *listener
+	hotLeft          int
+	listenersDrained bool // the listener that was hot has nothing more, and no connection is kept
+	accepting        bool // the listeners are in the epoll set
+	suspended        bool // they are not, because the worker is paused
+	leaving          bool // they never will be again
+	pausedTo         int64
+	starved          bool // descriptors, or memory for them, had run out when last asked for
+	signalled        bool // Python's signal handlers are to be run, by the first slot
+	swept            int64
+	now              int64 // by the monotonic clock, in nanoseconds
+
+	lastAddr     netip.Addr
+	lastAddrText string
+}
+
+func newReactor(w *Worker, io []coreIO) (*reactor, error) {
+	r := &reactor{w: w}
+	var err error
+	if r.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, err
+	}
+	if r.wakeFD, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return nil, err
+	}
+	for fd, tag := range map[int]int32{r.wakeFD: tagWake, w.wakeup[0]: tagSignal, w.ready.fd: tagReady} {
+		event := unix.EpollEvent{Events: unix.EPOLLIN, Pad: tag}
+		if errno := epollCtl(r.epoll, unix.EPOLL_CTL_ADD, fd, &event); errno != 0 {
+			return nil, errno
+		}
+	}
+	if errno := r.watchHandover(); errno != 0 {
+		return nil, errno
+	}
+	r.startAccepting()
+	for i := range io {
+		s, err := newSlot(r, i, &io[i])
+		if err != nil {
+			return nil, err
+		}
+		r.slots = append(r.slots, s)
+	}
+	return r, nil
+}
+
+// run has the slot work on the reactor until it has a request, or there is something else for its
+// thread to do.
+func (r *reactor) run(s *slot, wait bool) int {
+	if s.settle() {
+		return s.enter()
+	}
+	for {
+		switch {
+		case r.signalled && s.index == 0:
+			r.signalled = false
+			return nextSignal
+		case r.ended:
+			s.line.State.Store(shm.Absent)
+			return nextStop
+		case !r.leads(s):
+			if !wait {
+				return nextIdle
+			}
+			if interrupted := r.park(s); interrupted {
+				return nextSignal
+			}
+			continue
+		}
+		if q := r.w.ready.take(); q != nil {
+			if s.serve(q) {
+				return s.enter()
+			}
+			continue
+		}
+		if r.hot != nil {
+			if r.tryHot(s) {
+				return s.enter()
+			}
+			continue
+		}
+		if r.round > 0 {
+			if cn := r.nextAgain(); cn != nil && s.receive(cn) {
+				return s.enter()
+			}
+			continue
+		}
+		if r.event < r.nevents {
+			e := r.events[r.event]
+			r.event++
+			if r.handle(s, &e) {
+				return s.enter()
+			}
+			continue
+		}
+		if paused := r.w.paused.Load(); paused != r.suspended {
+			r.suspend(paused)
+		}
+		if phase := r.w.phase.Load(); phase != serving {
+			if cn := r.lastCall(phase); cn != nil {
+				if s.receive(cn) {
+					return s.enter()
+				}
+				continue
+			}
+			if r.drained(phase) {
+				r.end()
+				continue
+			}
+		}
+		r.round = len(r.again)
+		if some := r.wait(wait && r.round == 0); !some && !wait && r.round == 0 {
+			return nextIdle
+		}
+	}
+}
+
+func (r *reactor) handle(s *slot, e *unix.EpollEvent) bool {
+	switch e.Pad {
+	case tagConn:
+		if int(e.Fd) >= len(r.conns) || r.conns[e.Fd] == nil {
+			return false // passed on or closed in the meantime
+		}
+		cn := r.conns[e.Fd]
+		if e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+			cn.ending = true
+		}
+		if cn.inHand {
+			cn.again = true
+			return false
+		}
+		return s.receive(cn)
+	case tagListener:
+		if !r.accepting {
+			return false
+		}
+		l := r.w.listeners[e.Fd]
+		cn := r.accept(l)
+		if cn == nil {
+			return false
+		}
+		r.hot, r.hotLeft = l, hotAccepts
+		return s.receive(cn)
+	case tagHandover:
+		if cn := r.takeHandover(); cn != nil {
+			return s.receive(cn)
+		}
+	case tagWake:
+		var counter [8]byte
+		_, _ = syscall.Read(r.wakeFD, counter[:]) // EAGAIN: another wake-up was read with ours
+	case tagReady:
+		r.w.ready.clear()
+	case tagSignal:
+		var numbers [64]byte
+		_, _ = syscall.Read(r.w.wakeup[0], numbers[:]) // EAGAIN: read before
+		r.signalled = true
+		if s.index != 0 {
+			r.unpark(r.slots[0])
+		}
+	}
+	return false
+}
+
+func (r *reactor) tryHot(s *slot) bool {
+	l := r.hot
+	if r.hotLeft--; r.hotLeft <= 0 || r.w.phase.Load() != serving {
+		r.hot = nil
+		return false
+	}
+	cn := r.accept(l)
+	if cn == nil {
+		r.hot = nil
+		r.listenersDrained = r.kept == 0
+		return false
+	}
+	return s.receive(cn)
+}
+
+// nextAgain returns the connection whose turn it is; nil: it has gone, or is in hand.
+func (r *reactor) nextAgain() *conn {
+	cn := r.again[0]
+	r.again[0] = nil
+	r.again, r.round = r.again[1:], r.round-1
+	if len(r.again) == 0 {
+		r.again = nil
+	}
+	cn.listed = false
+	if cn.index < 0 || cn.inHand {
+		return nil
+	}
+	return cn
+}
+
+// wait asks epoll: first without giving up the processor, then, if it may, for as long as it
+// takes. It tells whether there are events.
+func (r *reactor) wait(block bool) bool {
+	r.event, r.nevents = 0, 0
+	if !r.listenersDrained || !block {
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_WAIT, uintptr(r.epoll), uintptr(unsafe.Pointer(&r.events[0])), uintptr(len(r.events)), 0, 0, 0)
+		if errno == 0 && n > 0 || !block {
+			return r.fetched(n, errno)
+		}
+	}
+	r.listenersDrained = false
+	timeout := -1
+	if r.kept > 0 || r.pausedTo > 0 || r.w.phase.Load() != serving {
+		timeout = r.waitTimeout()
+	}
+	r.polling = true
+	r.mu.Unlock()
+	n, _, errno := syscall.Syscall6(syscall.SYS_EPOLL_WAIT, uintptr(r.epoll), uintptr(unsafe.Pointer(&r.events[0])), uintptr(len(r.events)), uintptr(timeout), 0, 0)
+	r.mu.Lock()
+	r.polling = false
+	return r.fetched(n, errno)
+}
+
+func (r *reactor) fetched(n uintptr, errno syscall.Errno) bool {
+	r.now = monotime.Now()
+	switch {
+	case errno == 0:
+		r.nevents = int(n)
+		r.sweep()
+	case errno == syscall.EINTR:
+		r.signalled = true
+		if r.leader.index != 0 {
+			r.unpark(r.slots[0])
+		}
+	default: // the application may have closed what is not its own
+		r.w.logLimited(&r.w.limits.epoll, "epoll_wait(): %v", errno)
+		nap(acceptPause)
+	}
+	return r.nevents > 0
+}
+
+// waitTimeout is how long, in milliseconds, nothing is due.
+func (r *reactor) waitTimeout() int {
+	if r.pausedTo > 0 || r.w.phase.Load() != serving {
+		return 20
+	}
+	return 250
+}
+
+// wake makes the leader check the worker's phase and queue.
+func (r *reactor) wake() {
+	one := uint64(1)
+	_, _ = syscall.Write(r.wakeFD, (*[8]byte)(unsafe.Pointer(&one))[:]) // EAGAIN: it is awake already
+}
+
+func epollCtl(epoll, operation, fd int, event *unix.EpollEvent) syscall.Errno {
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(epoll), uintptr(operation), uintptr(fd), uintptr(unsafe.Pointer(event)), 0, 0)
+	return errno
+}

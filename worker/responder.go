@@ -1,0 +1,25 @@
+package worker
+
+// responder answers requests that need no application, before Python is entered.
+type responder interface {
+	// wants tells, at no cost to speak of, whether the request may be one of its own.
+	wants(q *info) bool
+	// respond begins the request, sends the answer and leaves the outcome in io. False: the request
+	// is not one of its own; nothing was done.
+	respond(s *slot, cn *conn, p *parsed) bool
+}
+
+// respond has the first responder that knows an answer give it. more: a next request, which was
+// sent along with this one, is in io.
+func (s *slot) respond(cn *conn, p *parsed) (answered, more bool) {
+	if cn.listener.event {
+		return false, false
+	}
+	for _, one := range s.w.responders {
+		if one.wants(&s.request) && one.respond(s, cn, p) {
+			s.finish()
+			return true, s.settle()
+		}
+	}
+	return false, false
+}
