@@ -7,17 +7,14 @@ import (
 	"strings"
 )
 
-// protocols are what --protocol may name.
-var protocols = []string{"uwsgi", "http", "http11", "fastcgi", "fastcgi-nph", "scgi", "scgi-nph", "puwsgi", "raw"}
-
 // sockets gives --socket its protocol and --abstract-socket its effect.
 func (p *parser) sockets() error {
-	protocol := "uwsgi"
-	if p.cfg.protocol != "" {
-		protocol = p.cfg.protocol
-	}
-	if !slices.Contains(protocols, protocol) {
-		return refuse(Origin{}, "option \"protocol\": %q is none of %s", protocol, strings.Join(protocols, ", "))
+	protocol := p.cfg.DefaultProtocol()
+	switch {
+	case protocol == rawProtocol:
+		return p.refuseValue("protocol", "%q is not supported: %s", protocol, noRawMode)
+	case !slices.Contains(protocols, protocol):
+		return p.refuseValue("protocol", "%q is none of %s", protocol, strings.Join(protocols, ", "))
 	}
 	for i := range p.cfg.Sockets {
 		s := &p.cfg.Sockets[i]

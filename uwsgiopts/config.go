@@ -171,7 +171,7 @@ type Config struct {
 
 // Socket is one address to listen on and the protocol that its clients speak.
 type Socket struct {
-	Protocol string // uwsgi, http, http11, http-router (--http), fastcgi, fastcgi-nph, scgi, scgi-nph, puwsgi, raw
+	Protocol string // uwsgi, http, http11, http-router (--http), fastcgi, fastcgi-nph, scgi, scgi-nph, puwsgi
 	Address  string // host:port, :port, path, @abstract, fd://N, =N (shared socket N)
 	Origin   Origin
 }

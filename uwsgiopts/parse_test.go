@@ -131,6 +131,7 @@ func TestRefusalsNameTheOptionAndThePlace(t *testing.T) {
 		"outer.ini":   "[uwsgi]\nini = neg.ini\n",
 		"loop.ini":    "[uwsgi]\ninclude = loop.ini\n",
 		"typo.ini":    "[uwsgi]\nstrict = true\nvaccum = true\n",
+		"raw.ini":     "[uwsgi]\nraw-socket = :1\n",
 		"php.ini":     "[uwsgi]\nphp-docroot = /srv\n",
 		"guarded.ini": "[uwsgi]\nroute = ^/ basicauth:realm,u:p\n",
 	}
@@ -155,6 +156,8 @@ func TestRefusalsNameTheOptionAndThePlace(t *testing.T) {
 		{"--chmod-socket=9999", 1, []string{"chmod-socket", "9999"}},
 		{"--uid no-such-user", 1, []string{"uid", "no-such-user"}},
 		{"--protocol gopher -s :1", 1, []string{"protocol", "gopher"}},
+		{"--ini raw.ini", 1, []string{"raw.ini:2", `"raw-socket"`, "attach-daemon"}},
+		{"--protocol raw -s :1", 1, []string{`"protocol"`, `"raw"`, "attach-daemon"}},
 		{"--static-map x", 1, []string{"static-map"}},
 		{"--need-plugin nosuch", 1, []string{"nosuch"}},
 		{"--ini :x", 1, []string{`"x"`}},

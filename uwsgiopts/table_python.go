@@ -55,7 +55,7 @@ func pythonOptions() []Option {
 		{Names: []string{"wsgi-accept-buffer", "wsgi-accept-buffers"}, Kind: Flag, Doc: "take bytes-like answers too", set: flagOn(func(c *Config) *bool { return &c.AcceptBuffer })},
 		{Names: []string{"wsgi-disable-file-wrapper"}, Kind: Flag, Doc: "do not offer wsgi.file_wrapper", set: flagOn(func(c *Config) *bool { return &c.DisableFileWrap })},
 		{Names: []string{"python-version"}, Flags: Immediate, Doc: "print the version of Python"},
-		{Names: []string{"python-raw"}, Arg: RequiredArg, Doc: "Python code that handles raw connections"},
+		{Names: []string{"python-raw"}, Arg: RequiredArg, Doc: "Python code that handles raw connections", Unsupported: noRawMode},
 		{Names: []string{"py-sharedarea"}, Arg: RequiredArg, Kind: List, Doc: "make a shared area from a Python object"},
 		{Names: []string{"py-call-osafterfork"}, Kind: Flag, Doc: "let Python know of forks", NoOp: "workers are forked by Python, which runs its fork hooks"},
 		{Names: []string{"py-call-uwsgi-fork-hooks"}, Kind: Flag, Doc: "let Python's fork hooks run", NoOp: "workers are forked by Python, which runs its fork hooks"},
