@@ -17,8 +17,8 @@ type Cron struct {
 }
 
 // cron reads MINUTE HOUR DAY MONTH WEEKDAY COMMAND.
-func cron(unique bool) setter {
-	return func(c *Config, g given) error {
+func cron(unique bool) effect {
+	return List.by(func(c *Config, g given) error {
 		job := Cron{Unique: unique, Harakiri: -1}
 		rest := strings.TrimSpace(g.text)
 		for i := range job.When {
@@ -31,7 +31,7 @@ func cron(unique bool) setter {
 		}
 		job.Command = rest
 		return addCron(c, g, job)
-	}
+	})
 }
 
 // setCron2 reads KEY=VALUE,KEY=VALUE COMMAND; without any key all is the command.

@@ -23,7 +23,7 @@ func TestCronIsDue(t *testing.T) {
 		{"cron2", "just a command", true},
 	} {
 		cfg := &Config{}
-		if err := map[string]setter{"cron": cron(false), "cron2": setCron2}[test.option](cfg, given{name: test.option, text: test.text}); err != nil {
+		if err := map[string]setter{"cron": cron(false).set, "cron2": setCron2}[test.option](cfg, given{name: test.option, text: test.text}); err != nil {
 			t.Fatal(err)
 		}
 		if got := cfg.Crons[0].Due(now); got != test.want {
@@ -33,7 +33,7 @@ func TestCronIsDue(t *testing.T) {
 }
 
 func TestCronsThatAreRefused(t *testing.T) {
-	for text, set := range map[string]setter{"-1 -1 echo x": cron(false), "-1 -1 -1 -1 -1": cron(true), "minute=1": setCron2, "second=1 x": setCron2, "day=x y": setCron2} {
+	for text, set := range map[string]setter{"-1 -1 echo x": cron(false).set, "-1 -1 -1 -1 -1": cron(true).set, "minute=1": setCron2, "second=1 x": setCron2, "day=x y": setCron2} {
 		if err := set(&Config{}, given{name: "cron", text: text}); err == nil {
 			t.Errorf("%q is taken", text)
 		}

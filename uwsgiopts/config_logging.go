@@ -77,52 +77,53 @@ var otherLoggers = map[string]string{
 	"zeromq":     "use socket:HOST:PORT, or pipe:COMMAND with a command that publishes",
 }
 
-// addLogger takes a logger of a kind that there is.
-func addLogger(field func(c *Config) *[]Logger, prefix string) setter {
-	return func(c *Config, g given) error {
-		text := g.text
-		if g.flag {
-			text = ""
-		}
-		if prefix != "" {
-			text = strings.TrimSuffix(prefix+":"+text, ":")
-		}
-		l := ParseLogger(text)
-		if instead, known := otherLoggers[l.Kind]; known {
-			return fmt.Errorf("option %q: there is no logger %q here: %s", g.name, l.Kind, instead)
-		}
-		if !slices.Contains(LoggerKinds, l.Kind) {
-			return fmt.Errorf("option %q: unable to find logger %q; there are %s", g.name, l.Kind, strings.Join(LoggerKinds, ", "))
-		}
-		if (l.Kind == "file" || l.Kind == "socket" || l.Kind == "rsyslog" || l.Kind == "pipe") && l.Arguments == "" {
-			return fmt.Errorf("option %q: the logger %q needs a place to log to: %s:WHERE", g.name, l.Kind, l.Kind)
-		}
-		*field(c) = append(*field(c), l)
-		return nil
+// logger takes a logger of any kind that there is.
+func logger(field func(c *Config) *[]Logger) effect {
+	return LoggerText.by(func(c *Config, g given) error { return addLogger(field(c), g, ParseLogger(g.text)) })
+}
+
+// loggerOf takes what the logger of one kind logs to.
+func loggerOf(kind string, field func(c *Config) *[]Logger) effect {
+	return List.by(func(c *Config, g given) error {
+		return addLogger(field(c), g, ParseLogger(strings.TrimSuffix(kind+":"+g.text, ":")))
+	})
+}
+
+func addLogger(to *[]Logger, g given, l Logger) error {
+	if instead, known := otherLoggers[l.Kind]; known {
+		return fmt.Errorf("option %q: there is no logger %q here: %s", g.name, l.Kind, instead)
 	}
+	if !slices.Contains(LoggerKinds, l.Kind) {
+		return fmt.Errorf("option %q: unable to find logger %q; there are %s", g.name, l.Kind, strings.Join(LoggerKinds, ", "))
+	}
+	if (l.Kind == "file" || l.Kind == "socket" || l.Kind == "rsyslog" || l.Kind == "pipe") && l.Arguments == "" {
+		return fmt.Errorf("option %q: the logger %q needs a place to log to: %s:WHERE", g.name, l.Kind, l.Kind)
+	}
+	*to = append(*to, l)
+	return nil
 }
 
 // named splits NAME REST.
-func named(field func(c *Config) *[][2]string, what string) setter {
-	return func(c *Config, g given) error {
+func named(field func(c *Config) *[][2]string, what string) effect {
+	return List.by(func(c *Config, g given) error {
 		name, rest, ok := strings.Cut(g.text, " ")
 		if !ok || name == "" || rest == "" {
 			return fmt.Errorf("option %q: %q is not a name, a blank and %s", g.name, g.text, what)
 		}
 		*field(c) = append(*field(c), [2]string{name, rest})
 		return nil
-	}
+	})
 }
 
-func alarmLog(not bool) setter {
-	return func(c *Config, g given) error {
+func alarmLog(not bool) effect {
+	return List.by(func(c *Config, g given) error {
 		names, pattern, ok := strings.Cut(g.text, " ")
 		if !ok || names == "" || pattern == "" {
 			return fmt.Errorf("option %q: %q is not an alarm, a blank and a regular expression", g.name, g.text)
 		}
 		c.AlarmLogs = append(c.AlarmLogs, AlarmLog{Alarms: strings.Split(names, ","), Pattern: pattern, Not: not, Text: g.text})
 		return nil
-	}
+	})
 }
 
 // alarmInstead says of alarms that there are not what to do.

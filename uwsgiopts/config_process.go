@@ -45,11 +45,11 @@ type Flock struct {
 	Wait bool // else the start fails
 }
 
-func flock(wait bool) setter {
-	return func(c *Config, g given) error {
+func flock(wait bool) effect {
+	return List.by(func(c *Config, g given) error {
 		c.Flocks = append(c.Flocks, Flock{Path: g.text, Wait: wait})
 		return nil
-	}
+	})
 }
 
 func setCgroupDirMode(c *Config, g given) error {
@@ -82,8 +82,8 @@ func setHarakiriSignal(c *Config, g given) error {
 }
 
 // descriptor reads FD; what uWSGI lets follow a colon says how much is read, which is all there is.
-func descriptor(field func(c *Config) *[]int) setter {
-	return func(c *Config, g given) error {
+func descriptor(field func(c *Config) *[]int) effect {
+	return List.by(func(c *Config, g given) error {
 		number, _, _ := strings.Cut(g.text, ":")
 		fd, err := strconv.Atoi(number)
 		if err != nil || fd < 0 {
@@ -91,7 +91,7 @@ func descriptor(field func(c *Config) *[]int) setter {
 		}
 		*field(c) = append(*field(c), fd)
 		return nil
-	}
+	})
 }
 
 // setMapSocket reads SOCKET:WORKER[,WORKER].
@@ -130,21 +130,22 @@ func (p *parser) validateMapSockets() error {
 }
 
 // onlyPython refuses a modifier1 that would hand requests to another language.
-func onlyPython(_ *Config, g given) error {
+// onlyPython takes the modifier of Python applications.
+var onlyPython = Int.by(func(_ *Config, g given) error {
 	n, err := g.integer(math.MaxUint8)
 	if err == nil && n != 0 {
 		err = fmt.Errorf("option %q: %d stands for another kind of application; only Python (0) is served", g.name, n)
 	}
 	return err
-}
+})
 
 // headerVariable reads HEADER VARIABLE.
-func headerVariable(field func(c *Config) *[]string) setter {
-	return func(c *Config, g given) error {
+func headerVariable(field func(c *Config) *[]string) effect {
+	return List.by(func(c *Config, g given) error {
 		if len(strings.Fields(g.text)) != 2 {
 			return fmt.Errorf("option %q: %q is not a header, a blank and a variable", g.name, g.text)
 		}
 		*field(c) = append(*field(c), g.text)
 		return nil
-	}
+	})
 }

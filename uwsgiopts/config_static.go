@@ -45,37 +45,37 @@ func (c *StaticConfig) Static() bool {
 }
 
 // staticMap splits PREFIX=DIRECTORY.
-func staticMap(field func(c *Config) *[][2]string) setter {
-	return func(c *Config, g given) error {
+func staticMap(field func(c *Config) *[][2]string) effect {
+	return Mapping.by(func(c *Config, g given) error {
 		if err := g.check(Mapping); err != nil {
 			return err
 		}
 		prefix, dir, _ := strings.Cut(g.text, "=")
 		*field(c) = append(*field(c), [2]string{prefix, dir})
 		return nil
-	}
+	})
 }
 
 // expiryByPattern splits REGEXP SECONDS at the last blank; expiryByType splits TYPE=SECONDS.
-func expiryByPattern(field func(c *Config) *[]Expiry, fromMtime bool) setter {
-	return func(c *Config, g given) error {
+func expiryByPattern(field func(c *Config) *[]Expiry, fromMtime bool) effect {
+	return PatternMapping.by(func(c *Config, g given) error {
 		if err := g.check(PatternMapping); err != nil {
 			return err
 		}
 		text := strings.TrimSpace(g.text)
 		blank := strings.LastIndexAny(text, " \t")
 		return addExpiry(field(c), g, strings.TrimSpace(text[:blank+1]), text[blank+1:], fromMtime)
-	}
+	})
 }
 
-func expiryByType(fromMtime bool) setter {
-	return func(c *Config, g given) error {
+func expiryByType(fromMtime bool) effect {
+	return Mapping.by(func(c *Config, g given) error {
 		if err := g.check(Mapping); err != nil {
 			return err
 		}
 		kind, seconds, _ := strings.Cut(g.text, "=")
 		return addExpiry(&c.StaticExpiresType, g, kind, seconds, fromMtime)
-	}
+	})
 }
 
 func addExpiry(list *[]Expiry, g given, pattern, seconds string, fromMtime bool) error {

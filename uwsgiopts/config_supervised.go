@@ -50,24 +50,24 @@ type Daemon struct {
 const defaultFreq = 10
 
 // touchAction splits FILE ACTION.
-func touchAction(field func(c *Config) *[][2]string) setter {
-	return func(c *Config, g given) error {
+func touchAction(field func(c *Config) *[][2]string) effect {
+	return List.by(func(c *Config, g given) error {
 		file, action, ok := strings.Cut(g.text, " ")
 		if !ok {
 			return fmt.Errorf("option %q: %q is not a file, a blank and what to do", g.name, g.text)
 		}
 		*field(c) = append(*field(c), [2]string{file, action})
 		return nil
-	}
+	})
 }
 
 const sigterm = 15
 
-func daemon(control bool) setter {
-	return func(c *Config, g given) error {
+func daemon(control bool) effect {
+	return List.by(func(c *Config, g given) error {
 		c.Daemons = append(c.Daemons, Daemon{Command: g.text, Control: control, StopSignal: sigterm})
 		return nil
-	}
+	})
 }
 
 // setDaemon2 reads KEY=VALUE,KEY=VALUE.
@@ -124,8 +124,8 @@ func setDaemon2(c *Config, g given) error {
 }
 
 // smartDaemon reads PIDFILE[,FREQ] COMMAND.
-func smartDaemon(daemonize bool) setter {
-	return func(c *Config, g given) error {
+func smartDaemon(daemonize bool) effect {
+	return List.by(func(c *Config, g given) error {
 		head, command, _ := strings.Cut(g.text, " ")
 		pidfile, every, hasFreq := strings.Cut(head, ",")
 		d := Daemon{Command: strings.TrimSpace(command), Pidfile: pidfile, Daemonize: daemonize, StopSignal: sigterm, Freq: defaultFreq}
@@ -140,7 +140,7 @@ func smartDaemon(daemonize bool) setter {
 		}
 		c.Smart = append(c.Smart, d)
 		return nil
-	}
+	})
 }
 
 // Hook is what is to be done in a phase of the instance's life.
@@ -150,16 +150,16 @@ type Hook struct {
 	Text    string
 }
 
-func hook(phase string) setter {
-	return func(c *Config, g given) error {
+func hook(phase string) effect {
+	return List.by(func(c *Config, g given) error {
 		c.Hooks = append(c.Hooks, Hook{Phase: phase, Text: g.text})
 		return nil
-	}
+	})
 }
 
-func execute(phase string) setter {
-	return func(c *Config, g given) error {
+func execute(phase string) effect {
+	return List.by(func(c *Config, g given) error {
 		c.Hooks = append(c.Hooks, Hook{Phase: phase, Command: true, Text: g.text})
 		return nil
-	}
+	})
 }

@@ -48,13 +48,14 @@ func (p *parser) apply(o *Option, e *entry) error {
 			p.note(e.Origin, "option %q has no effect yet", e.Name)
 		}
 		g.notice = func(string, ...any) {}
-		return g.check(o.Kind)
+		return g.check(o.Kind())
 	}
-	if o.set == nil {
+	set := o.setter()
+	if set == nil {
 		return nil
 	}
 	sockets := len(p.cfg.Sockets)
-	if err := o.set(p.cfg, g); err != nil {
+	if err := set(p.cfg, g); err != nil {
 		return err
 	}
 	for i := sockets; i < len(p.cfg.Sockets); i++ {

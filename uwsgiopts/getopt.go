@@ -81,7 +81,7 @@ func (p *parser) shortOptions(letters string, rest []string) ([]string, error) {
 			attached = ""
 		case attached != "":
 			// -p=3 is a slip that uWSGI reads as 0.
-			if o.Kind == Int || o.Kind == Bytes || o.Kind == Wide {
+			if k := o.Kind(); k == Int || k == Bytes || k == Wide {
 				attached = strings.TrimPrefix(attached, "=")
 			}
 			e.Value, e.Flag, i = attached, false, len(letters)

@@ -36,7 +36,7 @@ func (p *parser) leftovers() {
 func (p *parser) noteLeftover(e *entry) {
 	o := p.options.byName[e.Name]
 	if o == nil && !private(e.Name) || strings.HasPrefix(e.Value, "exec://") ||
-		o != nil && (o.Kind == PatternMapping || ownSyntax.MatchString(o.Name())) {
+		o != nil && (o.Kind() == PatternMapping || ownSyntax.MatchString(o.Name())) {
 		return
 	}
 	for _, text := range placeholderLike.FindAllString(e.Value, -1) {

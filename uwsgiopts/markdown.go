@@ -52,8 +52,8 @@ func (o *Option) markdownRow(b *bytes.Buffer) {
 	if o.Unsupported != "" {
 		meaning += " (" + o.Unsupported + ")"
 	}
-	value := o.Kind.String()
-	if o.Arg == OptionalArg && o.Kind != Flag {
+	value := o.Kind().String()
+	if o.Arg == OptionalArg && o.Kind() != Flag {
 		value = "[" + value + "]"
 	}
 	cells := []string{strings.Join(names, " "), value, o.Status().String(), meaning}

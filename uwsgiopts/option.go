@@ -8,18 +8,48 @@ type Option struct {
 	Names       []string // the first one is the name that is documented
 	Short       byte     // letter on the command line, which is recorded as Names[0]; 0: none
 	Arg         ArgKind
-	Kind        Kind
+	Value       Value // nil: Text, or Flag where it takes none
 	Flags       Flags
 	Doc         string // one line
 	NoOp        string // why it needs no effect here; "": it has one
 	Unsupported string // why the start is refused and what to do instead; "": it is not refused
 
-	set setter // fills the Config; nil: nothing to fill
 	run runner // acts on the parser (configuration language, printing, leaving)
+}
+
+// Value declares what an option's value is: a Kind if it has no effect, else an effect, which has its own kind.
+type Value interface{ kind() Kind }
+
+// effect is a value that fills the Config, and how its text is read for that.
+type effect struct {
+	Kind
+	set setter
 }
 
 // setter puts one given value into the Config.
 type setter func(c *Config, g given) error
+
+// by makes a value of this kind that the setter puts into the Config.
+func (k Kind) by(set setter) effect { return effect{k, set} }
+
+func (k Kind) kind() Kind { return k }
+
+// Kind tells how the text of the option's value is read.
+func (o *Option) Kind() Kind {
+	switch {
+	case o.Value != nil:
+		return o.Value.kind()
+	case o.Arg == NoArg:
+		return Flag
+	}
+	return Text
+}
+
+// setter returns what fills the Config; nil: nothing does.
+func (o *Option) setter() setter {
+	e, _ := o.Value.(effect)
+	return e.set
+}
 
 // runner carries out an option that is part of the configuration language.
 type runner func(p *parser, e *entry) error
@@ -101,7 +131,7 @@ func (o *Option) Status() Status {
 		return Unsupported
 	case o.NoOp != "":
 		return NoOp
-	case o.set != nil || o.run != nil:
+	case o.setter() != nil || o.run != nil:
 		return Implemented
 	}
 	return NotYet

@@ -8,68 +8,73 @@ import (
 	"time"
 )
 
-func flagOn(field func(c *Config) *bool) setter {
-	return func(c *Config, g given) error { *field(c) = g.on(); return nil }
+func flagOn(field func(c *Config) *bool) effect {
+	return Flag.by(func(c *Config, g given) error { *field(c) = g.on(); return nil })
 }
 
-func number(field func(c *Config) *int) setter {
-	return func(c *Config, g given) error {
+func number(field func(c *Config) *int) effect {
+	return Int.by(func(c *Config, g given) error {
 		n, err := g.integer(math.MaxInt32)
 		*field(c) = int(n)
 		return err
-	}
+	})
 }
 
-func wide(field func(c *Config) *int64) setter {
-	return func(c *Config, g given) (err error) { *field(c), err = g.integer(math.MaxInt64); return }
+func wide(field func(c *Config) *int64) effect {
+	return Wide.by(func(c *Config, g given) (err error) { *field(c), err = g.integer(math.MaxInt64); return })
 }
 
-func size(field func(c *Config) *int64) setter {
-	return func(c *Config, g given) (err error) { *field(c), err = g.bytes(); return }
+func size(field func(c *Config) *int64) effect {
+	return Bytes.by(func(c *Config, g given) (err error) { *field(c), err = g.bytes(); return })
 }
 
 // smallSize is size for fields that are held as int.
-func smallSize(field func(c *Config) *int) setter {
-	return func(c *Config, g given) error {
+func smallSize(field func(c *Config) *int) effect {
+	return Bytes.by(func(c *Config, g given) error {
 		n, err := g.bytes()
 		if err == nil && n > math.MaxInt32 {
 			err = fmt.Errorf("option %q: %q is too large", g.name, g.text)
 		}
 		*field(c) = int(n)
 		return err
-	}
+	})
 }
 
-func megabytes(field func(c *Config) *int64) setter {
-	return func(c *Config, g given) (err error) { *field(c), err = g.megabytes(); return }
+func megabytes(field func(c *Config) *int64) effect {
+	return Megabytes.by(func(c *Config, g given) (err error) { *field(c), err = g.megabytes(); return })
 }
 
 // seconds caps at 100 years, so that no sum of durations overflows.
-func seconds(field func(c *Config) *time.Duration) setter {
-	return func(c *Config, g given) error {
+func seconds(field func(c *Config) *time.Duration) effect {
+	return Int.by(func(c *Config, g given) error {
 		n, err := g.integer(math.MaxInt32)
 		*field(c) = time.Duration(n) * time.Second
 		return err
-	}
+	})
 }
 
-func text(field func(c *Config) *string) setter {
-	return func(c *Config, g given) error { *field(c) = g.text; return nil }
+func text(field func(c *Config) *string) effect {
+	return Text.by(func(c *Config, g given) error { *field(c) = g.text; return nil })
 }
 
-func list(field func(c *Config) *[]string) setter {
-	return func(c *Config, g given) error { *field(c) = append(*field(c), g.text); return nil }
+func list(field func(c *Config) *[]string) effect {
+	return List.by(func(c *Config, g given) error { *field(c) = append(*field(c), g.text); return nil })
+}
+
+// lastText keeps every text that is given; the last one counts.
+func lastText(field func(c *Config) *[]string) effect {
+	return Text.by(list(field).set)
 }
 
 // socket adds a socket; protocol "" stands for what --protocol names.
-func socket(protocol string) setter {
-	return func(c *Config, g given) error {
+func socket(protocol string) effect {
+	return List.by(func(c *Config, g given) error {
 		if g.text == "" {
 			return fmt.Errorf("option %q needs an address", g.name)
 		}
 		c.Sockets = append(c.Sockets, Socket{Protocol: protocol, Address: g.text})
 		return nil
-	}
+	})
 }
 
 func setChmodSocket(c *Config, g given) error {
@@ -104,7 +109,9 @@ func setMemoryReport(c *Config, g given) error {
 		}
 		return nil
 	}
-	return number(func(c *Config) *int { return &c.MemoryReport })(c, g)
+	n, err := g.integer(math.MaxInt32)
+	c.MemoryReport = int(n)
+	return err
 }
 
 // setMaxVars counts keys and values separately, as the request block does.
@@ -172,12 +179,12 @@ func setUnenv(c *Config, g given) error {
 	return nil
 }
 
-func milliseconds(field func(c *Config) *time.Duration) setter {
-	return func(c *Config, g given) error {
+func milliseconds(field func(c *Config) *time.Duration) effect {
+	return Int.by(func(c *Config, g given) error {
 		n, err := g.integer(math.MaxInt32)
 		*field(c) = time.Duration(n) * time.Millisecond
 		return err
-	}
+	})
 }
 
 func setUID(c *Config, g given) error {

@@ -47,10 +47,34 @@ func TestDeclarationsAreComplete(t *testing.T) {
 			t.Errorf("%s: documentation %q is not one line without a full stop", l.name, o.Doc)
 		case o.NoOp != "" && o.Unsupported != "":
 			t.Errorf("%s is both needless and refused", l.name)
-		case o.Unsupported != "" && (o.set != nil || o.run != nil):
+		case o.Unsupported != "" && (o.setter() != nil || o.run != nil):
 			t.Errorf("%s is refused, but has an effect", l.name)
-		case o.set != nil && o.run != nil:
+		case o.setter() != nil && o.run != nil:
 			t.Errorf("%s has two effects", l.name)
+		}
+	}
+}
+
+// What the documentation says of a value is what becomes of it: for the kinds that refuse anything, and for flags.
+func TestValuesAreReadAsTheirKindSays(t *testing.T) {
+	for _, l := range allOptions().ordered {
+		o := l.option
+		set := o.setter()
+		if set == nil {
+			continue
+		}
+		given := given{name: l.name, notice: func(string, ...any) {}}
+		for _, given.text = range []string{"", "-1", "1", "text", "99999999999", "99999999999999999999", "a=b", "a b"} {
+			impossible, refused := given.check(o.Kind()), set(defaults(), given)
+			if impossible != nil && refused == nil {
+				t.Errorf("%s takes %q, though a %s cannot be that: %v", l.name, given.text, o.Kind(), impossible)
+			}
+			if impossible == nil && refused != nil && o.Kind() == Wide {
+				t.Errorf("%s refuses %q, though a %s can be that: %v", l.name, given.text, o.Kind(), refused)
+			}
+		}
+		if o.Arg == NoArg && o.Kind() != Flag && o.Kind() != InverseFlag && o.Kind() != Int {
+			t.Errorf("%s takes no value, and yet that is a %s", l.name, o.Kind())
 		}
 	}
 }
