@@ -5,15 +5,17 @@ package logtext
 
 import (
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
 // Safe is Append for a text alone.
 func Safe(text string) string { return string(Append(nil, text)) }
 
+const hex = "0123456789abcdef"
+
 // Append appends text to line with what is not printable as \xNN, a byte each. Tabs stay.
 func Append[T ~string | ~[]byte](line []byte, text T) []byte {
-	const hex = "0123456789abcdef"
 	for i := 0; i < len(text); {
 		c := text[i]
 		if c >= utf8.RuneSelf {
@@ -32,4 +34,38 @@ func Append[T ~string | ~[]byte](line []byte, text T) []byte {
 		i++
 	}
 	return line
+}
+
+// AppendJSON appends text as the inside of a JSON string, with what is not printable as \uNNNN; what is no UTF-8
+// becomes U+FFFD.
+func AppendJSON[T ~string | ~[]byte](line []byte, text T) []byte {
+	for i := 0; i < len(text); {
+		r, size := rune(text[i]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRuneInString(string(text[i:min(i+utf8.UTFMax, len(text))]))
+		}
+		i += size
+		switch {
+		case r == '"' || r == '\\':
+			line = append(line, '\\', byte(r))
+		case r == '\n':
+			line = append(line, '\\', 'n')
+		case r == '\r':
+			line = append(line, '\\', 'r')
+		case r == '\t':
+			line = append(line, '\\', 't')
+		case unicode.IsPrint(r):
+			line = utf8.AppendRune(line, r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			line = appendUnit(appendUnit(line, high), low)
+		default:
+			line = appendUnit(line, r)
+		}
+	}
+	return line
+}
+
+func appendUnit(line []byte, unit rune) []byte {
+	return append(line, '\\', 'u', hex[unit>>12&15], hex[unit>>8&15], hex[unit>>4&15], hex[unit&15])
 }

@@ -1,6 +1,8 @@
 package logtext
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 	"unicode"
 )
@@ -28,10 +30,32 @@ func TestAppend(t *testing.T) {
 	}
 }
 
+func TestAppendJSON(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                      "",
+		`say "a\b"/`:            `say \"a\\b\"/`,
+		"a\r\nb\tc\x00\x7f":     `a\r\nb\tc\u0000\u007f`,
+		"\x1b[2J\u009b\u2028":   `\u001b[2J\u009b\u2028`,
+		"café €\U0001f600":      "café €\U0001f600",
+		"\xff\xe2\x82.\ufffd":   "\ufffd\ufffd\ufffd.\ufffd",
+		"\U000e0001 a language": `\udb40\udc01 a language`,
+	} {
+		if got := string(AppendJSON([]byte(">"), text)); got != ">"+want {
+			t.Errorf("%q became %q, want %q", text, got, want)
+		}
+		var back string
+		if err := json.Unmarshal([]byte(`"`+want+`"`), &back); err != nil || back != strings.ToValidUTF8(text, "\ufffd") && !strings.Contains(text, "\xe2") {
+			t.Errorf("%q is read as %q, %v", want, back, err)
+		}
+	}
+}
+
 func TestAppendAllocatesNothing(t *testing.T) {
 	line, text := make([]byte, 0, 256), []byte("/a/b?c=d \x1b é")
-	if n := testing.AllocsPerRun(100, func() { line = Append(line[:0], text) }); n != 0 {
-		t.Errorf("%v allocations", n)
+	for name, appended := range map[string]func(line, text []byte) []byte{"Append": Append[[]byte], "AppendJSON": AppendJSON[[]byte]} {
+		if n := testing.AllocsPerRun(100, func() { line = appended(line[:0], text) }); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
 	}
 }
 

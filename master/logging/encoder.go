@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"envoxyd/internal/logtext"
 )
 
 // encodeFunc appends what becomes of a record to dst.
@@ -30,7 +32,7 @@ var encoderKinds = map[string]func(argument string, note func(string)) (encodeFu
 		return template(argument, appendRaw, note)
 	},
 	"json": func(argument string, note func(string)) (encodeFunc, error) {
-		return template(argument, appendJSON, note)
+		return template(argument, logtext.AppendJSON[[]byte], note)
 	},
 	"gzip":     func(string, func(string)) (encodeFunc, error) { return compressed(newGzip), nil },
 	"compress": func(string, func(string)) (encodeFunc, error) { return compressed(newZlib), nil },

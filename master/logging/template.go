@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"envoxyd/internal/logdate"
 )
@@ -76,34 +75,3 @@ func variable(name string, message func(dst, text []byte) []byte, note func(stri
 }
 
 func appendRaw(dst, text []byte) []byte { return append(dst, text...) }
-
-const hexDigits = "0123456789abcdef"
-
-// appendJSON appends text as the inside of a JSON string; what is no UTF-8 becomes U+FFFD.
-func appendJSON(dst, text []byte) []byte {
-	for i := 0; i < len(text); {
-		c := text[i]
-		if c < utf8.RuneSelf {
-			i++
-			switch {
-			case c == '"' || c == '\\':
-				dst = append(dst, '\\', c)
-			case c == '\n':
-				dst = append(dst, '\\', 'n')
-			case c == '\r':
-				dst = append(dst, '\\', 'r')
-			case c == '\t':
-				dst = append(dst, '\\', 't')
-			case c < ' ' || c == 0x7f:
-				dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-			default:
-				dst = append(dst, c)
-			}
-			continue
-		}
-		r, size := utf8.DecodeRune(text[i:])
-		dst = utf8.AppendRune(dst, r) // RuneError is U+FFFD
-		i += size
-	}
-	return dst
-}

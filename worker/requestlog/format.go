@@ -1,6 +1,7 @@
 package requestlog
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
@@ -22,9 +23,14 @@ type segment struct {
 }
 
 // Compile takes a format apart at its %(name)s. A name that means nothing here
-// is a logvar. date is the form of %(ftime); nil: that of %(ltime).
+// is a logvar. date is the form of %(ftime); nil: that of %(ltime). In a format
+// that is JSON, texts are escaped as the inside of its strings.
 func Compile(format string, date *logdate.Layout) *Format {
 	f := &Format{}
+	escape := logtext.Append[[]byte]
+	if isJSON(format) {
+		escape = logtext.AppendJSON[[]byte]
+	}
 	for {
 		plain, rest, some := strings.Cut(format, "%(")
 		name, rest, whole := strings.Cut(rest, ")")
@@ -35,9 +41,26 @@ func Compile(format string, date *logdate.Layout) *Format {
 		if plain != "" {
 			f.segments = append(f.segments, segment{text: plain})
 		}
-		f.segments = append(f.segments, segment{write: writer(name, date)})
+		f.segments = append(f.segments, segment{write: writer(name, date, escape)})
 		format = rest
 	}
+}
+
+// isJSON tells whether a format makes an object of JSON, whatever its variables are, if those are numbers or in strings.
+func isJSON(format string) bool {
+	var example strings.Builder
+	for {
+		plain, rest, some := strings.Cut(format, "%(")
+		_, rest, whole := strings.Cut(rest, ")")
+		if !some || !whole {
+			example.WriteString(format)
+			break
+		}
+		example.WriteString(plain + "0")
+		format = rest
+	}
+	text := strings.TrimSpace(example.String())
+	return strings.HasPrefix(text, "{") && json.Valid([]byte(text))
 }
 
 // Append appends the line about r, with its newline, to b.
@@ -56,12 +79,20 @@ func (f *Format) Append(b []byte, r *Record) []byte {
 var texts = map[string]func(r *Record) []byte{
 	"uri":     func(r *Record) []byte { return r.URI },
 	"method":  func(r *Record) []byte { return r.Method },
-	"user":    func(r *Record) []byte { return r.User },
+	"user":    user,
 	"addr":    func(r *Record) []byte { return r.Addr },
 	"proto":   func(r *Record) []byte { return r.Proto },
 	"host":    func(r *Record) []byte { return host(r.Block) },
 	"uagent":  func(r *Record) []byte { return variable(r.Block, "HTTP_USER_AGENT") },
 	"referer": func(r *Record) []byte { return variable(r.Block, "HTTP_REFERER") },
+}
+
+// user is who the application says it is, else who the front end says.
+func user(r *Record) []byte {
+	if own := variable(r.Logvars, "user"); len(own) > 0 {
+		return own
+	}
+	return r.User
 }
 
 var numbers = map[string]func(r *Record) int64{
@@ -95,7 +126,13 @@ var numbers = map[string]func(r *Record) int64{
 }
 
 // writer finds out once what a name stands for.
-func writer(name string, date *logdate.Layout) func(b []byte, r *Record) []byte {
+func writer(name string, date *logdate.Layout, escape func(b, text []byte) []byte) func(b []byte, r *Record) []byte {
+	appendOrDash := func(b, text []byte) []byte {
+		if len(text) == 0 {
+			return append(b, '-')
+		}
+		return escape(b, text)
+	}
 	if text := texts[name]; text != nil {
 		return func(b []byte, r *Record) []byte { return appendOrDash(b, text(r)) }
 	}
@@ -127,11 +164,4 @@ func writer(name string, date *logdate.Layout) func(b []byte, r *Record) []byte 
 		return func(b []byte, r *Record) []byte { return time.Unix(0, r.Start).AppendFormat(b, ltimeLayout) }
 	}
 	return func(b []byte, r *Record) []byte { return appendOrDash(b, variable(r.Logvars, name)) }
-}
-
-func appendOrDash(b, text []byte) []byte {
-	if len(text) == 0 {
-		return append(b, '-')
-	}
-	return logtext.Append(b, text)
 }

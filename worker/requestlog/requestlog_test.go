@@ -1,6 +1,7 @@
 package requestlog
 
 import (
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -99,6 +100,42 @@ func TestFormats(t *testing.T) {
 	}
 }
 
+// What others have chosen cannot end a string of a line of JSON.
+func TestFormatsOfJSON(t *testing.T) {
+	r := example()
+	r.User, r.URI = []byte(`a"b`), []byte("/\\\"}\n\x1b\xff\u2028")
+	r.Block = append(r.Block, block("HTTP_X_QUOTE", `","admin":"1`)...)
+	const format = ` {"user": "%(user)", "of": {"uri":"%(method) %(uri)"},"list": ["%(var.HTTP_X_QUOTE)", "%(break)"], "secs": %(secs), "no": "%(nothing)"}`
+	line := Compile(format, nil).Append(nil, r)
+	var got struct {
+		User, No string
+		Of       struct{ URI string }
+		List     []string
+		Secs     float64
+	}
+	if err := json.Unmarshal(line, &got); err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	if got.User != `a"b` || got.Of.URI != "POST /\\\"}\n\x1b\ufffd\u2028" || got.List[0] != `","admin":"1` || got.List[1] != "x\r\ny" || got.No != "-" {
+		t.Errorf("%s is read as %+v", line, got)
+	}
+	for _, other := range []string{`"%(user)"`, `{"a": %(user)`, `%(uri) {"user": "%(user)"}`, `{%(user)}`} {
+		if got := string(Compile(other, nil).Append(nil, r)); !strings.Contains(got, `a"b`) {
+			t.Errorf("%s is no JSON, but makes %s", other, got)
+		}
+	}
+}
+
+func TestUserIsWhatTheApplicationSays(t *testing.T) {
+	for _, tt := range []struct{ logvars, want string }{{"", "ann\n"}, {"eve", "eve\n"}} {
+		r := example()
+		r.Logvars = block("user", tt.logvars)
+		if got := string(Compile("%(user)", nil).Append(nil, r)); got != tt.want {
+			t.Errorf("with %q: %q, want %q", tt.logvars, got, tt.want)
+		}
+	}
+}
+
 func TestNew(t *testing.T) {
 	const format = " %(ftime)"
 	for name, c := range map[string]struct {
@@ -133,6 +170,7 @@ func TestAppendAllocatesNothing(t *testing.T) {
 	for name, line := range map[string]*Line{
 		"own":    {Memory: 2, Host: true},
 		"format": {Format: Compile("%(addr) %(status) %(secs) %(ltime) %(ftime) %(var.HTTP_X_ID) %(who) %(host)", &date)},
+		"json":   {Format: Compile(`{"user": "%(user)", "uri": "%(uri)", "break": "%(break)"}`, &date)},
 	} {
 		r, room := example(), make([]byte, 0, 4096)
 		if n := testing.AllocsPerRun(100, func() { room = line.Append(room[:0], r) }); n > 0 {
