@@ -48,6 +48,7 @@ type Config struct {
 	SoKeepalive   bool
 	SoSndbuf      int
 	SoRcvbuf      int
+	TCPFastOpen   int // connections that have sent data but are not established yet, for each socket; 0: off
 
 	HTTPKeepalive        time.Duration // idle time on --http connections; 0: close after each response
 	HTTPAutoChunked      bool

@@ -58,6 +58,7 @@ func listenTCP(cfg *uwsgiopts.Config, host, port string) (fd int, err error) {
 		{cfg.SoKeepalive, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
 		{cfg.SoSndbuf > 0, unix.SOL_SOCKET, unix.SO_SNDBUF, cfg.SoSndbuf},
 		{cfg.SoRcvbuf > 0, unix.SOL_SOCKET, unix.SO_RCVBUF, cfg.SoRcvbuf},
+		{cfg.TCPFastOpen > 0, unix.IPPROTO_TCP, unix.TCP_FASTOPEN, cfg.TCPFastOpen},
 	} {
 		if o.on {
 			if err := unix.SetsockoptInt(fd, o.level, o.option, o.value); err != nil {

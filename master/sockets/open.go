@@ -44,6 +44,7 @@ func (o *Opener) OpenAll() ([]*Socket, error) {
 		return nil, err
 	}
 	o.report()
+	o.reportFastOpen()
 	return o.opened, nil
 }
 
@@ -131,6 +132,7 @@ func (o *Opener) open(want uwsgiopts.Socket) (*Socket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("socket %s: %w", want.Address, err)
 	}
+	s.fastOpen = o.Config.TCPFastOpen
 	o.opened = append(o.opened, s)
 	return s, nil
 }

@@ -34,6 +34,7 @@ type Socket struct {
 
 	file      fileID
 	owner     owner
+	fastOpen  int    // --tcp-fast-open, of the configuration that it was opened or kept for
 	inherited bool   // it was open before this configuration was read
 	given     string // from systemd: its address by number, as --socket may name it
 }
@@ -104,6 +105,7 @@ func (s *Socket) describe(dir string) error {
 
 // Own makes the sockets this master's: their configuration serves. Those that the previous
 // master opened are so from now on too, and whoever connects to a unix one learns our pid.
+// What a reload has changed of --tcp-fast-open counts from now on.
 func Own(list []*Socket, backlog int) {
 	for _, s := range list {
 		if s.Given() {
@@ -113,6 +115,7 @@ func Own(list []*Socket, backlog int) {
 			_ = unix.Listen(s.FD, backlog) // it listens already
 		}
 		s.owner = ours
+		s.setFastOpen()
 	}
 }
 
