@@ -79,6 +79,9 @@ func allowed(path, name string) bool {
 	if strings.HasSuffix(name, "cloudflare/tableflip") {
 		return path == "master/upgrade.go"
 	}
+	if strings.HasSuffix(name, "spf13/pflag") {
+		return under(path, "uwsgiopts")
+	}
 	if strings.HasPrefix(name, "github.com/jackc/") {
 		return under(path, "modules/postgres", "modules/probe", "gateway")
 	}

@@ -14,6 +14,7 @@ require (
 	github.com/lestrrat-go/strftime v1.2.0
 	github.com/mochi-mqtt/server/v2 v2.7.9
 	github.com/pires/go-proxyproto v0.12.0
+	github.com/spf13/pflag v1.1.0
 	github.com/valyala/fasthttp v1.77.0
 	golang.org/x/sys v0.49.0
 )

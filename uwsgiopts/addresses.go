@@ -89,7 +89,7 @@ func (p *parser) refuseSocketless() error {
 	var missing []string
 	for _, name := range servers {
 		e := p.lastOf(name)
-		if e == nil || p.options.byName[name].Status() != NotYet {
+		if e == nil || p.options.find(name).Status() != NotYet {
 			continue
 		}
 		text := fmt.Sprintf("option %q", e.Name)

@@ -61,7 +61,7 @@ func TestAStartThatWouldServeByWhatIsNotThereYet(t *testing.T) {
 		{"--master", nil, ParseOptions{}, ""},
 	} {
 		for _, name := range tt.options {
-			if allOptions().byName[name].Status() != NotYet {
+			if allOptions().find(name).Status() != NotYet {
 				tt.want = ""
 			}
 		}

@@ -34,8 +34,8 @@ func (p *parser) takesNext(word string) bool {
 		return false
 	}
 	for i := 1; i < len(word); i++ {
-		if o := p.options.byShort[word[i]]; o == nil || o.Arg != NoArg {
-			return o != nil && o.Arg == RequiredArg && i == len(word)-1
+		if f := p.flags.ShorthandLookup(word[i : i+1]); f == nil || optionOf(f).Arg != NoArg {
+			return f != nil && optionOf(f).Arg == RequiredArg && i == len(word)-1
 		}
 	}
 	return false
@@ -56,7 +56,7 @@ func (p *parser) tolerate(err error) error {
 // names; with a value, of the last that gave it this value. It is zero when there is none.
 func (c *Config) OriginOf(option, value string) Origin {
 	names := []string{option}
-	if o := allOptions().byName[option]; o != nil {
+	if o := allOptions().find(option); o != nil {
 		names = o.Names
 	}
 	for _, pair := range slices.Backward(c.Pairs) {

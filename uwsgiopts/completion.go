@@ -2,12 +2,13 @@ package uwsgiopts
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // runCompletion writes a shell's completion script, which is made from the option table.
 func runCompletion(p *parser, e *entry) error {
-	write := map[string]func(*index) string{"bash": bashCompletion, "zsh": zshCompletion, "fish": fishCompletion}[e.Value]
+	write := map[string]func(*table) string{"bash": bashCompletion, "zsh": zshCompletion, "fish": fishCompletion}[e.Value]
 	if write == nil {
 		return refuse(e.Origin, "--completion: %q is none of bash, zsh, fish", e.Value)
 	}
@@ -16,19 +17,13 @@ func runCompletion(p *parser, e *entry) error {
 }
 
 // offered returns the names that a shell should propose: not those that only refuse to start.
-func (ix *index) offered() []listed {
-	var names []listed
-	for _, l := range ix.ordered {
-		if l.option.Unsupported == "" {
-			names = append(names, l)
-		}
-	}
-	return names
+func (t *table) offered() []listed {
+	return slices.DeleteFunc(t.names(), func(l listed) bool { return l.option.Unsupported != "" })
 }
 
-func bashCompletion(ix *index) string {
+func bashCompletion(t *table) string {
 	var words []string
-	for _, l := range ix.offered() {
+	for _, l := range t.offered() {
 		words = append(words, "--"+l.name)
 	}
 	return fmt.Sprintf(`# bash completion for envoxyd
@@ -43,10 +38,10 @@ complete -o filenames -F _envoxyd envoxyd
 `, strings.Join(words, " "))
 }
 
-func zshCompletion(ix *index) string {
+func zshCompletion(t *table) string {
 	var b strings.Builder
 	b.WriteString("#compdef envoxyd\n_arguments -s \\\n")
-	for _, l := range ix.offered() {
+	for _, l := range t.offered() {
 		value := ""
 		switch l.option.Arg {
 		case RequiredArg:
@@ -63,10 +58,10 @@ func zshCompletion(ix *index) string {
 	return b.String()
 }
 
-func fishCompletion(ix *index) string {
+func fishCompletion(t *table) string {
 	var b strings.Builder
 	b.WriteString("# fish completion for envoxyd\n")
-	for _, l := range ix.offered() {
+	for _, l := range t.offered() {
 		fmt.Fprintf(&b, "complete -c envoxyd -l %s", l.name)
 		if l.option.Short != 0 {
 			fmt.Fprintf(&b, " -s %c", l.option.Short)

@@ -133,7 +133,7 @@ func (p *parser) refuseValue(option, format string, args ...any) error {
 
 // lastOf returns the last pair that gave an option under any of its names; nil: none did.
 func (p *parser) lastOf(option string) *entry {
-	names := p.options.byName[option].Names
+	names := p.options.find(option).Names
 	for _, e := range slices.Backward(p.pairs) {
 		if slices.Contains(names, e.Name) {
 			return e

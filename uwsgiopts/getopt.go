@@ -1,146 +1,133 @@
 package uwsgiopts
 
 import (
-	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/spf13/pflag"
 )
 
-var commandLine = Origin{Source: "command line"}
-
-// readCommandLine walks the words as getopt_long does, options first: files that are
-// named without an option are read after all options.
-func (p *parser) readCommandLine(args []string) error {
-	var words []string
+// normalise writes words so that pflag reads them as getopt_long does: abbreviated names in full, and values that are
+// attached to a letter behind a long name. It stops before a word that getopt_long would refuse, and behind an option
+// that is carried out at once, since that may declare others: rest is for another call.
+func (p *parser) normalise(args []string) (words, rest []string, wrong error) {
 	for len(args) > 0 {
 		word := args[0]
-		args = args[1:]
-		var err error
-		switch {
-		case word == "--":
-			words = append(words, args...)
-			args = nil
-		case strings.HasPrefix(word, "--"):
-			args, err = p.longOption(word[2:], args)
-		case len(word) > 1 && word[0] == '-':
-			args, err = p.shortOptions(word[1:], args)
-		default:
-			words = append(words, word)
-			if _, strictOrder := p.env.values["POSIXLY_CORRECT"]; strictOrder {
-				words = append(words, args...)
-				args = nil
-			}
+		isOption := len(word) > 1 && word[0] == '-'
+		if word == "--" || !isOption && p.strictOrder() {
+			return append(words, args...), nil, nil
 		}
-		if err != nil {
-			return err
+		args = args[1:]
+		n := normal{words: []string{word}}
+		switch {
+		case strings.HasPrefix(word, "--"):
+			wrong = p.longOption(&n, word[2:])
+		case isOption:
+			wrong = p.letters(&n, word[1:])
+		}
+		words = append(words, n.words...)
+		if wrong != nil {
+			return words, nil, wrong
+		}
+		if n.takesNext && len(args) > 0 {
+			words, args = append(words, args[0]), args[1:]
+		}
+		if n.atOnce {
+			return words, args, nil
 		}
 	}
-	for _, word := range words {
-		if strings.HasPrefix(word, "[") {
+	return words, nil, nil
+}
+
+// strictOrder tells that the first word that is no option ends the options.
+func (p *parser) strictOrder() bool {
+	_, is := p.env.values["POSIXLY_CORRECT"]
+	return is
+}
+
+// normal is a word of a command line as pflag is to read it.
+type normal struct {
+	words     []string
+	takesNext bool // its value is the next word
+	atOnce    bool // one of its options is carried out at once
+}
+
+// longOption handles --name and --name=value.
+func (p *parser) longOption(n *normal, word string) error {
+	name, value, attached := strings.Cut(word, "=")
+	f, err := p.complete(name)
+	if err != nil {
+		n.words = nil
+		return err
+	}
+	n.words = []string{"--" + f.Name}
+	if attached {
+		n.words[0] += "=" + value
+	}
+	n.takesNext, n.atOnce = optionOf(f).Arg == RequiredArg && !attached, optionOf(f).Flags&Immediate != 0
+	return nil
+}
+
+// letters handles -Mp 2, which it leaves to pflag, and -Mp2, -C664 and -p=3, whose values pflag would take for letters
+// or cut.
+func (p *parser) letters(n *normal, word string) error {
+	for i := range len(word) {
+		f := p.flags.ShorthandLookup(word[i : i+1])
+		if f == nil {
+			n.words = cluster(word[:i])
+			return p.usage("invalid option -- '%c'", word[i])
+		}
+		o, attached := optionOf(f), word[i+1:]
+		n.atOnce = n.atOnce || o.Flags&Immediate != 0
+		if o.Arg == NoArg || attached == "" {
+			n.takesNext = o.Arg == RequiredArg
 			continue
 		}
-		if err := p.tolerate(p.loadBySuffix(word, commandLine)); err != nil {
-			return err
+		// -p=3 is a slip that uWSGI reads as 0.
+		if k := o.Kind(); k == Int || k == Bytes || k == Wide {
+			attached = strings.TrimPrefix(attached, "=")
 		}
+		n.words = append(cluster(word[:i]), "--"+f.Name+"="+attached)
+		return nil
 	}
 	return nil
 }
 
-// longOption handles --name, --name=value and --name value; rest are the words after it.
-func (p *parser) longOption(word string, rest []string) ([]string, error) {
-	name, value, attached := strings.Cut(word, "=")
-	name, o, err := p.complete(name)
-	if err != nil {
-		return nil, err
+func cluster(letters string) []string {
+	if letters == "" {
+		return nil
 	}
-	e := &entry{Pair: Pair{Name: name, Value: value, Flag: !attached, Origin: commandLine}}
-	switch {
-	case attached && o.Arg == NoArg:
-		return nil, p.usage("option '--%s' doesn't allow an argument", name)
-	case !attached && o.Arg == RequiredArg:
-		if len(rest) == 0 {
-			return nil, p.usage("option '--%s' requires an argument", name)
-		}
-		e.Value, e.Flag, rest = rest[0], false, rest[1:]
-	}
-	return rest, p.tolerate(p.record(e))
+	return []string{"-" + letters}
 }
 
-// shortOptions handles -Mp2, -p2 and -p 2.
-func (p *parser) shortOptions(letters string, rest []string) ([]string, error) {
-	for i := 0; i < len(letters); i++ {
-		o := p.options.byShort[letters[i]]
-		if o == nil {
-			return nil, p.usage("invalid option -- '%c'", letters[i])
-		}
-		e := &entry{Pair: Pair{Name: o.Name(), Flag: true, Origin: commandLine}}
-		attached := letters[i+1:]
-		switch {
-		case o.Arg == NoArg:
-			attached = ""
-		case attached != "":
-			// -p=3 is a slip that uWSGI reads as 0.
-			if k := o.Kind(); k == Int || k == Bytes || k == Wide {
-				attached = strings.TrimPrefix(attached, "=")
-			}
-			e.Value, e.Flag, i = attached, false, len(letters)
-		case o.Arg == RequiredArg:
-			if len(rest) == 0 {
-				return nil, p.usage("option requires an argument -- '%c'", letters[i])
-			}
-			e.Value, e.Flag, rest = rest[0], false, rest[1:]
-		}
-		if err := p.tolerate(p.record(e)); err != nil {
-			return nil, err
-		}
+// complete finds the flag of a name or of an unambiguous beginning of one.
+func (p *parser) complete(name string) (*pflag.Flag, error) {
+	if f := p.flags.Lookup(name); f != nil {
+		return f, nil
 	}
-	return rest, nil
-}
-
-// complete finds the option of a name or of an unambiguous beginning of one.
-func (p *parser) complete(name string) (string, *Option, error) {
-	if o := p.lookup(name); o != nil {
-		return name, o, nil
-	}
-	var found []listed
-	consider := func(l listed) {
+	var found []*pflag.Flag
+	p.flags.VisitAll(func(f *pflag.Flag) {
 		// What is refused anyway must not make the beginning of a working name ambiguous.
-		if strings.HasPrefix(l.name, name) && l.option.Flags&Own == 0 && l.option.Unsupported == "" {
-			found = append(found, l)
+		if strings.HasPrefix(f.Name, name) && !f.Hidden && optionOf(f).Flags&Own == 0 {
+			found = append(found, f)
 		}
-	}
-	for _, l := range p.options.ordered {
-		consider(l)
-	}
-	for custom, o := range p.custom {
-		consider(listed{custom, o})
-	}
+	})
 	switch {
 	case len(found) == 0:
-		return "", nil, p.usage("unrecognized option '--%s'%s", name, p.nearestHint(name))
+		return nil, p.usage("unrecognized option '--%s'%s", name, p.nearestHint(name))
 	case len(found) > 1 && !sameOption(found):
 		names := make([]string, len(found))
-		for i, l := range found {
-			names[i] = "'--" + l.name + "'"
+		for i, f := range found {
+			names[i] = "'--" + f.Name + "'"
 		}
 		slices.Sort(names)
-		return "", nil, p.usage("option '--%s' is ambiguous; possibilities: %s", name, strings.Join(names, " "))
+		return nil, p.usage("option '--%s' is ambiguous; possibilities: %s", name, strings.Join(names, " "))
 	}
-	return found[0].name, found[0].option, nil
+	return found[0], nil
 }
 
 // sameOption: names of one letter do not make an abbreviation ambiguous.
-func sameOption(found []listed) bool {
-	for _, l := range found[1:] {
-		if l.option != found[0].option || l.option.Short == 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// usage is a refusal of the command line itself.
-func (p *parser) usage(format string, args ...any) error {
-	return refuse(Origin{}, "%s: %s", filepath.Base(p.opts.Args0), fmt.Sprintf(format, args...))
+func sameOption(found []*pflag.Flag) bool {
+	first := optionOf(found[0])
+	return first.Short != 0 && !slices.ContainsFunc(found, func(f *pflag.Flag) bool { return optionOf(f) != first })
 }

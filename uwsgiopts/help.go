@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/spf13/pflag"
 )
 
 const helpColumn = 48
@@ -16,13 +18,13 @@ func runHelp(p *parser, _ *entry) error {
 // writeHelp lists every name with its letter, its documentation and, if it has no effect, why.
 func (p *parser) writeHelp(w io.Writer) {
 	fmt.Fprintf(w, "Usage: %s [options...]\n", p.opts.Args0)
-	for _, l := range p.options.ordered {
-		name := "--" + l.name
-		if l.option.Short != 0 {
-			name = fmt.Sprintf("-%c|%s", l.option.Short, name)
+	p.options.flags.VisitAll(func(f *pflag.Flag) {
+		o, name := optionOf(f), "--"+f.Name
+		if o.Short != 0 {
+			name = fmt.Sprintf("-%c|%s", o.Short, name)
 		}
-		fmt.Fprintf(w, "    %-*s %s%s\n", helpColumn-4, name, l.option.Doc, l.option.remark())
-	}
+		fmt.Fprintf(w, "    %-*s %s%s\n", helpColumn-4, name, f.Usage, o.remark())
+	})
 }
 
 // remark tells why an option has no effect.
@@ -48,9 +50,7 @@ func runVersion(p *parser, _ *entry) error {
 }
 
 func runDumpOptions(p *parser, _ *entry) error {
-	for _, l := range p.options.ordered {
-		fmt.Fprintln(p.opts.Stdout, l.name)
-	}
+	p.options.flags.VisitAll(func(f *pflag.Flag) { fmt.Fprintln(p.opts.Stdout, f.Name) })
 	return leave(0)
 }
 

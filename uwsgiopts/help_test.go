@@ -19,7 +19,7 @@ func TestHelpListsEveryNameOnALineOfItsOwn(t *testing.T) {
 	for _, match := range regexp.MustCompile(`(?m)^    (?:-.\|)?--(\S+) +\S`).FindAllStringSubmatch(out, -1) {
 		listed[match[1]] = true
 	}
-	for _, l := range allOptions().ordered {
+	for _, l := range allOptions().names() {
 		if !listed[l.name] {
 			t.Errorf("--%s is not listed", l.name)
 		}
@@ -33,7 +33,7 @@ func TestHelpListsEveryNameOnALineOfItsOwn(t *testing.T) {
 
 func TestDumpOptionsPrintsTheNames(t *testing.T) {
 	_, out, err := parseIn(t, nil, nil, "--dump-options")
-	if names := strings.Fields(out); err != nil || len(names) != len(allOptions().ordered) || names[0] != "socket" {
+	if names := strings.Fields(out); err != nil || len(names) != len(allOptions().names()) || names[0] != "socket" {
 		t.Errorf("%d names, the first is %q, %v", len(names), names[0], err)
 	}
 }

@@ -89,11 +89,11 @@ func runDeclareOption(p *parser, e *entry) error {
 	if !ok {
 		return refuse(e.Origin, "--%s needs NAME=TEMPLATE, not %q", e.Name, e.Value)
 	}
-	o := &Option{Names: []string{name}, Flags: Immediate, run: func(p *parser, e *entry) error { return p.fillTemplate(template, e) }}
+	o := &Option{Names: []string{name}, Flags: Immediate, Doc: "stands for " + template, run: func(p *parser, e *entry) error { return p.fillTemplate(template, e) }}
 	if templateArgument.MatchString(template) {
 		o.Arg = RequiredArg
 	}
-	p.custom[name] = o
+	p.declare(o)
 	return nil
 }
 

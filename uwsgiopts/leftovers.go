@@ -34,7 +34,7 @@ func (p *parser) leftovers() {
 
 // noteLeftover reports the first text of a value that looks like a placeholder, where it can be nothing else.
 func (p *parser) noteLeftover(e *entry) {
-	o := p.options.byName[e.Name]
+	o := p.options.find(e.Name)
 	if o == nil && !private(e.Name) || strings.HasPrefix(e.Value, "exec://") ||
 		o != nil && (o.Kind() == PatternMapping || ownSyntax.MatchString(o.Name())) {
 		return

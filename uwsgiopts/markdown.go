@@ -13,7 +13,7 @@ func Markdown() []byte {
 	var b bytes.Buffer
 	counts := map[Status]int{}
 	names := 0
-	for _, l := range allOptions().ordered {
+	for _, l := range allOptions().names() {
 		counts[l.option.Status()]++
 		names++
 	}

@@ -3,6 +3,8 @@ package uwsgiopts
 import (
 	"fmt"
 	"strings"
+
+	"github.com/spf13/pflag"
 )
 
 // unknownNames reports names that no option has and no placeholder reads: they are kept,
@@ -73,14 +75,14 @@ func (p *parser) nearestHint(name string) string {
 
 // nearest returns the name that is nearest to another and nearer than limit; "": there is none.
 func (p *parser) nearest(name string, limit int) (best string) {
-	for _, l := range p.options.ordered {
-		if l.option.Unsupported != "" {
-			continue
+	p.options.flags.VisitAll(func(f *pflag.Flag) {
+		if f.Hidden {
+			return
 		}
-		if d := editDistance(name, l.name, limit); d < limit {
-			best, limit = l.name, d
+		if d := editDistance(name, f.Name, limit); d < limit {
+			best, limit = f.Name, d
 		}
-	}
+	})
 	return best
 }
 

@@ -1,7 +1,5 @@
 package uwsgiopts
 
-import "fmt"
-
 // Option declares one setting under all of its names. The parser, --help,
 // --dump-options, docs/options.md and shell completion all derive from it.
 type Option struct {
@@ -144,42 +142,4 @@ func (o *Option) Name() string { return o.Names[0] }
 type Section struct {
 	Title   string
 	Options []Option
-}
-
-// index finds options by name and by letter.
-type index struct {
-	sections []Section
-	byName   map[string]*Option
-	byShort  map[byte]*Option
-	ordered  []listed // table order
-}
-
-// listed is one name of one option.
-type listed struct {
-	name   string
-	option *Option
-}
-
-func newIndex(sections []Section) *index {
-	ix := &index{sections: sections, byName: map[string]*Option{}, byShort: map[byte]*Option{}}
-	for s := range sections {
-		for i := range sections[s].Options {
-			ix.add(&sections[s].Options[i])
-		}
-	}
-	return ix
-}
-
-// add panics on a name or letter that is declared twice: that is a mistake in the table.
-func (ix *index) add(o *Option) {
-	for _, name := range o.Names {
-		if ix.byName[name] != nil {
-			panic(fmt.Sprintf("uwsgiopts: option %q is declared twice", name))
-		}
-		ix.byName[name] = o
-		ix.ordered = append(ix.ordered, listed{name, o})
-	}
-	if o.Short != 0 && ix.byShort[o.Short] == nil {
-		ix.byShort[o.Short] = o
-	}
 }

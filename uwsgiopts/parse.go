@@ -6,7 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sync"
+
+	"github.com/spf13/pflag"
 )
 
 // ParseOptions are what Parse takes from the process around it.
@@ -20,8 +21,6 @@ type ParseOptions struct {
 	// Inherits tells that sockets may come from whoever started the process: no option has to name one.
 	Inherits bool
 }
-
-var allOptions = sync.OnceValue(func() *index { return newIndex(Sections()) })
 
 // Parse reads the command line (without the program's name), the UWSGI_* variables of
 // environ and every file that they name, and returns what they say.
@@ -53,12 +52,13 @@ type entry struct {
 
 // parser is the state of one Parse.
 type parser struct {
-	options *index
-	custom  map[string]*Option // made by declare-option
-	opts    ParseOptions
-	env     *environment
-	cfg     *Config
-	pairs   []*entry
+	options  *table
+	flags    *pflag.FlagSet // of options and what declare-option makes
+	declares bool           // flags is no view of options any more
+	opts     ParseOptions
+	env      *environment
+	cfg      *Config
+	pairs    []*entry
 
 	magic     magic
 	uses      map[string]magicUse // letters of file:line
@@ -91,7 +91,7 @@ func newParser(environ []string, opts ParseOptions) (*parser, error) {
 		opts.Stdout = io.Discard
 	}
 	p := &parser{
-		options: allOptions(), custom: map[string]*Option{}, opts: opts, env: newEnvironment(environ),
+		options: allOptions(), flags: allOptions().view(), opts: opts, env: newEnvironment(environ),
 		cfg: defaults(), noted: map[string]bool{}, used: map[string]bool{}, first: map[string]*entry{}, uses: map[string]magicUse{},
 	}
 	p.cfg.Program = filepath.Base(opts.Args0)
@@ -132,10 +132,7 @@ func (p *parser) parse(args []string) error {
 
 // lookup finds an option, declared ones included; nil: there is none of that name.
 func (p *parser) lookup(name string) *Option {
-	if o := p.custom[name]; o != nil {
-		return o
-	}
-	return p.options.byName[name]
+	return find(p.flags, name)
 }
 
 // note adds a line that is logged once at the start.

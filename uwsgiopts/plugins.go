@@ -64,7 +64,7 @@ func (p *parser) builtIn(text string) (known, works bool) {
 	if i < 0 {
 		return false, false
 	}
-	o := p.options.byName[plugins[i].option]
+	o := p.options.find(plugins[i].option)
 	return true, o == nil || o.Status() != NotYet
 }
 

@@ -47,7 +47,7 @@ func TestPluginsThatAreNot(t *testing.T) {
 // What has no effect yet is not there for a configuration that knows a way without it.
 func TestIfPluginIsTrueForWhatWorks(t *testing.T) {
 	for name, want := range map[string]bool{"python": true, "http": true, "carbon": true, "rpc": true, "gevent": false, "nosuch": false} {
-		if status := allOptions().byName["gevent"].Status(); name == "gevent" {
+		if status := allOptions().find("gevent").Status(); name == "gevent" {
 			want = status != NotYet
 		}
 		c, err := Parse([]string{"--if-plugin", name, "--set", "found=yes", "--endif"}, nil, ParseOptions{Dir: t.TempDir()})
@@ -59,7 +59,7 @@ func TestIfPluginIsTrueForWhatWorks(t *testing.T) {
 
 func TestEveryPluginHasAnOptionAndAReason(t *testing.T) {
 	for _, one := range plugins {
-		o := allOptions().byName[one.option]
+		o := allOptions().find(one.option)
 		if one.reason == "" || len(one.names) == 0 || one.option != "" && (o == nil || o.Status() == Unsupported) {
 			t.Errorf("%v: %v", one, o)
 		}

@@ -58,7 +58,7 @@ func (p *parser) applyLateProfile() error {
 // namesApp tells whether any option says which application to serve.
 func (p *parser) namesApp() bool {
 	for _, name := range appOptions {
-		for _, alias := range p.options.byName[name].Names {
+		for _, alias := range p.options.find(name).Names {
 			if p.first[alias] != nil {
 				return true
 			}

@@ -18,7 +18,7 @@ func TestTableHoldsExactlyTheKnownNames(t *testing.T) {
 	}
 	want := strings.Split(strings.TrimSpace(string(text)), "\n")
 	var got []string
-	for _, l := range allOptions().ordered {
+	for _, l := range allOptions().names() {
 		short := "-"
 		if l.option.Short != 0 {
 			short = string(l.option.Short)
@@ -40,7 +40,7 @@ func TestTableHoldsExactlyTheKnownNames(t *testing.T) {
 }
 
 func TestDeclarationsAreComplete(t *testing.T) {
-	for _, l := range allOptions().ordered {
+	for _, l := range allOptions().names() {
 		o := l.option
 		switch {
 		case o.Doc == "" || strings.ContainsAny(o.Doc, "\n\t") || strings.HasSuffix(o.Doc, "."):
@@ -57,7 +57,7 @@ func TestDeclarationsAreComplete(t *testing.T) {
 
 // What the documentation says of a value is what becomes of it: for the kinds that refuse anything, and for flags.
 func TestValuesAreReadAsTheirKindSays(t *testing.T) {
-	for _, l := range allOptions().ordered {
+	for _, l := range allOptions().names() {
 		o := l.option
 		set := o.setter()
 		if set == nil {
@@ -94,7 +94,7 @@ func TestEveryOptionTakesEveryValueWithoutPanicking(t *testing.T) {
 	values := []string{"", "1", "-1", "text", "99999999999999999999", "a=b", "a b", "false", "512", "%(x)"}
 	skip := map[string]bool{"resolve": true} // asks name servers
 	dir := t.TempDir()
-	for _, l := range allOptions().ordered {
+	for _, l := range allOptions().names() {
 		if skip[l.name] {
 			continue
 		}
@@ -123,7 +123,7 @@ func TestStatusesDecideWhatAnOptionDoes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if status := allOptions().byName[tt.name].Status(); status != tt.status {
+			if status := allOptions().find(tt.name).Status(); status != tt.status {
 				t.Fatalf("status is %v, want %v", status, tt.status)
 			}
 			// Given twice: an option that has no effect yet is reported once.
