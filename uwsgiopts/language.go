@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,7 +80,7 @@ func runResolve(p *parser, e *entry) error {
 	return refuse(e.Origin, "cannot resolve %q: it has no IPv4 address", host)
 }
 
-var templateArgument = regexp.MustCompile(`\$[1-3]`)
+var templateArgument = compiled(`\$[1-3]`)
 
 // runDeclareOption makes an option of NAME=OPTION=TEMPLATE;OPTION=TEMPLATE.
 func runDeclareOption(p *parser, e *entry) error {
@@ -90,7 +89,7 @@ func runDeclareOption(p *parser, e *entry) error {
 		return refuse(e.Origin, "--%s needs NAME=TEMPLATE, not %q", e.Name, e.Value)
 	}
 	o := &Option{Names: []string{name}, Flags: Immediate, Doc: "stands for " + template, run: func(p *parser, e *entry) error { return p.fillTemplate(template, e) }}
-	if templateArgument.MatchString(template) {
+	if templateArgument().MatchString(template) {
 		o.Arg = RequiredArg
 	}
 	p.declare(o)

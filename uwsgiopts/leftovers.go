@@ -2,17 +2,16 @@ package uwsgiopts
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 )
 
 // placeholderLike is text that its writer may take for a placeholder.
-var placeholderLike = regexp.MustCompile(`[%$@]\([^()]+\)|\$\{[^{}]+\}`)
+var placeholderLike = compiled(`[%$@]\([^()]+\)|\$\{[^{}]+\}`)
 
 // ownSyntax are the options whose values have $ and % of their own: templates, commands of a shell, code, regular
 // expressions, and words for other options.
-var ownSyntax = regexp.MustCompile(`route|cron|alarm|daemon|encoder|logger|log-?format|code-string|` +
+var ownSyntax = compiled(`route|cron|alarm|daemon|encoder|logger|log-?format|code-string|` +
 	`^(hook|exec|log-filter|log-drain|touch-exec|after-request|vassals?|emperor|worker-exec|legion|stats-push)|` +
 	`^(eval|i?print|set|set-ph|set-placeholder|declare-option2?|inject-.*|if-not-hostname-match|if-hostname-match)$`)
 
@@ -36,10 +35,10 @@ func (p *parser) leftovers() {
 func (p *parser) noteLeftover(e *entry) {
 	o := p.options.find(e.Name)
 	if o == nil && !private(e.Name) || strings.HasPrefix(e.Value, "exec://") ||
-		o != nil && (o.Kind() == PatternMapping || ownSyntax.MatchString(o.Name())) {
+		o != nil && (o.Kind() == PatternMapping || ownSyntax().MatchString(o.Name())) {
 		return
 	}
-	for _, text := range placeholderLike.FindAllString(e.Value, -1) {
+	for _, text := range placeholderLike().FindAllString(e.Value, -1) {
 		if reason := p.whyLeft(e, o, text); reason != "" {
 			p.note(e.Origin, "option %q: %.80s stays as it is: %s", e.Name, text, reason)
 			return

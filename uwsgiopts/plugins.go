@@ -2,7 +2,6 @@ package uwsgiopts
 
 import (
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -48,16 +47,16 @@ var plugins = []plugin{
 }
 
 // pythonPlugin matches every name of the Python plugin: any Python from 3.8 on is served.
-var pythonPlugin = regexp.MustCompile(`^python[0-9.]*$`)
+var pythonPlugin = compiled(`^python[0-9.]*$`)
 
 // modifier is what may stand before a plugin's name, as in 0:python3.
-var modifier = regexp.MustCompile(`^[0-9]+:`)
+var modifier = compiled(`^[0-9]+:`)
 
 // builtIn tells whether a plugin needs no loading, and whether its work is done yet; /path/x_plugin.so is x.
 func (p *parser) builtIn(text string) (known, works bool) {
-	name := path.Base(modifier.ReplaceAllString(text, ""))
+	name := path.Base(modifier().ReplaceAllString(text, ""))
 	name = strings.TrimSuffix(strings.TrimSuffix(name, ".so"), "_plugin")
-	if pythonPlugin.MatchString(name) {
+	if pythonPlugin().MatchString(name) {
 		return true, true
 	}
 	i := slices.IndexFunc(plugins, func(one plugin) bool { return slices.Contains(one.names, name) })
