@@ -43,7 +43,7 @@ func (r *reactor) passOn(idle bool) bool {
 	for r.event < r.nevents { // fetched before the leader entered the application
 		e := r.events[r.event]
 		r.event++
-		passed = r.passEvent(&e) || passed
+		passed = r.passSwallowed(&e) || passed
 	}
 	r.event, r.nevents = 0, 0
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_WAIT, uintptr(r.epoll), uintptr(unsafe.Pointer(&r.events[0])), uintptr(len(r.events)), 0, 0, 0)
@@ -51,38 +51,41 @@ func (r *reactor) passOn(idle bool) bool {
 		return passed
 	}
 	for i := range int(n) {
-		passed = r.passEvent(&r.events[i]) || passed
+		if r.events[i].Pad == tagConn { // of all else the kernel has told the idle workers
+			passed = r.passConn(&r.events[i]) || passed
+		}
 	}
 	return passed
 }
 
-// passEvent passes on what the event is about. Events that it leaves alone come again.
-func (r *reactor) passEvent(e *unix.EpollEvent) bool {
+// passSwallowed passes on what the event is about. Where all workers listen the kernel has told
+// this one alone, and idle ones may not know.
+func (r *reactor) passSwallowed(e *unix.EpollEvent) bool {
 	switch e.Pad {
 	case tagConn:
-		if int(e.Fd) >= len(r.conns) || r.conns[e.Fd] == nil {
-			return false
-		}
-		cn := r.conns[e.Fd]
-		cn.again = true // this event does not come again
-		if cn.inHand {
-			return false
-		}
-		return r.handOver(cn)
+		return r.passConn(e)
 	case tagListener:
-		// The kernel has told this worker alone; idle ones may not know.
 		if !r.accepting || r.w.paused.Load() {
 			return false
 		}
 		if cn := r.accept(r.w.listeners[e.Fd]); cn != nil {
 			return r.handOver(cn)
 		}
-	case tagHandover: // likewise
+	case tagHandover:
 		if cn := r.takeHandover(); cn != nil {
 			return r.handOver(cn)
 		}
 	}
-	return false
+	return false // it comes again
+}
+
+func (r *reactor) passConn(e *unix.EpollEvent) bool {
+	if int(e.Fd) >= len(r.conns) || r.conns[e.Fd] == nil {
+		return false
+	}
+	cn := r.conns[e.Fd]
+	cn.again = true // this event does not come again
+	return !cn.inHand && r.handOver(cn)
 }
 
 // handOver sends the connection to the first worker that takes it. False: it stays.

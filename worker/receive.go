@@ -52,7 +52,8 @@ func read(fd int, room []byte) (int, syscall.Errno) {
 }
 
 func (s *slot) parse(cn *conn, data []byte) bool {
-	p := s.preparse(cn.listener, &cn.Conn, data)
+	p := &s.parsed // of the slot, since what is passed to a responder would go to the heap
+	*p = s.preparse(cn.listener, &cn.Conn, data)
 	switch {
 	case p.Err != nil:
 		s.flushHeld()
@@ -60,11 +61,11 @@ func (s *slot) parse(cn *conn, data []byte) bool {
 		return false
 	case p.Answer != nil:
 		s.flushHeld()
-		s.w.answered(cn, &p)
+		s.w.answered(cn, p)
 		s.r.drop(cn)
 		return false
 	case !p.whole:
-		s.receiveSlowly(cn, data, &p)
+		s.receiveSlowly(cn, data, p)
 		return false
 	}
 	if err := s.w.admit(cn.listener, p.Length); err != nil {
@@ -73,10 +74,10 @@ func (s *slot) parse(cn *conn, data []byte) bool {
 		return false
 	}
 	s.rest = data[p.HeadSize+len(p.body):]
-	if answered, more := s.respond(cn, &p); answered {
+	if answered, more := s.respond(cn, p); answered {
 		return more
 	}
-	s.begin(cn, &p, p.body)
+	s.begin(cn, p, p.body)
 	return true
 }
 
@@ -159,7 +160,7 @@ func (p *parser) preparse(l *listener, c *transports.Conn, data []byte) (q parse
 }
 
 // scan checks the block and notes what it says about the request.
-func (c *parser) scan(block []byte, p *parsed) error {
+func (p *parser) scan(block []byte, q *parsed) error {
 	r := info{}
 	for rest := block; len(rest) > 0; {
 		key, value, more, err := uwsgi.Next(rest)
@@ -167,16 +168,16 @@ func (c *parser) scan(block []byte, p *parsed) error {
 			return err
 		}
 		rest = more
-		if r.nvars++; r.nvars > c.w.spec.Limits.MaxVars {
+		if r.nvars++; r.nvars > p.w.spec.Limits.MaxVars {
 			return errTooMany
 		}
 		switch string(key) {
 		case "REQUEST_METHOD":
 			r.method = value
 			if string(value) == "HEAD" {
-				p.flags |= reqNoBody
+				q.flags |= reqNoBody
 			} else {
-				p.flags &^= reqNoBody
+				q.flags &^= reqNoBody
 			}
 		case "REQUEST_URI":
 			r.uri = value
@@ -192,24 +193,24 @@ func (c *parser) scan(block []byte, p *parsed) error {
 			r.length = leadingDigits(value)
 		case "HTTPS", "HTTP_X_FORWARDED_SSL":
 			if isOn(value) {
-				p.flags |= reqHTTPS
+				q.flags |= reqHTTPS
 			}
 		case "HTTP_X_FORWARDED_PROTO", "UWSGI_SCHEME":
 			if firstIs(value, "https") {
-				p.flags |= reqHTTPS
+				q.flags |= reqHTTPS
 			} else {
-				p.flags &^= reqHTTPS
+				q.flags &^= reqHTTPS
 			}
 		case "HTTP_X_FORWARDED_FOR":
-			if c.w.spec.Log.ForwardedFor {
+			if p.w.spec.Log.ForwardedFor {
 				r.addr = value
 			}
 		}
 	}
 	if len(r.proto) == 0 || string(r.proto) == "HTTP/1.0" { // nginx says HTTP/2.0 for such clients; the reply's version is ours
-		p.flags |= reqHTTP10
+		q.flags |= reqHTTP10
 	}
-	c.request = r
+	p.request = r
 	return nil
 }
 

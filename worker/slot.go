@@ -32,6 +32,7 @@ type slot struct {
 	rest  []byte // of input: what is behind the current request
 	inRow int    // requests in a row from one reading of a connection
 
+	parsed   parsed // what parse has found; the request's, until it begins
 	current  *conn
 	response response
 	link     *conn // the one connection of the gateway's that the slot keeps

@@ -534,3 +534,28 @@ func TestDescriptorsChangeHands(t *testing.T) {
 	s.request()
 	s.expect(c, okReply)
 }
+
+func TestARequestCostsNoAllocation(t *testing.T) {
+	s := newStage(t, "http", nil)
+	c := s.connect()
+	sent := []byte(get)
+	serve := func() {
+		if _, err := c.Write(sent); err != nil {
+			t.Fatal(err)
+		}
+		if s.slot.next() != nextRequest {
+			t.Fatal("no request")
+		}
+		s.answer(okReply)
+	}
+	reply := make([]byte, len(okReply))
+	serve()
+	if n := testing.AllocsPerRun(200, func() {
+		serve()
+		if _, err := io.ReadFull(c, reply); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -171,7 +171,8 @@ func (s *slot) serve(q *request) bool {
 		s.r.keep(cn, nil)
 		return false
 	}
-	p := q.parsed
+	p := &s.parsed
+	*p = q.parsed
 	if len(p.Vars) > len(s.vars) {
 		s.complain(cn, p.ID, transports.ErrBlock)
 		return false
@@ -183,13 +184,13 @@ func (s *slot) serve(q *request) bool {
 		return false
 	}
 	cn.rest, s.rest = q.rest, nil
-	if answered, more := s.respond(cn, &p); answered {
+	if answered, more := s.respond(cn, p); answered {
 		if q.body != nil {
 			q.body.free()
 		}
 		return more
 	}
-	s.begin(cn, &p, q.body.bytes())
+	s.begin(cn, p, q.body.bytes())
 	q.body.offer(s.io)
 	s.response.body = q.body
 	return true
