@@ -16,11 +16,12 @@ import (
 // does so for them: it has a slot that waits for its turn take the lead; where there is
 // none it passes connections with something to read on to idle workers.
 const (
-	busyFor   = int64(500 * time.Microsecond) // all slots, before their connections are passed on
-	tickTime  = 200 * time.Microsecond        // between looks, while there is something to be done now and then
-	pollTime  = 3 * time.Millisecond          // otherwise: each look costs some 5 µs
-	tickFor   = int64(time.Second)            // after there was something
-	parkAfter = 100                           // looks without a busy slot after which the watch sleeps until its bell rings
+	busyFor   = int64(time.Millisecond) // all slots, before their connections are passed on
+	leadTick  = 200 * time.Microsecond  // between looks, while a slot has to be given the lead now and then
+	passTick  = 500 * time.Microsecond  // between looks, while connections have to be passed on now and then
+	pollTime  = 3 * time.Millisecond    // otherwise: each look costs some 5 µs
+	tickFor   = int64(time.Second)      // after there was something
+	parkAfter = 100                     // looks without a busy slot after which the watch sleeps until its bell rings
 )
 
 // startWatch starts the watch where there is another thread or worker to do the work.
@@ -39,6 +40,10 @@ func (w *Worker) watching() bool {
 
 func (w *Worker) runWatch() {
 	r := w.reactor
+	tick := leadTick
+	if len(r.slots) == 1 {
+		tick = passTick
+	}
 	quiet, last := 0, int64(0)
 	for {
 		if quiet > parkAfter {
@@ -47,7 +52,7 @@ func (w *Worker) runWatch() {
 		}
 		now := monotime.Now()
 		if last > 0 && now-last < tickFor {
-			nap(tickTime)
+			nap(tick)
 		} else {
 			nap(pollTime)
 		}
