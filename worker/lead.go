@@ -1,9 +1,12 @@
 package worker
 
 import (
+	"bytes"
 	"sync/atomic"
 	"time"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/monotime"
 )
@@ -14,6 +17,9 @@ import (
 const (
 	// leadFor is how long the leader may be in the application before another slot takes the lead.
 	leadFor = int64(200 * time.Microsecond)
+	// runFor is the same for a leader that runs, or would if it had a processor: it has Python's lock,
+	// which it does not give away before (sys.getswitchinterval).
+	runFor = int64(5 * time.Millisecond)
 	// slowFrom: where most requests take that long, another slot leads at once.
 	slowFrom = int64(300 * time.Microsecond)
 	// quickBelow: where most requests take no longer, a response may wait for the next one.
@@ -24,6 +30,7 @@ const (
 type absence struct {
 	inApp   bool  // it is in the application, not about to come back
 	lasted  int64 // for how long, in nanoseconds
+	runs    bool  // it does not wait for anything but a processor
 	typical int64 // how long most requests take
 	queued  int   // slots that wait for Python's lock with a request
 }
@@ -31,7 +38,10 @@ type absence struct {
 // leaves tells whether another slot is to lead. While one waits for Python's lock, one more would
 // only wait behind it.
 func (a absence) leaves() bool {
-	return a.inApp && a.queued == 0 && (a.typical > slowFrom || a.lasted > leadFor)
+	if !a.inApp || a.queued > 0 {
+		return false
+	}
+	return a.typical > slowFrom || a.lasted > runFor || a.lasted > leadFor && !a.runs
 }
 
 // absence of the leader at the time now. The lock is held.
@@ -43,6 +53,7 @@ func (r *reactor) absence(now int64) absence {
 			a.queued++
 		}
 	}
+	a.runs = a.queued == 0 && a.lasted > leadFor && a.lasted <= runFor && r.leader.onProcessor()
 	return a
 }
 
@@ -118,6 +129,19 @@ func (r *reactor) learn(spent int64) {
 	if quick := r.typical < quickBelow; quick != r.quick.Load() {
 		r.quick.Store(quick)
 	}
+}
+
+// onProcessor tells whether the slot's thread runs or is about to.
+func (s *slot) onProcessor() bool {
+	var text [128]byte
+	fd, err := unix.Open(s.stat, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	n, _ := unix.Read(fd, text[:])
+	_ = unix.Close(fd)
+	name := bytes.LastIndexByte(text[:max(n, 0)], ')') // "TID (NAME) STATE ...", and the name may hold anything
+	return name > 0 && name+2 < n && text[name+2] == 'R'
 }
 
 // runs tells whether the slot's thread has Python's lock, or had it since it came with its request.

@@ -20,6 +20,8 @@ func TestWhenAnotherSlotLeads(t *testing.T) {
 		"it comes back":                        {absence{inApp: false, lasted: leadFor * 9}, false},
 		"it has just gone":                     {absence{inApp: true, lasted: leadFor}, false},
 		"it stays":                             {absence{inApp: true, lasted: leadFor + 1}, true},
+		"it runs":                              {absence{inApp: true, lasted: runFor, runs: true}, false},
+		"it runs for longer than it may":       {absence{inApp: true, lasted: runFor + 1, runs: true}, true},
 		"requests take long":                   {absence{inApp: true, typical: slowFrom + 1}, true},
 		"it stays, another waits for the lock": {absence{inApp: true, lasted: leadFor * 9, queued: 1}, false},
 		"all take long, another waits":         {absence{inApp: true, typical: slowFrom + 1, queued: 1}, false},

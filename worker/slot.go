@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"fmt"
 	"os"
 	"runtime"
 	"sync"
@@ -44,6 +45,7 @@ type slot struct {
 	heldLock sync.Mutex // guards held and heldFD while holding
 
 	entered atomic.Int64 // when the application was entered; 0: it is not in there
+	stat    string       // the file that tells what the thread does
 	gate    gate         // where the thread waits while another one leads
 
 	sincePause int   // requests since the last pause
@@ -117,6 +119,9 @@ func (s *slot) step(wait bool) int {
 	}
 	r := s.r
 	r.mu.Lock()
+	if s.stat == "" {
+		s.stat = fmt.Sprintf("/proc/self/task/%d/stat", unix.Gettid())
+	}
 	outcome := r.run(s, wait)
 	r.mu.Unlock()
 	return outcome

@@ -108,7 +108,7 @@ func (r *reactor) tend(now int64) bool {
 			return false
 		}
 		r.giveLead()
-		return true
+		return r.typical <= slowFrom // else slots do it themselves as they enter the application
 	}
 	return allLong && r.passOn(r.w.board.IdleElsewhere(r.slots[0].line))
 }
