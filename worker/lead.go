@@ -53,7 +53,9 @@ func (r *reactor) absence(now int64) absence {
 			a.queued++
 		}
 	}
-	a.runs = a.queued == 0 && a.lasted > leadFor && a.lasted <= runFor && r.leader.onProcessor()
+	if a.queued == 0 && a.typical <= slowFrom && a.lasted > leadFor && a.lasted <= runFor { // else it does not matter
+		a.runs = r.leader.onProcessor()
+	}
 	return a
 }
 

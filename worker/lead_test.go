@@ -177,7 +177,7 @@ func TestOneThreadAtATimeWaitsForPythonsLock(t *testing.T) {
 	}
 	queued.has(nextRequest)
 	r := all[0].w.reactor
-	if r.tend(monotime.Now() + int64(time.Second)) {
+	if r.tend(monotime.Now()+int64(time.Second)) > 0 {
 		t.Fatal("a third thread leads while the second waits for the lock")
 	}
 	queued.takesLock()

@@ -40,29 +40,23 @@ func (w *Worker) watching() bool {
 
 func (w *Worker) runWatch() {
 	r := w.reactor
-	tick := leadTick
-	if len(r.slots) == 1 {
-		tick = passTick
-	}
-	quiet, last := 0, int64(0)
+	quiet, tick, last := 0, pollTime, int64(0)
 	for {
 		if quiet > parkAfter {
 			w.bell.Sleep(nil, r.inApplication)
 			quiet = 0
 		}
-		now := monotime.Now()
-		if last > 0 && now-last < tickFor {
-			nap(tick)
-		} else {
-			nap(pollTime)
+		if monotime.Now()-last > tickFor {
+			tick = pollTime
 		}
+		nap(tick)
 		runtime.Gosched() // see slot.pause
 		quiet++
-		now = monotime.Now()
 		if r.inApplication() {
 			quiet = 0
-			if r.tend(now) {
-				last = now
+			now := monotime.Now()
+			if next := r.tend(now); next > 0 {
+				tick, last = next, now
 			}
 		}
 	}
@@ -84,8 +78,9 @@ func (r *reactor) inApplication() bool {
 	return false
 }
 
-// tend does what slots in the application cannot. It tells whether there was something to do.
-func (r *reactor) tend(now int64) bool {
+// tend does what slots in the application cannot. It returns how soon that may be necessary again;
+// 0: not soon.
+func (r *reactor) tend(now int64) time.Duration {
 	long, allLong := false, true
 	for _, s := range r.slots {
 		since := s.entered.Load()
@@ -96,19 +91,25 @@ func (r *reactor) tend(now int64) bool {
 		allLong = allLong && since != 0 && now-since > busyFor
 	}
 	if !long {
-		return false
+		return 0
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.polling || r.leader == nil || r.ended {
-		return false
+		return 0
 	}
 	if len(r.parked) > 0 {
 		if !r.absence(now).leaves() {
-			return false
+			return 0
 		}
 		r.giveLead()
-		return r.typical <= slowFrom // else slots do it themselves as they enter the application
+		if r.typical > slowFrom { // slots do it themselves as they enter the application
+			return 0
+		}
+		return leadTick
 	}
-	return allLong && r.passOn(r.w.board.IdleElsewhere(r.slots[0].line))
+	if allLong && r.passOn(r.w.board.IdleElsewhere(r.slots[0].line)) {
+		return passTick
+	}
+	return 0
 }
