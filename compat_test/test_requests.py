@@ -205,3 +205,38 @@ def test_mountpoints_that_end_in_a_slash(listen, dialect):
         "/fooanything": ("", "/fooanything"), "/foobisis": ("", "/foobisis"), "/foobisis/": ("", "/foobisis/"), "/": ("", "/"),
     }.items():
         assert exchange(port, speak(dialect, path)).endswith(b"\r\n\r\n" + repr(told).encode()), path
+
+
+CLOSING_APP = """
+def application(environ, start_response):
+    length = [("Content-Length", "2")] if "length" in environ["QUERY_STRING"] else []
+    start_response("200 OK", length + ([("Connection", "close")] if "close" in environ["QUERY_STRING"] else []))
+    return [b"ok"]
+"""
+
+
+@pytest.mark.parametrize("dialect, args, kept", [
+    ("http", [], False), ("http", ["--http-keepalive"], True), ("http-socket", [], True), ("http11-socket", [], True),
+])
+def test_a_client_is_told_what_becomes_of_its_connection(listen, dialect, args, kept):
+    one, port = listen(dialect, [*args, "--static-map", "/file=app.py"], app=CLOSING_APP)
+    unknown = "close" if args else ""  # otherwise the end of the body says it, as with uWSGI
+    for target, version, asked, told in [
+        ("/?length", "1.1", "", "" if kept else "close"), ("/?length", "1.1", "close", "close"), ("/?length&close", "1.1", "", "close"),
+        ("/", "1.1", "", unknown), ("/", "1.1", "close", unknown), ("/file", "1.1", "close", "close"),
+        ("/file", "1.1", "", "" if kept else "close"),
+        ("/?length", "1.0", "", ""), ("/?length", "1.0", "keep-alive", "keep-alive" if kept else ""), ("/", "1.0", "keep-alive", ""),
+        ("/?length&close", "1.0", "keep-alive", "close"), ("/file", "1.0", "keep-alive", "keep-alive" if kept else ""),
+    ]:
+        case = (target, version, asked)
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.settimeout(10)
+            answers = client.makefile("rb")
+            for _ in range(2 if told in ("", "keep-alive") and kept and (version, asked) != ("1.0", "") and target != "/" else 1):
+                connection = f"Connection: {asked}\r\n" if asked else ""
+                client.sendall(f"GET {target} HTTP/{version}\r\nHost: h\r\n{connection}\r\n".encode())
+                assert answers.readline() == f"HTTP/{version} 200 OK\r\n".encode(), case
+                head = dict(line.decode().strip().split(": ") for line in iter(answers.readline, b"\r\n"))
+                assert head.get("Connection", "") == told, case
+                closes = told == "close" or target == "/" or version == "1.0" and told != "keep-alive"
+                assert len(answers.read() if closes else answers.read(int(head["Content-Length"]))) >= 2, case

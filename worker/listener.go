@@ -110,3 +110,16 @@ func (l *listener) asRouter(options *workerspec.HTTP) error {
 	}
 	return nil
 }
+
+// connectionFlags is what an HTTP client is told about its connection.
+func (l *listener) connectionFlags(http10, keep bool) uint32 {
+	switch {
+	case http10 && keep:
+		return reqSayKeep
+	case http10:
+		return 0
+	case keep:
+		return l.flags
+	}
+	return l.flags&^reqChunk | reqCloses
+}

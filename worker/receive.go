@@ -140,11 +140,8 @@ func (p *parser) preparse(l *listener, c *transports.Conn, data []byte) (q parse
 		q.Length = p.request.length
 	}
 	q.flags |= l.always
-	if q.flags&reqHTTP10 == 0 {
-		q.flags |= l.flags
-		if !q.Keep {
-			q.flags &^= reqChunk
-		}
+	if l.transport.Refuses { // it is HTTP all the way
+		q.flags |= l.connectionFlags(q.flags&reqHTTP10 != 0, q.Keep)
 	}
 	rest := data[q.HeadSize:]
 	switch {

@@ -237,11 +237,20 @@ int response_finish_head(core_t *core)
         if (put(io, "Transfer-Encoding: chunked\r\n", 28) < 0)
             return -1;
     }
-    if (!(io->result & RES_CLOSE) && (io->flags & REQ_DRAIN || (!known && io->flags & REQ_SAY_CLOSE))) {
+    if (!(io->result & RES_CLOSE) && io->flags & (REQ_DRAIN | (known ? REQ_CLOSES : REQ_SAY_CLOSE))) {
         io->result |= RES_CLOSE;
         io->headers++;
         if (put(io, "Connection: close\r\n", 19) < 0)
             return -1;
+    }
+    if (!(io->result & RES_CLOSE) && io->flags & REQ_SAY_KEEP) {
+        if (core->app_te || !known) { /* which HTTP/1.0 does not know */
+            io->result |= RES_CLOSE;
+        } else {
+            io->headers++;
+            if (put(io, "Connection: keep-alive\r\n", 24) < 0)
+                return -1;
+        }
     }
     if (put(io, "\r\n", 2) < 0)
         return -1;

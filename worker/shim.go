@@ -36,6 +36,8 @@ const (
 	reqSeekable   = C.REQ_SEEKABLE
 	reqStatus     = C.REQ_STATUS
 	reqEvent      = C.REQ_EVENT
+	reqCloses     = C.REQ_CLOSES
+	reqSayKeep    = C.REQ_SAY_KEEP
 )
 
 // What became of a response.

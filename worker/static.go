@@ -110,9 +110,16 @@ func (s *slot) staticHead(a *static.Answer, extra []byte) []byte {
 	if a.Delimited {
 		io.result |= resDelimited
 	}
-	if io.flags&reqDrain != 0 || !a.Delimited && io.flags&reqSayClose != 0 {
+	closes := cUint32(reqDrain | reqSayClose)
+	if a.Delimited {
+		closes = reqDrain | reqCloses
+	}
+	switch {
+	case io.flags&closes != 0:
 		io.result |= resClose
 		head = append(head, "Connection: close\r\n"...)
+	case io.flags&reqSayKeep != 0:
+		head = append(head, "Connection: keep-alive\r\n"...)
 	}
 	head = append(head, "\r\n"...)
 	io.head_len = cUint32(len(head))

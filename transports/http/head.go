@@ -38,6 +38,7 @@ var (
 	errLong       = refuse(431, "request line or header field: "+uwsgi.ErrTooLong.Error())
 	errHost       = refuse(400, "missing or repeated Host")
 	errLength     = refuse(400, "malformed or repeated Content-Length")
+	errType       = refuse(400, "repeated Content-Type")
 	errFraming    = refuse(400, "both Content-Length and Transfer-Encoding")
 	errCoding     = refuse(501, "unsupported Transfer-Encoding")
 	errCodingHere = refuse(400, "Transfer-Encoding in an HTTP/1.0 request")
@@ -58,6 +59,7 @@ type Head struct {
 	Upgrade        bool // Connection: upgrade
 
 	host    []byte
+	typed   bool // there was a Content-Type
 	fields  [MaxFields]field
 	nfields int
 }
@@ -96,7 +98,7 @@ func (h *Head) Parse(buf []byte) (int, error) {
 func (h *Head) reset() {
 	h.ContentLength, h.Chunked, h.Continue = -1, false, false
 	h.Close, h.KeepAlive, h.Upgrade = false, false, false
-	h.host, h.nfields = nil, 0
+	h.host, h.typed, h.nfields = nil, false, 0
 }
 
 // cutLine returns the line that starts at start and where the next one does, 0 if it is not whole.
@@ -274,6 +276,13 @@ func (h *Head) noteFraming(name, value []byte) error {
 			h.KeepAlive = h.KeepAlive || hasElement(value, "keep-alive")
 			h.Upgrade = h.Upgrade || hasElement(value, "upgrade")
 		}
+	case len("content-type"):
+		if equalFold(name, "content-type") {
+			if h.typed {
+				return errType
+			}
+			h.typed = true
+		}
 	case len("content-length"):
 		if equalFold(name, "content-length") {
 			n, ok := digits(value)
@@ -337,9 +346,9 @@ func (h *Head) finish() error {
 	return nil
 }
 
-// Persistent tells whether the client lets the connection live on: RFC 9112, 9.3,
-// without HTTP/1.0's keep-alive, which uWSGI has never offered.
-func (h *Head) Persistent() bool { return h.Minor == 1 && !h.Close }
+// Persistent tells whether the client lets the connection live on (RFC 9112, 9.3): one of
+// HTTP/1.0 has to ask for it.
+func (h *Head) Persistent() bool { return (h.Minor == 1 || h.KeepAlive) && !h.Close }
 
 // StatusText is the reply to a refused request: a whole response that ends the connection.
 func (e *Error) StatusText() string {

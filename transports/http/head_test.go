@@ -48,6 +48,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		text   string
 		status int
 	}{
+		"repeated Content-Type":        {"POST / HTTP/1.1\r\n" + hostLine + "Content-Type: a/b\r\ncontent-type: c/d\r\n\r\n", 400},
 		"garbage":                      {"garbage\r\n\r\n", 400},
 		"no version":                   {"GET /\r\n\r\n", 400},
 		"two blanks in the line":       {"GET  / HTTP/1.1\r\n" + hostLine + "\r\n", 400},
@@ -190,12 +191,14 @@ func TestFieldsBecomeVariables(t *testing.T) {
 
 func TestPersistence(t *testing.T) {
 	for text, want := range map[string]bool{
-		"GET / HTTP/1.1\r\n" + hostLine + "\r\n":                                true,
-		"GET / HTTP/1.1\r\n" + hostLine + "Connection: close\r\n\r\n":           false,
-		"GET / HTTP/1.1\r\n" + hostLine + "Connection: x , Close\r\n\r\n":       false,
-		"GET / HTTP/1.1\r\n" + hostLine + "Connection: keep-alive\r\n\r\n":      true,
-		"GET / HTTP/1.0\r\n" + hostLine + "Connection: keep-alive\r\n\r\n":      false,
-		"GET / HTTP/1.1\r\n" + hostLine + "Connection: closed, close-x\r\n\r\n": true,
+		"GET / HTTP/1.1\r\n" + hostLine + "\r\n":                                  true,
+		"GET / HTTP/1.1\r\n" + hostLine + "Connection: close\r\n\r\n":             false,
+		"GET / HTTP/1.1\r\n" + hostLine + "Connection: x , Close\r\n\r\n":         false,
+		"GET / HTTP/1.1\r\n" + hostLine + "Connection: keep-alive\r\n\r\n":        true,
+		"GET / HTTP/1.0\r\n" + hostLine + "Connection: keep-alive\r\n\r\n":        true,
+		"GET / HTTP/1.0\r\n" + hostLine + "\r\n":                                  false,
+		"GET / HTTP/1.0\r\n" + hostLine + "Connection: keep-alive, close\r\n\r\n": false,
+		"GET / HTTP/1.1\r\n" + hostLine + "Connection: closed, close-x\r\n\r\n":   true,
 	} {
 		h, n, err := parseText(text)
 		if err != nil || n != len(text) || h.Persistent() != want {

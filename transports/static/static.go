@@ -117,13 +117,14 @@ func (s *Server) skipped(path []byte) bool {
 // answer makes status and header for the file that was found.
 func (s *Server) answer(r *Request, f *file) Answer {
 	a := Answer{Status: 200, File: -1, Delimited: true}
-	if f.notModifiedSince(r) {
-		a.Status = 304
-		return a
-	}
 	kind := s.types.Of(f.original)
 	if at, some := s.expiry(r, f, kind); some {
 		a.add("Expires", at.UTC().Format(dateFormat))
+	}
+	if f.notModifiedSince(r) { // RFC 9110, 15.4.5: what caches go by is said again
+		a.Status = 304
+		s.addVary(&a)
+		return a
 	}
 	if f.encoding != "" {
 		a.add("Content-Encoding", f.encoding)
@@ -147,13 +148,17 @@ func (s *Server) answer(r *Request, f *file) Answer {
 		a.add("Content-Range", contentRange)
 	}
 	a.add("Last-Modified", modified)
-	if s.compress {
-		a.add("Vary", "Accept-Encoding")
-	}
+	s.addVary(&a)
 	if r.Head {
 		a.Size = 0
 	}
 	return a
+}
+
+func (s *Server) addVary(a *Answer) {
+	if s.compress {
+		a.add("Vary", "Accept-Encoding")
+	}
 }
 
 func (a *Answer) add(name, value string) {
