@@ -1,11 +1,13 @@
 """Request bodies that do not fit into memory: the application sees a whole body or none, whatever the disk does."""
 import hashlib
 import os
+import socket
 
 import pytest
 from apps import ANSWER
 from http_client import Connection, get
 from protocols import PROTOCOLS, Sockets, status
+from transports import http
 
 # Answers how the body reads; notes in the file `seen` that the application was entered.
 APP = f"""
@@ -110,3 +112,32 @@ def test_a_file_that_ends_early_is_an_error(server, path):
     sockets.running.wait_log(r"^\[uwsgi-body-read\] Error reading the file of a request body")
     assert get(sockets.ports["http-socket"]).text == "small"
     assert "died" not in sockets.running.log()
+
+
+COUNTING_APP = """
+def application(environ, start_response):
+    size = len(environ["wsgi.input"].read())
+    start_response("200 OK", [])
+    return [str(size).encode()]
+"""
+
+
+@pytest.mark.parametrize("options, wanted", [
+    (["--request-body-files", "3000000"], 413), (["--request-body-files-total", "3000000"], 413), (["--request-body-files", "6000000"], 200),
+])
+def test_a_body_over_the_budget_for_files_is_refused(server, options, wanted):
+    transport = http()
+    one = server(transport, ["--master", *options], app=COUNTING_APP)
+    with socket.create_connection(("127.0.0.1", transport.port)) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.settimeout(20)
+        try:
+            for _ in range(5):
+                client.sendall(b"100000\r\n" + b"x" * (1 << 20) + b"\r\n")
+            client.sendall(b"0\r\n\r\n")
+        except OSError:
+            assert wanted != 200
+        reply = client.makefile("rb").read()
+    assert reply.startswith(f"HTTP/1.1 {wanted} ".encode()), reply
+    if wanted != 200:
+        one.wait_log(options[0] + r".*answered with 413")

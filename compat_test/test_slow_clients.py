@@ -5,8 +5,9 @@ import time
 
 import pytest
 from apps import BIG
-from http_client import Connection, get
+from http_client import Connection, eventually, get
 from server import free_port
+from transports import http
 
 ONE = ["--master", "--processes", "1", "--disable-logging", "--socket-timeout", "60"]
 # Far less than the time-out for a client that stalls, far more than a loaded machine takes for one request.
@@ -98,3 +99,42 @@ def test_fifty_uwsgi_packets_that_trickle_in(server):
     finally:
         for one in slow:
             one.close()
+
+
+BIG_TOO = """
+import os
+
+BIG = b"x" * (10 << 20)
+
+def application(environ, start_response):
+    body = {"/big": BIG, "/pid": str(os.getpid()).encode()}.get(environ["PATH_INFO"], b"small")
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+"""
+
+
+def resident(pid):
+    """Resident memory in bytes."""
+    with open(f"/proc/{pid}/statm") as f:
+        return int(f.read().split()[1]) * 4096
+
+
+def test_memory_for_unread_responses_is_bounded_and_freed(server):
+    """The rest goes to files, then the application waits for the clients; what they leave behind is the system's again at once."""
+    transport = http()
+    one = server(transport, [*ONE, "--threads", "4", "--response-memory", str(40 << 20), "--response-files", str(60 << 20)], app=BIG_TOO)
+    worker = int(get(transport.port, "/pid").text)
+    before = resident(worker)
+    clients = []
+    for _ in range(30):  # four of them are the last that the threads take
+        client = socket.create_connection(("127.0.0.1", transport.port))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.sendall(b"GET /big HTTP/1.1\r\nHost: h\r\n\r\n")
+        clients.append(client)
+    one.wait_log("--response-files: the application waits")
+    assert resident(worker) - before < 120 << 20  # 30 responses of 10 MB would be 300
+    for client in clients:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+    eventually(lambda: resident(worker) - before < 40 << 20, 20)
+    assert get(transport.port).text == "small"

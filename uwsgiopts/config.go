@@ -39,6 +39,12 @@ type Config struct {
 	MaxVars       int           // largest number of request variables, keys plus values
 	SocketTimeout time.Duration // per read or write of a client socket
 	LimitPost     int64         // largest request body, bytes; 0: no limit
+	BodyMemory     int64 // of a worker, for request bodies, in bytes; 0: no limit, as for the next three
+	BodyFiles      int64 // likewise, in files
+	BodyFilesTotal int64 // of all workers
+	ResponseMemory int64 // of a worker, for responses that clients have not read yet
+	ResponseFiles  int64 // likewise, in files
+
 	PostBuffering int64         // bodies from this size on are kept on disk; 0: off
 	ChmodSocket   int           // -1: not given
 	ChownSocket   string

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"errors"
 	"os"
 	"runtime"
 
@@ -13,12 +14,14 @@ const bodyInMemory = 1 << 20
 
 // body is a request's body while it arrives and while the application reads it.
 type body struct {
-	memory []byte
-	limit  int64 // of memory
-	spool  *spool
-	file   *os.File
-	size   int64 // of what was taken; what could not be written is not counted
-	pinner runtime.Pinner
+	memory  []byte
+	limit   int64 // of memory
+	taken   int64 // of the budget for memory
+	spool   *spool
+	budgets *budgets
+	file    *os.File
+	size    int64 // of what was taken; what could not be written is not counted
+	pinner  runtime.Pinner
 }
 
 // errSpool is a body that could not be kept: our failure, not the client's.
@@ -30,10 +33,17 @@ func (e *errSpool) Unwrap() error { return e.err }
 
 // refusal is what the client is told.
 func (e *errSpool) refusal() *http.Error {
-	if full(e.err) {
-		return http.Refusal(507, e.Error())
+	spent := (*errBudget)(nil)
+	status := 500
+	switch {
+	case errors.As(e.err, &spent) && spent.never:
+		status = 413
+	case spent != nil:
+		status = 503
+	case full(e.err):
+		status = 507
 	}
-	return http.Refusal(500, e.Error())
+	return http.Refusal(status, e.Error())
 }
 
 func (w *Worker) newBody(expected int64) *body {
@@ -41,16 +51,18 @@ func (w *Worker) newBody(expected int64) *body {
 	if limit <= 0 {
 		limit = bodyInMemory
 	}
-	b := &body{limit: limit, spool: &w.spool}
-	if expected <= limit {
-		b.memory = make([]byte, 0, expected)
+	b := &body{limit: limit, spool: &w.spool, budgets: w.budgets}
+	if expected > limit || !b.budgets.bodies.take(expected) {
+		b.limit = 0
+		return b
 	}
+	b.memory, b.taken = make([]byte, 0, expected), expected
 	return b
 }
 
-// Write appends; it moves what there is to a file once that is over the limit.
+// Write appends; it moves what there is to a file once that is over a limit.
 func (b *body) Write(p []byte) (int, error) {
-	if b.file == nil && b.size+int64(len(p)) <= b.limit {
+	if b.file == nil && b.fits(int64(len(p))) {
 		b.memory = append(b.memory, p...)
 		b.size += int64(len(p))
 		return len(p), nil
@@ -60,12 +72,29 @@ func (b *body) Write(p []byte) (int, error) {
 			return 0, &errSpool{err}
 		}
 	}
+	if err := b.budgets.spool(int64(len(p)), b.size); err != nil {
+		return 0, &errSpool{err}
+	}
 	n, err := b.file.Write(p)
 	b.size += int64(n)
 	if err != nil {
+		b.budgets.unspool(int64(len(p) - n))
 		return n, &errSpool{err}
 	}
 	return n, nil
+}
+
+// fits tells whether n more bytes may be in memory, and takes the room for them.
+func (b *body) fits(n int64) bool {
+	if b.size+n > b.limit {
+		return false
+	}
+	more := b.size + n - b.taken
+	if more > 0 && !b.budgets.bodies.take(more) {
+		return false
+	}
+	b.taken += max(more, 0)
+	return true
 }
 
 // spill moves what is in memory to a file.
@@ -74,11 +103,17 @@ func (b *body) spill() error {
 	if err != nil {
 		return err
 	}
+	if err := b.budgets.spool(b.size, 0); err != nil {
+		_ = file.Close()
+		return err
+	}
 	b.file = file
 	if _, err := b.file.Write(b.memory); err != nil {
 		return err
 	}
 	b.memory = nil
+	b.budgets.bodies.give(b.taken)
+	b.taken = 0
 	return nil
 }
 
@@ -101,7 +136,11 @@ func (b *body) offer(io *coreIO) {
 
 func (b *body) free() {
 	b.pinner.Unpin()
+	b.budgets.bodies.give(b.taken)
+	b.taken = 0
 	if b.file != nil {
 		_ = b.file.Close()
+		b.file = nil
+		b.budgets.unspool(b.size)
 	}
 }

@@ -75,7 +75,7 @@ func (r *reactor) drained(phase int32) bool {
 	return (r.w.receiving.Load() == 0 || late) && r.w.sending.Load() == 0 && r.w.ready.len() == 0
 }
 
-var unread = []byte{gatewayspec.Unread}
+var notRead = []byte{gatewayspec.Unread}
 
 // dropIdle drops a connection without a request. On one of its own the gateway cannot send from
 // now on; what it has just sent it gives to another worker.
@@ -83,7 +83,7 @@ func (r *reactor) dropIdle(cn *conn) {
 	if cn.listener.event {
 		_ = unix.Shutdown(cn.fd, unix.SHUT_RD)
 		if waits(cn) {
-			_, _ = syscall.Write(cn.fd, unread) // EPIPE: the gateway has ended
+			_, _ = syscall.Write(cn.fd, notRead) // EPIPE: the gateway has ended
 		}
 	}
 	r.drop(cn)

@@ -50,8 +50,7 @@ func (s *slot) sendRaw(out, data []byte, mode int) int {
 		timeout = shortWait
 	}
 	if later := s.response.sender; later != nil {
-		if mode == sendLast {
-			later.add(out, data)
+		if mode == sendLast && s.sendLater(s.current, out, data) {
 			return writeOK
 		}
 		if err := later.wait(); err != nil { // one item ahead of the client is enough
@@ -68,11 +67,13 @@ func (s *slot) sendRaw(out, data []byte, mode int) int {
 			if writable(fd, timeout) {
 				continue
 			}
-			if mode != sendWhole {
-				s.sendLater(s.current, out, data)
+			if mode == sendWhole {
+				return s.writeFailed(syscall.ETIMEDOUT)
+			}
+			if s.sendLater(s.current, out, data) {
 				return writeOK
 			}
-			return s.writeFailed(syscall.ETIMEDOUT)
+			mode, timeout = sendWhole, s.current.listener.send
 		default:
 			return s.writeFailed(errno)
 		}

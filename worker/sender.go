@@ -15,8 +15,8 @@ type sender struct {
 	conn    *conn
 	mu      sync.Mutex
 	changed sync.Cond
-	rest    []byte // what the goroutine has not taken yet
-	busy    bool   // it is sending
+	rest    []unread // what the goroutine has not taken yet
+	busy    bool     // it is sending
 	err     error
 	told    bool // the application, or the log, knows of err
 	ended   bool // the response is complete; keep and file are set
@@ -24,26 +24,31 @@ type sender struct {
 	file    *fileRest
 }
 
-// sendLater gives bytes of the response to a goroutine.
-func (s *slot) sendLater(cn *conn, pieces ...[]byte) {
+// sendLater gives bytes of the response to a goroutine. False: there is no memory for them.
+func (s *slot) sendLater(cn *conn, pieces ...[]byte) bool {
+	copied, ok := s.w.keepUnread(pieces)
+	if !ok {
+		return false
+	}
 	if later := s.response.sender; later != nil {
-		later.add(pieces...)
-		return
+		later.add(copied)
+		return true
 	}
 	later := &sender{w: s.w, conn: cn}
 	later.changed.L = &later.mu
-	later.add(pieces...)
+	later.add(copied)
 	s.response.sender = later
 	s.w.sending.Add(1)
 	go later.run()
+	return true
 }
 
-// add appends to what is to be sent; the pieces are copied.
-func (s *sender) add(pieces ...[]byte) {
+// add appends to what is to be sent.
+func (s *sender) add(more unread) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, piece := range pieces {
-		s.rest = append(s.rest, piece...)
+	if more.size > 0 {
+		s.rest = append(s.rest, more)
 	}
 	s.changed.Broadcast()
 }
@@ -80,6 +85,14 @@ func (s *sender) run() {
 	s.conn.close()
 }
 
+// release gives back the memory of what will not be sent. The lock is held.
+func (s *sender) release() {
+	for _, piece := range s.rest {
+		s.w.releaseUnread(piece)
+	}
+	s.rest = nil
+}
+
 // send sends piece after piece until the response has ended; after an error it only waits for that.
 func (s *sender) send() error {
 	stream, err := duplicate(s.conn.fd)
@@ -99,12 +112,17 @@ func (s *sender) send() error {
 		if err != nil || len(s.rest) == 0 {
 			break
 		}
-		piece := s.rest
-		s.rest, s.busy = nil, true
+		piece := s.rest[0]
+		s.rest, s.busy = s.rest[1:], true
 		s.mu.Unlock()
-		err = sendPiece(stream, piece, s.conn.listener.send)
+		err = piece.send(stream, s.conn.listener.send)
+		s.w.releaseUnread(piece)
 		s.mu.Lock()
+		if err != nil { // its memory does not wait for the application
+			s.release()
+		}
 	}
+	s.release()
 	if s.file == nil {
 		return err
 	}

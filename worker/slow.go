@@ -123,7 +123,7 @@ func (w *Worker) turnAway(cn *conn, id uint16, err error) *request {
 // spoolFailed answers a request whose body could not be kept: the application never sees it.
 func (w *Worker) spoolFailed(in *input, r *request, err *errSpool) *request {
 	cn, refusal := r.conn, err.refusal()
-	w.logf("%v (%d bytes kept; answered with %d)", err, r.body.size, refusal.Status)
+	w.logLimited(&w.limits.spool, "%v (%d bytes kept; answered with %d)", err, r.body.size, refusal.Status)
 	r.body.free()
 	if cn.listener.event { // the gateway gives it to another, or says that it cannot
 		return nil

@@ -8,7 +8,70 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"envoxyd/internal/shm"
+	"envoxyd/internal/workerspec"
 )
+
+// someBudgets are those of the first of two workers.
+func someBudgets(t *testing.T, limits workerspec.Limits) *budgets {
+	t.Helper()
+	board, err := shm.NewBoard(2, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = board.Close() })
+	return newBudgets(&limits, board, 1)
+}
+
+func TestBodiesKeepToTheirBudgets(t *testing.T) {
+	for name, c := range map[string]struct {
+		limits workerspec.Limits
+		others int64 // in files of the other worker's
+		sizes  []int // of bodies that are there at the same time, in pieces of 10
+		status int   // of the last one; 0: it fits
+		inFile bool  // the last one
+	}{
+		"in memory":                 {workerspec.Limits{BodyMemory: 100}, 0, []int{50, 50}, 0, false},
+		"memory is spent":           {workerspec.Limits{BodyMemory: 100}, 0, []int{60, 50}, 0, true},
+		"files are spent":           {workerspec.Limits{BodyFiles: 3000}, 0, []int{2000, 2000}, 503, true},
+		"it never fits":             {workerspec.Limits{BodyFiles: 3000}, 0, []int{3010}, 413, true},
+		"no limits":                 {workerspec.Limits{}, 1 << 40, []int{50, 2000}, 0, true},
+		"others have taken it":      {workerspec.Limits{BodyFilesTotal: 3000}, 2000, []int{2000}, 503, true},
+		"others have left the rest": {workerspec.Limits{BodyFilesTotal: 3000}, 1000, []int{2000}, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &Worker{budgets: someBudgets(t, c.limits)}
+			w.spec.Limits.PostBuffering = 1000
+			w.spool = spool{dir: t.TempDir(), open: []func(string) (*os.File, error){openUnnamed, openUnlinked}}
+			w.budgets.board.Core(2, 0).Spooled.Store(c.others)
+			var err error
+			var all []*body
+			for _, size := range c.sizes {
+				b := w.newBody(0)
+				all = append(all, b)
+				for n := 0; n < size && err == nil; n += 10 {
+					_, err = b.Write(make([]byte, 10))
+				}
+			}
+			status := 0
+			if failed := (*errSpool)(nil); errors.As(err, &failed) {
+				status = failed.refusal().Status
+			}
+			if last := all[len(all)-1]; status != c.status || (last.file != nil) != c.inFile {
+				t.Errorf("status %d (%v), in a file: %v", status, err, last.file != nil)
+			}
+			for _, b := range all {
+				b.free()
+			}
+			for _, one := range []*budget{&w.budgets.bodies, &w.budgets.spooled} {
+				if left := one.used.Load(); left != 0 || w.budgets.line.Spooled.Load() != 0 {
+					t.Errorf("%s: %d bytes are still counted", one.option, left)
+				}
+			}
+		})
+	}
+}
 
 func TestWhereALargeBodyGoes(t *testing.T) {
 	fails := func(errno syscall.Errno) func(string) (*os.File, error) {
@@ -29,7 +92,7 @@ func TestWhereALargeBodyGoes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			warned := false
-			b := &body{limit: 4, spool: &spool{dir: t.TempDir(), open: c.open, warn: func(error) { warned = true }}}
+			b := &body{limit: 4, budgets: someBudgets(t, workerspec.Limits{}), spool: &spool{dir: t.TempDir(), open: c.open, warn: func(error) { warned = true }}}
 			var err error
 			for _, piece := range []string{"abc", "def", strings.Repeat("g", 100_000)} {
 				if _, err = b.Write([]byte(piece)); err != nil {
@@ -63,7 +126,7 @@ func TestABodyOfWhichAPartWasWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	reader.Close()
-	b := &body{limit: 4, spool: &spool{open: []func(string) (*os.File, error){func(string) (*os.File, error) { return writer, nil }, openMemory}}}
+	b := &body{limit: 4, budgets: someBudgets(t, workerspec.Limits{}), spool: &spool{open: []func(string) (*os.File, error){func(string) (*os.File, error) { return writer, nil }, openMemory}}}
 	defer b.free()
 	_, err = b.Write([]byte("abcdef"))
 	failed := (*errSpool)(nil)

@@ -66,7 +66,8 @@ type Worker struct {
 	tornLine   atomic.Bool   // the log ends with the beginning of a line
 	limits     limits        // of errors in the log
 
-	spool spool // of large request bodies
+	spool   spool    // of large request bodies
+	budgets *budgets // of memory and files
 
 	parsers      sync.Pool     // what goroutines parse with; a parser is some 20 KiB
 	ready        requestQueue  // requests that goroutines have made whole
@@ -113,6 +114,7 @@ func New(document []byte, id int, io []coreIO) (*Worker, error) {
 	w.events = os.NewFile(uintptr(w.spec.EventFD), "events")
 	w.hostname = w.spec.Python.Hostname
 	w.spool = w.newSpool()
+	w.budgets = newBudgets(&w.spec.Limits, board, id)
 	if err := w.ready.init(); err != nil {
 		return nil, fmt.Errorf("request queue: %w", err)
 	}

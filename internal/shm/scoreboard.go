@@ -35,7 +35,9 @@ type Core struct {
 	Suspended    atomic.Uint32 // 1: the core has stopped accepting because of a pause
 	paused       atomic.Uint32 // written by the master, of a worker's first core only
 	PID          atomic.Uint32 // of the process behind the core; 0: none
-	_            [128 - 8 - 10*8 - 8 - 4]byte
+	_            [4]byte
+	Spooled      atomic.Int64 // request bodies in files, of a worker's first core only
+	_            [128 - 8 - 10*8 - 8 - 4 - 12]byte
 	request      [128]byte // "ADDR - METHOD URI", cut to fit
 }
 

@@ -85,6 +85,11 @@ type Limits struct {
 	SendTimeoutMillis   int   `json:"send_timeout_ms"` // of writes; 0: as the socket timeout
 	LimitPost           int64 `json:"limit_post"`
 	PostBuffering       int64 `json:"post_buffering"`
+	BodyMemory          int64 `json:"body_memory"`      // of a worker, for bodies; 0: no limit, as for the next three
+	BodyFiles           int64 `json:"body_files"`       // likewise, in files
+	BodyFilesTotal      int64 `json:"body_files_total"` // of all workers
+	ResponseFiles       int64 `json:"response_files"`   // likewise, in files
+	ResponseMemory      int64 `json:"response_memory"`  // of a worker, for responses that clients have not read yet
 	HarakiriSeconds     int   `json:"harakiri"`
 	MaxRequests         int64 `json:"max_requests"`
 	MaxRequestsDelta    int64 `json:"max_requests_delta"`
