@@ -58,10 +58,6 @@ func (r *reactor) accept(l *listener) *conn {
 		return nil
 	}
 	r.starved = false
-	if l.noDelay {
-		one := int32(1)
-		_, _, _ = syscall.RawSyscall6(syscall.SYS_SETSOCKOPT, fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, uintptr(unsafe.Pointer(&one)), 4, 0)
-	}
 	cn := r.newConn()
 	cn.fd, cn.listener, cn.index = int(fd), l, -1
 	cn.lastUse, cn.forks = r.now, before

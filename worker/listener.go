@@ -46,7 +46,6 @@ type listener struct {
 	flags     uint32 // of every request, where the client speaks HTTP/1.1
 	always    uint32 // of every request
 	event     bool   // deliveries of the gateway's, for the service's event handlers
-	noDelay   bool   // TCP_NODELAY is worth setting
 	mapped    bool   // only some workers serve it
 	proxy     bool   // connections begin with a PROXY header
 	idle      time.Duration
@@ -63,7 +62,9 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 	l := &listener{fd: socket.FD, index: index, name: socket.Name, transport: protocol.transport, kind: index, always: protocol.flags,
 		mapped: len(socket.Workers) > 0, timeout: w.socketTimeout(), head: headTime}
 	l.socket = transports.Socket{Limit: w.spec.Limits.BufferSize, ServerName: w.hostname, Port: socket.Port, NoScript: w.spec.HTTP.ManageScript}
-	l.noDelay = !socket.Unix && w.spec.HTTP.NoDelay && socket.Protocol != "uwsgi" // one response, mostly one write
+	if !socket.Unix && w.spec.HTTP.NoDelay && socket.Protocol != "uwsgi" { // one response, mostly one write
+		_ = unix.SetsockoptInt(l.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // connections inherit it
+	}
 	l.idle = l.timeout
 	switch socket.Protocol {
 	case "http", "http11":

@@ -94,17 +94,20 @@ func (s *slot) staticRequest(p *parsed) *static.Request {
 	return r
 }
 
+var phrases = map[int]string{200: "200 OK", 206: "206 Partial Content", 304: "304 Not Modified", 416: "416 Requested Range Not Satisfiable"}
+
 // staticHead makes status line and header as the C shim does for the application.
 func (s *slot) staticHead(a *static.Answer, extra []byte) []byte {
 	io := s.io
-	head := []byte("HTTP/1.1 ")
+	head := s.fileHead[:0]
 	switch {
 	case io.flags&reqStatus != 0:
-		head = []byte("Status: ")
+		head = append(head, "Status: "...)
 	case io.flags&reqHTTP10 != 0:
-		head = []byte("HTTP/1.0 ")
+		head = append(head, "HTTP/1.0 "...)
+	default:
+		head = append(head, "HTTP/1.1 "...)
 	}
-	phrases := map[int]string{200: "200 OK", 206: "206 Partial Content", 304: "304 Not Modified", 416: "416 Requested Range Not Satisfiable"}
 	head = append(append(head, phrases[a.Status]...), "\r\n"...)
 	head = append(append(head, a.Header...), extra...)
 	if a.Delimited {
@@ -122,6 +125,7 @@ func (s *slot) staticHead(a *static.Answer, extra []byte) []byte {
 		head = append(head, "Connection: keep-alive\r\n"...)
 	}
 	head = append(head, "\r\n"...)
+	s.fileHead = head
 	io.head_len = cUint32(len(head))
 	io.headers = cUint32(bytes.Count(head, []byte("\r\n")) - 2)
 	return head

@@ -3,6 +3,7 @@ package static
 import (
 	"errors"
 	"fmt"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -17,10 +18,11 @@ func (e *OutsideError) Error() string {
 	return fmt.Sprintf("%s is not under %s or a safe path", e.Path, e.Root)
 }
 
-// file is a regular file that was found and may be sent. Its descriptor cannot
-// be read from, but what it stands for cannot be exchanged any more either.
+// file is a regular file that was found and may be sent. What its descriptor
+// stands for cannot be exchanged any more.
 type file struct {
-	fd       int
+	fd       int    // -1: taken
+	readable bool   // fd can be read from; otherwise it has to be opened again
 	real     string // absolute, without links
 	original string // real, of the file that a compressed one stands for
 	encoding string
@@ -28,10 +30,19 @@ type file struct {
 	mtime    time.Time
 }
 
-func (f *file) close() { _ = unix.Close(f.fd) }
+func (f *file) close() {
+	if f.fd >= 0 {
+		_ = unix.Close(f.fd)
+	}
+}
 
-// open is a descriptor to read the very same file from.
+// open is a descriptor, the caller's from now on, to read the very same file from.
 func (f *file) open() (int, error) {
+	if f.readable {
+		fd := f.fd
+		f.fd = -1
+		return fd, nil
+	}
 	return openFile(throughProc(f.fd), unix.O_RDONLY|unix.O_NOCTTY)
 }
 
@@ -99,6 +110,9 @@ func (s *Server) find(r *Request) (f *file, err error) {
 // lookup finds the regular file name, or the first of index if name is a
 // directory. root may be a file itself: it stands for everything below it.
 func (s *Server) lookup(root, name string, index []string) (*file, error) {
+	if f, known := s.lookupPlain(root, name); known {
+		return f, nil
+	}
 	fd, err := openFile(name, unix.O_PATH)
 	if errors.Is(err, unix.ENOTDIR) && name != root {
 		return s.lookup(root, root, nil)
@@ -120,6 +134,37 @@ func (s *Server) lookup(root, name string, index []string) (*file, error) {
 		}
 	}
 	return nil, nil
+}
+
+// plainly is how a file is opened whose name leads through no link: it is where its name says.
+var plainly = unix.OpenHow{
+	Flags:   unix.O_RDONLY | unix.O_NOCTTY | unix.O_NONBLOCK | unix.O_CLOEXEC,
+	Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+}
+
+// lookupPlain finds the file with one system call if it is there by its own name. known is false
+// when only a closer look can tell.
+func (s *Server) lookupPlain(root, name string) (f *file, known bool) {
+	real := path.Clean(name)
+	if s.options.Handoff != "" || !path.IsAbs(name) || !below(path.Clean(root), real) || strings.Contains(name, "/..") {
+		return nil, false
+	}
+	how := plainly
+	fd, err := unix.Openat2(unix.AT_FDCWD, name, &how)
+	if err != nil {
+		return nil, errors.Is(err, unix.ENOENT)
+	}
+	var info unix.Stat_t
+	if err := unix.Fstat(fd, &info); err != nil || info.Mode&unix.S_IFMT != unix.S_IFREG {
+		_ = unix.Close(fd)
+		return nil, false
+	}
+	return &file{fd: fd, readable: true, real: real, original: real, size: info.Size, mtime: time.Unix(info.Mtim.Unix())}, true
+}
+
+// below tells whether the name is dir, or in it. Both are clean.
+func below(dir, name string) bool {
+	return name == dir || dir == "/" || len(name) > len(dir) && name[len(dir)] == '/' && name[:len(dir)] == dir
 }
 
 var errDirectory = errors.New("a directory")
