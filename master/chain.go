@@ -1,7 +1,6 @@
 package master
 
 import (
-	"slices"
 	"time"
 
 	"envoxyd/master/process"
@@ -35,7 +34,7 @@ func (m *master) reloadWorkers(brutal bool) {
 		case brutal:
 			g.killNow(w)
 		default:
-			g.replace(w)
+			g.dismiss(&w.seat)
 		}
 	}
 }
@@ -61,7 +60,7 @@ func (m *master) advanceChain() {
 	}
 	if c.victim != nil && !c.victim.cheap {
 		switch w := c.victim; {
-		case w.PID() != c.pid && w.Backoff.Row() > 0:
+		case w.PID() != c.pid && w.Backoff.Row() > 0, w.PID() == c.pid && w.successors.Row() > 0:
 			logf("chain reloading given up: worker %d does not come up again, the others stay as they are", w.ID)
 			m.reloads.chain = nil
 			return
@@ -79,18 +78,16 @@ func (m *master) advanceChain() {
 		m.reloads.chain = nil
 		return
 	}
-	if !c.g.canSpare(victim) { // until another one is ready
+	if victim.beside.Is(process.Absent) {
+		victim.successors.reset() // somebody asks for it now
+	}
+	if !c.g.replaceable(victim) { // until another one is ready
 		return
 	}
 	c.victim = victim
 	c.pid, c.waited = c.victim.PID(), m.sys.now()
 	logf("chain next victim is worker %d", c.victim.ID)
 	c.g.replace(c.victim)
-}
-
-// canSpare tells whether others serve while a worker is replaced, if there are others at all.
-func (g *generation) canSpare(victim *worker) bool {
-	return g.active() == 1 || slices.ContainsFunc(g.workers, func(w *worker) bool { return w != victim && w.Is(process.Ready) })
 }
 
 // next is the first worker behind the last victim that serves; nil: there is none.

@@ -107,8 +107,9 @@ func (g *generation) activate(w *worker) {
 // cheapen has a worker finish what it has and leave; its place stays empty.
 func (g *generation) cheapen(w *worker) {
 	w.cheap = true
+	g.endSuccessor(w)
 	if w.Is(process.Ready) { // one that is starting leaves when it is ready
-		g.replace(w)
+		g.dismiss(&w.seat)
 	}
 }
 
@@ -127,11 +128,15 @@ func (g *generation) situation(now time.Time) *cheaper.Situation {
 		case w.Is(process.Ready):
 			one.State = cheaper.Idle
 		}
-		if w.PID() != 0 && g.cheapening.limits.RSSSoft > 0 {
-			rss, _ := procmem.PID(w.PID()).Size()
-			s.RSS += rss
-		}
 		s.Workers = append(s.Workers, one)
+	}
+	if g.cheapening.limits.RSSSoft > 0 {
+		for _, one := range g.seats() {
+			if one.PID() != 0 {
+				rss, _ := procmem.PID(one.PID()).Size()
+				s.RSS += rss
+			}
+		}
 	}
 	return s
 }
@@ -139,12 +144,14 @@ func (g *generation) situation(now time.Time) *cheaper.Situation {
 // inRequests is the time that a worker's cores have spent in requests so far, and
 // whether one of them is in one now.
 func (g *generation) inRequests(w *worker, now time.Time) (total time.Duration, busy bool) {
-	for c := range g.board.Cores() {
-		core := g.board.Core(w.ID, c)
-		total += time.Duration(core.Micros.Load()) * time.Microsecond
-		if core.State.Load() == shm.Busy {
-			busy = true
-			total += time.Duration(monotime.At(now) - core.Since.Load())
+	for _, row := range g.rows(w) {
+		for c := range g.board.Cores() {
+			core := g.board.Core(row, c)
+			total += time.Duration(core.Micros.Load()) * time.Microsecond
+			if core.State.Load() == shm.Busy {
+				busy = true
+				total += time.Duration(monotime.At(now) - core.Since.Load())
+			}
 		}
 	}
 	return total, busy

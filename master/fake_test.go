@@ -187,14 +187,27 @@ func (tm *testMaster) say(g *generation, e workerspec.Event) {
 // fork carries out the order for a place, and the process is ready.
 func (tm *testMaster) fork(g *generation, w *worker) *fakeProcess {
 	tm.t.Helper()
-	number, ordered := w.OrderInHand()
-	if !ordered {
+	p := tm.begin(g, w)
+	tm.tell(g, w, p, "ready")
+	return p
+}
+
+// begin carries out the order for a place.
+func (tm *testMaster) begin(g *generation, w *worker) *fakeProcess {
+	tm.t.Helper()
+	s := w.awaiting()
+	if s == nil {
 		tm.t.Fatalf("%v is %v, nobody ordered a process", &w.Place, w.State())
 	}
+	number, _ := s.OrderInHand()
 	p := tm.os.start()
 	tm.say(g, workerspec.Event{Kind: "forked", ID: number, Worker: w.ID, PID: p.pid})
-	g.workerReport(process.Report{Event: workerspec.Event{Kind: "ready", Worker: w.ID}, Sender: p.pid})
 	return p
+}
+
+// tell has a worker's process report.
+func (tm *testMaster) tell(g *generation, w *worker, p *fakeProcess, kind string) {
+	g.workerReport(process.Report{Event: workerspec.Event{Kind: kind, Worker: w.ID}, Sender: p.pid})
 }
 
 // processOf is the fake process in a place.

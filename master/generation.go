@@ -2,6 +2,7 @@ package master
 
 import (
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -47,17 +48,19 @@ type generation struct {
 	logFile        *os.File         // the log file, opened anew for this generation; nil: it goes on with ours
 	outputs        *logging.Outputs // loggers that are not used yet; nil: none
 
-	loadTime    time.Duration
-	explained   bool // the zygote has said itself why it could not load
-	ready       int  // places in which a process has been ready
-	workers     []*worker
-	draining    bool
-	drainSignal syscall.Signal // that draining workers get
-	mercy       time.Time      // when draining workers are killed
-	emptied     time.Time      // when the last of them had gone; zero: some are left
-	straysUntil time.Time      // a worker may come that the zygote could not tell of before it ended
-	killed      bool
-	began       time.Time
+	loadTime     time.Duration
+	explained    bool // the zygote has said itself why it could not load
+	ready        int  // places in which a process has been ready
+	workers      []*worker
+	spareRow     int           // of the scoreboard, for a successor; 0: there is none, or it is in use
+	slowestStart time.Duration // of a worker's process, from the fork until it was ready
+	draining     bool
+	drainSignal  syscall.Signal // that draining workers get
+	mercy        time.Time      // when draining workers are killed
+	emptied      time.Time      // when the last of them had gone; zero: some are left
+	straysUntil  time.Time      // a worker may come that the zygote could not tell of before it ended
+	killed       bool
+	began        time.Time
 }
 
 // startNext starts a generation on sockets, which takes over when all workers that it starts with are ready.
@@ -91,9 +94,10 @@ func (m *master) startNext(p *preparation) (err error) {
 	if err = g.prepareLog(); err != nil {
 		return err
 	}
-	if g.board, err = shm.NewBoard(cfg.Processes, cfg.Threads); err != nil {
+	if g.board, err = newBoard(cfg); err != nil {
 		return err
 	}
+	g.spareRow = g.board.Spare()
 	if err = g.startZygote(); err != nil {
 		return err
 	}
@@ -141,13 +145,13 @@ func (g *generation) drain(sig syscall.Signal) {
 	g.draining, g.drainSignal = true, sig
 	g.mercy = g.m.sys.now().Add(mercy(g.cfg))
 	g.zygote.Dismiss()
-	for _, w := range g.workers {
-		starting := w.Is(process.Starting)
-		w.Leave(time.Time{}) // g.mercy is the deadline of all
+	for _, s := range g.seats() {
+		starting := s.Is(process.Starting)
+		s.Leave(time.Time{}) // g.mercy is the deadline of all
 		if starting {
-			w.Signal(syscall.SIGTERM)
+			s.Signal(syscall.SIGTERM)
 		} else {
-			w.Signal(sig)
+			s.Signal(sig)
 		}
 	}
 }
@@ -180,9 +184,9 @@ func (g *generation) kill() {
 	g.mercy = g.m.sys.now()
 	g.zygote.Terminate()
 	g.m.after(zygoteMercy, func(*master) { g.zygote.Kill() })
-	for _, w := range g.workers {
-		w.Leave(time.Time{})
-		w.Signal(syscall.SIGKILL)
+	for _, s := range g.seats() {
+		s.Leave(time.Time{})
+		s.Signal(syscall.SIGKILL)
 	}
 }
 
@@ -196,12 +200,7 @@ func (g *generation) has(pid int) bool {
 	if g.zygote.Process().PID() == pid {
 		return true
 	}
-	for _, w := range g.workers {
-		if w.PID() == pid {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(g.workers, func(w *worker) bool { return w.seatOf(pid) != nil })
 }
 
 // enforce ends what has outstayed its time: mercy, harakiri, orders to the zygote.
@@ -209,27 +208,47 @@ func (g *generation) enforce(now time.Time) {
 	g.endZygote(now)
 	g.recycleNext()
 	if g.draining && now.After(g.mercy) && !g.killed {
-		for _, w := range g.workers {
-			if w.PID() != 0 {
-				g.logNoMercy(w)
+		for _, s := range g.seats() {
+			if s.PID() != 0 {
+				logNoMercy(s)
 			}
 		}
 		g.kill()
 	}
 	for _, w := range g.workers {
-		if w.LeaveLate(now) {
-			g.logNoMercy(w)
-			w.Signal(syscall.SIGKILL)
-		}
-		if w.Process() != nil {
-			g.harakiri(w, now)
-		}
-		if number, late := w.OrderLate(now); late {
-			logf("the zygote (pid: %d) has not forked worker %d for %v: it is stuck and is killed", g.zygote.Process().PID(), w.ID, forkTimeout)
-			w.OrderFailed(number)
-			g.zygote.Kill()
+		for _, s := range w.seats() {
+			g.enforceIn(w, s, now)
 		}
 	}
+}
+
+// enforceIn is enforce for one seat of a worker.
+func (g *generation) enforceIn(w *worker, s *seat, now time.Time) {
+	if s.LeaveLate(now) {
+		logNoMercy(s)
+		s.Signal(syscall.SIGKILL)
+	}
+	if s.Process() != nil {
+		g.harakiri(w, s, now)
+	}
+	if limit := g.startTimeout(); limit > 0 && s.StartLate(now, limit) {
+		logf("%v (pid: %d) is not ready after %v: it is killed", &s.Place, s.PID(), limit)
+		s.Signal(syscall.SIGKILL)
+	}
+	if number, late := s.OrderLate(now); late {
+		logf("the zygote (pid: %d) has not forked %v for %v: it is stuck and is killed", g.zygote.Process().PID(), &s.Place, forkTimeout)
+		g.orderFailed(w, number, "the zygote is stuck")
+		g.zygote.Kill()
+	}
+}
+
+// startTimeout is how long a worker's process may take until it is ready: ten times as long as the slowest
+// before it, a minute at least. 0: there is no limit, as nothing is known yet.
+func (g *generation) startTimeout() time.Duration {
+	if g.slowestStart == 0 {
+		return 0
+	}
+	return max(10*g.slowestStart, time.Minute)
 }
 
 // endZygote kills a zygote that does not go although its last worker has.
@@ -244,8 +263,8 @@ func (g *generation) endZygote(now time.Time) {
 	}
 }
 
-func (g *generation) logNoMercy(w *worker) {
-	logf("worker %d (pid: %d) is taking too much time to die...NO MERCY !!!", w.ID, w.PID())
+func logNoMercy(s *seat) {
+	logf("worker %d (pid: %d) is taking too much time to die...NO MERCY !!!", s.ID, s.PID())
 }
 
 func (g *generation) close() {

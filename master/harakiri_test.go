@@ -43,7 +43,7 @@ func TestNothingIsLeftOnTheBoardOfAWorkerThatHasEnded(t *testing.T) {
 	core.State.Store(shm.Busy)
 	core.PID.Store(4711)
 	core.Deadline.Store(1)
-	g.clearBoard(g.workers[0])
+	g.clearBoard(1)
 	if core.State.Load() != shm.Absent || core.PID.Load() != 0 || core.Deadline.Load() != 0 {
 		t.Errorf("state %d, pid %d, deadline %d", core.State.Load(), core.PID.Load(), core.Deadline.Load())
 	}
@@ -61,11 +61,11 @@ func TestHarakiriStrikesAtTheDeadlineAndNotBefore(t *testing.T) {
 	core.Since.Store(monotime.Now())
 	core.Deadline.Store(monotime.At(now.Add(30 * time.Second)))
 	core.State.Store(shm.Busy)
-	g.harakiri(w, now.Add(29*time.Second))
+	g.harakiri(w, &w.seat, now.Add(29*time.Second))
 	if child.gone || w.harakiris != 0 {
 		t.Fatal("a second too early")
 	}
-	g.harakiri(w, now.Add(30*time.Second))
+	g.harakiri(w, &w.seat, now.Add(30*time.Second))
 	if !child.gone || w.harakiris != 1 {
 		t.Fatal("not at the deadline")
 	}

@@ -18,10 +18,13 @@ func (m *master) togglePause() {
 	} else {
 		logf("*** (SIGTSTP received) resuming workers ***")
 	}
-	for _, w := range m.current.workers {
-		m.current.board.Pause(w.ID, m.pausing.paused)
-		if w.Is(process.Ready, process.Leaving) {
-			m.tellPause(w)
+	board := m.current.board
+	for row := 1; row <= board.Rows(); row++ {
+		board.Pause(row, m.pausing.paused)
+	}
+	for _, s := range m.current.seats() {
+		if s.Is(process.Ready, process.Leaving) {
+			m.tellPause(s)
 		}
 	}
 	if !m.pausing.paused && m.current.asleep {
@@ -32,8 +35,8 @@ func (m *master) togglePause() {
 
 // tellPause has a worker look whether it is paused. One that is not ready yet would
 // be stopped by the signal; it looks by itself when it starts, and again when it is ready.
-func (m *master) tellPause(w *worker) {
+func (m *master) tellPause(s *seat) {
 	if m.pausing.pauses > 0 {
-		w.Signal(syscall.SIGTSTP)
+		s.Signal(syscall.SIGTSTP)
 	}
 }

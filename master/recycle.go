@@ -16,7 +16,7 @@ func (g *generation) retireOld(now time.Time) {
 	}
 	for _, w := range g.workers {
 		age := now.Sub(w.Started())
-		if !w.Is(process.Ready) || !g.canSpare(w) || age <= limit+time.Duration(w.ID-1)*g.cfg.MaxWorkerLifetimeDelta {
+		if !w.Is(process.Ready) || !g.replaceable(w) || age <= limit+time.Duration(w.ID-1)*g.cfg.MaxWorkerLifetimeDelta {
 			continue
 		}
 		logf("worker %d lifetime reached, it was running for %d second(s)", w.ID, int(age.Seconds()))
@@ -33,7 +33,7 @@ func (g *generation) reloadEvilly(now time.Time) {
 		return
 	}
 	g.measured = now
-	for _, w := range g.workers {
+	for _, w := range g.seats() {
 		if w.Process() == nil {
 			continue
 		}

@@ -127,9 +127,9 @@ func (m *master) stopGracefully() {
 	}
 	logf("graceful shutdown triggered...")
 	for _, g := range m.generations() {
-		for _, w := range g.workers {
-			if w.PID() != 0 {
-				logf("Gracefully killing worker %d (pid: %d)...", w.ID, w.PID())
+		for _, s := range g.seats() {
+			if s.PID() != 0 {
+				logf("Gracefully killing worker %d (pid: %d)...", s.ID, s.PID())
 			}
 		}
 	}
@@ -188,17 +188,13 @@ func (m *master) logTotals() {
 	if m.current == nil {
 		return
 	}
-	board := m.current.board
+	g := m.current
 	var total uint64
-	lines := make([]uint64, board.Workers())
-	for w := range lines {
-		for c := range board.Cores() {
-			lines[w] += board.Core(w+1, c).Requests.Load()
-		}
-		total += lines[w]
+	for _, w := range g.workers {
+		total += g.requests(w)
 	}
 	logf("\tworkers total requests: %d\n-----------------", total)
-	for w, n := range lines {
-		logf("\tworker %d app 0 [] requests: %d exceptions: %d", w+1, n, board.Core(w+1, 0).Exceptions.Load())
+	for _, w := range g.workers {
+		logf("\tworker %d app 0 [] requests: %d exceptions: %d", w.ID, g.requests(w), g.snapshot(w).Exceptions)
 	}
 }

@@ -61,17 +61,32 @@ func (g *generation) snapshot(w *worker) stats.Worker {
 	if s.PID != 0 {
 		s.Started, s.Starts = w.Started(), w.Starts()
 	}
-	s.Read(g.board)
+	s.Read(g.board, g.rows(w))
 	s.Delta = s.Requests - w.servedBefore
 	return s
 }
 
 // requests is how many the processes in a worker's place have served.
 func (g *generation) requests(w *worker) (n uint64) {
-	for core := range g.board.Cores() {
-		n += g.board.Core(w.ID, core).Requests.Load()
+	for _, row := range g.rows(w) {
+		for core := range g.board.Cores() {
+			n += g.board.Core(row, core).Requests.Load()
+		}
 	}
 	return n
+}
+
+// rows are the worker's rows of the scoreboard: first that of the process that it is known by, then
+// that of the one beside it, and what was folded.
+func (g *generation) rows(w *worker) []int {
+	rows := make([]int, 1, 3)
+	rows[0] = w.Row
+	for _, row := range []int{w.beside.Row, g.board.Past(w.ID)} {
+		if row != 0 {
+			rows = append(rows, row)
+		}
+	}
+	return rows
 }
 
 // describeSockets tells of the sockets that workers serve.

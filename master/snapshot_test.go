@@ -31,6 +31,9 @@ func testGeneration(t *testing.T, processes, threads int) *generation {
 	for id := 1; id <= processes; id++ {
 		g.workers = append(g.workers, newWorker(id, false))
 	}
+	zygote := &fakeProcess{pid: 1 << 22, end: make(chan process.Exit, 1)}
+	g.zygote = process.NewZygote(zygote, &fakeOrders{zygote: zygote})
+	g.zygote.Loaded()
 	g.m.current = g
 	g.m.newDaemons()
 	return g

@@ -19,20 +19,65 @@ var workerBackoff = respawn.Policy{Healthy: 2 * time.Second, Free: 2, First: 100
 
 // worker is one worker's place in a generation, and what the master knows of those who were in it.
 type worker struct {
-	process.Place
-	recycling    bool      // the process in the place asks to be replaced
-	cheap        bool      // the place is to be empty: --cheaper, or asleep
-	failed       failure   // what the process in the place has said of itself
-	harakiris    int       // how often a process in this place was killed for one
-	harakiriEnd  time.Time // when it is killed, having been asked to end; zero: it has not
-	servedBefore uint64    // requests of the processes that were in this place before
+	seat                // of the process that the worker is known by
+	beside       seat   // of a successor that comes up meanwhile, or of a predecessor that leaves
+	successors   retry  // of successors that did not come up
+	cheap        bool   // the place is to be empty: --cheaper, or asleep
+	harakiris    int    // how often a process in this place was killed for one
+	servedBefore uint64 // requests of the processes that were in this place before
 }
 
-// failure is why a process says that it cannot work.
-type failure struct{ pid, status int }
+// seat is a place for one process, and what the master knows of that.
+type seat struct {
+	process.Place
+	notes
+}
+
+// notes are what the master knows of a process.
+type notes struct {
+	recycling   bool      // it asks to be replaced
+	unwanted    bool      // it is to end as soon as it is there
+	failed      int       // the status that it has said it fails with; 0: it has not
+	harakiriEnd time.Time // when it is killed, having been asked to end; zero: it has not
+}
 
 func newWorker(id int, cheap bool) *worker {
-	return &worker{Place: process.Place{Kind: "worker", ID: id, Backoff: respawn.Backoff{Policy: workerBackoff}}, cheap: cheap}
+	w := &worker{cheap: cheap, successors: newSuccessorRetry()}
+	w.Place = process.Place{Kind: "worker", ID: id, Backoff: respawn.Backoff{Policy: workerBackoff}}
+	w.Row = id
+	w.beside.Place = w.Place.Beside()
+	return w
+}
+
+// seats are the worker's places.
+func (w *worker) seats() [2]*seat { return [2]*seat{&w.seat, &w.beside} }
+
+// seatOf is the seat of a process of the worker's; nil: it is none.
+func (w *worker) seatOf(pid int) *seat {
+	for _, s := range w.seats() {
+		if s.PID() != 0 && s.PID() == pid {
+			return s
+		}
+	}
+	return nil
+}
+
+// awaiting is the seat for which a process has been ordered; nil: none has.
+func (w *worker) awaiting() *seat {
+	for _, s := range w.seats() {
+		if s.Is(process.Ordered) {
+			return s
+		}
+	}
+	return nil
+}
+
+// seats are all places of the generation.
+func (g *generation) seats() (all []*seat) {
+	for _, w := range g.workers {
+		all = append(all, &w.seat, &w.beside)
+	}
+	return all
 }
 
 // fill has the zygote fork a process for an empty place that is to have one.
@@ -60,19 +105,24 @@ var errNotAwaited = errors.New("no process is awaited")
 // adopt makes a fresh process the one in a place. Nobody is adopted whom this process has not
 // forked, or who is known already: what a child says about others is not believed.
 func (g *generation) adopt(w *worker, pid int) error {
-	m := g.m
-	if _, awaited := w.OrderInHand(); !awaited || m.knows(pid) {
+	m, s := g.m, w.awaiting()
+	if s == nil || m.knows(pid) {
 		return errNotAwaited
 	}
 	child, err := m.sys.os.Adopt(pid)
 	if err != nil {
 		return err
 	}
-	w.Adopt(child, m.sys.now())
-	w.servedBefore, w.harakiriEnd, w.failed, w.recycling = g.requests(w), time.Time{}, failure{}, false
-	if w.Starts() > 1 {
+	s.Adopt(child, m.sys.now())
+	unwanted := s.unwanted
+	s.notes = notes{}
+	switch {
+	case s == &w.beside:
+		logf("worker %d: the successor (pid: %d) of process %d starts beside it", w.ID, pid, w.PID())
+	case w.Starts() > 1:
+		w.servedBefore = g.requests(w)
 		logf("Respawned uWSGI worker %d (new pid: %d)", w.ID, pid)
-	} else {
+	default:
 		logf("spawned uWSGI worker %d (pid: %d, cores: %d)", w.ID, pid, g.cfg.Threads)
 	}
 	go func() { // ends with the process; a master that has finished does not wait for it
@@ -81,67 +131,66 @@ func (g *generation) adopt(w *worker, pid int) error {
 	}()
 	switch {
 	case g.killed:
-		w.Leave(time.Time{})
-		w.Signal(syscall.SIGKILL)
+		s.Leave(time.Time{})
+		s.Signal(syscall.SIGKILL)
 	case g.draining:
-		w.Leave(time.Time{})
-		w.Signal(syscall.SIGTERM)
+		s.Leave(time.Time{})
+		s.Signal(syscall.SIGTERM)
+	case unwanted:
+		g.endSuccessor(w)
 	default:
-		g.markReady(w, w.ConfirmReady)
+		g.markReady(w, s, s.ConfirmReady)
 	}
 	return nil
 }
 
-// markReady notes what mark says of the process in a place.
-func (g *generation) markReady(w *worker, mark func() (changed, first bool)) {
+// markReady notes what mark says of the process in a seat.
+func (g *generation) markReady(w *worker, s *seat, mark func() (changed, first bool)) {
 	changed, first := mark()
 	if !changed {
 		return
 	}
-	if first {
+	g.slowestStart = max(g.slowestStart, g.m.sys.now().Sub(s.Started()))
+	switch {
+	case s == &w.beside:
+		g.succeed(w)
+	case first:
 		g.ready++
 	}
 	if w.cheap { // while it was starting
-		g.replace(w)
+		g.dismiss(&w.seat)
 	}
-	g.m.tellPause(w)
+	g.m.tellPause(&w.seat)
 	g.takeOver()
 	g.m.advanceChain()
 	g.recycleNext()
 }
 
-// replace has a worker finish what it has and leave; its place is filled again.
-func (g *generation) replace(w *worker) {
-	if w.Leave(g.m.sys.now().Add(mercy(g.cfg))) {
-		w.Signal(syscall.SIGHUP)
-	}
-}
-
-// recycleNext replaces workers that ask for it, as far as others serve meanwhile.
-func (g *generation) recycleNext() {
-	for _, w := range g.workers {
-		if w.recycling && w.Is(process.Ready) && g.canSpare(w) {
-			g.replace(w)
-		}
+// dismiss has a process finish what it has and leave.
+func (g *generation) dismiss(s *seat) {
+	if s.Leave(g.m.sys.now().Add(mercy(g.cfg))) {
+		s.Signal(syscall.SIGHUP)
 	}
 }
 
 // killNow ends a worker without waiting for its requests; its place is filled again.
 func (g *generation) killNow(w *worker) {
+	g.endSuccessor(w) // what it loads may be older than what is asked for now
 	w.Leave(time.Time{})
 	w.Signal(syscall.SIGKILL)
 }
 
 // exited notes the end of a worker's process and decides what follows.
 func (g *generation) exited(w *worker, pid int, exit process.Exit, err error) {
-	was, lived, ok := w.Ended(pid, g.m.sys.now())
-	if !ok {
+	s := w.seatOf(pid)
+	if s == nil {
 		return
 	}
-	g.clearBoard(w)
-	failed := 0
-	if w.failed.pid == pid {
-		failed = w.failed.status
+	was, lived, _ := s.Ended(pid, g.m.sys.now())
+	g.clearBoard(s.Row)
+	if s == &w.beside {
+		g.besideEnded(w, was, pid, lived, exit)
+		return
 	}
 	switch {
 	case g.draining:
@@ -153,12 +202,15 @@ func (g *generation) exited(w *worker, pid int, exit process.Exit, err error) {
 	case w.cheap:
 		logf("uWSGI worker %d cheaped.", w.ID)
 		return
-	case !w.EverReady() && (failed != 0 || exit.Signal == 0 && !hasServed(exit)):
-		g.failedToStart(w, pid, max(failed, exit.Status, statusFailed))
+	case !w.EverReady() && (w.failed != 0 || exit.Signal == 0 && !hasServed(exit)):
+		g.failedToStart(w, pid, max(w.failed, exit.Status, statusFailed))
 		return
 	}
 	if was != process.Leaving {
 		g.logExit(w, pid, exit)
+	}
+	if g.succeed(w) {
+		return
 	}
 	if g.cfg.DieOnNoWorkers && was != process.Leaving && g == g.m.current && g.empty() {
 		logf("no worker is left: so the instance ends")
@@ -173,10 +225,10 @@ func (g *generation) exited(w *worker, pid int, exit process.Exit, err error) {
 	g.m.after(wait, func(*master) { g.fill(w) })
 }
 
-// clearBoard forgets what the process in a place was at.
-func (g *generation) clearBoard(w *worker) {
+// clearBoard forgets what the process of a row was at.
+func (g *generation) clearBoard(row int) {
 	for c := range g.board.Cores() {
-		core := g.board.Core(w.ID, c)
+		core := g.board.Core(row, c)
 		core.State.Store(shm.Absent)
 		core.PID.Store(0)
 		core.Suspended.Store(0)
@@ -187,7 +239,7 @@ func (g *generation) clearBoard(w *worker) {
 
 // empty: no worker has a process.
 func (g *generation) empty() bool {
-	return !slices.ContainsFunc(g.workers, func(w *worker) bool { return w.PID() != 0 })
+	return !slices.ContainsFunc(g.seats(), func(s *seat) bool { return s.PID() != 0 })
 }
 
 // failedToStart: a worker that never served takes its generation with it.
@@ -234,28 +286,32 @@ func (g *generation) workerReport(r process.Report) {
 		return
 	}
 	w := g.workers[r.Worker-1]
-	if w.PID() != r.Sender && g.adopt(w, r.Sender) != nil {
+	if w.seatOf(r.Sender) == nil && g.adopt(w, r.Sender) != nil {
 		g.endStray(w, r.Sender)
 		return
 	}
+	s := w.seatOf(r.Sender)
 	switch r.Kind {
 	case "started":
-		if g.draining { // it may not have heard before
-			w.Signal(syscall.SIGTERM)
+		if g.draining || s.unwanted { // it may not have heard before
+			s.Signal(syscall.SIGTERM)
 		}
 	case "ready":
-		if g.draining { // neither then
-			w.Signal(g.drainSignal)
-			return
+		switch { // neither then
+		case g.draining:
+			s.Signal(g.drainSignal)
+		case s.unwanted:
+			s.Signal(syscall.SIGTERM)
+		default:
+			g.markReady(w, s, func() (changed, first bool) { return s.MarkReady(r.Sender) })
 		}
-		g.markReady(w, func() (changed, first bool) { return w.MarkReady(r.Sender) })
 	case "recycle":
-		w.recycling = true
+		s.recycling = true
 		g.recycleNext()
 	case "stopping":
-		w.Leave(g.m.sys.now().Add(mercy(g.cfg)))
+		s.Leave(g.m.sys.now().Add(mercy(g.cfg)))
 	case "failed":
-		w.failed = failure{r.Sender, r.Status}
+		s.failed = r.Status
 	}
 }
 

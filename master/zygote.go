@@ -112,7 +112,8 @@ func (g *generation) forked(r process.Report) {
 		return
 	}
 	w := g.workers[r.Worker-1]
-	if number, inHand := w.OrderInHand(); !inHand || number != r.ID { // the worker itself was heard first, or the order was given up
+	s := w.awaiting()
+	if s == nil || !s.Awaits(r.ID) { // the worker itself was heard first, or the order was given up
 		return
 	}
 	reason := r.Text
@@ -124,9 +125,21 @@ func (g *generation) forked(r process.Report) {
 		reason = err.Error()
 	}
 	logf("the zygote could not fork worker %d: %s", w.ID, reason)
-	if w.OrderFailed(r.ID) {
+	if g.orderFailed(w, r.ID, reason) == &w.seat {
 		g.forkFailed(w)
 	}
+}
+
+// orderFailed notes that an order was not carried out, and returns the seat that it was for; nil: it is not in hand.
+func (g *generation) orderFailed(w *worker, number uint64, reason string) *seat {
+	s := w.awaiting()
+	if s == nil || !s.OrderFailed(number) {
+		return nil
+	}
+	if s == &w.beside {
+		g.noSuccessor(w, reason)
+	}
+	return s
 }
 
 // strayTime is how long a worker that the zygote could not tell of may take to report.
@@ -138,8 +151,9 @@ func (g *generation) zygoteEnded(exit process.Exit, err error) {
 	m := g.m
 	was := g.zygote.Ended()
 	for _, w := range g.workers {
-		if number, inHand := w.OrderInHand(); inHand {
-			w.OrderFailed(number)
+		if s := w.awaiting(); s != nil {
+			number, _ := s.OrderInHand()
+			g.orderFailed(w, number, "the zygote has ended")
 			g.straysUntil = m.sys.now().Add(strayTime)
 		}
 	}

@@ -63,9 +63,9 @@ func (s *slot) toLog(spent int64) bool {
 
 // total is the number of requests that all workers have served, with this one.
 func (w *Worker) total() (n uint64) {
-	for worker := 1; worker <= w.board.Workers(); worker++ {
+	for row := 1; row <= w.board.Rows(); row++ {
 		for core := range w.board.Cores() {
-			n += w.board.Core(worker, core).Requests.Load()
+			n += w.board.Core(row, core).Requests.Load()
 		}
 	}
 	return n

@@ -40,7 +40,7 @@ type budgets struct {
 	line  *shm.Core // the worker's own
 }
 
-func newBudgets(limits *workerspec.Limits, board *shm.Board, worker int) *budgets {
+func newBudgets(limits *workerspec.Limits, board *shm.Board, row int) *budgets {
 	b := &budgets{
 		bodies:    budget{option: "request-body-memory", limit: limits.BodyMemory},
 		spooled:   budget{option: "request-body-files", limit: limits.BodyFiles},
@@ -48,7 +48,7 @@ func newBudgets(limits *workerspec.Limits, board *shm.Board, worker int) *budget
 
 		responseFiles: budget{option: "response-files", limit: limits.ResponseFiles},
 		instance:      limits.BodyFilesTotal,
-		board:         board, line: board.Core(worker, 0),
+		board:         board, line: board.Core(row, 0),
 	}
 	b.line.Spooled.Store(0)
 	return b
@@ -73,8 +73,8 @@ func (b *budgets) spool(n, size int64) error {
 	b.line.Spooled.Store(b.spooled.used.Load())
 	if b.instance > 0 {
 		total := int64(0)
-		for worker := 1; worker <= b.board.Workers(); worker++ {
-			total += b.board.Core(worker, 0).Spooled.Load()
+		for row := 1; row <= b.board.Rows(); row++ {
+			total += b.board.Core(row, 0).Spooled.Load()
 		}
 		if total > b.instance {
 			b.unspool(n)

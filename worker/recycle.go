@@ -36,9 +36,9 @@ func (w *Worker) requestDone(now int64) {
 }
 
 // recycle ends the worker. Where its successor has to import the application first, it serves on
-// until the master lets it go: others may be at the same point, as requests are spread evenly.
+// until the master lets it go: when others serve, or the successor does.
 func (w *Worker) recycle(format string, args ...any) {
-	asks := w.spec.Python.LazyApps && w.spec.Processes > 1
+	asks := w.spec.Python.LazyApps
 	if asks && !w.asked.CompareAndSwap(false, true) {
 		return
 	}

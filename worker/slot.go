@@ -84,7 +84,7 @@ type response struct {
 
 func newSlot(r *reactor, index int, io *coreIO) (*slot, error) {
 	w := r.w
-	s := &slot{parser: parser{w: w}, r: r, index: index, io: io, line: w.board.Core(w.id, index)}
+	s := &slot{parser: parser{w: w}, r: r, index: index, io: io, line: w.board.Core(w.row, index)}
 	var err error
 	if s.input, err = offHeap(max(inputSize, w.spec.Limits.BufferSize+4)); err != nil {
 		return nil, err

@@ -8,6 +8,7 @@
 package worker
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -44,6 +45,7 @@ const lingerOnStop = time.Second
 type Worker struct {
 	spec      workerspec.Spec
 	id        int
+	row       int // of the scoreboard, that the cores write
 	board     *shm.Board
 	reactor   *reactor
 	listeners []*listener
@@ -109,12 +111,12 @@ func New(document []byte, id int, io []coreIO) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.board = board
-	w.paused.Store(board.Paused(id))
+	w.board, w.row = board, cmp.Or(w.spec.Row, id)
+	w.paused.Store(board.Paused(w.row))
 	w.events = os.NewFile(uintptr(w.spec.EventFD), "events")
 	w.hostname = w.spec.Python.Hostname
 	w.spool = w.newSpool()
-	w.budgets = newBudgets(&w.spec.Limits, board, id)
+	w.budgets = newBudgets(&w.spec.Limits, board, w.row)
 	if err := w.ready.init(); err != nil {
 		return nil, fmt.Errorf("request queue: %w", err)
 	}
@@ -206,7 +208,7 @@ func (w *Worker) handleSignals() {
 			case syscall.SIGINT, syscall.SIGTERM:
 				w.Stop(stopping, exitEnd)
 			case syscall.SIGTSTP:
-				w.pause(w.board.Paused(w.id))
+				w.pause(w.board.Paused(w.row))
 			case syscall.SIGUSR2:
 				w.logRequestsInHand()
 			}
@@ -222,7 +224,7 @@ func (w *Worker) pause(on bool) {
 
 func (w *Worker) logRequestsInHand() {
 	for i := range w.reactor.slots {
-		line := w.board.Core(w.id, i)
+		line := w.board.Core(w.row, i)
 		if line.State.Load() == shm.Busy {
 			since := monotime.Time(line.Since.Load())
 			_, request, _ := strings.Cut(line.Request(), " - ")

@@ -35,9 +35,9 @@ type Core struct {
 	Suspended    atomic.Uint32 // 1: the core has stopped accepting because of a pause
 	paused       atomic.Uint32 // written by the master, of a worker's first core only
 	PID          atomic.Uint32 // of the process behind the core; 0: none
-	_            [4]byte
-	Spooled      atomic.Int64 // request bodies in files, of a worker's first core only
-	_            [128 - 8 - 10*8 - 8 - 4 - 12]byte
+	Worker       atomic.Uint32 // whose row it is, in the first core's line: written by the master; 0: nobody's
+	Spooled      atomic.Int64  // request bodies in files, of a worker's first core only
+	_            [128 - 8 - 10*8 - 8 - 8 - 8]byte
 	request      [128]byte // "ADDR - METHOD URI", cut to fit
 }
 
@@ -56,11 +56,14 @@ func (c *Core) Request() string {
 	return string(c.request[:min(int(c.requestSize.Load()), len(c.request))])
 }
 
-// Board is one generation's scoreboard: a line for each core of each worker.
+// Board is one generation's scoreboard: rows, from 1, each with a line for each core of a process.
+// Worker n's row is n. Where a worker may have two processes at a time there is a spare row, for
+// either of them, and behind it a row for each worker with what its processes in other rows have done.
 type Board struct {
-	file  *os.File
-	mem   []byte
-	cores int
+	file    *os.File
+	mem     []byte
+	cores   int
+	workers int
 }
 
 const coreSize = 256
@@ -68,12 +71,68 @@ const coreSize = 256
 var _ [coreSize]byte = [unsafe.Sizeof(Core{})]byte{}
 
 // NewBoard makes a scoreboard for workers × cores in a memfd. The caller closes it.
-func NewBoard(workers, cores int) (*Board, error) {
-	file, err := newFile("envoxyd-scoreboard", workers*cores*coreSize)
+func NewBoard(workers, cores int) (*Board, error) { return newBoard(workers, workers, cores) }
+
+// NewBoardWithSpare is NewBoard with a spare row.
+func NewBoardWithSpare(workers, cores int) (*Board, error) {
+	b, err := newBoard(workers, 2*workers+1, cores)
 	if err != nil {
 		return nil, err
 	}
-	return open(file, cores)
+	for worker := 1; worker <= workers; worker++ {
+		b.Assign(b.Past(worker), worker)
+	}
+	return b, nil
+}
+
+func newBoard(workers, rows, cores int) (*Board, error) {
+	file, err := newFile("envoxyd-scoreboard", rows*cores*coreSize)
+	if err != nil {
+		return nil, err
+	}
+	b, err := open(file, cores)
+	if err != nil {
+		return nil, err
+	}
+	b.workers = workers
+	for worker := 1; worker <= workers; worker++ {
+		b.Assign(worker, worker)
+	}
+	return b, nil
+}
+
+// Spare is the spare row; 0: there is none. For the board's maker only.
+func (b *Board) Spare() int {
+	if b.Rows() == b.workers {
+		return 0
+	}
+	return b.workers + 1
+}
+
+// Past is the row with what the worker's processes in other rows have done; 0: there is none. For the board's maker only.
+func (b *Board) Past(worker int) int {
+	if spare := b.Spare(); spare != 0 {
+		return spare + worker
+	}
+	return 0
+}
+
+// Assign says whose row it is; 0: nobody's. Only the master may call it.
+func (b *Board) Assign(row, worker int) { b.Core(row, 0).Worker.Store(uint32(worker)) }
+
+// Fold adds what a row has counted to another one and forgets it. No process may write to either.
+func (b *Board) Fold(from, to int) {
+	for number := range b.cores {
+		source, target := b.Core(from, number).counters(), b.Core(to, number).counters()
+		for i, counter := range source {
+			target[i].Add(counter.Swap(0))
+		}
+	}
+}
+
+// counters are what a core counts.
+func (c *Core) counters() [7]*atomic.Uint64 {
+	return [...]*atomic.Uint64{&c.Requests, &c.Exceptions, &c.Sent, &c.Micros, &c.WriteErrors, &c.ReadErrors, &c.Static}
 }
 
 // OpenBoard maps the scoreboard that was inherited as fd.
@@ -96,33 +155,33 @@ func open(file *os.File, cores int) (*Board, error) {
 // File is the memfd, to be inherited.
 func (b *Board) File() *os.File { return b.file }
 
-// Core is the line of a worker's (from 1) core (from 0).
-func (b *Board) Core(worker, core int) *Core {
-	return (*Core)(unsafe.Pointer(&b.mem[((worker-1)*b.cores+core)*coreSize]))
+// Core is the line of a core (from 0) in a row (from 1).
+func (b *Board) Core(row, core int) *Core {
+	return (*Core)(unsafe.Pointer(&b.mem[((row-1)*b.cores+core)*coreSize]))
 }
 
-// Workers and Cores are the board's dimensions.
-func (b *Board) Workers() int { return len(b.mem) / coreSize / b.cores }
+// Rows is the number of rows.
+func (b *Board) Rows() int { return len(b.mem) / coreSize / b.cores }
 
-// Cores is the number of cores of each worker.
+// Cores is the number of cores in each row.
 func (b *Board) Cores() int { return b.cores }
 
-// Paused tells whether the worker is to accept no connections.
-func (b *Board) Paused(worker int) bool { return b.Core(worker, 0).paused.Load() != 0 }
+// Paused tells whether the process of a row is to accept no connections.
+func (b *Board) Paused(row int) bool { return b.Core(row, 0).paused.Load() != 0 }
 
-// Pause says whether the worker is to accept connections; a signal makes it check. Only the master may call it.
-func (b *Board) Pause(worker int, on bool) {
+// Pause says whether the process of a row is to accept connections; a signal makes it check. Only the master may call it.
+func (b *Board) Pause(row int, on bool) {
 	value := uint32(0)
 	if on {
 		value = 1
 	}
-	b.Core(worker, 0).paused.Store(value)
+	b.Core(row, 0).paused.Store(value)
 }
 
-// Suspended tells whether all of the worker's cores have stopped accepting.
-func (b *Board) Suspended(worker int) bool {
+// Suspended tells whether all cores of a row have stopped accepting.
+func (b *Board) Suspended(row int) bool {
 	for core := range b.cores {
-		if b.Core(worker, core).Suspended.Load() == 0 {
+		if b.Core(row, core).Suspended.Load() == 0 {
 			return false
 		}
 	}

@@ -28,6 +28,8 @@ type Spec struct {
 	HandoverFD   [2]int `json:"handover_fd"` // a socket pair for connections that change cores; -1 where there is one core
 	Lib          string `json:"lib"`         // the folder lib/envoxyd
 
+	Row int `json:"row,omitempty"` // of the scoreboard, for this worker: its Python writes it in; 0: the worker's number
+
 	Gateway *Gateway `json:"gateway,omitempty"` // nil: no Envoxy service
 
 	Check bool `json:"check,omitempty"` // import, report, leave: nothing is to be served
@@ -194,6 +196,7 @@ type Command struct {
 	Kind   string `json:"kind"`
 	ID     uint64 `json:"id"`     // comes back with the report on it
 	Worker int    `json:"worker"` // the number of the place to fill
+	Row    int    `json:"row"`    // of the scoreboard, for the worker to write
 	Again  bool   `json:"again"`  // there was a process in its place before
 }
 

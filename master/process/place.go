@@ -42,14 +42,23 @@ type Place struct {
 	ID      int    // from 1
 	Backoff respawn.Backoff
 
-	state     State
-	process   Process
-	started   time.Time
-	order     uint64
-	deadline  time.Time // of the order in hand, or of a leaving process; zero: none
-	readyPID  int       // said to be ready before it was adopted
+	occupant
 	everReady bool
 	starts    int
+	beside    bool // of another place, whose processes' successors come up here
+}
+
+// occupant is the process in a place, or the one that is awaited there.
+type occupant struct {
+	Row int // of the scoreboard, that the process writes
+
+	state    State
+	process  Process
+	started  time.Time
+	order    uint64
+	deadline time.Time // of the order in hand, or of a leaving process; zero: none
+	readyPID int       // said to be ready before it was adopted
+	late     bool      // StartLate has said so
 }
 
 // State is the state that the place is in.
@@ -99,7 +108,7 @@ func (p *Place) Order(number uint64, deadline time.Time) bool {
 // OrderFailed empties the place after an order that was not carried out; false: that
 // order is not in hand.
 func (p *Place) OrderFailed(number uint64) bool {
-	if p.state != Ordered || p.order != number {
+	if !p.Awaits(number) {
 		return false
 	}
 	p.deadline = time.Time{}
@@ -111,6 +120,9 @@ func (p *Place) OrderLate(now time.Time) (number uint64, late bool) {
 	return p.order, p.state == Ordered && now.After(p.deadline)
 }
 
+// Awaits tells whether that order is in hand.
+func (p *Place) Awaits(number uint64) bool { return p.state == Ordered && p.order == number }
+
 // OrderInHand is the order that is in hand; false: none is.
 func (p *Place) OrderInHand() (number uint64, ok bool) { return p.order, p.state == Ordered }
 
@@ -119,7 +131,7 @@ func (p *Place) Adopt(process Process, now time.Time) bool {
 	if !p.to(Starting) {
 		return false
 	}
-	p.process, p.started, p.deadline = process, now, time.Time{}
+	p.process, p.started, p.deadline, p.late = process, now, time.Time{}, false
 	p.starts++
 	return true
 }
@@ -140,6 +152,15 @@ func (p *Place) ConfirmReady() (changed, first bool) {
 	first = !p.everReady
 	p.everReady = true
 	return p.to(Ready), first
+}
+
+// StartLate tells whether the process is not ready although it was forked longer than limit ago. It says so once.
+func (p *Place) StartLate(now time.Time, limit time.Duration) bool {
+	if p.state != Starting || p.late || now.Sub(p.started) <= limit {
+		return false
+	}
+	p.late = true
+	return true
 }
 
 // Leave notes that the process was told to end, or says that it ends, and has until the

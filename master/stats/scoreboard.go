@@ -9,19 +9,26 @@ import (
 )
 
 // Read fills in what the scoreboard tells of the worker: its cores, their sums, its status.
-// ID and PID are there already. Workers go on writing while it reads.
-func (w *Worker) Read(board *shm.Board) {
+// The rows are that of the process PID, and others that have counted for it. Workers go on writing while it reads.
+func (w *Worker) Read(board *shm.Board, rows []int) {
 	switch {
 	case w.PID == 0:
 		w.Status = Cheap
-	case board.Suspended(w.ID):
+	case board.Suspended(rows[0]):
 		w.Status = Paused
 	default:
 		w.Status = Idle
 	}
 	w.Counters, w.Cores = Counters{}, make([]Core, 0, board.Cores())
 	for number := range board.Cores() {
-		core := readCore(number, board.Core(w.ID, number))
+		core := readCore(number, board.Core(rows[0], number))
+		for _, other := range rows[1:] {
+			more := readCore(number, board.Core(other, number))
+			core.Add(more.Counters)
+			if core.Request == nil {
+				core.Request = more.Request
+			}
+		}
 		if core.Request != nil {
 			w.Status = Busy
 		}

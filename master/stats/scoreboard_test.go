@@ -29,7 +29,7 @@ func TestAWorkerIsReadFromTheScoreboard(t *testing.T) {
 	w := Worker{ID: 2, PID: 7}
 	status := func(want Status) {
 		t.Helper()
-		w.Read(board)
+		w.Read(board, []int{w.ID})
 		if w.Status != want {
 			t.Errorf("the worker is %s, not %s", w.Status, want)
 		}

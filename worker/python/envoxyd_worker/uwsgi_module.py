@@ -41,14 +41,18 @@ class State:
             raise RuntimeError("you are not in a request")
         return getattr(self.extension, name)(*args)
 
-    def cores(self):
-        """Per worker, a list of the scoreboard's lines."""
+    def rows(self):
+        """The scoreboard: rows of lines, a line for each core."""
         if self._board is None:
             size = os.fstat(self.spec["scoreboard_fd"]).st_size
             self._board = mmap.mmap(self.spec["scoreboard_fd"], size, prot=mmap.PROT_READ)
         lines = list(map(Core._make, CORE.iter_unpack(self._board)))
         threads = self.spec["threads"]
         return [lines[n : n + threads] for n in range(0, len(lines), threads)]
+
+    def rows_of(self, worker):
+        """Those of one worker, which may have had several processes, and have two for a while."""
+        return [row for row in self.rows() if row[0].worker == worker]
 
 
 class Module(types.ModuleType):
@@ -205,21 +209,23 @@ def identity(mine):
         procname.set(name)
 
     def workers():
-        return tuple(worker_dict(mine, number, lines) for number, lines in enumerate(mine.cores(), 1))
+        rows = mine.rows()
+        return tuple(worker_dict(mine, n, [row for row in rows if row[0].worker == n]) for n in range(1, spec["processes"] + 1))
 
     def total_requests():
-        return sum(core.requests for worker in mine.cores() for core in worker)
+        return sum(core.requests for row in mine.rows() for core in row)
 
     return [masterpid, worker_id, mule_id, log, alarm, ready, micros, mem, logsize, setprocname, workers, total_requests]
 
 
-def worker_dict(mine, number, lines):
+def worker_dict(mine, number, rows):
+    lines = [core for row in rows for core in row]
     requests = sum(core.requests for core in lines)
     micros = sum(core.micros for core in lines)
     busy = any(core.state == BUSY for core in lines)
     return {
         "id": number,
-        "pid": lines[0].pid or (os.getpid() if number == mine.worker else 0),
+        "pid": next((core.pid for core in lines if core.pid), os.getpid() if number == mine.worker else 0),
         "requests": requests,
         "delta_requests": requests,
         "signals": 0,
@@ -239,7 +245,7 @@ def worker_dict(mine, number, lines):
 def request(mine):
     def request_id():
         core = mine.request("core")
-        return mine.cores()[mine.worker - 1][core].requests
+        return sum(row[core].requests for row in mine.rows_of(mine.worker))
 
     def connection_fd():
         return mine.request("connection_fd")

@@ -3,6 +3,7 @@ import atexit
 import faulthandler
 import importlib.machinery
 import importlib.util
+import json
 import os
 import signal
 import sys
@@ -15,8 +16,8 @@ from .reports import LOAD_FAILED, Reports, exit_status
 from .signals import ordinary_signals
 
 
-def main(spec, text, uwsgi, serving, number, again):
-    python = spec["python"]
+def main(spec, text, uwsgi, serving, order):
+    python, number = spec["python"], order["worker"]
     ending.restore_term()
     children.adopt_none()
     listeners.restore()
@@ -33,7 +34,10 @@ def main(spec, text, uwsgi, serving, number, again):
         hooks.run(spec["process"]["hooks"], "post-fork")
         uwsgi_module.run_hook(uwsgi, "post_fork_hook")
         if python["lazy_apps"]:
+            if spec["processes"] == 1:  # its predecessor may still have what it binds
+                listeners.share()
             serving = apps.load(spec, uwsgi, lambda step: None)
+            listeners.restore()
             if events:
                 events.register(uwsgi.opt)
         for name in python["imports"] or ():
@@ -48,12 +52,12 @@ def main(spec, text, uwsgi, serving, number, again):
     if spec["process"]["stack_signal"]:
         faulthandler.register(spec["process"]["stack_signal"], file=log.FD, all_threads=True)
     with limits.AddressSpace(spec["process"]["limit_as"]):
-        extension = start(spec, text, number)
+        extension = start(spec, text, order)
     state.extension = extension
     settings = wsgi.settings(spec, uwsgi, apps.choose(serving, python, extension), extension)
     settings["event"] = events.application if events else None
     try:
-        hooks.accepting(spec["process"]["hooks"], number, again)
+        hooks.accepting(spec["process"]["hooks"], number, order["again"])
     except hooks.Failed as error:
         fail_hook(spec, number, error)
     threads.prepare_greenlets()  # of lazy-apps
@@ -90,7 +94,7 @@ def fail(spec, number, status):
     os._exit(status)
 
 
-def start(spec, text, number):
+def start(spec, text, order):
     path = os.path.join(spec["lib"], "_envoxyd.abi3.so")
     loader = importlib.machinery.ExtensionFileLoader("_envoxyd", path)
     extension = importlib.util.module_from_spec(importlib.util.spec_from_file_location("_envoxyd", path, loader=loader))
@@ -99,7 +103,9 @@ def start(spec, text, number):
     os.environ["GODEBUG"] = "asyncpreemptoff=1" + (f",{debug}" if debug else "")
     loader.exec_module(extension)
     sys.modules["_envoxyd"] = extension
-    extension.start(text.encode(), number, spec["threads"])
+    if order["row"] != order["worker"]:
+        text = json.dumps({**json.loads(text), "row": order["row"]})
+    extension.start(text.encode(), order["worker"], spec["threads"])
     if debug is None:
         del os.environ["GODEBUG"]
     else:

@@ -86,7 +86,7 @@ def prepare(spec):
     set_path(spec)
     uwsgi = uwsgi_module.make(spec)
     uwsgi_module.state(uwsgi).importer = os.getpid()
-    uwsgi_module.state(uwsgi).cores()  # maps the scoreboard, which children have no descriptor of
+    uwsgi_module.state(uwsgi).rows()  # maps the scoreboard, which children have no descriptor of
     sys.modules["uwsgi"] = uwsgi
     if "conf_content" in uwsgi.opt:  # an Envoxy service, which may have a run.py of its own
         importlib.import_module("envoxyd_service.bootstrap").prepare(uwsgi.opt)
@@ -182,7 +182,7 @@ def work(order, spec, text, uwsgi, serving):
     try:
         Reports(os.dup(spec["event_fd"])).send("started", worker=order["worker"])
         random.seed()
-        worker.main(spec, text, uwsgi, serving, order["worker"], order["again"])
+        worker.main(spec, text, uwsgi, serving, order)
     except BaseException as error:
         report(error)
     finally:

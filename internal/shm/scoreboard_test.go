@@ -1,0 +1,52 @@
+package shm
+
+import "testing"
+
+func TestRowsBesideThoseOfWorkers(t *testing.T) {
+	plain, err := NewBoard(3, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	if plain.Rows() != 3 || plain.Spare() != 0 || plain.Past(1) != 0 {
+		t.Errorf("%d rows, spare %d, past %d", plain.Rows(), plain.Spare(), plain.Past(1))
+	}
+	b, err := NewBoardWithSpare(3, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if b.Spare() != 4 || b.Past(1) != 5 || b.Past(3) != b.Rows() {
+		t.Errorf("%d rows, spare %d, past %d to %d", b.Rows(), b.Spare(), b.Past(1), b.Past(3))
+	}
+	for row, want := range []uint32{1, 2, 3, 0, 1, 2, 3} {
+		if got := b.Core(row+1, 0).Worker.Load(); got != want {
+			t.Errorf("row %d is worker %d's, not %d's", row+1, got, want)
+		}
+	}
+}
+
+func TestCountsAreFolded(t *testing.T) {
+	b, err := NewBoardWithSpare(1, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	spare, past := b.Spare(), b.Past(1)
+	for round := 1; round <= 2; round++ {
+		for core := range 2 {
+			for i, counter := range b.Core(spare, core).counters() {
+				counter.Store(uint64(i + core + 1))
+			}
+		}
+		b.Fold(spare, past)
+		for core := range 2 {
+			left, sums := b.Core(spare, core).counters(), b.Core(past, core).counters()
+			for i := range sums {
+				if left[i].Load() != 0 || sums[i].Load() != uint64(round*(i+core+1)) {
+					t.Errorf("round %d, core %d, counter %d: %d left, %d in all", round, core, i, left[i].Load(), sums[i].Load())
+				}
+			}
+		}
+	}
+}
