@@ -20,6 +20,7 @@ import (
 type fakeOS struct {
 	children map[int]*fakeProcess
 	nextPID  int
+	orphans  []*fakeProcess // that a zygote has left
 }
 
 // fakeProcess ends by exit, or by a signal.
@@ -62,6 +63,15 @@ func (o *fakeOS) Adopt(pid int) (process.Process, error) {
 		return p, nil
 	}
 	return nil, fmt.Errorf("%d: %w", pid, process.ErrNotOurs)
+}
+
+func (o *fakeOS) Orphans(_ process.Import, known func(pid int) bool) (found []process.Process) {
+	for _, p := range o.orphans {
+		if !p.gone && !known(p.pid) {
+			found = append(found, p)
+		}
+	}
+	return found
 }
 
 // fakeOrders keeps what the zygote was told. The zygote ends when no more orders come.

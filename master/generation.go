@@ -58,6 +58,7 @@ type generation struct {
 	drainSignal  syscall.Signal // that draining workers get
 	mercy        time.Time      // when draining workers are killed
 	emptied      time.Time      // when the last of them had gone; zero: some are left
+	leftovers    leftovers      // of the import
 	straysUntil  time.Time      // a worker may come that the zygote could not tell of before it ended
 	killed       bool
 	began        time.Time
@@ -192,7 +193,7 @@ func (g *generation) kill() {
 
 // gone: no process of this generation is left.
 func (g *generation) gone() bool {
-	return g.zygote.State() == process.Lost && g.empty() && !g.m.sys.now().Before(g.straysUntil)
+	return g.zygote.State() == process.Lost && g.empty() && !g.m.sys.now().Before(g.straysUntil) && !g.leftovers.due
 }
 
 // has tells whether the process is one of this generation's.
@@ -206,6 +207,7 @@ func (g *generation) has(pid int) bool {
 // enforce ends what has outstayed its time: mercy, harakiri, orders to the zygote.
 func (g *generation) enforce(now time.Time) {
 	g.endZygote(now)
+	g.endLeftovers(now)
 	g.recycleNext()
 	if g.draining && now.After(g.mercy) && !g.killed {
 		for _, s := range g.seats() {

@@ -68,7 +68,9 @@ func interpreter(g *generation) (process.Process, *link, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("unable to find %s: %w", python, err)
 	}
-	return child, inherited.keepLink(), nil
+	l := inherited.keepLink()
+	l.forks = process.Import{Args: argv[1:], Variable: reloadsVariable(g.number)}
+	return child, l, nil
 }
 
 // inheritance collects the descriptors that a zygote gets, in order behind the specification.
@@ -172,9 +174,12 @@ func zygoteEnvironment(cfg *uwsgiopts.Config, generation int) []string {
 			env = append(env, pair)
 		}
 	}
-	env = append(env, fmt.Sprintf("UWSGI_RELOADS=%d", generation), "UWSGI_ORIGINAL_PROC_NAME="+os.Args[0])
+	env = append(env, reloadsVariable(generation), "UWSGI_ORIGINAL_PROC_NAME="+os.Args[0])
 	return cfg.Environ(env)
 }
+
+// reloadsVariable is uWSGI's, and tells the processes of one generation from those of others.
+func reloadsVariable(generation int) string { return fmt.Sprintf("UWSGI_RELOADS=%d", generation) }
 
 // libDir is the folder lib/envoxyd that belongs to this executable.
 func libDir() (string, error) {

@@ -287,6 +287,7 @@ func (m *master) retire(g *generation) { m.old = append(m.old, g) }
 func (m *master) forgetGone() {
 	kept := m.old[:0]
 	for _, g := range m.old {
+		g.endLeftovers(m.sys.now())
 		if g.gone() {
 			g.close()
 		} else {

@@ -12,6 +12,7 @@ type link struct {
 	orders  process.Orders   // to the zygote
 	control *process.Channel // reports of the zygote; nil: none come
 	workers *process.Channel // reports of the workers; nil: none come
+	forks   process.Import   // what the zygote itself forks
 }
 
 func (l *link) close() {
@@ -32,6 +33,7 @@ func (g *generation) startZygote() error {
 		return err
 	}
 	g.link, g.zygote = l, process.NewZygote(child, l.orders)
+	g.leftovers.of = l.forks
 	g.listen(l.workers, "worker", g.workerReport)
 	said := g.listen(l.control, "zygote", g.zygoteReport)
 	go func() { // ends with the process; a master that has finished does not wait for it
@@ -93,6 +95,7 @@ func (g *generation) loaded() {
 		return
 	}
 	g.loadTime = g.m.sys.now().Sub(g.began)
+	g.leftovers.of.Until = process.Now() // what comes later is a worker, or a worker's
 	start := func(m *master) {
 		if g.draining {
 			return
@@ -150,6 +153,8 @@ const strayTime = 2 * time.Second
 func (g *generation) zygoteEnded(exit process.Exit, err error) {
 	m := g.m
 	was := g.zygote.Ended()
+	dismissed := was == process.Dismissed && g.leftovers.of.Until != 0 // after it had loaded
+	g.leftovers.due = err != nil || exit.Signal != 0 || !dismissed && !g.explained
 	for _, w := range g.workers {
 		if s := w.awaiting(); s != nil {
 			number, _ := s.OrderInHand()

@@ -30,6 +30,8 @@ type Process interface {
 type OS interface {
 	// Adopt returns the child with that number; ErrNotOurs if there is none.
 	Adopt(pid int) (Process, error)
+	// Orphans finds what a zygote that has ended has left of an import.
+	Orphans(of Import, known func(pid int) bool) []Process
 }
 
 // Exit is how a process has ended.
