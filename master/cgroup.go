@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"envoxyd/internal/paths"
 	"envoxyd/uwsgiopts"
 )
 
@@ -15,7 +16,7 @@ import (
 // control groups of --cgroup. Groups that are not there are made.
 func joinCgroups(cfg *uwsgiopts.Config) error {
 	for _, group := range cfg.Cgroups {
-		dir := absolute(cfg.StartDir, group)
+		dir := paths.In(cfg.StartDir, group)
 		if err := os.MkdirAll(dir, fs.FileMode(cfg.CgroupDirMode)); err != nil {
 			return fmt.Errorf("cgroup: %w", err)
 		}

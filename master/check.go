@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/paths"
 	"envoxyd/master/logging"
 	"envoxyd/master/sockets"
 	"envoxyd/modules"
@@ -166,7 +167,7 @@ func (c *checker) address(where uwsgiopts.Origin, address string) {
 	case address == "":
 		c.wrong(where, "the address of a socket is empty")
 	default:
-		path := absolute(workDir(c.cfg), address)
+		path := paths.In(workDir(c.cfg), address)
 		if len(path) > longestPath {
 			c.wrong(where, "socket %s: the path is longer than %d bytes", address, longestPath)
 		}
@@ -187,7 +188,7 @@ func (c *checker) writtenFiles() {
 		return func() {
 			for _, f := range files {
 				if f.name != "" {
-					c.writable(cfg.OriginOf(f.option, ""), f.option, absolute(f.base, f.name))
+					c.writable(cfg.OriginOf(f.option, ""), f.option, paths.In(f.base, f.name))
 				}
 			}
 		}
@@ -207,11 +208,11 @@ func (c *checker) writtenFiles() {
 				if slices.Contains(cfg.ReqLoggers, l) {
 					option = "req-logger"
 				}
-				c.writable(cfg.OriginOf(option, l.Text), option, absolute(work, path))
+				c.writable(cfg.OriginOf(option, l.Text), option, paths.In(work, path))
 			}
 		}
 		for _, name := range cfg.MasterFifo {
-			c.writable(cfg.OriginOf("master-fifo", name), "master-fifo", absolute(work, name))
+			c.writable(cfg.OriginOf("master-fifo", name), "master-fifo", paths.In(work, name))
 		}
 	})
 }
@@ -220,13 +221,13 @@ func (c *checker) writtenFiles() {
 func (c *checker) readFiles() {
 	cfg, work := c.cfg, workDir(c.cfg)
 	for _, m := range slices.Concat(cfg.StaticMaps, cfg.StaticWholeMaps) {
-		c.present(c.originOfMap(m), "static-map", absolute(work, m[1]))
+		c.present(c.originOfMap(m), "static-map", paths.In(work, m[1]))
 	}
 	for _, name := range cfg.CheckStatic {
-		c.present(cfg.OriginOf("check-static", name), "check-static", absolute(work, name))
+		c.present(cfg.OriginOf("check-static", name), "check-static", paths.In(work, name))
 	}
 	for _, pattern := range cfg.Pythonpath {
-		if found, err := filepath.Glob(absolute(work, pattern)); err == nil && len(found) == 0 {
+		if found, err := filepath.Glob(paths.In(work, pattern)); err == nil && len(found) == 0 {
 			c.note(cfg.OriginOf("pythonpath", pattern), "pythonpath %s: there is no such file or directory", pattern)
 		}
 	}
@@ -235,7 +236,7 @@ func (c *checker) readFiles() {
 // masterFiles looks at what the master itself watches and reads.
 func (c *checker) masterFiles() {
 	for _, name := range c.cfg.TouchReload {
-		c.present(c.cfg.OriginOf("touch-reload", name), "touch-reload", absolute(workDir(c.cfg), name))
+		c.present(c.cfg.OriginOf("touch-reload", name), "touch-reload", paths.In(workDir(c.cfg), name))
 	}
 	if _, err := staticSpec(c.cfg); err != nil {
 		c.wrong(uwsgiopts.Origin{}, "%v", err)

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"syscall"
 
+	"envoxyd/internal/paths"
 	"envoxyd/master/logging"
 	"envoxyd/uwsgiopts"
 )
@@ -28,7 +29,7 @@ func daemonize(cfg *uwsgiopts.Config) (status int, done bool) {
 	if uwsgiopts.IsLogAddress(path) { // the daemon sends its lines itself
 		path = os.DevNull
 	}
-	log, err := os.OpenFile(absolute(cfg.StartDir, path), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	log, err := os.OpenFile(paths.In(cfg.StartDir, path), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
 	if err != nil && logging.Unwritable(err) { // the daemon opens it as soon as that is possible
 		log, err = os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	}

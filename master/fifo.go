@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/paths"
 	"envoxyd/master/sockets"
 )
 
@@ -63,24 +64,24 @@ func (m *master) command(b byte) {
 
 // reconfigure makes the pipe that the configuration names, unless it is there already.
 func (f *fifo) reconfigure(m *master) {
-	var paths []string
+	var wanted []string
 	for _, name := range m.cfg.MasterFifo {
-		paths = append(paths, absolute(workDir(m.cfg), name))
+		wanted = append(wanted, paths.In(workDir(m.cfg), name))
 	}
 	first := f.made == nil // nobody reads it, or only the previous master
 	if first {
 		f.made = map[string]os.FileInfo{}
 	}
-	if slices.Equal(paths, f.paths) {
+	if slices.Equal(wanted, f.paths) {
 		return
 	}
 	f.close()
 	if m.cfg.Vacuum {
 		f.remove()
 	}
-	f.names, f.paths, f.slot, f.made = m.cfg.MasterFifo, paths, 0, map[string]os.FileInfo{}
-	if len(paths) > 0 && !first && !m.cfg.UnixSocketTakeover {
-		if err := sockets.PipeTaken(paths[0]); err != nil {
+	f.names, f.paths, f.slot, f.made = m.cfg.MasterFifo, wanted, 0, map[string]os.FileInfo{}
+	if len(wanted) > 0 && !first && !m.cfg.UnixSocketTakeover {
+		if err := sockets.PipeTaken(wanted[0]); err != nil {
 			logf("master-fifo %s: %v", f.names[0], err)
 			return
 		}

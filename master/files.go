@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/paths"
 	"envoxyd/uwsgiopts"
 )
 
@@ -14,7 +15,7 @@ func workDir(cfg *uwsgiopts.Config) string {
 	dir := cfg.StartDir
 	for _, change := range []string{cfg.Chdir, cfg.Chdir2} {
 		if change != "" {
-			dir = absolute(dir, change)
+			dir = paths.In(dir, change)
 		}
 	}
 	return dir

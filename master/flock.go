@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/paths"
 	"envoxyd/uwsgiopts"
 )
 
@@ -22,7 +23,7 @@ type fileLocks struct {
 // master gives its locks up when it ends; they are not waited for.
 func (l *fileLocks) take(ctx context.Context, cfg *uwsgiopts.Config, second bool) error {
 	for _, lock := range cfg.Flocks {
-		path := absolute(cfg.StartDir, lock.Path)
+		path := paths.In(cfg.StartDir, lock.Path)
 		if second {
 			l.later = append(l.later, path)
 			continue

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/socketpair"
 	"envoxyd/internal/workerspec"
 	"envoxyd/master/process"
 	"envoxyd/uwsgiopts"
@@ -103,9 +104,9 @@ func (i *inheritance) keepLink() *link {
 
 // messagePair makes a socket pair that keeps messages apart.
 func messagePair(name string) (a, b *os.File, err error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	fds, err := socketpair.Messages()
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: socketpair: %w", name, err)
+		return nil, nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return os.NewFile(uintptr(fds[0]), name), os.NewFile(uintptr(fds[1]), name), nil
 }

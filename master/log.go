@@ -3,7 +3,6 @@ package master
 import (
 	"fmt"
 	"io"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -45,11 +44,4 @@ func logDated(format string, args ...any) {
 		format = time.Now().Format(time.ANSIC) + " - " + format // ctime's form has no percent sign
 	}
 	logf(format, args...)
-}
-
-func absolute(base, name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(base, name)
 }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/paths"
 	"envoxyd/master/sockets"
 	"envoxyd/uwsgiopts"
 )
@@ -26,7 +27,7 @@ func notifyPath(cfg *uwsgiopts.Config) string {
 	if path := cfg.NotifySocket; path == "" || strings.HasPrefix(path, "@") {
 		return path
 	}
-	return absolute(workDir(cfg), cfg.NotifySocket)
+	return paths.In(workDir(cfg), cfg.NotifySocket)
 }
 
 // reconfigure opens the socket that cfg names, unless it is open. takeover: though another process

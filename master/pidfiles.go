@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 
+	"envoxyd/internal/paths"
 	"envoxyd/uwsgiopts"
 )
 
@@ -24,7 +25,7 @@ func (m *master) writePidfile(name, base string) error {
 	if name == "" {
 		return nil
 	}
-	path := absolute(base, name)
+	path := paths.In(base, name)
 	if m.owned.pidfiles == nil {
 		m.owned.pidfiles = pidfiles{}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/paths"
 	"envoxyd/uwsgiopts"
 )
 
@@ -27,7 +28,7 @@ func findPython(cfg *uwsgiopts.Config) (string, error) {
 // this executable, and the one on PATH. Only --home insists on its own.
 func choosePython(cfg *uwsgiopts.Config) (python string, notices []string, err error) {
 	if cfg.Home != "" {
-		python, err = pythonOfHome(absolute(cfg.StartDir, cfg.Home))
+		python, err = pythonOfHome(paths.In(cfg.StartDir, cfg.Home))
 		if err != nil {
 			err = fmt.Errorf("home/virtualenv %s: %w", cfg.Home, err)
 		}
@@ -58,7 +59,7 @@ func pythonPlaces(cfg *uwsgiopts.Config) (places []pythonPlace) {
 		source, program = "binary-path", cfg.BinaryPath
 	}
 	if strings.Contains(program, "/") {
-		places = append(places, pythonPlace{source + " " + program, filepath.Dir(absolute(cfg.StartDir, program))})
+		places = append(places, pythonPlace{source + " " + program, filepath.Dir(paths.In(cfg.StartDir, program))})
 	}
 	if venv := os.Getenv("VIRTUAL_ENV"); venv != "" {
 		places = append(places, pythonPlace{"VIRTUAL_ENV " + venv, filepath.Join(venv, "bin")})

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"envoxyd/internal/paths"
 	"envoxyd/modules"
 	"envoxyd/uwsgiopts"
 )
@@ -30,7 +31,7 @@ func readService(cfg *uwsgiopts.Config) (service *modules.Service, notice string
 	if cfg.Conf == "" || !cfg.Profile && !namesBuiltinApp(cfg) { // under uwsgi's name conf is anybody's word
 		return nil, "", nil
 	}
-	service, err = modules.Load(absolute(workDir(cfg), cfg.Conf), os.Environ(), confOverrides(cfg)...)
+	service, err = modules.Load(paths.In(workDir(cfg), cfg.Conf), os.Environ(), confOverrides(cfg)...)
 	if err != nil && !namesBuiltinApp(cfg) {
 		return nil, fmt.Sprintf("conf is left to the application: %v", err), nil
 	}

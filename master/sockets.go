@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/paths"
 	"envoxyd/master/sockets"
 	"envoxyd/uwsgiopts"
 )
@@ -43,7 +44,7 @@ func checkTaken(cfg *uwsgiopts.Config) error {
 		return nil
 	}
 	if len(cfg.MasterFifo) > 0 {
-		if err := sockets.PipeTaken(absolute(workDir(cfg), cfg.MasterFifo[0])); err != nil {
+		if err := sockets.PipeTaken(paths.In(workDir(cfg), cfg.MasterFifo[0])); err != nil {
 			return fmt.Errorf("master-fifo %s: %w", cfg.MasterFifo[0], err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"time"
 
+	"envoxyd/internal/paths"
 	"envoxyd/internal/shm"
 	"envoxyd/internal/workerspec"
 	"envoxyd/master/privileges"
@@ -81,7 +82,7 @@ func baseSpec(cfg *uwsgiopts.Config, number int, started time.Time, lib string) 
 		return nil, err
 	}
 	if file := cfg.LogFile(); file != "" {
-		spec.Log.File = absolute(cfg.StartDir, file)
+		spec.Log.File = paths.In(cfg.StartDir, file)
 	}
 	for _, p := range cfg.Pairs {
 		spec.Opt = append(spec.Opt, [3]any{p.Name, p.Value, p.Flag})

@@ -1,6 +1,7 @@
 package master
 
 import (
+	"envoxyd/internal/paths"
 	"envoxyd/internal/staticspec"
 	"envoxyd/uwsgiopts"
 )
@@ -13,13 +14,13 @@ func staticSpec(cfg *uwsgiopts.Config) (*staticspec.Options, error) {
 	}
 	dirs := func(names []string) (list []string) {
 		for _, name := range names {
-			list = append(list, absolute(workDir(cfg), name))
+			list = append(list, paths.In(workDir(cfg), name))
 		}
 		return list
 	}
 	maps := func(pairs [][2]string) (list []staticspec.Map) {
 		for _, pair := range pairs {
-			list = append(list, staticspec.Map{Prefix: pair[0], Dir: absolute(workDir(cfg), pair[1])})
+			list = append(list, staticspec.Map{Prefix: pair[0], Dir: paths.In(workDir(cfg), pair[1])})
 		}
 		return list
 	}
@@ -39,7 +40,7 @@ func staticSpec(cfg *uwsgiopts.Config) (*staticspec.Options, error) {
 		Ranges: cfg.HonourRange, Handoff: cfg.FileServeMode,
 	}
 	for _, name := range cfg.MimeFiles {
-		options.MimeFiles = append(options.MimeFiles, absolute(cfg.StartDir, name))
+		options.MimeFiles = append(options.MimeFiles, paths.In(cfg.StartDir, name))
 	}
 	if _, err := options.Compile(); err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"envoxyd/internal/paths"
 	"envoxyd/uwsgiopts"
 )
 
@@ -30,7 +31,7 @@ func (t *touched) reconfigure(cfg *uwsgiopts.Config) {
 	t.watches = nil
 	add := func(names []string, act func(m *master, path string)) {
 		for _, name := range names {
-			path := absolute(workDir(cfg), name)
+			path := paths.In(workDir(cfg), name)
 			when, known := before[path]
 			if !known {
 				when = changeTime(path)

@@ -9,10 +9,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"syscall"
 	"time"
 
+	"envoxyd/internal/paths"
 	"envoxyd/uwsgiopts"
 )
 
@@ -62,7 +62,7 @@ const defaultTimeout = 3 * time.Second
 // command is a daemon's process, about to be started.
 func (s *Settings) command(h Host, d *uwsgiopts.Daemon) (*exec.Cmd, error) {
 	cmd := exec.Command("/bin/sh", "-c", d.Command)
-	cmd.Dir = absolute(s.Dir, d.Chdir)
+	cmd.Dir = paths.In(s.Dir, d.Chdir)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if d.Stdin || s.Stdin {
 		cmd.Stdin = os.Stdin
@@ -85,11 +85,4 @@ func announce(h Host, d *uwsgiopts.Daemon, before int) {
 		verb = "respawning"
 	}
 	h.Logf("[uwsgi-daemons] %s %q (uid: %d gid: %d)", verb, d.Command, os.Getuid(), os.Getgid())
-}
-
-func absolute(base, name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(base, name)
 }

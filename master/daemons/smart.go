@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"envoxyd/internal/paths"
 	"envoxyd/uwsgiopts"
 )
 
@@ -48,7 +49,7 @@ func (s *Smart) Replace(settings Settings) {
 			}
 			continue
 		}
-		s.all = append(s.all, &smartDaemon{Daemon: one, path: absolute(settings.Dir, one.Pidfile)})
+		s.all = append(s.all, &smartDaemon{Daemon: one, path: paths.In(settings.Dir, one.Pidfile)})
 	}
 	s.Poll(s.host.Now())
 }

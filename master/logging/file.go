@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"envoxyd/internal/paths"
 )
 
 // file is a log file, or descriptor 2 when it is none.
@@ -66,12 +67,7 @@ func Unwritable(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EIO)
 }
 
-func (o FileOptions) at(name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(o.Dir, name)
-}
+func (o FileOptions) at(name string) string { return paths.In(o.Dir, name) }
 
 func newFile(o FileOptions, say func(format string, args ...any)) (*file, error) {
 	f := &file{FileOptions: o, say: say, open: FileOptions.Open}

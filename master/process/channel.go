@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/socketpair"
 	"envoxyd/internal/workerspec"
 )
 
@@ -33,9 +34,9 @@ type Channel struct {
 
 // NewChannel makes a channel, and the other end, for children to inherit. The caller closes both.
 func NewChannel() (ours *Channel, theirs *os.File, err error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	fds, err := socketpair.Messages()
 	if err != nil {
-		return nil, nil, fmt.Errorf("reports: socketpair: %w", err)
+		return nil, nil, fmt.Errorf("reports: %w", err)
 	}
 	mine := os.NewFile(uintptr(fds[0]), "reports")
 	defer mine.Close()

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/scmrights"
+	"envoxyd/internal/socketpair"
 )
 
 // fileKey comes before the key of a unix socket in a second message, which says which file is the
@@ -27,9 +28,9 @@ type Handover struct {
 
 // NewHandover makes the pair.
 func NewHandover() (*Handover, error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	fds, err := socketpair.Messages()
 	if err != nil {
-		return nil, os.NewSyscallError("socketpair", err)
+		return nil, err
 	}
 	return &Handover{near: fds[0], far: os.NewFile(uintptr(fds[1]), "sockets")}, nil
 }

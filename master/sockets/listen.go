@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/paths"
 	"envoxyd/uwsgiopts"
 )
 
@@ -78,7 +79,7 @@ func listenTCP(cfg *uwsgiopts.Config, host, port string) (fd int, err error) {
 func (o *Opener) listenUnix(name string) (fd int, err error) {
 	path := name
 	if !strings.HasPrefix(name, "@") {
-		path = absolute(o.Dir, name)
+		path = paths.In(o.Dir, name)
 		if err := Claim(path, unix.SOCK_STREAM, o.Config.UnixSocketTakeover); err != nil {
 			return -1, err
 		}

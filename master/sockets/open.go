@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/paths"
 	"envoxyd/uwsgiopts"
 )
 
@@ -222,7 +223,7 @@ func (o *Opener) path(address string) string {
 	if _, _, isTCP := SplitAddress(address); isTCP || strings.HasPrefix(address, "@") || strings.HasPrefix(address, givenPrefix) {
 		return ""
 	}
-	return absolute(o.Dir, address)
+	return paths.In(o.Dir, address)
 }
 
 // sameAddress tells whether a socket with that name, as the kernel gives it, listens on address.

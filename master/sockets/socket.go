@@ -5,11 +5,12 @@ package sockets
 import (
 	"fmt"
 	"net/netip"
-	"path/filepath"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"envoxyd/internal/paths"
 )
 
 // Protocols of sockets that workers do not serve: other sockets stand for a shared one; on a
@@ -90,7 +91,7 @@ func (s *Socket) describe(dir string) error {
 	case *unix.SockaddrUnix:
 		s.Port, s.Name = "80", a.Name
 		if !strings.HasPrefix(a.Name, "@") && a.Name != "" {
-			s.Path = absolute(dir, a.Name)
+			s.Path = paths.In(dir, a.Name)
 			if _, _, isTCP := SplitAddress(s.Key); !isTCP && !strings.Contains(s.Key, ":") {
 				s.Name = s.Key // as it was written
 			}
@@ -213,11 +214,4 @@ func Refuse(list []*Socket) {
 			_ = unix.Shutdown(s.FD, unix.SHUT_RDWR) // ENOTCONN where the kernel does not have it for listeners
 		}
 	}
-}
-
-func absolute(dir, name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(dir, name)
 }
