@@ -300,3 +300,30 @@ def test_the_date_is_before_the_importing_process_lines_too(server, transport, m
     eventually(lambda: "spawned uWSGI master process" in text(running, "*.log"))
     lines = [line for line in text(running, "*.log").splitlines() if "Python version" in line or "WSGI app 0" in line]
     assert len(lines) == 2 and all(re.match(r"\d{4}-\d\d-\d\d \d\d - [A-Z]", line) for line in lines)
+
+
+@WAYS
+@pytest.mark.parametrize("option", ["--logto", "--logto2", "--daemonize2"])
+def test_a_log_that_is_a_named_pipe_waits_for_no_reader(server, transport, tmp_path, option):
+    """The instance serves; a reader that comes later gets what is logged from then on, and may leave again."""
+    os.mkfifo(pipe := tmp_path / "pipe")
+    running = server(transport, ["--master", option, str(pipe), "--pidfile", "pid"], app=PRINTS)
+    assert get(transport.port, "/?early").status == 200
+    for turn in ("first", "second"):
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        found = b""
+
+        def logged(reader=reader, turn=turn):
+            nonlocal found
+            assert get(transport.port, f"/?{turn}").status == 200
+            try:
+                found += os.read(reader, 1 << 16)
+            except BlockingIOError:
+                pass
+            return f"GET /?{turn}".encode() in found
+
+        eventually(logged)
+        os.close(reader)
+        assert get(transport.port, "/?nobody").status == 200
+    os.kill(int((running.dir / "pid").read_text()), signal.SIGTERM)
+    running.wait_gone()

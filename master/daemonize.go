@@ -29,7 +29,7 @@ func daemonize(cfg *uwsgiopts.Config) (status int, done bool) {
 	if uwsgiopts.IsLogAddress(path) { // the daemon sends its lines itself
 		path = os.DevNull
 	}
-	log, err := os.OpenFile(paths.In(cfg.StartDir, path), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	log, err := logging.OpenFile(paths.In(cfg.StartDir, path), 0)
 	if err != nil && logging.Unwritable(err) { // the daemon opens it as soon as that is possible
 		log, err = os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	}

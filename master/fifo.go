@@ -19,6 +19,7 @@ type fifo struct {
 	paths   []string
 	slot    int
 	file    *os.File               // open for writing too, so that it never ends
+	failed  string                 // why it could not be made; empty: it was
 	made    map[string]os.FileInfo // the pipes that are ours, by path
 	done    chan struct{}
 	reading sync.WaitGroup
@@ -99,13 +100,16 @@ func (f *fifo) choose(m *master, slot int) {
 	logDated("active master fifo is now %s", f.names[f.slot])
 }
 
-// restore makes the pipe again when somebody has removed it. Another instance that reads
-// one at its place was told to (fifo commands 0 to 9), and keeps it.
+// restore makes the pipe again when somebody has removed it, or it could not be made. Another
+// instance that reads one at its place was told to (fifo commands 0 to 9), and keeps it.
 func (f *fifo) restore(m *master) {
-	if f.file != nil && !f.there() && sockets.PipeTaken(f.paths[f.slot]) == nil {
-		f.close()
-		f.open(m)
+	if f.file == nil && f.failed == "" || f.file != nil && f.there() || sockets.PipeTaken(f.paths[f.slot]) != nil {
+		return
 	}
+	if f.file != nil {
+		f.close()
+	}
+	f.open(m)
 }
 
 // there: the file at the path is the one that was made.
@@ -122,10 +126,13 @@ func (f *fifo) open(m *master) {
 		f.made[path], err = file.Stat()
 	}
 	if err != nil {
-		logf("master-fifo: %v", err)
+		if f.failed != err.Error() {
+			f.failed = err.Error()
+			logf("master-fifo: %v (tried again every second)", err)
+		}
 		return
 	}
-	f.file, f.done = file, make(chan struct{})
+	f.file, f.failed, f.done = file, "", make(chan struct{})
 	done := f.done
 	f.reading.Go(func() {
 		var commands [64]byte
@@ -160,6 +167,7 @@ func makeFifo(path string) (*os.File, error) {
 
 // close stops reading and waits until that is so; the file stays.
 func (f *fifo) close() {
+	f.failed = ""
 	if f.file == nil {
 		return
 	}

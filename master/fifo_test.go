@@ -59,6 +59,25 @@ func TestFifoCommandsReachTheMaster(t *testing.T) {
 	}
 }
 
+func TestAFifoThatCannotBeMadeIsTriedAgain(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "later")
+	m := &master{cfg: &uwsgiopts.Config{StartDir: dir, MasterFifo: []string{"one"}}, events: make(chan event), upgrader: &upgrader{}}
+	f := &m.triggers.fifo
+	f.reconfigure(m)
+	defer func() { f.close() }()
+	f.restore(m)
+	if f.file != nil || f.failed == "" {
+		t.Fatalf("made in a directory that does not exist: %q", f.failed)
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f.restore(m)
+	if f.file == nil || !f.there() || f.failed != "" {
+		t.Fatalf("not made: %q", f.failed)
+	}
+}
+
 func TestChainGoesOnWhenTheSuccessorIsReady(t *testing.T) {
 	g := testGeneration(t, 3, 1)
 	var processes []*fakeProcess

@@ -57,10 +57,7 @@ func (m *master) newest() *generation {
 }
 
 func (g *generation) snapshot(w *worker) stats.Worker {
-	s := stats.Worker{ID: w.ID, PID: w.PID(), Accepting: w.Is(process.Ready), Harakiris: w.harakiris}
-	if s.PID != 0 {
-		s.Started, s.Starts = w.Started(), w.Starts()
-	}
+	s := stats.Worker{ID: w.ID, PID: w.PID(), Accepting: w.Is(process.Ready), Harakiris: w.harakiris, Started: w.Started(), Starts: w.Starts()}
 	s.Read(g.board, g.rows(w))
 	s.Delta = s.Requests - w.servedBefore
 	return s

@@ -62,6 +62,12 @@ func TestSnapshotOfAWorker(t *testing.T) {
 		}, func(s stats.Worker) bool {
 			return s.Status == stats.Busy && s.Cores[0].Request == nil && s.Cores[1].Request != nil
 		}},
+		{"cheaped", func(_ *generation, w *worker) {
+			occupy(w, process.Leaving, 7)
+			w.Ended(7, time.Now())
+		}, func(s stats.Worker) bool {
+			return s.Status == stats.Cheap && s.PID == 0 && s.Starts == 1 && !s.Started.IsZero()
+		}},
 		{"respawned", func(g *generation, w *worker) {
 			g.board.Core(w.ID, 0).Requests.Store(5)
 			w.servedBefore = g.requests(w)

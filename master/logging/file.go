@@ -37,9 +37,26 @@ type FileOptions struct {
 	Standard bool   // descriptors 1 and 2 of this process are this file
 }
 
+// OpenFile opens a log file for appending. It does not wait for a reader of a named pipe.
+func OpenFile(path string, flags int) (*os.File, error) {
+	for {
+		fd, err := unix.Open(path, unix.O_CREAT|unix.O_APPEND|unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|flags, 0o640)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err == nil:
+			err = unix.SetNonblock(fd, false) // whoever inherits it expects no EAGAIN
+		}
+		if err != nil {
+			return nil, &os.PathError{Op: "open", Path: path, Err: err}
+		}
+		return os.NewFile(uintptr(fd), path), nil
+	}
+}
+
 // Open opens the file for appending.
 func (o FileOptions) Open(flags int) (*os.File, error) {
-	handle, err := os.OpenFile(o.at(o.Path), os.O_CREATE|os.O_APPEND|os.O_WRONLY|flags, 0o640)
+	handle, err := OpenFile(o.at(o.Path), flags)
 	if err != nil {
 		return nil, fmt.Errorf("log file: %w", err)
 	}
@@ -61,10 +78,10 @@ func (o FileOptions) Open(flags int) (*os.File, error) {
 	return handle, nil
 }
 
-// Unwritable tells whether an error may pass by itself, as a full disk does: it costs lines, and
-// never a start or a reload. All else about a log file is an error of the configuration.
+// Unwritable tells whether an error may pass by itself, as a full disk does, or a named pipe without
+// a reader: it costs lines, and never a start or a reload. All else about a log file is an error of the configuration.
 func Unwritable(err error) bool {
-	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EIO)
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EIO) || errors.Is(err, unix.ENXIO)
 }
 
 func (o FileOptions) at(name string) string { return paths.In(o.Dir, name) }

@@ -253,3 +253,33 @@ func TestRotationOnAFullDiskGoesOnInTheBackup(t *testing.T) {
 		})
 	}
 }
+
+func TestANamedPipeWithoutAReaderCostsLinesAlone(t *testing.T) {
+	f, said := logTo(t, func(o *FileOptions) {
+		if err := unix.Mkfifo(filepath.Join(o.Dir, o.Path), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if !f.pending || len(*said) != 1 || !strings.Contains((*said)[0], "no such device or address") {
+		t.Fatalf("pending %v, said %q", f.pending, *said)
+	}
+	f.retry()
+	reader, err := os.OpenFile(filepath.Join(f.Dir, f.Path), os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	f.retry()
+	if f.pending || len(*said) != 1 {
+		t.Fatalf("pending %v, said %q", f.pending, *said)
+	}
+	f.put(t, "a\n")
+	var buffer [10]byte
+	if n, err := reader.Read(buffer[:]); string(buffer[:n]) != "a\n" {
+		t.Fatalf("read %q, %v", buffer[:n], err)
+	}
+	flags, err := unix.FcntlInt(f.handle.Fd(), unix.F_GETFL, 0)
+	if err != nil || flags&unix.O_NONBLOCK != 0 {
+		t.Errorf("who inherits it would get EAGAIN: %o, %v", flags, err)
+	}
+}
