@@ -19,8 +19,8 @@ def listening(path):
 
 
 def given(*sockets, at=3):
-    """The front of a command line whose rest gets the sockets as descriptors from `at` on."""
-    moves = " ".join(f"{number}<&{one.fileno()}" for number, one in enumerate(sockets, at))
+    """The front of a command line whose rest gets the sockets as descriptors from `at` on, and under no other number."""
+    moves = " ".join(f"{number}<&{one.fileno()} {one.fileno()}<&-" for number, one in enumerate(sockets, at))
     return ["bash", "-c", f'exec {moves}; exec "$@"', "start"]
 
 

@@ -221,3 +221,53 @@ def test_a_safe_pidfile_that_the_user_cannot_write(server, option):
     assert "server.pid" in running.log()
     assert "spawned uWSGI worker" not in running.log()
     running.wait_gone()
+
+
+HOLDERS = versioned(1) + """
+import subprocess
+held = subprocess.Popen(["sleep", "600"], close_fds=False)
+"""
+
+
+@pytest.mark.parametrize("how", ["systemd", "number"])
+def test_a_socket_that_was_given_is_held_by_who_serves_alone(started_with, tmp_path, how):
+    """Not by programs that hooks, daemons and the application execute; and it is served over reloads, and afterwards its giver's."""
+    running = started_with(how, ["--attach-daemon", "sleep 600", "--hook-post-app", "exec:sleep 0.1; ls -l /proc/self/fd > hook"])
+    path = tmp_path / "given.sock"
+    eventually(lambda: answers(path), 20)
+    inode = f"socket:[{listening_inode(path)}]"
+    for version in (2, 3):
+        running.write("app.py", HOLDERS.replace('f"1 ', f'f"{version} '))
+        running.signal(signal.SIGHUP)
+        eventually(lambda version=version: answers(path, version), 20)
+        holders = [pid for pid in running.processes() if inode in links(pid)]
+        assert {comm(pid) for pid in holders} <= {"envoxyd", "python3", "python"}, [comm(pid) for pid in holders]
+        assert {comm(pid) for pid in running.processes()} >= {"sleep"}
+        assert inode not in (running.dir / "hook").read_text()
+    running.signal(signal.SIGTERM)
+    assert running.wait_exit() == 0
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))  # the test itself has it
+
+
+def listening_inode(path):
+    for line in open("/proc/net/unix"):
+        fields = line.split()
+        if fields[-1] == str(path) and fields[3] == "00010000":  # listens
+            return fields[6]
+    raise AssertionError(f"nobody listens at {path}")
+
+
+def links(pid):
+    found = set()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            found.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
+        except OSError:  # closed meanwhile
+            pass
+    return found
+
+
+def comm(pid):
+    with open(f"/proc/{pid}/comm") as file:
+        return file.read().strip()

@@ -37,6 +37,19 @@ def worker(port):
         return 0
 
 
+def test_a_start_that_hangs_leaves_nothing(server, tmp_path):
+    """It reads a file that nobody writes: the second signal ends it, and what it has made is removed."""
+    os.mkfifo(tmp_path / "conf")
+    running = server(None, ["--master", "--http-socket", "x.sock", "--pidfile", "pid", "--vacuum", "--set", f"conf={tmp_path}/conf",
+                            "--logto", "log", "--log-master"])
+    eventually(lambda: (running.dir / "pid").exists() and (running.dir / "x.sock").exists())
+    running.signal(signal.SIGTERM)
+    running.signal(signal.SIGINT)
+    assert running.wait_exit() == 1
+    assert "in the midst of the start" in (running.dir / "log").read_text()
+    assert not (running.dir / "pid").exists() and not (running.dir / "x.sock").exists()
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
 def test_a_zygote_that_is_lost_while_the_code_is_broken(server, transport, how):
     """The workers go on; when the code is mended, the service comes back by itself."""

@@ -162,12 +162,7 @@ func (tm *testMaster) turn(what string, until func() bool) {
 // start brings the first generation up.
 func (tm *testMaster) start() *generation {
 	tm.t.Helper()
-	var err error
-	if tm.sockets, err = tm.openSockets(tm.cfg); err != nil {
-		tm.t.Fatal(err)
-	}
-	tm.t.Cleanup(func() { sockets.CloseUnused(tm.master.sockets, nil) })
-	if err := tm.startNext(&preparation{cfg: tm.cfg, hooks: tm.hooks, sockets: tm.sockets}); err != nil {
+	if err := tm.startUp(); err != nil {
 		tm.t.Fatal(err)
 	}
 	g := tm.master.next
@@ -176,6 +171,15 @@ func (tm *testMaster) start() *generation {
 		tm.t.Fatal("the first generation does not serve")
 	}
 	return g
+}
+
+// startUp has the first generation load.
+func (tm *testMaster) startUp() (err error) {
+	if tm.sockets, err = tm.openSockets(tm.cfg); err != nil {
+		return err
+	}
+	tm.t.Cleanup(func() { sockets.CloseUnused(tm.master.sockets, nil) })
+	return tm.startNext(&preparation{cfg: tm.cfg, hooks: tm.hooks, sockets: tm.sockets})
 }
 
 // comeUp has a generation's zygote load, and carry out its orders.

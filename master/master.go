@@ -90,6 +90,7 @@ type owned struct {
 // life is how far the master is between its start and its end.
 type life struct {
 	starting bool            // the start is prepared beside the loop
+	making   sync.Mutex      // held there while sockets and pidfiles are made
 	startCtx context.Context // ends when the start is given up
 	giveUp   context.CancelFunc
 	stopping bool

@@ -140,3 +140,62 @@ func FuzzWhatChildrenSay(f *testing.F) {
 		}
 	})
 }
+
+// TestALostZygoteIsNoReload: with --exit-on-reload the service is saved, and a reload still ends it.
+func TestALostZygoteIsNoReload(t *testing.T) {
+	tm := newTestMaster(t, 1)
+	tm.cfg.ExitOnReload = true
+	tm.reloads.recovery.backoff = respawn.Backoff{Policy: respawn.Policy{Healthy: time.Hour, First: time.Millisecond, Max: time.Millisecond}}
+	old := tm.start()
+	tm.zygoteOf(old).exit(process.Exit{Signal: syscall.SIGKILL})
+	tm.turn("another generation loads", func() bool { return tm.master.next != nil })
+	g := tm.master.next
+	tm.comeUp(g)
+	if tm.current != g || tm.life.stopping {
+		t.Fatal("the service was not saved")
+	}
+	tm.processOf(old.workers[0]).exit(process.Exit{Status: 17})
+	tm.zygoteOf(g).exit(process.Exit{Signal: syscall.SIGKILL})
+	tm.turn("the next zygote is lost too", tm.lostZygote)
+	tm.reload(false)
+	if !tm.life.stopping || !received(tm.processOf(g.workers[0]), syscall.SIGTERM) {
+		t.Fatal("a reload does not end it")
+	}
+}
+
+// TestAWorkerThatDoesNotGetReadyIsReplaced: those before it have shown how long that takes.
+func TestAWorkerThatDoesNotGetReadyIsReplaced(t *testing.T) {
+	tm := newTestMaster(t, 1)
+	now := time.Unix(1000, 0)
+	tm.sys.now = func() time.Time { return now }
+	if err := tm.startUp(); err != nil {
+		t.Fatal(err)
+	}
+	g := tm.master.next
+	w := g.workers[0]
+	tm.say(g, workerspec.Event{Kind: "loaded"})
+	first := tm.begin(g, w)
+	now = now.Add(time.Hour)
+	g.enforce(now)
+	if len(first.sent) != 0 {
+		t.Fatal("the first one has a limit, although nothing is known yet")
+	}
+	now = now.Add(time.Hour)
+	tm.tell(g, w, first, "ready")
+	if g.slowestStart != 2*time.Hour {
+		t.Fatalf("it took %v", g.slowestStart)
+	}
+	g.slowestStart = 10 * time.Second
+	first.exit(process.Exit{Signal: syscall.SIGKILL})
+	tm.turn("another one is ordered", func() bool { return w.Is(process.Ordered) })
+	hangs := tm.begin(g, w)
+	g.enforce(now.Add(100 * time.Second))
+	if len(hangs.sent) != 0 {
+		t.Fatal("killed too early")
+	}
+	g.enforce(now.Add(100*time.Second + 1))
+	if !received(hangs, syscall.SIGKILL) {
+		t.Fatal("it may hang for ever")
+	}
+	tm.turn("another one is ordered", func() bool { return w.Is(process.Ordered) })
+}

@@ -100,8 +100,7 @@ func (m *master) stopBySignal(s os.Signal) {
 func (m *master) stop() {
 	if m.life.starting {
 		if m.life.stopping {
-			logf("...ending in the midst of the start")
-			os.Exit(statusFailed) // it hangs where it cannot be given up: name services, file systems
+			m.breakOff()
 		}
 		m.life.stopping = true
 		m.life.giveUp()

@@ -3,9 +3,11 @@ package master
 import (
 	"context"
 	"errors"
+	"os"
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/master/sockets"
 	"envoxyd/modules"
 )
 
@@ -25,13 +27,12 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 	if err := checkDirectories(m.cfg); err != nil {
 		return statusFailed, err
 	}
-	var err error
-	if m.sockets, err = m.openSockets(m.cfg); err != nil {
+	if err := m.make(func() (err error) { m.sockets, err = m.openSockets(m.cfg); return err }); err != nil {
 		return statusFailed, err
 	}
 	first := !m.upgrader.second // until an upgrade succeeds, the pidfiles are the old master's
 	if first {                  // after the sockets: where another instance has those, the pidfile is its own
-		if err := m.writePidfile(m.cfg.Pidfile, m.cfg.StartDir); err != nil {
+		if err := m.make(func() error { return m.writePidfile(m.cfg.Pidfile, m.cfg.StartDir) }); err != nil {
 			return statusFailed, err
 		}
 	}
@@ -53,11 +54,31 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 		}
 	}
 	if first {
-		if err := m.writePidfile(m.cfg.Pidfile2, workDir(m.cfg)); err != nil {
+		if err := m.make(func() error { return m.writePidfile(m.cfg.Pidfile2, workDir(m.cfg)) }); err != nil {
 			return statusFailed, err
 		}
 	}
 	return statusOK, nil
+}
+
+// make makes something that a start that hangs has to remove.
+func (m *master) make(do func() error) error {
+	m.life.making.Lock()
+	defer m.life.making.Unlock()
+	return do()
+}
+
+// breakOff ends a start that hangs where it cannot be given up: in name services, in file systems.
+func (m *master) breakOff() {
+	logf("...ending in the midst of the start")
+	if m.life.making.TryLock() { // and keep it: nothing is made any more
+		sockets.CloseUnused(m.sockets, nil)
+		if m.cfg.Vacuum {
+			m.vacuum()
+		}
+	}
+	m.closeLog()
+	os.Exit(statusFailed)
 }
 
 // begin prepares the start beside the loop, so that a signal to stop is obeyed at any moment.
