@@ -149,36 +149,37 @@ func (a *alarms) close() {
 	a.cancel()
 }
 
-func (m *master) alarmSegfault(cfg *uwsgiopts.Config, id, pid int) {
-	for _, name := range cfg.AlarmOnSegfault {
-		m.logs.alarms.raise(name, fmt.Appendf(nil, "uWSGI worker %d (pid: %d) died of a segmentation fault", id, pid))
+// segfault raises the alarms of that name for a worker that died of a segmentation fault.
+func (a *alarms) segfault(names []string, id, pid int) {
+	for _, name := range names {
+		a.raise(name, fmt.Appendf(nil, "uWSGI worker %d (pid: %d) died of a segmentation fault", id, pid))
 	}
 }
 
-// watchQueues tells of listening sockets whose queue is full.
-func (m *master) watchQueues() {
-	for _, s := range m.sockets {
+// watchQueues tells of listening sockets whose queue is full, in the log and by the alarms of that name.
+func (a *alarms) watchQueues(list []*sockets.Socket, names []string) {
+	for _, s := range list {
 		queue, limit := listenQueue(s.FD)
 		if limit == 0 || queue < limit || s.Protocol == sockets.Shared {
 			continue
 		}
 		text := fmt.Sprintf("*** uWSGI listen queue of socket %q (fd: %d) full !!! (%d/%d) ***", s.Name, s.FD, queue, limit)
 		logDated("%s", text)
-		for _, name := range m.cfg.AlarmBacklog {
-			m.logs.alarms.raise(name, []byte(text))
+		for _, name := range names {
+			a.raise(name, []byte(text))
 		}
 	}
 }
 
 // listKinds answers --logger-list and --alarm-list.
-func (m *master) listKinds() {
+func listKinds(cfg *uwsgiopts.Config) {
 	list := func(what string, names []string) {
 		logf("*** uWSGI loaded %s ***\n%s\n--- end of %s list ---", what, strings.Join(names, "\n"), what)
 	}
-	if m.cfg.ListLoggers {
+	if cfg.ListLoggers {
 		list("loggers", uwsgiopts.LoggerKinds)
 	}
-	if m.cfg.ListAlarms {
+	if cfg.ListAlarms {
 		list("alarms", uwsgiopts.AlarmKinds)
 	}
 }

@@ -12,9 +12,8 @@ import (
 )
 
 // banner is what a start says first.
-func (m *master) banner() {
-	cfg := m.cfg
-	logf("*** Starting uWSGI %s (%dbit) on [%s] ***", uwsgiopts.Version, 32<<(^uint(0)>>63), m.started.Format(time.ANSIC))
+func banner(cfg *uwsgiopts.Config, started time.Time) {
+	logf("*** Starting uWSGI %s (%dbit) on [%s] ***", uwsgiopts.Version, 32<<(^uint(0)>>63), started.Format(time.ANSIC))
 	logf("envoxyd with %s", runtime.Version())
 	logMachine()
 	logf("current working directory: %s", cfg.StartDir)

@@ -51,20 +51,20 @@ func (job *cronJob) take(now time.Time) bool {
 func (m *master) runCrons(now time.Time) {
 	for _, job := range m.jobs.crons {
 		if job.take(now) {
-			m.runCron(job)
+			job.run(m.commands, m.events, appDir(m.hooks, m.cfg), m.cfg.CronHarakiri)
 		}
 	}
 }
 
-func (m *master) runCron(job *cronJob) {
-	limit := job.Harakiri
-	if limit < 0 {
-		limit = m.cfg.CronHarakiri
+// run starts the job in dir; limit is the time that it has where it says nothing of that itself.
+func (job *cronJob) run(c *commands, events chan<- event, dir string, limit time.Duration) {
+	if job.Harakiri >= 0 {
+		limit = job.Harakiri
 	}
-	cmd := m.commands.shell(m.commands.ctx, job.Command, appDir(m.hooks, m.cfg))
+	cmd := c.shell(c.ctx, job.Command, dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // what it has started ends with it
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	if err := m.commands.start(cmd); err != nil {
+	if err := c.start(cmd); err != nil {
 		logf("[uwsgi-cron] %q: %v", job.Command, err)
 		return
 	}
@@ -72,7 +72,7 @@ func (m *master) runCron(job *cronJob) {
 	job.pid = pid
 	job.running++
 	logDated("[uwsgi-cron] running %q (pid %d)", job.Command, pid)
-	m.commands.running.Go(func() {
+	c.running.Go(func() {
 		if limit > 0 {
 			harakiri := time.AfterFunc(limit, func() {
 				logf("*** CRON HARAKIRI ON %q (pid: %d) ***", job.Command, pid)
@@ -80,11 +80,11 @@ func (m *master) runCron(job *cronJob) {
 			})
 			defer harakiri.Stop()
 		}
-		_ = m.commands.wait(cmd) // its status is nobody's business
+		_ = c.wait(cmd) // its status is nobody's business
 		logDated("[uwsgi-cron] command %q running with pid %d exited after %d second(s)", job.Command, pid, int(time.Since(began).Seconds()))
 		select {
-		case m.events <- func(*master) { job.ended(pid) }:
-		case <-m.commands.ctx.Done():
+		case events <- func(*master) { job.ended(pid) }:
+		case <-c.ctx.Done():
 		}
 	})
 }

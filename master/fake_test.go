@@ -135,7 +135,7 @@ func newTestMaster(t *testing.T, processes int) *testMaster {
 		return zygote, &link{orders: orders}, nil
 	}
 	m.gateway = newGateway(m)
-	m.logs.alarms = newAlarms(m.commands)
+	m.logs.alarms, m.logs.commands = newAlarms(m.commands), m.commands
 	t.Cleanup(m.logs.alarms.close)
 	m.hooks = m.newHooks()
 	m.newDaemons()

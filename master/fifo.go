@@ -39,13 +39,13 @@ func (m *master) command(b byte) {
 	case 'c':
 		m.chainReload()
 	case 'l':
-		m.reopenLog(m.cfg)
+		m.logs.reopen(m.cfg)
 	case 'L':
-		m.rotateLog()
+		m.logs.rotate()
 	case 'p':
 		m.togglePause()
 	case 'P':
-		m.rewritePidfiles()
+		m.owned.pidfiles.rewrite()
 	case 'q':
 		m.stopGracefully()
 	case 'Q':

@@ -11,10 +11,9 @@ import (
 	"envoxyd/uwsgiopts"
 )
 
-// openLog opens the log: each line begins as --log-date says, and goes to the file of
+// open opens the log: each line begins as --log-date says, and goes to the file of
 // --logto or its kin, or through the log master.
-func (m *master) openLog() error {
-	cfg := m.cfg
+func (l *logs) open(cfg *uwsgiopts.Config) error {
 	if cfg.LogDate != "" {
 		date, err := logdate.Parse(cfg.LogDate)
 		if err != nil {
@@ -23,7 +22,7 @@ func (m *master) openLog() error {
 		datePrefix.Store(&date)
 	}
 	if cfg.LogFile() != "" && cfg.LogFile() != cfg.Logto2 {
-		if err := direct.Open(m.logFile(cfg), m.logFlags()); err != nil {
+		if err := direct.Open(logFile(cfg), l.flags(cfg)); err != nil {
 			return err
 		}
 	}
@@ -36,10 +35,10 @@ func (m *master) openLog() error {
 	if !cfg.LogMaster {
 		return nil
 	}
-	if err := m.startLog(cfg, plan, pending); err != nil || !plan.Immediate() {
+	if err := l.start(cfg, plan, pending); err != nil || !plan.Immediate() {
 		return err
 	}
-	return m.openLoggers() // nothing has to wait for another user
+	return l.openLoggers(cfg) // nothing has to wait for another user
 }
 
 // ownPending has the master own the log where its file could not be opened for want of
@@ -47,33 +46,32 @@ func (m *master) openLog() error {
 func ownPending(cfg *uwsgiopts.Config, pending bool) { cfg.LogMaster = cfg.LogMaster || pending }
 
 // openLoggers opens the loggers, as the user that the instance runs as from then on.
-func (m *master) openLoggers() error {
-	if m.logs.log == nil || m.logs.logOpen {
+func (l *logs) openLoggers(cfg *uwsgiopts.Config) error {
+	if l.log == nil || l.logOpen {
 		return nil
 	}
-	plan, err := compileLog(m.cfg)
+	plan, err := compileLog(cfg)
 	if err != nil {
 		return err
 	}
-	outputs, err := m.logs.log.Open(plan)
+	outputs, err := l.log.Open(plan)
 	if err != nil {
 		return err
 	}
-	m.logs.log.Use(outputs)
-	m.logs.logOpen = true
+	l.log.Use(outputs)
+	l.logOpen = true
 	return nil
 }
 
-// openSecondLog is --logto2's: after privileges are dropped.
-func (m *master) openSecondLog() error {
-	cfg := m.cfg
+// openSecond is --logto2's: after privileges are dropped.
+func (l *logs) openSecond(cfg *uwsgiopts.Config) error {
 	if cfg.Logto2 == "" || cfg.LogFile() != cfg.Logto2 {
 		return nil
 	}
-	if m.logs.log != nil {
-		return m.logs.log.MoveTo(m.logFile(cfg), m.logFlags())
+	if l.log != nil {
+		return l.log.MoveTo(logFile(cfg), l.flags(cfg))
 	}
-	if err := direct.Open(m.logFile(cfg), m.logFlags()); err != nil || !direct.Pending() {
+	if err := direct.Open(logFile(cfg), l.flags(cfg)); err != nil || !direct.Pending() {
 		return err
 	}
 	plan, err := compileLog(cfg)
@@ -81,12 +79,12 @@ func (m *master) openSecondLog() error {
 		return err
 	}
 	ownPending(cfg, true)
-	return m.startLog(cfg, plan, true)
+	return l.start(cfg, plan, true)
 }
 
-// logFlags: only the first master of a row of upgrades may empty the log.
-func (m *master) logFlags() int {
-	if m.cfg.LogTruncate && !m.upgrader.second {
+// flags: only the first master of a row of upgrades may empty the log.
+func (l *logs) flags(cfg *uwsgiopts.Config) int {
+	if cfg.LogTruncate && !l.second {
 		return os.O_TRUNC
 	}
 	return 0
@@ -104,9 +102,9 @@ func compileLog(cfg *uwsgiopts.Config) (*logging.Plan, error) {
 	return plan, err
 }
 
-// startLog makes the master the owner of the log; pending: its file is still to be opened.
-func (m *master) startLog(cfg *uwsgiopts.Config, plan *logging.Plan, pending bool) error {
-	o := logging.Options{File: m.logFile(cfg), Pending: pending, Processes: commandStarter{m.commands}, Raise: m.logs.alarms.raise}
+// start makes the master the owner of the log; pending: its file is still to be opened.
+func (l *logs) start(cfg *uwsgiopts.Config, plan *logging.Plan, pending bool) error {
+	o := logging.Options{File: logFile(cfg), Pending: pending, Processes: commandStarter{l.commands}, Raise: l.alarms.raise}
 	if cfg.LogFile() == cfg.Logto2 && !pending { // later
 		o.File.Path = ""
 	}
@@ -117,13 +115,13 @@ func (m *master) startLog(cfg *uwsgiopts.Config, plan *logging.Plan, pending boo
 	if err != nil {
 		return err
 	}
-	m.logs.log = log
+	l.log = log
 	through.Store(log)
 	stdio, err := log.Stdio(plan)
 	if err != nil {
 		return err
 	}
-	m.commands.output.Store(stdio)
+	l.commands.output.Store(stdio)
 	for _, notice := range plan.Notices {
 		logf("%s", notice)
 	}
@@ -131,7 +129,7 @@ func (m *master) startLog(cfg *uwsgiopts.Config, plan *logging.Plan, pending boo
 }
 
 // logFile is the file of --logto and its kin, as it is to be opened.
-func (m *master) logFile(cfg *uwsgiopts.Config) logging.FileOptions {
+func logFile(cfg *uwsgiopts.Config) logging.FileOptions {
 	o := logging.FileOptions{Dir: cfg.StartDir, Path: cfg.LogFile(), Backup: cfg.LogBackupname, MaxSize: cfg.LogMaxsize,
 		Mode: cfg.LogfileChmod, UID: -1, GID: -1, Standard: true}
 	if !cfg.LogfileChown || os.Geteuid() != 0 {
@@ -153,7 +151,7 @@ func (g *generation) prepareLog() error {
 	pending := g.openLogFile()
 	ownPending(cfg, pending || m.logs.log != nil && m.logs.log.Late())
 	if m.logs.log == nil && cfg.LogMaster { // since this reload
-		if err := m.startLog(cfg, g.logs, pending); err != nil {
+		if err := m.logs.start(cfg, g.logs, pending); err != nil {
 			return err
 		}
 		plain, err := m.logs.log.Open(logging.Plain())
@@ -177,7 +175,7 @@ func (g *generation) openLogFile() (pending bool) {
 	if m.logs.log != nil || m.current == nil || cfg.LogMaster || !cfg.LogReopen || cfg.LogFile() == "" {
 		return false
 	}
-	o := m.logFile(cfg)
+	o := logFile(cfg)
 	o.Standard = false
 	file, err := o.Open(0)
 	if err != nil { // the old one does as well
@@ -231,32 +229,33 @@ func (g *generation) stdio() (out, err *os.File, failed error) {
 	return file, file, failed
 }
 
-// reopenLog goes on in a new file, after somebody has moved the old one away.
-func (m *master) reopenLog(cfg *uwsgiopts.Config) {
-	if m.logs.log != nil {
-		m.logs.log.Reopen()
+// reopen goes on in a new file, after somebody has moved the old one away.
+func (l *logs) reopen(cfg *uwsgiopts.Config) {
+	if l.log != nil {
+		l.log.Reopen()
 		return
 	}
 	if cfg.LogFile() == "" {
 		logf("log reopen: there is no log file")
 		return
 	}
-	direct.Reopen(m.logFile(cfg))
+	direct.Reopen(logFile(cfg))
 }
 
-func (m *master) rotateLog() {
-	if m.logs.log == nil {
+// rotate moves the log file away.
+func (l *logs) rotate() {
+	if l.log == nil {
 		logf("log rotation: there is no log file")
 		return
 	}
-	m.logs.log.Rotate()
+	l.log.Rotate()
 }
 
-// closeLog writes what is still on its way.
-func (m *master) closeLog() {
-	if m.logs.log == nil {
+// close writes what is still on its way.
+func (l *logs) close() {
+	if l.log == nil {
 		return
 	}
-	m.logs.log.Close()
+	l.log.Close()
 	through.Store(nil)
 }

@@ -126,9 +126,11 @@ type triggers struct {
 
 // logs is where the lines of all processes go.
 type logs struct {
-	log     *logging.Log // nil: every process writes for itself
-	logOpen bool         // its loggers are open
-	alarms  *alarms
+	log      *logging.Log // nil: every process writes for itself
+	logOpen  bool         // its loggers are open
+	alarms   *alarms
+	commands *commands // that loggers run
+	second   bool      // another master has opened the log before
 }
 
 // jobs are the processes that run beside the workers.
@@ -154,7 +156,7 @@ func Run(cfg *uwsgiopts.Config, reread Reread) int {
 	m.gateway = newGateway(m)
 	m.commands = newCommands()
 	defer m.commands.close()
-	m.logs.alarms = newAlarms(m.commands)
+	m.logs.alarms, m.logs.commands = newAlarms(m.commands), m.commands
 	m.logs.alarms.reconfigure(cfg)
 	m.hooks = m.newHooks()
 	m.newDaemons()
@@ -165,7 +167,7 @@ func Run(cfg *uwsgiopts.Config, reread Reread) int {
 	}
 	sockets.CloseUnused(m.sockets, nil) // a start that has failed leaves no file of them
 	m.logs.alarms.close()
-	m.closeLog()
+	m.logs.close()
 	return status
 }
 
@@ -177,7 +179,8 @@ func (m *master) run() (int, error) {
 	if m.owned.resources, err = resources.Open(m.upgrader.inherited.Take); err != nil {
 		return statusFailed, err
 	}
-	if err := m.openLog(); err != nil {
+	m.logs.second = m.upgrader.second
+	if err := m.logs.open(m.cfg); err != nil {
 		return statusFailed, err
 	}
 	for _, notice := range m.cfg.Notices {
@@ -188,8 +191,8 @@ func (m *master) run() (int, error) {
 			return statusFailed, fmt.Errorf("show-config: %w", err)
 		}
 	}
-	m.listKinds()
-	m.banner()
+	listKinds(m.cfg)
+	banner(m.cfg, m.started)
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return statusFailed, fmt.Errorf("prctl(PR_SET_CHILD_SUBREAPER): %w", err)
 	}
@@ -307,7 +310,7 @@ func (m *master) sweep(now time.Time) {
 	if m.current != nil {
 		m.runCrons(now)
 	}
-	m.watchQueues()
+	m.logs.alarms.watchQueues(m.sockets, m.cfg.AlarmBacklog)
 	m.advanceChain()
 	if !m.upgrader.busy && !m.life.upgraded {
 		m.triggers.fifo.restore(m)

@@ -20,29 +20,30 @@ type pidfiles map[string]*os.File
 // pidfileKey comes before the path of a pidfile that is passed on to the next master.
 const pidfileKey = "pidfile:"
 
-// writePidfile writes this process's number, to be found by --stop and --reload.
-func (m *master) writePidfile(name, base string) error {
+// write writes this process's number, to be found by --stop and --reload. inherited takes what the
+// master before has passed on.
+func (p *pidfiles) write(name, base string, inherited func(key string) int) error {
 	if name == "" {
 		return nil
 	}
 	path := paths.In(base, name)
-	if m.owned.pidfiles == nil {
-		m.owned.pidfiles = pidfiles{}
+	if *p == nil {
+		*p = pidfiles{}
 	}
-	if fd := m.upgrader.inherited.Take(pidfileKey + path); fd >= 0 {
-		m.owned.pidfiles[path] = os.NewFile(uintptr(fd), path)
+	if fd := inherited(pidfileKey + path); fd >= 0 {
+		(*p)[path] = os.NewFile(uintptr(fd), path)
 	}
 	file, err := replacePidfile(path)
 	if errors.Is(err, fs.ErrPermission) {
-		file, err = rewritePidfile(path, m.owned.pidfiles[path], err)
+		file, err = rewritePidfile(path, (*p)[path], err)
 	}
 	if err != nil {
 		return fmt.Errorf("pidfile: %w", err)
 	}
-	if known := m.owned.pidfiles[path]; known != nil && known != file {
+	if known := (*p)[path]; known != nil && known != file {
 		known.Close()
 	}
-	m.owned.pidfiles[path] = file
+	(*p)[path] = file
 	return nil
 }
 
@@ -99,21 +100,23 @@ func (m *master) writeSafePidfiles(cfg *uwsgiopts.Config) error {
 	if m.current != nil || m.upgrader.second { // after an upgrade all pidfiles are written at once
 		return nil
 	}
-	return errors.Join(m.writePidfile(cfg.SafePidfile, workDir(cfg)), m.writePidfile(cfg.SafePidfile2, workDir(cfg)))
+	p, inherited := &m.owned.pidfiles, m.upgrader.inherited.Take
+	return errors.Join(p.write(cfg.SafePidfile, workDir(cfg), inherited), p.write(cfg.SafePidfile2, workDir(cfg), inherited))
 }
 
-// writePidfiles writes those that a start does not fail for.
-func (m *master) writePidfiles(base string, names ...string) {
+// writeAll writes those that a start does not fail for.
+func (p *pidfiles) writeAll(base string, inherited func(key string) int, names ...string) {
 	for _, name := range names {
-		if err := m.writePidfile(name, base); err != nil {
+		if err := p.write(name, base, inherited); err != nil {
 			logf("%v", err)
 		}
 	}
 }
 
-// rewritePidfiles puts right what somebody has done to the pidfiles.
-func (m *master) rewritePidfiles() {
-	m.writePidfiles("", slices.Sorted(maps.Keys(m.owned.pidfiles))...)
+// rewrite puts right what somebody has done to the pidfiles.
+func (p *pidfiles) rewrite() {
+	nothing := func(string) int { return -1 }
+	p.writeAll("", nothing, slices.Sorted(maps.Keys(*p))...)
 }
 
 // descriptors are those of the open files, by the keys under which the next master finds them.

@@ -6,8 +6,6 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
-
-	"envoxyd/uwsgiopts"
 )
 
 func TestAPidfileIsRewrittenInPlaceWhereNoOtherMayBeMade(t *testing.T) {
@@ -49,18 +47,19 @@ func TestAPidfileIsRewrittenInPlaceWhereNoOtherMayBeMade(t *testing.T) {
 
 func TestPidfilesAreKeptOpenForTheNextMaster(t *testing.T) {
 	dir := t.TempDir()
-	m := &master{cfg: &uwsgiopts.Config{}, upgrader: &upgrader{}}
+	var made pidfiles
+	nothing := func(string) int { return -1 }
 	for range 2 {
-		if err := m.writePidfile("pid", dir); err != nil {
+		if err := made.write("pid", dir, nothing); err != nil {
 			t.Fatal(err)
 		}
 	}
 	path := filepath.Join(dir, "pid")
-	fd, there := m.owned.pidfiles.descriptors()[pidfileKey+path]
-	if !there || len(m.owned.pidfiles) != 1 || !isFile(path, statOf(m.owned.pidfiles[path])) {
-		t.Fatalf("descriptor %d, %v", fd, m.owned.pidfiles)
+	fd, there := made.descriptors()[pidfileKey+path]
+	if !there || len(made) != 1 || !isFile(path, statOf(made[path])) {
+		t.Fatalf("descriptor %d, %v", fd, made)
 	}
-	m.owned.pidfiles.remove()
+	made.remove()
 	if _, err := os.Lstat(path); !os.IsNotExist(err) {
 		t.Errorf("vacuum leaves it: %v", err)
 	}

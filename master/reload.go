@@ -19,6 +19,9 @@ const loadTimeout = time.Minute
 // pendingRequests are what was asked for while it could not be done.
 type pendingRequests struct{ reload, brutal, upgrade bool }
 
+// later has catchUp do a reload that cannot be done now.
+func (p *pendingRequests) later(brutal bool) { p.reload, p.brutal = true, brutal }
+
 // catchUp does what was asked for in the meantime.
 func (m *master) catchUp() {
 	p := m.reloads.pending
@@ -29,11 +32,6 @@ func (m *master) catchUp() {
 	case p.reload:
 		m.reload(p.brutal)
 	}
-}
-
-// reloadLater has catchUp do a reload that cannot be done now.
-func (m *master) reloadLater(brutal bool) {
-	m.reloads.pending.reload, m.reloads.pending.brutal = true, brutal
 }
 
 // giveUpLate gives a generation up that does not come up, when another reload waits for it or no
@@ -85,33 +83,33 @@ func (m *master) reloadAll(brutal bool) {
 	case m.life.stopping || m.life.upgraded:
 		return
 	case m.life.starting || m.reloads.preparing:
-		m.reloadLater(brutal)
+		m.reloads.pending.later(brutal)
 		return
 	case m.upgrader.busy:
 		logf("reload: it follows the upgrade that is going on")
-		m.reloadLater(brutal)
+		m.reloads.pending.later(brutal)
 		return
 	case m.next != nil: // what it loads may be older than what is asked for now
 		logf("reload: it follows the one that is loading")
-		m.reloadLater(brutal)
+		m.reloads.pending.later(brutal)
 		return
 	}
 	m.reloads.brutal = brutal
 	logf("reload: loading configuration and code beside those that serve")
-	m.notify("RELOADING=1\n" + monotonic())
+	notify("RELOADING=1\n" + monotonic())
 	m.reloads.preparing = true
 	h, opener := m.newHooks(), m.socketOpener()
 	m.beside(func() event {
-		p := m.prepareReload(h, opener)
+		p := prepareReload(m.commands.ctx, m.reread, h, opener)
 		return func(m *master) { m.prepared(p) }
 	})
 }
 
 // prepareReload reads the configuration, runs the hooks that come before the application, and opens what is new.
-// It is called beside the loop and changes nothing of m.
-func (m *master) prepareReload(h *hooks.Runner, opener socketOpener) *preparation {
+// It is called beside the loop.
+func prepareReload(ctx context.Context, reread Reread, h *hooks.Runner, opener socketOpener) *preparation {
 	p := &preparation{hooks: h}
-	if p.cfg, p.err = m.rereadUntil(m.commands.ctx); p.err != nil {
+	if p.cfg, p.err = reread.until(ctx); p.err != nil {
 		return p
 	}
 	for _, notice := range p.cfg.Notices {
@@ -121,7 +119,7 @@ func (m *master) prepareReload(h *hooks.Runner, opener socketOpener) *preparatio
 		return p
 	}
 	for _, phase := range reloadPhases {
-		if p.err = h.Run(m.commands.ctx, hookSettings(p.cfg), phase); p.err != nil {
+		if p.err = h.Run(ctx, hookSettings(p.cfg), phase); p.err != nil {
 			return p
 		}
 	}
@@ -132,15 +130,15 @@ func (m *master) prepareReload(h *hooks.Runner, opener socketOpener) *preparatio
 	return p
 }
 
-// rereadUntil is reread, given up when ctx ends: exec:// and http:// in a configuration take as long as they like.
-func (m *master) rereadUntil(ctx context.Context) (*uwsgiopts.Config, error) {
+// until reads, and gives up when ctx ends: exec:// and http:// in a configuration take as long as they like.
+func (read Reread) until(ctx context.Context) (*uwsgiopts.Config, error) {
 	type result struct {
 		cfg *uwsgiopts.Config
 		err error
 	}
 	done := make(chan result, 1)
 	go func() { // ends with the process at the latest
-		cfg, err := m.reread()
+		cfg, err := read()
 		done <- result{cfg, err}
 	}()
 	select {
@@ -174,7 +172,7 @@ func (m *master) reloadFailed() {
 		return
 	}
 	logf("*** reload failed: the previous configuration and code go on serving ***")
-	m.notify("READY=1")
+	notify("READY=1")
 	if m.lostZygote() {
 		m.recoverZygote(0)
 	}
@@ -226,7 +224,7 @@ func (m *master) promote() {
 	m.sockets, m.cfg, m.hooks = g.sockets, g.cfg, g.hooks
 	sockets.Own(m.sockets, m.cfg.Listen)
 	if g.cfg.LogReopen && old != nil && g.cfg.LogFile() != "" {
-		m.reopenLog(g.cfg)
+		m.logs.reopen(g.cfg)
 	}
 	g.takeLog()
 	m.gateway.activate(g)
@@ -261,7 +259,7 @@ func (m *master) promote() {
 	m.triggers.fdReload.reconfigure(m, g.cfg)
 	m.replacePushers(g.cfg)
 	m.triggers.notifySocket.reconfigure(g.cfg, old == nil && m.upgrader.second)
-	m.notify("READY=1\nMAINPID=" + pidText())
+	notify("READY=1\nMAINPID=" + pidText())
 	m.forgetGone()
 	m.catchUp()
 }

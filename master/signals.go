@@ -143,7 +143,7 @@ func (m *master) drainAll() {
 	}
 	m.stopWatching()
 	m.jobs.daemons.Stop()
-	m.notify("STOPPING=1")
+	notify("STOPPING=1")
 	m.watchdog.stop()
 	if m.next != nil {
 		m.next.abandon()

@@ -27,12 +27,13 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 	if err := checkDirectories(m.cfg); err != nil {
 		return statusFailed, err
 	}
-	if err := m.make(func() (err error) { m.sockets, err = m.openSockets(m.cfg); return err }); err != nil {
+	if err := m.life.make(func() (err error) { m.sockets, err = m.openSockets(m.cfg); return err }); err != nil {
 		return statusFailed, err
 	}
+	inherited := m.upgrader.inherited.Take
 	first := !m.upgrader.second // until an upgrade succeeds, the pidfiles are the old master's
 	if first {                  // after the sockets: where another instance has those, the pidfile is its own
-		if err := m.make(func() error { return m.writePidfile(m.cfg.Pidfile, m.cfg.StartDir) }); err != nil {
+		if err := m.life.make(func() error { return m.owned.pidfiles.write(m.cfg.Pidfile, m.cfg.StartDir, inherited) }); err != nil {
 			return statusFailed, err
 		}
 	}
@@ -45,7 +46,7 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 	if err := dropPrivileges(m.cfg); err != nil {
 		return statusFailed, err
 	}
-	if err := errors.Join(m.openSecondLog(), m.openLoggers()); err != nil {
+	if err := errors.Join(m.logs.openSecond(m.cfg), m.logs.openLoggers(m.cfg)); err != nil {
 		return statusFailed, err
 	}
 	for _, phase := range []string{"as-user", "pre-app"} {
@@ -54,7 +55,7 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 		}
 	}
 	if first {
-		if err := m.make(func() error { return m.writePidfile(m.cfg.Pidfile2, workDir(m.cfg)) }); err != nil {
+		if err := m.life.make(func() error { return m.owned.pidfiles.write(m.cfg.Pidfile2, workDir(m.cfg), inherited) }); err != nil {
 			return statusFailed, err
 		}
 	}
@@ -62,9 +63,9 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 }
 
 // make makes something that a start that hangs has to remove.
-func (m *master) make(do func() error) error {
-	m.life.making.Lock()
-	defer m.life.making.Unlock()
+func (l *life) make(do func() error) error {
+	l.making.Lock()
+	defer l.making.Unlock()
 	return do()
 }
 
@@ -77,7 +78,7 @@ func (m *master) breakOff() {
 			m.vacuum()
 		}
 	}
-	m.closeLog()
+	m.logs.close()
 	os.Exit(statusFailed)
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // notify tells systemd, where it listens (sd_notify).
-func (m *master) notify(state string) {
+func notify(state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
 		logf("systemd could not be notified: %v", err)
 	}

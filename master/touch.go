@@ -54,8 +54,8 @@ func (t *touched) reconfigure(cfg *uwsgiopts.Config) {
 		logf("*** %s has been touched... chain reload !!! ***", path)
 		m.chainReload()
 	})
-	add(cfg.TouchLogrotate, func(m *master, _ string) { m.rotateLog() })
-	add(cfg.TouchLogreopen, func(m *master, _ string) { m.reopenLog(cfg) })
+	add(cfg.TouchLogrotate, func(m *master, _ string) { m.logs.rotate() })
+	add(cfg.TouchLogreopen, func(m *master, _ string) { m.logs.reopen(cfg) })
 	for _, t := range cfg.TouchExec {
 		add(t[:1], func(m *master, _ string) { m.touchHook(cfg, uwsgiopts.Hook{Command: true, Text: t[1]}) })
 	}

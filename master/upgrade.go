@@ -108,8 +108,9 @@ func (m *master) takeOver() {
 		return
 	}
 	runtime.GC() // closes the previous master's end of its handover, which tableflip has let go of
-	m.writePidfiles(workDir(m.cfg), m.cfg.SafePidfile, m.cfg.SafePidfile2, m.cfg.Pidfile2)
-	m.writePidfiles(m.cfg.StartDir, m.cfg.Pidfile)
+	p, inherited := &m.owned.pidfiles, m.upgrader.inherited.Take
+	p.writeAll(workDir(m.cfg), inherited, m.cfg.SafePidfile, m.cfg.SafePidfile2, m.cfg.Pidfile2)
+	p.writeAll(m.cfg.StartDir, inherited, m.cfg.Pidfile)
 	if dropped := m.upgrader.inherited.Close(); m.cfg.Vacuum {
 		vacuumSockets(dropped)
 	}
@@ -235,7 +236,7 @@ func (m *master) upgradeDone(err error) {
 			return
 		}
 		runtime.GC() // closes the child's ends of tableflip's pipes, which tableflip leaves open
-		m.notify("READY=1\nMAINPID=" + pidText())
+		notify("READY=1\nMAINPID=" + pidText())
 		if m.lostZygote() { // while reloads had to wait
 			m.recoverZygote(0)
 		}

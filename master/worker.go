@@ -267,7 +267,7 @@ func (g *generation) logExit(w *worker, pid int, exit process.Exit) {
 	}
 	logf("DAMN ! worker %d (pid: %d) died, killed by signal %d :( trying respawn ...", w.ID, pid, int(exit.Signal))
 	if exit.Signal == syscall.SIGSEGV {
-		g.m.alarmSegfault(g.cfg, w.ID, pid)
+		g.m.logs.alarms.segfault(g.cfg.AlarmOnSegfault, w.ID, pid)
 	}
 }
 
