@@ -50,6 +50,7 @@ def version(port):
 def test_workers_that_start_while_new_code_takes_over(server, transport, commands):
     """They were told to leave before they could hear it, and leave all the same; no request is cut off."""
     running = server(transport, ARGS, app=versioned(1) + SLOW)
+    running.wait_log("spawned uWSGI master process")  # before that it obeys no such command
     with Load(transport) as load:
         load.wait_for(20)
         running.write("slow", "")
