@@ -1,6 +1,7 @@
 """One worker that loads the application by itself (--lazy-apps): its successor comes up beside it, and no request waits for the import."""
 import json
 import os
+import re
 import signal
 import socket
 import time
@@ -10,6 +11,7 @@ from apps import ANSWER
 from http_client import Broken, eventually, get
 from load import Load
 from server import alive, free_port
+from test_pythons import interpreter
 from transports import http_socket
 
 # Imports for a second; where there is a file `hold`, until that is gone. `importing` holds the pids of those who have begun.
@@ -160,6 +162,19 @@ def test_numbers_go_on_over_successors(server, transport):
     assert worker["respawn_count"] == 1 + running.log().count("Respawned uWSGI worker 1") >= 3
 
 
+@pytest.mark.parametrize("version", ["3.8", "3.13"])
+def test_successors_in_the_oldest_and_the_newest_python(server, transport, version):
+    if not interpreter(version):
+        pytest.skip(f"this machine has no Python {version}")
+    path = f"{interpreter(version).parent}:{os.environ['PATH']}"
+    running = server(transport, [*OPTIONS, "--max-requests", "50"], app=APP, env={"PATH": path})
+    running.wait_log("spawned uWSGI master process")
+    with Paced(transport) as load:
+        eventually(lambda: len(load.texts) >= 3, 60)
+    assert load.failures() == []
+    assert slow(load) == []
+
+
 def test_a_successor_that_does_not_import(server, transport):
     """The old process serves on, attempts become rarer, and one comes up when the code is mended."""
     running = server(transport, [*OPTIONS, "--max-requests", "20"], app=APP)
@@ -174,14 +189,8 @@ def test_a_successor_that_does_not_import(server, transport):
         load.wait_for(20)
     assert load.failures() == []
     assert slow(load) == []
-    assert re_seconds(running.log()) == sorted(re_seconds(running.log())) and running.running()
-
-
-def re_seconds(log):
-    """The waits before attempts."""
-    import re
-
-    return [int(n) for n in re.findall(r"the next attempt is made in (\d+)s", log)]
+    waits = [int(seconds) for seconds in re.findall(r"the next attempt is made in (\d+)s", running.log())]
+    assert waits == sorted(waits) and waits[-1] > waits[0] and running.running()
 
 
 @pytest.mark.parametrize("victim", ["old", "successor"])

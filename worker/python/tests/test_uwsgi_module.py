@@ -3,7 +3,7 @@ import json
 import os
 
 import pytest
-from envoxyd_worker import uwsgi_module
+from envoxyd_worker import layouts, uwsgi_module
 
 SPEC = {
     "version": "2.1.0-envoxyd", "processes": 3, "threads": 2, "started_on": 1, "master_pid": 0, "generation": 1, "sockets": [{"fd": 7}],
@@ -104,3 +104,20 @@ def test_an_alarm_is_reported_to_the_master():
     finally:
         os.close(ours)
         os.close(theirs)
+
+
+def test_a_worker_is_all_of_its_rows():
+    """One of two workers has a successor beside it, and rows of processes that have gone."""
+    def row(worker, pid, requests, state=layouts.IDLE):
+        core = layouts.Core(*[0] * (len(layouts.Core._fields) - 1), b"")
+        first = core._replace(worker=worker, pid=pid, requests=requests, state=state, sent=10, micros=requests * 7)
+        return layouts.CORE.pack(*first) + layouts.CORE.pack(*first._replace(worker=0, exceptions=1))
+
+    board = os.memfd_create("board")
+    os.write(board, row(1, 11, 5) + row(2, 0, 3, layouts.BUSY) + row(2, 22, 1) + row(0, 0, 0) + row(2, 0, 100, layouts.ABSENT))
+    module = uwsgi_module.make({**SPEC, "processes": 2, "scoreboard_fd": board})
+    one, two = module.workers()
+    assert (one["id"], one["pid"], one["requests"], one["status"], one["exceptions"]) == (1, 11, 10, b"idle", 1)
+    assert (two["id"], two["pid"], two["requests"], two["status"], two["tx"]) == (2, 22, 208, b"busy", 60)
+    assert two["avg_rt"] == 7
+    assert module.total_requests() == 218
