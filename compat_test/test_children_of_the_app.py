@@ -1,4 +1,5 @@
 """Applications start threads and processes of their own: that works in a worker as it does in any Python program."""
+import ast
 import signal
 import socket
 
@@ -203,3 +204,35 @@ def test_sys_exit_in_a_request(server, transport):
     server(transport, ["--master", "--processes", "1"], app=app)
     assert get(transport.port, "/exit").status in (500, 502)
     eventually(lambda: get(transport.port, "/system").text == "done")
+
+
+@pytest.mark.parametrize("more", [[], ["--lazy-apps"]], ids=["plain", "lazy-apps"])
+def test_pipes_of_the_application_are_its_childrens(server, more):
+    """However early a worker makes them: no number that the server has given back is closed in a child."""
+    app = """
+import os
+def tell():
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(reader)
+            os.write(writer, b"told")
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(pid, 0)
+    return os.read(reader, 10)
+import uwsgidecorators
+early = []
+@uwsgidecorators.postfork
+def begin():
+    early.append(tell())
+early.append(tell())
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [repr([*early, tell()]).encode()]
+"""
+    transport = http_socket()
+    server(transport, ["--master", *more], app=app)
+    assert set(ast.literal_eval(get(transport.port).text)) == {b"told"}

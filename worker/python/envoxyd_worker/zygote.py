@@ -48,6 +48,7 @@ def run(text):
     if order is None:
         ending.end()
     os.close(reports.socket.detach())
+    spec["control_fd"] = -1  # the number may become one of the application's
     work(order, spec, text, uwsgi, serving)
 
 
