@@ -132,3 +132,48 @@ def test_a_zygote_that_is_killed_leaves_its_workers_what_they_need(server):
     assert set(second) <= set(running.processes())
     eventually(lambda: count(transport.port) in (1, 2))
     assert all(map(alive, second))
+
+
+LAZY = f"""
+import json, multiprocessing, os, time
+{ANSWER}
+context = multiprocessing.get_context("fork")
+manager = context.Manager()
+child = context.Process(target=time.sleep, args=(600,), daemon=True)
+child.start()
+with open("started.new", "w") as file:
+    json.dump([os.getpid(), manager._process.pid, child.pid], file)
+os.replace("started.new", "started")
+while os.path.exists("hold"):
+    time.sleep(0.01)
+
+def application(environ, start_response):
+    return answer(start_response, "1")
+"""
+
+
+@pytest.mark.parametrize("how", ["stop", "TERM of the worker", "another reload"])
+def test_a_worker_that_is_ended_while_it_imports(server, how):
+    """--lazy-apps: what it has forked is told to end, too."""
+    transport = http_socket()
+    running = server(transport, ["--master", "--lazy-apps"], app=LAZY)
+    first = started(running)[1]
+    eventually(lambda: count(transport.port) == 1)
+    running.write("hold", "")
+    os.unlink(running.dir / "started")
+    running.signal(signal.SIGHUP)
+    importer, forked = started(running)
+    if how == "another reload":
+        os.unlink(running.dir / "hold")
+        running.wait_log("gracefully .RE.spawned")
+        eventually(lambda: not set(first) & set(running.processes()))
+        running.signal(signal.SIGTERM)
+    elif how == "stop":
+        running.signal(signal.SIGTERM)
+    else:
+        running.signal_process(importer, signal.SIGTERM)
+        eventually(lambda: not set(forked) & set(running.processes()))
+        os.unlink(running.dir / "hold")
+        running.signal(signal.SIGTERM)
+    assert running.wait_exit(20) == 0
+    running.wait_gone()

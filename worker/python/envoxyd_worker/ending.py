@@ -5,8 +5,9 @@ from signal import SIG_DFL, SIGTERM, getsignal
 
 from . import children, log
 from .failures import report
+from .signals import handlers
 
-_zygote = 0
+_zygote = _importer = 0
 _begun = False
 _applications = SIG_DFL  # what the application does at SIGTERM
 
@@ -29,6 +30,27 @@ def terminated(number, frame):
 def restore_term():
     """In a worker: SIGTERM is the application's again, until Go takes it."""
     signal.signal(SIGTERM, SIG_DFL if _applications is None else _applications)
+
+
+def import_in_worker():
+    """Until imported() is called, SIGTERM ends what a worker that imports has forked, and the worker."""
+    global _importer
+    _importer = getpid()
+    if getsignal(SIGTERM) == SIG_DFL:
+        handlers.add(import_terminated)
+        signal.signal(SIGTERM, import_terminated)
+
+
+def import_terminated(number, frame):
+    signal.signal(SIGTERM, SIG_DFL)
+    if getpid() == _importer:
+        children.end_now()
+    kill(getpid(), SIGTERM)
+
+
+def imported():
+    if getsignal(SIGTERM) == import_terminated:  # the application has not set one of its own
+        signal.signal(SIGTERM, SIG_DFL)
 
 
 def end(status=0):

@@ -12,6 +12,10 @@ def ignore(number, frame):
     """Unlike SIG_IGN this does not reach programs that are executed."""
 
 
+# Handlers of ours, for which a child of the application has the ordinary ones.
+handlers = {ignore, None}
+
+
 def ignore_broken_pipes():
     """As Python does at its start: an application may have changed it, and a log that nobody reads would end us."""
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
@@ -21,7 +25,7 @@ def ordinary_signals():
     """In a process that the application forked: handlers as in any Python, or the application's own."""
     for number in (*OURS, signal.SIGTERM):
         handler = signal.getsignal(number)
-        if handler in (ignore, None):
+        if handler in handlers:
             handler = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
         signal.signal(number, handler)
     ignore_broken_pipes()

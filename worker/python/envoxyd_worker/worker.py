@@ -36,7 +36,9 @@ def main(spec, text, uwsgi, serving, order):
         if python["lazy_apps"]:
             if spec["processes"] == 1:  # its predecessor may still have what it binds
                 listeners.share()
+            ending.import_in_worker()
             serving = apps.load(spec, uwsgi, lambda step: None)
+            ending.imported()
             listeners.restore()
             if events:
                 events.register(uwsgi.opt)
