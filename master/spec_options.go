@@ -52,8 +52,8 @@ func limitsSpec(cfg *uwsgiopts.Config) workerspec.Limits {
 		SendTimeoutMillis: int(cfg.SendTimeout / time.Millisecond),
 		LimitPost:         cfg.LimitPost, PostBuffering: cfg.PostBuffering,
 		BodyMemory: cfg.BodyMemory, BodyFiles: cfg.BodyFiles, BodyFilesTotal: cfg.BodyFilesTotal, ResponseMemory: cfg.ResponseMemory, ResponseFiles: cfg.ResponseFiles,
-		 HarakiriSeconds: int(cfg.Harakiri / time.Second),
-		MaxRequests: cfg.MaxRequests, MaxRequestsDelta: cfg.MaxRequestsDelta,
+		HarakiriSeconds: int(cfg.Harakiri / time.Second),
+		MaxRequests:     cfg.MaxRequests, MaxRequestsDelta: cfg.MaxRequestsDelta,
 		MinLifetimeSeconds: int(cfg.MinWorkerLifetime / time.Second), ReloadOnRSS: cfg.ReloadOnRSS, ReloadOnAS: cfg.ReloadOnAS,
 	}
 }

@@ -234,6 +234,7 @@ func (g *generation) clearBoard(row int) {
 		core.Suspended.Store(0)
 		core.Deadline.Store(0)
 		core.UserDeadline.Store(0)
+		core.Spooled.Store(0)
 	}
 }
 

@@ -34,19 +34,19 @@ type Config struct {
 	// UnixSocketTakeover lets a start take the place of an instance that serves the same unix socket or pipe.
 	UnixSocketTakeover bool
 
-	Listen        int           // backlog of each listening socket
-	BufferSize    int           // largest request header block, bytes
-	MaxVars       int           // largest number of request variables, keys plus values
-	SocketTimeout time.Duration // per read or write of a client socket
-	LimitPost     int64         // largest request body, bytes; 0: no limit
-	BodyMemory     int64 // of a worker, for request bodies, in bytes; 0: no limit, as for the next three
-	BodyFiles      int64 // likewise, in files
-	BodyFilesTotal int64 // of all workers
-	ResponseMemory int64 // of a worker, for responses that clients have not read yet
-	ResponseFiles  int64 // likewise, in files
+	Listen         int           // backlog of each listening socket
+	BufferSize     int           // largest request header block, bytes
+	MaxVars        int           // largest number of request variables, keys plus values
+	SocketTimeout  time.Duration // per read or write of a client socket
+	LimitPost      int64         // largest request body, bytes; 0: no limit
+	BodyMemory     int64         // of a worker, for request bodies, in bytes; 0: no limit, as for the next three
+	BodyFiles      int64         // likewise, in files
+	BodyFilesTotal int64         // of all workers
+	ResponseMemory int64         // of a worker, for responses that clients have not read yet
+	ResponseFiles  int64         // likewise, in files
 
-	PostBuffering int64         // bodies from this size on are kept on disk; 0: off
-	ChmodSocket   int           // -1: not given
+	PostBuffering int64 // bodies from this size on are kept on disk; 0: off
+	ChmodSocket   int   // -1: not given
 	ChownSocket   string
 	Umask         int // -1: not given
 	ReusePort     bool

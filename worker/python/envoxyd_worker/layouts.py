@@ -6,7 +6,7 @@ from collections import namedtuple
 from struct import Struct
 
 # a core's line of the scoreboard
-CORE = Struct("<IIqqqQQQQQQQIIII24x128s")
+CORE = Struct("<IIqqqQQQQQQQIIIIq16x128s")
 Core = namedtuple("Core", """
     state
     request_size
@@ -24,6 +24,7 @@ Core = namedtuple("Core", """
     paused
     pid
     worker
+    spooled
     request
 """)
 
