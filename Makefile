@@ -35,7 +35,7 @@ MODULES_PYTHON := $(shell find modules/python -name __pycache__ -prune -o -print
 
 # ---- build -----------------------------------------------------------------
 
-build: headers bin/envoxyd lib/envoxyd/envoxyd-gateway lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/_envoxyd_zygote.abi3.so lib/envoxyd/python/.copied lib/envoxyd/modules/.copied
+build: headers bin/envoxyd lib/envoxyd/envoxyd-gateway lib/envoxyd/envoxyd-zmq lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/_envoxyd_zygote.abi3.so lib/envoxyd/python/.copied lib/envoxyd/modules/.copied
 
 # Everything is made under another name and moved into place: a server that runs from here keeps its own files.
 bin/envoxyd: $(GO_SOURCES)
@@ -46,6 +46,12 @@ bin/envoxyd: $(GO_SOURCES)
 lib/envoxyd/envoxyd-gateway: $(GO_SOURCES)
 	@mkdir -p $(@D)
 	CGO_ENABLED=0 $(GO) build -trimpath -o $@.new ./cmd/envoxyd-gateway
+	@mv $@.new $@
+
+# The only one that links libzmq.
+lib/envoxyd/envoxyd-zmq: $(GO_SOURCES)
+	@mkdir -p $(@D)
+	CGO_ENABLED=1 CGO_CFLAGS=-O2 CGO_LDFLAGS= $(GO) build -trimpath -o $@.new ./cmd/envoxyd-zmq
 	@mv $@.new $@
 
 lib/envoxyd/_envoxyd.abi3.so: $(GO_SOURCES)
@@ -70,6 +76,7 @@ lib/envoxyd/modules/.copied: $(MODULES_PYTHON)
 headers:
 	@test -e $(PYTHON_INCLUDE)/Python.h || packaging/debian-install gcc libc6-dev python3-dev
 	@command -v gcc >/dev/null || packaging/debian-install gcc libc6-dev
+	@pkg-config --exists libzmq 2>/dev/null || packaging/debian-install libzmq3-dev pkg-config
 
 # ---- run -------------------------------------------------------------------
 
@@ -126,7 +133,7 @@ docs:
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/envoxyd
 	install -m 755 bin/envoxyd $(DESTDIR)$(PREFIX)/bin/envoxyd
-	install -m 755 lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/_envoxyd_zygote.abi3.so lib/envoxyd/envoxyd-gateway $(DESTDIR)$(PREFIX)/lib/envoxyd/
+	install -m 755 lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/_envoxyd_zygote.abi3.so lib/envoxyd/envoxyd-gateway lib/envoxyd/envoxyd-zmq $(DESTDIR)$(PREFIX)/lib/envoxyd/
 	packaging/copy-python worker/python $(DESTDIR)$(PREFIX)/lib/envoxyd/python
 	packaging/copy-python modules/python $(DESTDIR)$(PREFIX)/lib/envoxyd/modules
 

@@ -17,8 +17,11 @@ import (
 // import nothing of ours.
 var mayImport = map[string][]string{
 	"cmd/envoxyd":         {"master", "uwsgiopts", "modules"},
-	"cmd/envoxyd-gateway": {"gateway", "internal/gatewayspec"},
-	"gateway":             {"protocol", "transports", "modules", "internal"},
+	"cmd/envoxyd-gateway": {"gateway", "gateway/sidecar"},
+	"cmd/envoxyd-zmq":     {"gateway/peers", "gateway/sidecar", "transports/zmq"},
+	"gateway":             {"gateway/sidecar", "protocol", "transports", "modules", "internal"},
+	"gateway/peers":       {"gateway/sidecar", "protocol", "transports/zmq", "modules/lenient", "internal"},
+	"gateway/sidecar":     {"protocol", "internal"},
 	"master":              {"uwsgiopts", "modules", "internal", "master"},
 	"master/cheaper":      {},
 	"master/daemons":      {"uwsgiopts", "internal/respawn", "internal/paths"},
@@ -84,6 +87,12 @@ func allowed(path, name string) bool {
 	}
 	if strings.HasPrefix(name, "github.com/jackc/") {
 		return under(path, "modules/postgres", "modules/probe", "gateway")
+	}
+	if strings.HasSuffix(name, "pebbe/zmq4") {
+		return under(path, "transports/zmq")
+	}
+	if name == "envoxyd/transports/zmq" { // what links libzmq runs only where it is installed
+		return under(path, "gateway/peers", "cmd/envoxyd-zmq")
 	}
 	target, ours := strings.CutPrefix(name, "envoxyd/")
 	if !ours {

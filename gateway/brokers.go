@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"envoxyd/gateway/sidecar"
+	"envoxyd/modules/lenient"
 	"envoxyd/transports/mqtt"
 )
 
@@ -22,7 +24,7 @@ type broker struct {
 	client   *mqtt.Client
 	filters  map[string]byte
 	embedded *embeddedBroker
-	wanted   toggle // an embedded one
+	wanted   lenient.Toggle // an embedded one
 }
 
 // connectWait is how long a start waits for brokers.
@@ -39,11 +41,11 @@ func (g *Gateway) apply(r *Registration, again bool) {
 		g.errorf("%v", err)
 	}
 	g.conf = c
-	level := levelInfo
+	level := sidecar.LevelInfo
 	if c.Log.Level != nil {
 		level = int(*c.Log.Level)
 	}
-	g.log.reconfigure(level, r.Service)
+	g.Log.Reconfigure(level, r.Service)
 	g.listen(r)
 	for key, b := range g.allBrokers() {
 		if _, named := c.MQTT[key]; !named {
@@ -58,7 +60,6 @@ func (g *Gateway) apply(r *Registration, again bool) {
 			g.errorf("[MQTT] %q is not subscribed to: mqtt_servers has no %q", s.Filter, s.Server)
 		}
 	}
-	g.applyZMQ(c, r)
 	g.health.reconfigure(c)
 	g.publishEarly(r.Generation)
 }
@@ -112,11 +113,11 @@ func (g *Gateway) connect(key string, wanted *brokerConf, r *Registration, again
 }
 
 func (g *Gateway) brokerSays(key string, problem bool, text string) {
-	level := levelInfo
+	level := sidecar.LevelInfo
 	if problem {
-		level = levelError
+		level = sidecar.LevelError
 	}
-	g.log.write(level, "[MQTT] %s: %s", key, text)
+	g.Log.Write(level, "[MQTT] %s: %s", key, text)
 }
 
 func withLogin(cfg mqtt.Config, user, password string) mqtt.Config {

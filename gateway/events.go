@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/gateway/sidecar"
 	"envoxyd/internal/gatewayspec"
 	"envoxyd/protocol/uwsgi"
 	"envoxyd/transports/mqtt"
@@ -33,7 +34,7 @@ func (c *counters) sum() uint64 {
 // received takes a message from a broker, on the broker's goroutine.
 func (g *Gateway) received(server string, m *mqtt.Message) {
 	g.counters.received.Add(1)
-	g.keepAwake.touch()
+	g.Awake.Touch()
 	owners := g.owners(server, m.Topic)
 	if len(owners) == 0 { // unsubscribed in the meantime
 		m.Done()
@@ -64,11 +65,11 @@ func (g *Gateway) lost(format string, args ...any) {
 // work hands messages to workers until the queue is closed. The slot of Progress is its own.
 func (g *Gateway) work(ctx context.Context, slot int) {
 	for {
-		t := g.awaitTarget(ctx)
+		t := g.Workers.Await(ctx)
 		if t == nil {
 			return
 		}
-		d := g.queue.take(t.limit)
+		d := g.queue.take(t.Limit())
 		if d == nil {
 			return
 		}
@@ -81,7 +82,7 @@ func (g *Gateway) work(ctx context.Context, slot int) {
 // handOver has a worker handle a delivery. What it did not get to is returned, with the
 // time to wait before it is tried again.
 func (g *Gateway) handOver(ctx context.Context, d *delivery, slot int) (left []*item, pause time.Duration) {
-	t := g.awaitTarget(ctx)
+	t := g.Workers.Await(ctx)
 	if t == nil {
 		return d.items, 0 // the gateway ends
 	}
@@ -93,14 +94,14 @@ func (g *Gateway) handOver(ctx context.Context, d *delivery, slot int) (left []*
 	body := encode(d.items)
 	g.progress.Reset(slot)
 	done, elsewhere, later := 0, false, false
-	err := t.deliver(ctx, gatewayspec.EndsWithMarks, g.eventVars(d, len(body), slot), body, func(r *bufio.Reader) error {
-		if err := skipHead(r); err != nil {
+	err := t.Deliver(ctx, gatewayspec.EndsWithMarks, g.eventVars(d, len(body), slot), body, func(r *bufio.Reader) error {
+		if err := sidecar.SkipHead(r); err != nil {
 			return err
 		}
 		for done < len(d.items) {
 			mark, err := r.ReadByte()
 			if err != nil {
-				return errWorkerLost
+				return sidecar.ErrWorkerLost
 			}
 			switch mark {
 			case gatewayspec.Elsewhere:
@@ -110,7 +111,7 @@ func (g *Gateway) handOver(ctx context.Context, d *delivery, slot int) (left []*
 				later = true
 				return nil
 			case gatewayspec.Link: // it has answered for fewer messages than there are
-				return errWorkerLost
+				return sidecar.ErrWorkerLost
 			}
 			g.ack(d.items[done], mark == gatewayspec.Failed)
 			done++
@@ -128,7 +129,7 @@ func (g *Gateway) handOver(ctx context.Context, d *delivery, slot int) (left []*
 		return nil, 0
 	case elsewhere:
 		return left, time.Millisecond // the worker that said so takes nothing for a short time
-	case errors.Is(err, errNotHanded) && !errors.Is(err, errUnread): // a worker that had it, and did not read it, may have a reason
+	case errors.Is(err, sidecar.ErrNotHanded) && !errors.Is(err, sidecar.ErrUnread): // a worker that had it, and did not read it, may have a reason
 		return left, 50 * time.Millisecond
 	case later || ctx.Err() != nil:
 		return left, 0
@@ -167,7 +168,7 @@ const longestLogged = 512
 func (g *Gateway) eventVars(d *delivery, size, slot int) []byte {
 	topic := d.items[0].message.Topic
 	topic = topic[:min(len(topic), longestLogged)]
-	vars := appendVars(make([]byte, 0, 512+2*len(topic)), [][2]string{
+	vars := sidecar.AppendVars(make([]byte, 0, 512+2*len(topic)), [][2]string{
 		{"REQUEST_METHOD", "EVENT"}, {"REQUEST_URI", topic}, {"PATH_INFO", topic}, {"SERVER_PROTOCOL", "MQTT/3.1.1"},
 		{"REMOTE_ADDR", d.server}, {"CONTENT_LENGTH", strconv.Itoa(size)},
 		{gatewayspec.VarKind, "mqtt"}, {gatewayspec.VarServer, d.server}, {gatewayspec.VarSlot, strconv.Itoa(slot)},
@@ -177,7 +178,7 @@ func (g *Gateway) eventVars(d *delivery, size, slot int) []byte {
 	}
 	if names := g.names(d); names != nil {
 		text, err := json.Marshal(names)
-		for ; err == nil && len(text) > maxVars*3/4; text, err = json.Marshal(names) {
+		for ; err == nil && len(text) > sidecar.MaxVars*3/4; text, err = json.Marshal(names) {
 			g.errorf("[MQTT] %s: %q: the handler %s is left out: too many were added while the service runs", d.server, topic, names[len(names)-1][1])
 			names = names[:len(names)-1]
 		}

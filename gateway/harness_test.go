@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/gateway/sidecar"
 	"envoxyd/internal/gatewayspec"
 	"envoxyd/internal/shm"
 	"envoxyd/protocol/uwsgi"
@@ -94,7 +95,7 @@ func (b *rig) order(o gatewayspec.Order, fds ...int) {
 }
 
 // call makes one call as a worker does.
-func (b *rig) call(head map[string]any, payload string) (answer, string) {
+func (b *rig) call(head map[string]any, payload string) (sidecar.Answer, string) {
 	b.t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -115,11 +116,11 @@ func (b *rig) call(head map[string]any, payload string) (answer, string) {
 	if _, err := stream.Write(append(append(frame, text...), payload...)); err != nil {
 		b.t.Fatal(err)
 	}
-	first, second, err := readFrame(stream)
+	first, second, err := sidecar.ReadFrame(stream)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	var a answer
+	var a sidecar.Answer
 	if err := json.Unmarshal(first, &a); err != nil {
 		b.t.Fatal(err)
 	}

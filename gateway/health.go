@@ -78,7 +78,7 @@ func (h *health) reconfigure(c *conf) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	interval, timeout := c.Health.Interval.seconds(probeInterval), c.Health.Timeout.seconds(probeTimeout)
+	interval, timeout := c.Health.Interval.Seconds(probeInterval), c.Health.Timeout.Seconds(probeTimeout)
 	for name, w := range wanted {
 		if h.probes[name] != nil {
 			continue
@@ -215,8 +215,8 @@ func (h *health) wanted(c *conf) map[string]wantedProbe {
 		add("mqtt", key, brokerProbe{h.g, key}, b.Bind)
 	}
 	for key, p := range c.ZMQ {
-		address := net.JoinHostPort(p.Host, fmt.Sprint(int(p.Port)))
-		add("zmq", key, probe.TCP{Address: address}, address)
+		network, address := p.address()
+		add("zmq", key, probe.TCP{Network: network, Address: address}, network+address)
 	}
 	for key, text := range c.PostgreSQL {
 		if cfg, err := postgres.ConnConfig(key, text); err == nil { // "default" is a name, not a server

@@ -8,6 +8,7 @@ import (
 
 	"github.com/adhocore/gronx"
 
+	"envoxyd/gateway/sidecar"
 	"envoxyd/internal/gatewayspec"
 )
 
@@ -115,18 +116,18 @@ func sleep(ctx context.Context, wait time.Duration) bool {
 
 // fire has one worker call the function. The call outlives a reload: its worker finishes it.
 func (one *Timer) fire(g *Gateway) {
-	vars := appendVars(nil, [][2]string{
+	vars := sidecar.AppendVars(nil, [][2]string{
 		{"REQUEST_METHOD", "EVENT"}, {"REQUEST_URI", one.Name}, {"PATH_INFO", one.Name}, {"SERVER_PROTOCOL", "TIMER/1.0"},
 		{"REMOTE_ADDR", "timer"}, {"CONTENT_LENGTH", "0"}, {gatewayspec.VarKind, "timer"},
 	}...)
 	failed := false
-	err := g.deliver(g.ctx, gatewayspec.EndsWithMarks, vars, nil, func(r *bufio.Reader) error {
-		if err := skipHead(r); err != nil {
+	err := g.Workers.Deliver(g.ctx, gatewayspec.EndsWithMarks, vars, nil, func(r *bufio.Reader) error {
+		if err := sidecar.SkipHead(r); err != nil {
 			return err
 		}
 		mark, err := r.ReadByte()
 		if err != nil {
-			return errWorkerLost
+			return sidecar.ErrWorkerLost
 		}
 		failed = mark == gatewayspec.Failed
 		return nil

@@ -134,7 +134,7 @@ func newTestMaster(t *testing.T, processes int) *testMaster {
 		tm.orders[g] = orders
 		return zygote, &link{orders: orders}, nil
 	}
-	m.gateway = newGateway(m)
+	m.gateways = newGateways(m)
 	m.logs.alarms, m.logs.commands = newAlarms(m.commands), m.commands
 	t.Cleanup(m.logs.alarms.close)
 	m.hooks = m.newHooks()

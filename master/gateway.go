@@ -15,7 +15,6 @@ import (
 	"envoxyd/internal/gatewayspec"
 	"envoxyd/internal/respawn"
 	"envoxyd/internal/shm"
-	"envoxyd/internal/workerspec"
 	"envoxyd/master/privileges"
 )
 
@@ -26,29 +25,41 @@ const (
 	closeTime   = 8 * time.Second // for what is still to be published
 )
 
-// The names under which a master passes things of its gateway to the next executable's.
-const (
-	gatewayStateKey  = "gateway:state"
-	gatewayLivingKey = "gateway:living"
-)
-
 // gatewayBackoff is how fast a gateway that keeps dying is replaced.
 var gatewayBackoff = respawn.Policy{Healthy: time.Minute, First: 50 * time.Millisecond, Max: 10 * time.Second}
 
-func newGateway(m *master) *gateway {
-	return &gateway{m: m, backoff: respawn.Backoff{Policy: gatewayBackoff}}
+// gatewayKind is what one gateway has that others have not.
+type gatewayKind struct {
+	program string // in the directory of the libraries
+	title   string // in the log
+	report  string // of workers and zygote, that they need it
+	events  bool   // it has brokers and looks at connectors
 }
 
-// gateway is the process that owns a service's brokers and peers. It is started when
+var (
+	eventGateway = gatewayKind{program: "envoxyd-gateway", title: "event gateway", report: "gateway", events: true}
+	zmqGateway   = gatewayKind{program: "envoxyd-zmq", title: "ZeroMQ gateway", report: "zmq"}
+)
+
+// stateKey and livingKey are the names under which a master passes things of its gateway to the next executable's.
+func (k *gatewayKind) stateKey() string  { return k.report + ":state" }
+func (k *gatewayKind) livingKey() string { return k.report + ":living" }
+
+func newGateway(m *master, kind *gatewayKind) *gateway {
+	return &gateway{gatewayKind: kind, m: m, backoff: respawn.Backoff{Policy: gatewayBackoff}}
+}
+
+// gateway is a process that owns a service's connections to brokers, or to peers. It is started when
 // the service first needs it, and stays through reloads.
 type gateway struct {
+	*gatewayKind
 	m        *master
 	shared   bool     // what follows is there
 	callers  *os.File // where workers send streams for the gateway to serve
 	calls    *os.File // where those come out
 	state    *os.File // what the service has registered
-	note     *os.File // the state of connectors
-	progress *os.File // how much of each delivery is done
+	note     *os.File // with events: the state of connectors
+	progress *os.File // with events: how much of each delivery is done
 
 	predecessor *os.File // reads end of file when the gateway before the upgrade has gone; nil: none
 	living      *os.File // reads end of file when ours has gone
@@ -69,16 +80,20 @@ func (g *gateway) share() (err error) {
 	if g.shared {
 		return nil
 	}
-	if g.callers, g.calls, err = messagePair("event gateway"); err != nil {
+	if g.callers, g.calls, err = messagePair(g.title); err != nil {
 		return err
 	}
-	if fd := g.m.upgrader.inherited.Take(gatewayLivingKey); fd >= 0 {
+	if fd := g.m.upgrader.inherited.Take(g.livingKey()); fd >= 0 {
 		g.predecessor = os.NewFile(uintptr(fd), "predecessor")
 	}
-	if g.state, err = shm.NewNoteFile("envoxyd-gateway"); err != nil {
+	if g.state, err = shm.NewNoteFile(g.program); err != nil {
 		return err
 	}
-	if fd := g.m.upgrader.inherited.Take(gatewayStateKey); fd >= 0 {
+	if !g.events {
+		g.shared = true
+		return nil
+	}
+	if fd := g.m.upgrader.inherited.Take(g.stateKey()); fd >= 0 {
 		g.inheritNames(fd)
 		_ = unix.Close(fd)
 	}
@@ -88,14 +103,6 @@ func (g *gateway) share() (err error) {
 	g.progress, err = shm.NewProgressFile("envoxyd-progress")
 	g.shared = err == nil
 	return err
-}
-
-// inherit passes on what workers need to reach the gateway.
-func (g *gateway) inherit(i *inheritance) (*workerspec.Gateway, error) {
-	if err := g.share(); err != nil {
-		return nil, err
-	}
-	return &workerspec.Gateway{CallsFD: i.add(g.callers.Fd()), HealthFD: i.add(g.note.Fd()), ProgressFD: i.add(g.progress.Fd())}, nil
 }
 
 // inheritNames takes over the names that the previous executable's gateway has at brokers.
@@ -141,7 +148,7 @@ func (g *gateway) start() {
 	}
 	g.started = g.m.sys.now()
 	if err := g.spawn(); err != nil {
-		logf("event gateway: %v", err)
+		logf("%s: %v", g.title, err)
 		g.retry()
 		return
 	}
@@ -187,12 +194,12 @@ func (g *gateway) spawn() error {
 	if err != nil {
 		return err
 	}
-	document, err := memoryFile("envoxyd-gateway-spec", text)
+	document, err := memoryFile(g.program+"-spec", text)
 	if err != nil {
 		return err
 	}
 	defer document.Close()
-	cmd := exec.Command(filepath.Join(lib, "envoxyd-gateway"), fmt.Sprint(firstFD))
+	cmd := exec.Command(filepath.Join(lib, g.program), fmt.Sprint(firstFD))
 	cmd.ExtraFiles = append([]*os.File{document}, extra...)
 	cmd.Stdout, cmd.Stderr = g.m.commands.stdio()
 	cmd.Env = os.Environ()
@@ -210,7 +217,7 @@ func (g *gateway) spawn() error {
 		g.living.Close()
 	}
 	g.cmd, g.control, g.living = cmd, ours, living
-	logf("spawned event gateway (pid: %d)", cmd.Process.Pid)
+	logf("spawned %s (pid: %d)", g.title, cmd.Process.Pid)
 	g.listen(g.control)
 	go func() { // ends with the process; a master that has finished does not wait for it
 		err := g.m.commands.wait(cmd)
@@ -323,7 +330,7 @@ func (g *gateway) stop() {
 // kill ends a gateway that takes too long.
 func (g *gateway) kill() {
 	if g.cmd != nil && g.stopping {
-		logf("the event gateway is taking too much time to die...NO MERCY !!!")
+		logf("the %s is taking too much time to die...NO MERCY !!!", g.title)
 		_ = g.cmd.Process.Kill()
 	}
 }
@@ -337,7 +344,7 @@ func (g *gateway) ended(err error) {
 	if g.stopping || g.m.life.stopping || g.m.life.upgraded {
 		return
 	}
-	logf("DAMN ! event gateway (pid: %d) died (%v) :( trying respawn ...", pid, err)
+	logf("DAMN ! %s (pid: %d) died (%v) :( trying respawn ...", g.title, pid, err)
 	g.retry()
 }
 
@@ -354,5 +361,5 @@ func (g *gateway) handedOver() map[string]int {
 	if g.living == nil {
 		return nil
 	}
-	return map[string]int{gatewayStateKey: int(g.state.Fd()), gatewayLivingKey: int(g.living.Fd())}
+	return map[string]int{g.stateKey(): int(g.state.Fd()), g.livingKey(): int(g.living.Fd())}
 }

@@ -60,7 +60,7 @@ type master struct {
 	triggers  triggers
 	logs      logs
 	jobs      jobs
-	gateway   *gateway
+	gateways  gateways
 	commands  *commands
 	strangers strangers
 	hooks     *hooks.Runner
@@ -153,7 +153,7 @@ func Run(cfg *uwsgiopts.Config, reread Reread) int {
 		sys: system{process.Linux{}, interpreter, time.Now}, reloads: reloads{recovery: newRecovery()}}
 	m.life.startCtx, m.life.giveUp = context.WithCancel(context.Background())
 	defer m.life.giveUp()
-	m.gateway = newGateway(m)
+	m.gateways = newGateways(m)
 	m.commands = newCommands()
 	defer m.commands.close()
 	m.logs.alarms, m.logs.commands = newAlarms(m.commands), m.commands
@@ -211,14 +211,14 @@ func (m *master) run() (int, error) {
 		case now := <-ticker.C:
 			m.sweep(now)
 		}
-		m.dismissGateway()
+		m.dismissGateways()
 	}
 	return m.end(), nil
 }
 
 // finished: nothing runs any more, and nothing is to be started.
 func (m *master) finished() bool {
-	return m.served() && !m.life.starting && !m.upgrader.busy && m.gateway.gone() && m.jobs.daemons.Gone()
+	return m.served() && !m.life.starting && !m.upgrader.busy && m.gateways.gone() && m.jobs.daemons.Gone()
 }
 
 // served: no generation is left, and none is to be started.
@@ -226,10 +226,10 @@ func (m *master) served() bool {
 	return (m.life.stopping || m.life.upgraded) && m.current == nil && m.next == nil && len(m.old) == 0
 }
 
-// dismissGateway lets the gateway go after the last worker that could use it.
-func (m *master) dismissGateway() {
+// dismissGateways lets the gateways go after the last worker that could use it.
+func (m *master) dismissGateways() {
 	if m.served() {
-		m.gateway.stop()
+		m.gateways.stop()
 	}
 }
 

@@ -227,7 +227,7 @@ func (m *master) promote() {
 		m.logs.reopen(g.cfg)
 	}
 	g.takeLog()
-	m.gateway.activate(g)
+	m.gateways.activate(g)
 	m.triggers.touched.reconfigure(g.cfg)
 	m.pausing.paused, m.reloads.chain = false, nil
 	m.serveStats()

@@ -111,7 +111,7 @@ func (m *master) stop() {
 		for _, g := range m.generations() {
 			g.kill()
 		}
-		m.gateway.proceed(&m.gateway.quiet)
+		m.gateways.hurry()
 		m.exitHooks.stop()
 		return
 	}
@@ -150,7 +150,7 @@ func (m *master) drainAll() {
 		m.retire(m.next)
 		m.next = nil
 	}
-	m.gateway.quiesce(func(m *master) {
+	m.gateways.quiesce(func(m *master) {
 		m.drainCurrent(syscall.SIGTERM)
 		m.after(lastAccepts, (*master).refuse)
 	})

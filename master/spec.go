@@ -25,8 +25,8 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 	if err := i.addMemory(spec, g.m.owned.resources, g.m.owned.alive, g.board); err != nil {
 		return nil, err
 	}
-	if g.m.gateway != nil && isService(cfg) {
-		if spec.Gateway, err = g.m.gateway.inherit(i); err != nil {
+	if len(g.m.gateways) > 0 && isService(cfg) {
+		if spec.Gateway, err = g.m.gateways.inherit(i); err != nil {
 			return nil, err
 		}
 	}

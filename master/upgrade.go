@@ -171,7 +171,7 @@ func (m *master) upgrade() {
 	}
 	more := m.owned.pidfiles.descriptors()
 	maps.Copy(more, m.owned.resources.Passed())
-	maps.Copy(more, m.gateway.handedOver())
+	maps.Copy(more, m.gateways.handedOver())
 	if err := m.upgrader.handover.Send(m.sockets, more); err != nil {
 		logf("upgrade: %v", err)
 		return
@@ -262,8 +262,8 @@ func (m *master) upgradeDone(err error) {
 	m.stats.Close()
 	m.triggers.fifo.close()
 	m.jobs.daemons.Stop()
-	m.gateway.quiesce(func(m *master) {
+	m.gateways.quiesce(func(m *master) {
 		m.drainCurrent(syscall.SIGHUP)
-		m.after(handOverTime, func(m *master) { m.gateway.stop() }) // its successor waits for the brokers
+		m.after(handOverTime, func(m *master) { m.gateways.stop() }) // its successor waits for the brokers
 	})
 }

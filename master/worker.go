@@ -279,8 +279,8 @@ func (g *generation) workerReport(r process.Report) {
 	case "alarm":
 		g.m.logs.alarms.raise(r.Option, []byte(r.Text))
 		return
-	case "gateway":
-		g.m.gateway.require()
+	case eventGateway.report, zmqGateway.report:
+		g.m.gateways.require(r.Kind)
 		return
 	}
 	if r.Worker < 1 || r.Worker > len(g.workers) {

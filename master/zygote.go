@@ -80,8 +80,8 @@ func (g *generation) zygoteReport(r process.Report) {
 	switch r.Kind {
 	case "loaded":
 		g.loaded()
-	case "gateway":
-		g.m.gateway.require()
+	case eventGateway.report, zmqGateway.report:
+		g.m.gateways.require(r.Kind)
 	case "forked", "fork failed":
 		g.forked(r)
 	case "failed":
@@ -103,7 +103,7 @@ func (g *generation) loaded() {
 		m.hooked(g.cfg, g.hooks, []string{"post-app", "master-start"}, g.forkAll)
 	}
 	if g.m.current == nil {
-		g.m.gateway.prepare(g.number, start)
+		g.m.gateways.prepare(g.number, start)
 	} else {
 		start(g.m)
 	}

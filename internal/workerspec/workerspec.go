@@ -53,6 +53,8 @@ type Gateway struct {
 	HealthFD int `json:"health_fd"` // the state of connectors: see internal/shm.Note
 
 	ProgressFD int `json:"progress_fd"` // how much of a delivery is done: see internal/shm.Progress
+
+	ZMQCallsFD int `json:"zmq_calls_fd"` // as CallsFD, of the ZeroMQ gateway
 }
 
 // Socket is one listening socket.
@@ -205,7 +207,7 @@ const CommandFork = "fork"
 
 // Event is what zygote and workers report, one JSON object a datagram.
 type Event struct {
-	Kind   string `json:"kind"`   // zygote: step, loaded, forked, fork failed, failed, gateway, with --check problem, note, checked; worker: started, ready, failed, recycle, stopping, gateway, alarm
+	Kind   string `json:"kind"`   // zygote: step, loaded, forked, fork failed, failed, gateway, zmq, with --check problem, note, checked; worker: started, ready, failed, recycle, stopping, gateway, zmq, alarm
 	ID     uint64 `json:"id"`     // of forked and fork failed: the command's
 	Worker int    `json:"worker"` // 0: the zygote
 	PID    int    `json:"pid"`

@@ -4,6 +4,7 @@ package probe
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -25,13 +26,13 @@ type Probe interface {
 	Close()
 }
 
-// TCP is there when it accepts a connection.
-type TCP struct{ Address string }
+// TCP is there when it accepts a connection. Network is "tcp" unless it says "unix".
+type TCP struct{ Network, Address string }
 
 // Check connects and disconnects.
 func (p TCP) Check(ctx context.Context) error {
 	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", p.Address)
+	conn, err := dialer.DialContext(ctx, cmp.Or(p.Network, "tcp"), p.Address)
 	if err != nil {
 		return plain(err)
 	}

@@ -3,149 +3,327 @@ package zmq
 import (
 	"context"
 	"errors"
-	"io"
+	"fmt"
 	"net"
+	"os"
+	"strings"
 	"sync"
 	"time"
 
-	"github.com/go-zeromq/zmq4"
+	"github.com/pebbe/zmq4"
+	"golang.org/x/sys/unix"
+
+	"envoxyd/protocol/m2m"
 )
 
-// handshakeTime bounds the handshake of a peer.
-const handshakeTime = 10 * time.Second
+// ErrTaken: another process answers on an ipc endpoint.
+var ErrTaken = errors.New("another process answers there")
 
-// replyTime bounds what a peer may take to read a reply.
-const replyTime = time.Minute
+// What is read ahead of the workers is bounded; beyond it peers' messages wait in their connections.
+const (
+	maxPending      = 4096
+	maxPendingBytes = 256 << 20
+)
 
-// maxPeers bounds the connections that are served at the same time.
-const maxPeers = 4096
+// unbindTime is how long an address that is given up may take to be free.
+const unbindTime = 2 * time.Second
 
-// Server answers the requests of any number of REQ or DEALER peers on one listener,
-// as a ROUTER socket would.
+// Request is what a peer asks.
+type Request struct {
+	Text []byte // as it came; empty for a message of another form
+	Peer string // the IP address; "" over ipc
+	User string // of PLAIN, or the public key of CURVE; "" without
+}
+
+// ServerConfig is how a Server is bound.
+type ServerConfig struct {
+	Endpoint  m2m.Endpoint
+	Curve     *ServerCurve
+	Users     map[string]string // passwords of PLAIN by user; nil: not PLAIN
+	HWM       int               // messages that may wait in each direction of a connection; 0: 1000
+	Heartbeat Heartbeat
+
+	// Answer makes the reply to a request. It is called on a goroutine of the request's; its context
+	// ends when the server closes and the timeout is over. With nil the peer gets none.
+	// A peer's requests are answered one after the other.
+	Answer func(ctx context.Context, r *Request) []byte
+}
+
+// Server answers the requests of any number of REQ or DEALER peers, by a ROUTER socket.
 type Server struct {
-	// Answer makes the reply to one request, both JSON. It is called on a goroutine of
-	// the peer's; its context ends when the server closes and the timeout is over. A nil reply
-	// closes the connection.
-	Answer func(ctx context.Context, request []byte, peer string) []byte
-	Logf   func(string, ...any)
-
-	mu      sync.Mutex
-	peers   map[net.Conn]bool // true: a request is being answered
-	closing bool
-	running sync.WaitGroup
+	loop    *Loop
+	config  ServerConfig
+	domain  string
 	ctx     context.Context
 	cancel  context.CancelFunc
+	running sync.WaitGroup
+	closed  chan struct{} // closed when the socket is, and the address is free
+	address string
+	file    os.FileInfo // of an ipc endpoint
+
+	// What follows is the loop's.
+	router    *source
+	monitor   *source
+	bound     string
+	peers     map[string][]*Request // by routing id: those that are being answered, and what waits behind
+	pending   int
+	bytes     int
+	draining  bool // it is to be closed when nothing is in hand
+	deaf      bool // takes nothing more
+	finishing bool // only the address is still waited for
+	gone      bool
+	timers    []*time.Timer
 }
 
-// Serve accepts until the listener is closed.
-func (s *Server) Serve(listener net.Listener) {
-	s.mu.Lock()
-	if s.peers == nil {
-		s.peers = map[net.Conn]bool{}
-		s.ctx, s.cancel = context.WithCancel(context.Background())
+// Bind answers on an endpoint from now on.
+func (l *Loop) Bind(config ServerConfig) (*Server, error) {
+	s := &Server{loop: l, config: config, peers: map[string][]*Request{}, closed: make(chan struct{})}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	endpoint, err := bindable(config.Endpoint)
+	if err == nil {
+		err = l.call(func() error { return s.bind(endpoint) })
 	}
-	s.mu.Unlock()
-	var told time.Time
-	for {
-		conn, err := listener.Accept()
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
-			if time.Since(told) >= time.Second {
-				told = time.Now()
-				s.Logf("zmq: %v", err)
-			}
-			time.Sleep(100 * time.Millisecond) // out of descriptors, most likely
-			continue
-		}
-		s.running.Go(func() { s.serve(conn) })
-	}
-}
-
-func (s *Server) serve(conn net.Conn) {
-	defer conn.Close()
-	if !s.enter(conn) {
-		return
-	}
-	defer s.leave(conn)
-	l, err := open(conn, zmq4.Router, true, handshakeTime)
 	if err != nil {
-		if !errors.Is(err, io.EOF) {
-			s.Logf("zmq: %s: %v", conn.RemoteAddr(), err)
+		s.cancel()
+		return nil, fmt.Errorf("zmq: %s: %w", config.Endpoint, err)
+	}
+	return s, nil
+}
+
+// bindable is an endpoint that libzmq can bind: it looks no names up, and takes a socket's file away from whoever has it.
+func bindable(e m2m.Endpoint) (string, error) {
+	if e.Path != "" {
+		network, path := e.Dial()
+		if conn, err := net.Dial(network, path); err == nil {
+			_ = conn.Close()
+			return "", ErrTaken
 		}
-		return
+		return e.String(), nil
 	}
-	if !s.busy(conn, false) { // it closes, and the handshake has reset its deadline
-		return
-	}
-	peer := conn.RemoteAddr().String()
-	for {
-		request, err := l.receive()
-		if err != nil {
-			if errors.Is(err, ErrTooLong) || errors.Is(err, ErrFrames) {
-				s.Logf("%s: %v", peer, err)
+	if e.Host != "" && net.ParseIP(e.Host) == nil {
+		if _, err := net.InterfaceByName(e.Host); err != nil {
+			addresses, err := net.LookupIP(e.Host)
+			if err != nil {
+				return "", err
 			}
+			e.Host = addresses[0].String()
+		}
+	}
+	return e.String(), nil
+}
+
+func (s *Server) bind(endpoint string) (err error) {
+	l := s.loop
+	l.number++
+	s.domain = fmt.Sprintf("server-%d", l.number)
+	defer func() {
+		if err != nil {
+			s.drop()
+		}
+	}()
+	if s.router, err = l.add(zmq4.ROUTER, s.set, s.receive); err != nil {
+		return err
+	}
+	const events = zmq4.EVENT_CLOSED | zmq4.EVENT_ACCEPT_FAILED | zmq4.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq4.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+	if s.monitor, err = l.watch(s.router, events, s.told); err != nil {
+		return err
+	}
+	l.servers[s.domain] = s
+	if err := s.router.socket.Bind(endpoint); err != nil {
+		return err
+	}
+	s.bound, err = s.router.socket.GetLastEndpoint()
+	s.address = s.bound
+	if err == nil && s.config.Endpoint.Path != "" {
+		s.file, _ = os.Stat(s.config.Endpoint.Path) // an abstract one has no file
+	}
+	return err
+}
+
+func (s *Server) set(socket *zmq4.Socket) error {
+	set := func(errs ...error) error { return errors.Join(errs...) }
+	err := set(socket.SetLinger(lingerTime), socket.SetMaxmsgsize(m2m.MaxMessage), socket.SetHandshakeIvl(handshakeTime),
+		socket.SetRouterMandatory(1), // a peer that has gone is an error
+		socket.SetIpv6(s.config.Endpoint.Host == "" || strings.Contains(s.config.Endpoint.Host, ":")), socket.SetTcpKeepalive(1), socket.SetTcpKeepaliveIdle(15), socket.SetTcpKeepaliveIntvl(15),
+		socket.SetZapDomain(s.domain), socket.SetBacklog(1024), s.config.Heartbeat.set(socket))
+	if s.config.HWM > 0 {
+		err = errors.Join(err, socket.SetSndhwm(s.config.HWM), socket.SetRcvhwm(s.config.HWM))
+	}
+	switch {
+	case s.config.Curve != nil:
+		return errors.Join(err, s.config.Curve.set(socket))
+	case s.config.Users != nil:
+		return errors.Join(err, socket.SetPlainServer(1))
+	}
+	return err
+}
+
+// String is where it is bound.
+func (s *Server) String() string { return s.config.Endpoint.String() }
+
+// Address is where it is bound, with the port that was found for port 0.
+func (s *Server) Address() string { return s.address }
+
+// told hears of what happens to the listening socket and to handshakes.
+func (s *Server) told(event zmq4.Event, address string, value int) {
+	switch event {
+	case zmq4.EVENT_CLOSED:
+		if s.finishing {
+			s.drop()
+		}
+	case zmq4.EVENT_ACCEPT_FAILED:
+		if s.loop.seldom("accept" + s.domain) {
+			s.loop.logf("%s: accept: %v", s, zmq4.Errno(value))
+		}
+	case zmq4.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq4.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+		if s.loop.seldom("handshake" + s.domain) {
+			s.loop.logf("%s: the handshake of a peer failed: it speaks something else, or with other security", s)
+		}
+	}
+}
+
+// receive takes what has arrived.
+func (s *Server) receive() {
+	for range batch {
+		if s.deaf || s.pending >= maxPending || s.bytes >= maxPendingBytes {
+			return // answered looks again
+		}
+		frames, about, err := s.router.socket.RecvMessageBytesWithMetadata(zmq4.DONTWAIT, "Peer-Address", "User-Id")
+		if err != nil {
+			if !errors.Is(err, zmq4.Errno(unix.EAGAIN)) && s.loop.seldom("receive"+s.domain) {
+				s.loop.logf("%s: %v", s, err)
+			}
+			s.settle()
 			return
 		}
-		if !s.busy(conn, true) {
-			return // the peer has closed the connection
+		text, err := m2m.Text(frames[1:])
+		if err != nil && s.loop.seldom("frames"+s.domain) {
+			s.loop.logf("%s: %v", s, err)
 		}
-		reply := s.Answer(s.ctx, request, peer)
-		if reply == nil || conn.SetWriteDeadline(time.Now().Add(replyTime)) != nil || l.send(reply) != nil || !s.busy(conn, false) {
-			return
+		r := &Request{Text: text, User: about["User-Id"]}
+		if s.config.Endpoint.Path == "" {
+			r.Peer = strings.TrimPrefix(about["Peer-Address"], "::ffff:")
 		}
+		s.take(string(frames[0]), r)
 	}
+	s.loop.look(s.router)
 }
 
-func (s *Server) enter(c net.Conn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing || len(s.peers) >= maxPeers {
-		return false
-	}
-	s.peers[c] = false
-	return true
-}
-
-func (s *Server) leave(c net.Conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.peers, c)
-}
-
-// busy notes whether the peer has a request that is being answered; false: the server closes.
-func (s *Server) busy(c net.Conn, on bool) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.peers[c] = on
-	return !s.closing
-}
-
-// Close answers the current requests, within the timeout, and ends every
-// connection. The listener is the caller's to close, first.
-func (s *Server) Close(timeout time.Duration) {
-	s.mu.Lock()
-	s.closing = true
-	for c, busy := range s.peers {
-		if !busy {
-			_ = c.SetReadDeadline(time.Now()) // it waits for a request, or is still in its handshake
-		}
-	}
-	cancel := s.cancel
-	s.mu.Unlock()
-	if cancel == nil {
+func (s *Server) take(peer string, r *Request) {
+	s.pending++
+	s.bytes += len(r.Text)
+	waiting, busy := s.peers[peer]
+	if busy {
+		s.peers[peer] = append(waiting, r)
 		return
 	}
-	late := time.AfterFunc(timeout, func() {
-		cancel()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for c := range s.peers {
-			_ = c.SetDeadline(time.Now()) // it does not read its reply
-		}
+	s.peers[peer] = nil
+	s.start(peer, r)
+}
+
+func (s *Server) start(peer string, r *Request) {
+	s.running.Go(func() {
+		reply := s.config.Answer(s.ctx, r)
+		s.loop.post(func() { s.answered(peer, r, reply) })
 	})
-	defer late.Stop()
-	s.running.Wait()
-	cancel()
+}
+
+// answered sends a reply, and starts the peer's next request.
+func (s *Server) answered(peer string, r *Request, reply []byte) {
+	s.pending--
+	s.bytes -= len(r.Text)
+	if s.finishing {
+		return
+	}
+	if reply != nil {
+		_, err := s.router.socket.SendMessageDontwait(peer, "", "", reply)
+		switch {
+		case err == nil, errors.Is(err, zmq4.EHOSTUNREACH): // the peer has gone
+		case s.loop.seldom("send" + s.domain):
+			s.loop.logf("%s: a reply was dropped: the peer does not read: %v", s, err)
+		}
+	}
+	waiting := s.peers[peer]
+	if len(waiting) == 0 {
+		delete(s.peers, peer)
+	} else {
+		s.peers[peer] = waiting[1:]
+		s.start(peer, waiting[0])
+	}
+	s.loop.look(s.router)
+	s.settle()
+}
+
+// settle closes the socket when nothing is in hand any more and nothing is to come.
+func (s *Server) settle() {
+	if s.draining && s.pending == 0 {
+		s.finish()
+	}
+}
+
+// finish gives the address up, and with it all connections: what they have still to be sent is
+// sent. When the address is free, drop is called.
+func (s *Server) finish() {
+	if s.finishing {
+		return
+	}
+	s.finishing, s.deaf = true, true
+	if s.router.closed || s.router.socket.Unbind(s.bound) != nil {
+		s.drop()
+		return
+	}
+	s.after(unbindTime, s.drop)
+}
+
+func (s *Server) after(wait time.Duration, f func()) {
+	s.timers = append(s.timers, time.AfterFunc(wait, func() { s.loop.post(f) }))
+}
+
+func (s *Server) drop() {
+	if s.gone {
+		return
+	}
+	s.gone = true
+	delete(s.loop.servers, s.domain)
+	if s.monitor != nil {
+		_ = s.router.socket.Monitor("", 0) // it ends with the socket in any case
+		s.loop.drop(s.monitor)
+	}
+	s.loop.drop(s.router)
+	for _, timer := range s.timers {
+		timer.Stop()
+	}
+	if s.file != nil { // libzmq leaves it
+		path := s.config.Endpoint.Path
+		if now, err := os.Stat(path); err == nil && os.SameFile(now, s.file) {
+			_ = os.Remove(path) // nobody listens there
+		}
+	}
+	close(s.closed)
+}
+
+// Close answers what arrives, until nothing is in hand; in the second half of the timeout only what
+// has arrived. Then it closes the socket, and returns when the address is free. (libzmq cannot
+// stop accepting and keep its connections.)
+func (s *Server) Close(timeout time.Duration) {
+	defer s.running.Wait()
+	defer s.cancel()
+	err := s.loop.call(func() error {
+		s.draining = true
+		if timeout <= 0 {
+			s.finish()
+			return nil
+		}
+		s.after(timeout/2, func() { s.deaf = true; s.settle() })
+		s.after(timeout, s.finish)
+		s.loop.look(s.router) // what has arrived first
+		return nil
+	})
+	if err != nil {
+		return
+	}
+	select {
+	case <-s.closed:
+	case <-s.loop.done:
+	}
 }

@@ -2,264 +2,439 @@ package zmq
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/pebbe/zmq4"
+
+	"envoxyd/protocol/m2m"
 )
 
-func listen(t *testing.T) net.Listener {
+// lines keeps what a loop logs.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) logf(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fmt.Fprintf(&l.text, format+"\n", args...)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func open(t *testing.T) (*Loop, *lines) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	log := &lines{}
+	l, err := Open(log.logf)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return listener
+	t.Cleanup(l.Close)
+	return l, log
 }
 
-func serve(t *testing.T, answer func(context.Context, []byte, string) []byte) (*Client, *Server, func()) {
+func endpoint(t *testing.T, text string) m2m.Endpoint {
 	t.Helper()
-	listener := listen(t)
-	server := &Server{Answer: answer, Logf: t.Logf}
-	done := make(chan struct{})
-	go func() { defer close(done); server.Serve(listener) }()
-	stop := sync.OnceFunc(func() {
-		listener.Close()
-		<-done
-		server.Close(time.Second)
-	})
-	t.Cleanup(stop)
-	client := &Client{Endpoint: "tcp://" + listener.Addr().String(), MaxConnections: 4}
-	t.Cleanup(client.Close)
-	return client, server, stop
+	e, err := m2m.ParseEndpoint(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
 }
 
-func TestManyRequestsAtATime(t *testing.T) {
-	client, _, _ := serve(t, func(_ context.Context, request []byte, _ string) []byte { return append([]byte("re: "), request...) })
+func echo(_ context.Context, r *Request) []byte { return append([]byte("re:"), r.Text...) }
+
+// bind serves on a free port unless the configuration has an endpoint.
+func bind(t *testing.T, l *Loop, c ServerConfig) (*Server, m2m.Endpoint) {
+	t.Helper()
+	if c.Endpoint == (m2m.Endpoint{}) {
+		c.Endpoint = endpoint(t, "tcp://127.0.0.1:0")
+	}
+	if c.Answer == nil {
+		c.Answer = echo
+	}
+	s, err := l.Bind(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close(0) })
+	return s, endpoint(t, s.Address())
+}
+
+func client(t *testing.T, l *Loop, c ClientConfig) *Client {
+	t.Helper()
+	made := l.Client(c)
+	t.Cleanup(made.Close)
+	return made
+}
+
+func within(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestRequestsAreAnswered(t *testing.T) {
+	l, _ := open(t)
+	for name, e := range map[string]m2m.Endpoint{"tcp": {}, "name": endpoint(t, "tcp://localhost:0"), "ipc": endpoint(t, "ipc://"+filepath.Join(t.TempDir(), "s"))} {
+		var peer atomic.Value
+		_, e = bind(t, l, ServerConfig{Endpoint: e, Answer: func(_ context.Context, r *Request) []byte { peer.Store(r.Peer); return r.Text }})
+		c := client(t, l, ClientConfig{Endpoint: e})
+		for _, request := range []string{"x", strings.Repeat("y", 1<<20)} {
+			if reply, err := c.Do(within(t, 10*time.Second), []byte(request), false); err != nil || string(reply) != request {
+				t.Errorf("%s: %d bytes, %v", name, len(reply), err)
+			}
+		}
+		if got := peer.Load(); name == "tcp" && got != "127.0.0.1" || name == "ipc" && got != "" {
+			t.Errorf("%s: asked by %q", name, got)
+		}
+	}
+}
+
+func TestRequestsGoOverAsManyConnectionsAsThereAreAtATime(t *testing.T) {
+	l, _ := open(t)
+	var at, most atomic.Int32
+	release := make(chan struct{})
+	_, e := bind(t, l, ServerConfig{Answer: func(_ context.Context, r *Request) []byte {
+		most.Store(max(most.Load(), at.Add(1)))
+		<-release
+		at.Add(-1)
+		return r.Text
+	}})
+	c := client(t, l, ClientConfig{Endpoint: e, MaxConnections: 3})
 	var all sync.WaitGroup
-	for n := range 40 {
+	for n := range 9 {
 		all.Go(func() {
-			text := strings.Repeat(fmt.Sprint(n), 1+n*50)
-			reply, err := client.Do(t.Context(), []byte(text), false)
-			if err != nil || string(reply) != "re: "+text {
-				t.Errorf("%d: %.20q, %v", n, reply, err)
+			if reply, err := c.Do(within(t, 10*time.Second), fmt.Append(nil, n), false); err != nil || string(reply) != fmt.Sprint(n) {
+				t.Errorf("%d: %q, %v", n, reply, err)
 			}
 		})
 	}
+	eventually(t, func() bool { return at.Load() == 3 })
+	close(release)
 	all.Wait()
-	if n := len(client.idle); n > 4 || n == 0 {
-		t.Errorf("%d connections are kept, the bound is 4", n)
+	if most.Load() != 3 {
+		t.Errorf("%d at a time", most.Load())
 	}
 }
 
-func TestAServerThatComesLateIsWaitedFor(t *testing.T) {
-	listener := listen(t)
-	address := listener.Addr().String()
-	listener.Close()
-	client := &Client{Endpoint: "tcp://" + address}
-	defer client.Close()
-	result := make(chan error, 1)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	go func() {
-		_, err := client.Do(ctx, []byte("{}"), false)
-		result <- err
-	}()
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		t.Skip(err) // somebody took the port
-	}
-	server := &Server{Answer: func(context.Context, []byte, string) []byte { return []byte("{}") }, Logf: t.Logf}
-	go server.Serve(listener)
-	if err := <-result; err != nil {
-		t.Error(err)
-	}
-	listener.Close()
-	server.Close(time.Second)
-}
-
-func TestNoReplyInTime(t *testing.T) {
-	client, _, _ := serve(t, func(ctx context.Context, _ []byte, _ string) []byte { <-ctx.Done(); return nil })
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if _, err := client.Do(ctx, []byte("{}"), true); !errors.Is(err, ErrTimeout) {
-		t.Errorf("%v", err)
-	}
-}
-
-func TestAConnectionThatIsLostAfterTheRequest(t *testing.T) {
-	var asked atomic.Int32
-	client, _, _ := serve(t, func(_ context.Context, request []byte, _ string) []byte {
-		if asked.Add(1) == 1 {
-			return nil
+func TestAPeersRequestsAreAnsweredInTheirOrder(t *testing.T) {
+	l, _ := open(t)
+	_, e := bind(t, l, ServerConfig{Answer: func(_ context.Context, r *Request) []byte {
+		if string(r.Text) == "0" {
+			time.Sleep(20 * time.Millisecond) // the others would overtake it
 		}
-		return request
-	})
-	if _, err := client.Do(t.Context(), []byte("once"), false); !errors.Is(err, ErrLost) {
-		t.Errorf("not to be repeated: %v", err)
-	}
-	asked.Store(0)
-	if reply, err := client.Do(t.Context(), []byte("twice"), true); err != nil || string(reply) != "twice" || asked.Load() != 2 {
-		t.Errorf("to be repeated: %q, %v after %d", reply, err, asked.Load())
-	}
-}
-
-func TestAKeptConnectionThatWasClosedIsNotUsed(t *testing.T) {
-	client, server, _ := serve(t, func(_ context.Context, request []byte, _ string) []byte { return request })
-	for range 3 {
-		if _, err := client.Do(t.Context(), []byte("x"), false); err != nil {
+		return r.Text
+	}})
+	dealer := peer(t, zmq4.DEALER, e.String())
+	for n := range 5 {
+		if _, err := dealer.SendMessage("", "", n); err != nil {
 			t.Fatal(err)
 		}
-		server.mu.Lock()
-		for conn := range server.peers {
-			conn.Close()
+	}
+	for n := range 5 {
+		frames, err := dealer.RecvMessage(0)
+		if err != nil || len(frames) != 3 || frames[0]+frames[1] != "" || frames[2] != fmt.Sprint(n) {
+			t.Fatalf("%d: %q, %v", n, frames, err)
 		}
-		server.mu.Unlock()
 	}
 }
 
-func TestCloseAnswersWhatIsInHand(t *testing.T) {
-	entered, leave := make(chan struct{}), make(chan struct{})
-	client, _, stop := serve(t, func(_ context.Context, request []byte, _ string) []byte {
-		close(entered)
-		<-leave
-		return request
-	})
-	result := make(chan error, 1)
+// peer is a socket of somebody else's, as this goroutine's.
+func peer(t *testing.T, kind zmq4.Type, address string) *zmq4.Socket {
+	t.Helper()
+	s, err := zmq4.NewSocket(kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	if err := errors.Join(s.SetLinger(0), s.SetRcvtimeo(10*time.Second), s.Connect(address)); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestAMessageOfAnotherFormIsAnsweredToo(t *testing.T) {
+	l, log := open(t)
+	_, e := bind(t, l, ServerConfig{Answer: func(_ context.Context, r *Request) []byte { return fmt.Append(nil, len(r.Text)) }})
+	dealer := peer(t, zmq4.DEALER, e.String())
+	if _, err := dealer.SendMessage("a", "b", "c", "d"); err != nil {
+		t.Fatal(err)
+	}
+	if frames, err := dealer.RecvMessage(0); err != nil || frames[len(frames)-1] != "0" {
+		t.Errorf("%q, %v", frames, err)
+	}
+	if !strings.Contains(log.String(), m2m.ErrFrames.Error()) {
+		t.Errorf("%q", log)
+	}
+}
+
+func TestAServerThatIsNotThereIsWaitedFor(t *testing.T) {
+	l, _ := open(t)
+	e := endpoint(t, "ipc://"+filepath.Join(t.TempDir(), "s"))
+	c := client(t, l, ClientConfig{Endpoint: e, Reconnect: 5 * time.Millisecond})
+	if _, err := c.Do(within(t, 30*time.Millisecond), []byte("x"), true); !errors.Is(err, ErrTimeout) || !strings.Contains(err.Error(), "cannot be reached") {
+		t.Error(err)
+	}
+	answered := make(chan error, 1)
 	go func() {
-		_, err := client.Do(context.Background(), []byte("x"), false)
-		result <- err
+		_, err := c.Do(within(t, 10*time.Second), []byte("x"), false)
+		answered <- err
 	}()
-	<-entered
-	go stop()
-	close(leave)
-	if err := <-result; err != nil {
+	eventually(t, func() bool { return len(c.places) == 1 })
+	bind(t, l, ServerConfig{Endpoint: e})
+	if err := <-answered; err != nil {
 		t.Error(err)
 	}
 }
 
-func TestALengthThatCannotBeIsNotBelieved(t *testing.T) {
-	_, server, _ := serve(t, func(_ context.Context, request []byte, _ string) []byte { return request })
-	_ = server
-	ours, theirs := net.Pipe()
-	b := newBound(theirs)
-	b.skip = 0
-	go func() {
-		frame := append([]byte{2}, binary.BigEndian.AppendUint64(nil, 1<<40)...)
-		_, _ = ours.Write(frame)
-	}()
-	buffer := make([]byte, 9)
-	for {
-		_, err := b.Read(buffer)
-		if errors.Is(err, ErrTooLong) {
-			return
+func TestALostConnection(t *testing.T) {
+	l, _ := open(t)
+	e := endpoint(t, "ipc://"+filepath.Join(t.TempDir(), "s"))
+	for again, want := range map[bool]error{false: ErrLost, true: nil} {
+		got := make(chan bool, 1)
+		first, _ := bind(t, l, ServerConfig{Endpoint: e, Answer: func(ctx context.Context, _ *Request) []byte { got <- true; <-ctx.Done(); return nil }})
+		c := client(t, l, ClientConfig{Endpoint: e, Reconnect: 5 * time.Millisecond})
+		answered := make(chan error, 1)
+		go func() {
+			_, err := c.Do(within(t, 10*time.Second), []byte("x"), again)
+			answered <- err
+		}()
+		<-got
+		first.Close(0)
+		second, _ := bind(t, l, ServerConfig{Endpoint: e})
+		if err := <-answered; !errors.Is(err, want) {
+			t.Errorf("again %v: %v", again, err)
 		}
+		second.Close(0)
+		_, _ = bind(t, l, ServerConfig{Endpoint: e}) // the connection that was kept has gone
+		if _, err := c.Do(within(t, 10*time.Second), []byte("y"), true); err != nil {
+			t.Errorf("afterwards: %v", err)
+		}
+		for _, s := range l.bound() {
+			s.Close(0)
+		}
+	}
+}
+
+// bound lists the servers.
+func (l *Loop) bound() (all []*Server) {
+	_ = l.call(func() error {
+		for _, s := range l.servers {
+			all = append(all, s)
+		}
+		return nil
+	})
+	return all
+}
+
+func TestCurve(t *testing.T) {
+	public, secret, err := zmq4.NewCurveKeypair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	friend, friendSecret, _ := zmq4.NewCurveKeypair()
+	_, strangerSecret, _ := zmq4.NewCurveKeypair()
+	wrong, _, _ := zmq4.NewCurveKeypair()
+	l, log := open(t)
+	var user atomic.Value
+	answer := func(_ context.Context, r *Request) []byte { user.Store(r.User); return r.Text }
+	_, some := bind(t, l, ServerConfig{Curve: &ServerCurve{SecretKey: secret, Clients: []string{friend}}, Answer: answer})
+	_, all := bind(t, l, ServerConfig{Curve: &ServerCurve{SecretKey: secret}, Answer: answer})
+	for name, one := range map[string]struct {
+		e     m2m.Endpoint
+		curve *ClientCurve
+		want  error
+	}{
+		"a friend":            {some, &ClientCurve{ServerKey: public, SecretKey: friendSecret}, nil},
+		"a stranger":          {some, &ClientCurve{ServerKey: public, SecretKey: strangerSecret}, ErrRefused},
+		"without a key":       {some, &ClientCurve{ServerKey: public}, ErrRefused},
+		"anybody":             {all, &ClientCurve{ServerKey: public}, nil},
+		"another server's":    {all, &ClientCurve{ServerKey: wrong}, ErrTimeout},
+		"without CURVE":       {all, nil, ErrTimeout},
+		"a key that is wrong": {all, &ClientCurve{ServerKey: "short"}, ErrLost},
+	} {
+		c := client(t, l, ClientConfig{Endpoint: one.e, Curve: one.curve, Reconnect: 5 * time.Millisecond})
+		wait := 10 * time.Second
+		if errors.Is(one.want, ErrTimeout) {
+			wait = 200 * time.Millisecond
+		}
+		_, err := c.Do(within(t, wait), []byte("x"), false)
+		if !errors.Is(err, one.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if name == "a friend" && user.Load() != friend {
+			t.Errorf("asked by %q", user.Load())
+		}
+		if errors.Is(one.want, ErrTimeout) && !strings.Contains(err.Error(), "handshake") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if !strings.Contains(log.String(), "refused") || strings.Contains(log.String(), secret) {
+		t.Errorf("%q", log)
+	}
+}
+
+func TestPlain(t *testing.T) {
+	l, log := open(t)
+	_, e := bind(t, l, ServerConfig{Users: map[string]string{"shop": "S3CRET"}})
+	for user, want := range map[ClientPlain]error{{"shop", "S3CRET"}: nil, {"shop", "guess"}: ErrRefused, {"somebody", "S3CRET"}: ErrRefused} {
+		if _, err := client(t, l, ClientConfig{Endpoint: e, Plain: &user}).Do(within(t, 10*time.Second), []byte("x"), true); !errors.Is(err, want) {
+			t.Errorf("%v: %v", user, err)
+		}
+	}
+	if text := log.String(); !strings.Contains(text, "of PLAIN from 127.0.0.1") || strings.Contains(text, "guess") {
+		t.Errorf("%q", text)
+	}
+}
+
+func TestHostileBytesEndTheirConnectionAlone(t *testing.T) {
+	l, _ := open(t)
+	_, e := bind(t, l, ServerConfig{})
+	c := client(t, l, ClientConfig{Endpoint: e})
+	hello := "\xff\x00\x00\x00\x00\x00\x00\x00\x00\x7f\x03\x00NULL" + strings.Repeat("\x00", 48)
+	for name, attack := range map[string]string{
+		"http": strings.Repeat("GET / HTTP/1.1\r\n\r\n", 20), "metadata cut short": hello + "\x04\x09\x05READY\x05AB", "a frame without end": hello + "\x02\x7f" + strings.Repeat("\xff", 7),
+		"a message without end": hello + "\x04\x26\x05READY\x0bSocket-Type\x00\x00\x00\x03REQ\x08Identity\x00\x00\x00\x00" + "\x02\x7f" + strings.Repeat("\xff", 7),
+	} {
+		network, address := e.Dial()
+		conn, err := net.Dial(network, address)
 		if err != nil {
 			t.Fatal(err)
 		}
+		_, _ = io.WriteString(conn, attack) // it may hang up in the middle
+		_ = conn.SetReadDeadline(time.Now().Add(handshakeTime / 2))
+		var timeout net.Error
+		if _, err := io.Copy(io.Discard, conn); errors.As(err, &timeout) && timeout.Timeout() {
+			t.Errorf("%s: the connection stays", name)
+		}
+		conn.Close()
+	}
+	if _, err := c.Do(within(t, 10*time.Second), []byte("x"), false); err != nil {
+		t.Error(err)
 	}
 }
 
-func TestAnIntroductionThatIsCutShortEndsThatPeerAlone(t *testing.T) {
-	client, _, _ := serve(t, func(_ context.Context, request []byte, _ string) []byte { return request })
-	conn, err := net.Dial("tcp", strings.TrimPrefix(client.Endpoint, "tcp://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	hello := append([]byte("\xff\x00\x00\x00\x00\x00\x00\x00\x00\x7f\x03\x00NULL"), make([]byte, greeting-16)...)
-	if _, err := conn.Write(append(hello, "\x04\x08\x05READY\x01A"...)); err != nil {
-		t.Fatal(err)
-	}
-	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
-	if _, err := io.Copy(io.Discard, conn); err != nil { // until the server hangs up
-		t.Errorf("the connection stays: %v", err)
-	}
-	if reply, err := client.Do(t.Context(), []byte("x"), false); err != nil || string(reply) != "x" {
-		t.Errorf("another peer: %q, %v", reply, err)
-	}
-}
-
-func TestClosingDoesNotWaitForAPeerThatSaysNothing(t *testing.T) {
-	client, server, stop := serve(t, func(_ context.Context, request []byte, _ string) []byte { return request })
-	conn, err := net.Dial("tcp", strings.TrimPrefix(client.Endpoint, "tcp://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	for there := 0; there == 0; {
-		server.mu.Lock()
-		there = len(server.peers)
-		server.mu.Unlock()
-	}
-	began := time.Now()
-	stop()
-	if took := time.Since(began); took > 2*time.Second {
-		t.Errorf("it took %v", took)
-	}
-}
-
-func TestFramesOfAMessageAreCounted(t *testing.T) {
-	ours, theirs := net.Pipe()
-	b := newBound(theirs)
-	b.skip = 0
+func TestClosingAnswersWhatIsInHand(t *testing.T) {
+	l, _ := open(t)
+	got, release := make(chan bool, 1), make(chan struct{})
+	s, e := bind(t, l, ServerConfig{Answer: func(_ context.Context, r *Request) []byte { got <- true; <-release; return r.Text }})
+	answered := make(chan error, 1)
 	go func() {
-		for range maxFrames + 2 {
-			if _, err := ours.Write([]byte{1, 0}); err != nil {
-				return
-			}
-		}
+		_, err := client(t, l, ClientConfig{Endpoint: e}).Do(within(t, 10*time.Second), []byte("x"), false)
+		answered <- err
 	}()
-	buffer := make([]byte, 2)
-	for n := range 2 * maxFrames {
-		_, err := b.Read(buffer)
-		if errors.Is(err, ErrTooLong) {
-			if n < maxFrames {
-				t.Errorf("after %d frames", n)
-			}
-			theirs.Close()
-			return
-		}
+	<-got
+	closed := make(chan struct{})
+	go func() { defer close(closed); s.Close(10 * time.Second) }()
+	close(release)
+	if err := <-answered; err != nil {
+		t.Error(err)
 	}
-	t.Error("frames without end were read")
-}
-
-func TestAddress(t *testing.T) {
-	for endpoint, want := range map[string]string{
-		"tcp://*:5555": ":5555", "tcp://127.0.0.1:1": "127.0.0.1:1", ":5": ":5", "ipc:///tmp/x": "", "tcp://host": "", "tcp://[::1]:9": "[::1]:9",
-	} {
-		if got, err := Address(endpoint); got != want || (err == nil) != (want != "") {
-			t.Errorf("Address(%q) = %q, %v", endpoint, got, err)
-		}
+	<-closed
+	network, address := e.Dial()
+	if conn, err := net.Dial(network, address); err == nil {
+		conn.Close()
+		t.Error("it still listens")
 	}
 }
 
-// FuzzBound: whatever a peer sends, reading ends with an error or with as many bytes as came.
-func FuzzBound(f *testing.F) {
-	f.Add([]byte{0, 3, 'a', 'b', 'c', 2, 0, 0, 0, 0, 0, 0, 0, 1, 'x'})
-	f.Fuzz(func(t *testing.T, data []byte) {
-		ours, theirs := net.Pipe()
-		go func() { _, _ = ours.Write(data); ours.Close() }()
-		b := newBound(theirs)
-		b.skip = 0
-		buffer := make([]byte, 7)
-		total := 0
-		for {
-			n, err := b.Read(buffer)
-			total += n
-			if err != nil {
-				break
-			}
+func TestClosingDoesNotWaitForAnAnswerForEver(t *testing.T) {
+	l, _ := open(t)
+	got := make(chan bool, 1)
+	s, e := bind(t, l, ServerConfig{Answer: func(ctx context.Context, _ *Request) []byte { got <- true; <-ctx.Done(); return nil }})
+	go func() { _, _ = client(t, l, ClientConfig{Endpoint: e}).Do(t.Context(), []byte("x"), false) }()
+	<-got
+	began := time.Now()
+	s.Close(50 * time.Millisecond)
+	if took := time.Since(began); took > 5*time.Second {
+		t.Error(took)
+	}
+}
+
+func TestAnAddressIsFreeAfterClose(t *testing.T) {
+	l, _ := open(t)
+	for _, text := range []string{"tcp://127.0.0.1:0", "ipc://" + filepath.Join(t.TempDir(), "s")} {
+		s, e := bind(t, l, ServerConfig{Endpoint: endpoint(t, text)})
+		if _, err := l.Bind(ServerConfig{Endpoint: e, Answer: echo}); err == nil {
+			t.Errorf("%s: bound twice", text)
 		}
-		if b.refused == nil && total != len(data) {
-			t.Errorf("%d bytes of %d", total, len(data))
+		s.Close(time.Second)
+		again, err := l.Bind(ServerConfig{Endpoint: e, Answer: echo})
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
 		}
-		theirs.Close()
-	})
+		again.Close(0)
+	}
+}
+
+func TestASocketFileThatSomebodyLeftIsReplaced(t *testing.T) {
+	l, _ := open(t)
+	path := filepath.Join(t.TempDir(), "s")
+	left, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Bind(ServerConfig{Endpoint: endpoint(t, "ipc://"+path), Answer: echo}); !errors.Is(err, ErrTaken) {
+		t.Errorf("while it is answered on: %v", err)
+	}
+	left.SetUnlinkOnClose(false)
+	left.Close()
+	s, e := bind(t, l, ServerConfig{Endpoint: endpoint(t, "ipc://"+path)})
+	if _, err := client(t, l, ClientConfig{Endpoint: e}).Do(within(t, 10*time.Second), []byte("x"), false); err != nil {
+		t.Error(err)
+	}
+	s.Close(0)
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it is left again: %v", err)
+	}
+}
+
+func TestALoopThatHasEndedRefuses(t *testing.T) {
+	l, err := Open(t.Logf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := l.Client(ClientConfig{Endpoint: endpoint(t, "tcp://127.0.0.1:1")})
+	lost := make(chan error, 1)
+	go func() {
+		_, err := c.Do(t.Context(), []byte("x"), true)
+		lost <- err
+	}()
+	eventually(t, func() bool { return len(c.places) == 1 })
+	l.Close()
+	l.Close()
+	if err := <-lost; !errors.Is(err, ErrLost) {
+		t.Error(err)
+	}
+	if _, err := l.Bind(ServerConfig{Endpoint: endpoint(t, "tcp://127.0.0.1:0")}); !errors.Is(err, ErrClosed) {
+		t.Error(err)
+	}
+}
+
+// eventually waits until the condition holds.
+func eventually(t *testing.T, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !condition(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it does not happen")
+		}
+	}
 }

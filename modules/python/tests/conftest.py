@@ -31,6 +31,7 @@ class Events:
 
     def __init__(self):
         self.asked, self.handlers, self.registered = [], {}, False
+        self.peers = self
 
     def subscribe(self, *what):
         self.asked.append(what)

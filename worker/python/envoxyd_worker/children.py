@@ -47,7 +47,7 @@ def after_fork():
 def descriptors(spec):
     """What the master has passed on and no other process is to have.
 
-    Not among them are the two by which children of an Envoxy service reach the gateway, each over a stream of its own.
+    Not among them are those by which children of an Envoxy service reach the gateways, each over a stream of its own.
     """
     yield from (spec["control_fd"], spec["event_fd"], spec["alive_fd"], spec["scoreboard_fd"])
     yield from spec["handover_fd"]

@@ -1,7 +1,7 @@
-"""The way to the event gateway: calls to it, and what it has handled here.
+"""The way to the gateways: calls to them, and what they have handled here.
 
-The gateway is a process of its own that holds the sockets to brokers and peers. A call
-goes over a stream that each thread opens at its first one; events come as requests.
+They are processes of their own: the event gateway holds the connections to brokers, the ZeroMQ gateway the
+sockets of peers. A call goes over a stream that each thread opens at its first one; events come as requests.
 """
 import json
 import mmap
@@ -28,21 +28,18 @@ class GatewayError(Exception):
         self.kind = kind
 
 
-class Gateway:
-    """One process's side; a fork gets streams of its own."""
+class Channel:
+    """One process's way to one gateway; a fork gets streams of its own."""
 
-    def __init__(self, spec):
+    def __init__(self, spec, report, calls, title):
         self.spec = spec
+        self.report = report  # what the master is told when there is to be one
+        self.calls = calls  # the descriptor's name in spec["gateway"]
+        self.title = title
         self.worker = 0
         self.generation = spec["generation"]
         self.threads = threading.local()
         self.needed = False
-        self.registered = False
-        self.subscriptions = []  # dicts: server, filter, qos
-        self.timers = []  # dicts: name, every, cron
-        self.functions = {}  # of timers, by name
-        self.handlers = {"timer": self.run_timer}  # kind of event -> WSGI application
-        self._health = None
 
     def require(self):
         """Tell the master that there is to be a gateway."""
@@ -52,7 +49,7 @@ class Gateway:
         fd = self.spec["event_fd"] if self.worker else self.spec["control_fd"]
         if fd < 0:
             raise GatewayError("the process that forked this one has not used the gateway: nobody has started it")
-        report = {"kind": "gateway", "worker": self.worker, "pid": os.getpid()}
+        report = {"kind": self.report, "worker": self.worker, "pid": os.getpid()}
         os.write(fd, json.dumps(report).encode())
 
     def call(self, op, payload=b"", wait=0.0, **head):
@@ -77,7 +74,7 @@ class Gateway:
             except OSError as error:
                 self.forget_stream()
                 if last or isinstance(error, timeout):
-                    raise GatewayError(f"the event gateway does not answer: {error}") from None
+                    raise GatewayError(f"the {self.title} does not answer: {error}") from None
                 continue
             except BaseException:  # somebody raised in the middle: the stream's next answer would be this call's
                 self.forget_stream()
@@ -85,6 +82,13 @@ class Gateway:
             if "kind" in answer:
                 raise GatewayError(answer["error"], answer["kind"])
             return answer, content
+
+    def tell(self, **document):
+        """Register: what this generation has to say."""
+        try:
+            self.call("register", json.dumps(document).encode())
+        except GatewayError as error:  # HTTP is served all the same
+            log.line(f"*** events are not handled: {error} ***")
 
     def stream(self):
         """This thread's stream; opening one is sending its other end."""
@@ -94,7 +98,7 @@ class Gateway:
             ours, theirs = (socket(fileno=end.detach()) for end in socketpair(AF_UNIX, SOCK_STREAM))
             with theirs:
                 rights = [(SOL_SOCKET, SCM_RIGHTS, struct.pack("i", theirs.fileno()))]
-                with socket(fileno=os.dup(self.spec["gateway"]["calls_fd"])) as calls:
+                with socket(fileno=os.dup(self.spec["gateway"][self.calls])) as calls:
                     calls.settimeout(REPLY_TIME)
                     calls.sendmsg([b"c"], rights)
             kept.update(pid=os.getpid(), stream=ours)
@@ -116,6 +120,24 @@ class Gateway:
             data = data + more if data else more
         return data
 
+
+class Gateway(Channel):
+    """One process's side of the event gateway; peers is that of the other one."""
+
+    def __init__(self, spec):
+        super().__init__(spec, "gateway", "calls_fd", "event gateway")
+        self.peers = Channel(spec, "zmq", "zmq_calls_fd", "ZeroMQ gateway")
+        self.registered = False
+        self.subscriptions = []  # dicts: server, filter, qos
+        self.timers = []  # dicts: name, every, cron
+        self.functions = {}  # of timers, by name
+        self.handlers = {"timer": self.run_timer}  # kind of event -> WSGI application
+        self._health = None
+
+    def in_worker(self, number):
+        """Note that this is a worker now."""
+        self.worker = self.peers.worker = number
+
     # -- what the service wants to hear of ------------------------------------
 
     def subscribe(self, server, topic, qos):
@@ -134,28 +156,19 @@ class Gateway:
         self.timers.append({"name": name, "every": every, "cron": cron})
 
     def register(self, opt):
-        """Tell the gateway, once everything is imported, what there is; without a need for one nothing happens."""
+        """Tell the gateways, once everything is imported, what there is; one that nothing needs is not told, nor started."""
         if self.registered:
             return
         self.registered = True
         conf = opt.get("conf_content") or {}
-        wanted = self.needed or self.subscriptions or self.timers or "zmq" in self.handlers
-        if not wanted and not any(conf.get(section) for section in SECTIONS):
-            return
-        credentials = opt.get("credentials") or {}
-        document = {
-            "generation": self.generation,
-            "service": (conf.get("boot") or [{}])[0].get("name", ""),
-            "conf": conf,
-            "login": {"user": text(credentials.get("client_id")), "password": text(credentials.get("access_token"))},
-            "subscriptions": self.subscriptions,
-            "timers": self.timers,
-            "zmq": "zmq" in self.handlers,
-        }
-        try:
-            self.call("register", json.dumps(document).encode())
-        except GatewayError as error:  # HTTP is served all the same
-            log.line(f"*** events are not handled: {error} ***")
+        service = {"generation": self.generation, "service": (conf.get("boot") or [{}])[0].get("name", ""), "conf": conf}
+        if self.needed or self.subscriptions or self.timers or any(conf.get(section) for section in SECTIONS):
+            credentials = opt.get("credentials") or {}
+            self.tell(
+                **service, subscriptions=self.subscriptions, timers=self.timers,
+                login={"user": text(credentials.get("client_id")), "password": text(credentials.get("access_token"))})
+        if self.peers.needed or conf.get("zmq_servers") or any((boot.get("zmq") or {}).get("bind") for boot in conf.get("boot") or ()):
+            self.peers.tell(**service, zmq="zmq" in self.handlers)
 
     # -- what comes from it -----------------------------------------------------
 

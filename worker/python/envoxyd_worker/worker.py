@@ -29,7 +29,7 @@ def main(spec, text, uwsgi, serving, order):
     state.worker = number
     events = gateway.current() if spec.get("gateway") else None
     if events:
-        events.worker = number
+        events.in_worker(number)
     try:
         hooks.run(spec["process"]["hooks"], "post-fork")
         uwsgi_module.run_hook(uwsgi, "post_fork_hook")

@@ -1,4 +1,4 @@
-"""Requests by ZeroMQ: zmqc. The sockets are the event gateway's; this only asks it."""
+"""Requests by ZeroMQ: zmqc. The sockets are the ZeroMQ gateway's; this only asks it."""
 import concurrent.futures
 import json
 import os
@@ -67,8 +67,8 @@ class ZMQ:
             raise ZMQException(f"[ZMQ] zmq_servers.{server_key} is not configured")
         seconds = float(server.get("timeout") or TIMEOUT)
         try:
-            _, reply = gateway.current().call(
-                "zmq", json.dumps(message, default=_plain).encode(), wait=seconds, endpoint=_endpoint(server), most=_most(),
+            _, reply = gateway.current().peers.call(
+                "zmq", json.dumps(message, default=_plain).encode(), wait=seconds, server=_settings(server), most=_most(),
                 seconds=seconds, again=message["performative"] in REPEATABLE)
         except GatewayError as error:
             kind = NoSocketException if error.kind == "timeout" else ZMQException
@@ -144,8 +144,9 @@ class ZMQ:
             Log.warning(f"[ZMQ] cache: {error}")
 
 
-def _endpoint(server):
-    return f"tcp://{server.get('host', '127.0.0.1')}:{server.get('port')}"
+def _settings(server):
+    """What concerns the connection."""
+    return {name: value for name, value in server.items() if name not in ("timeout", "cached_routes")}
 
 
 def _most():

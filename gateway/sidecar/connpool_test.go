@@ -1,4 +1,4 @@
-package gateway
+package sidecar
 
 import (
 	"bufio"
@@ -9,6 +9,7 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -97,7 +98,7 @@ func TestWaitingForATurnEnds(t *testing.T) {
 		}()
 		eventually(t, func() bool { pool.lock.Lock(); defer pool.lock.Unlock(); return len(pool.waiting) == 1 })
 		end(&pool, cancel)
-		if err := <-failed; !errors.Is(err, errNotHanded) && !errors.Is(err, context.Canceled) {
+		if err := <-failed; !errors.Is(err, ErrNotHanded) && !errors.Is(err, context.Canceled) {
 			t.Fatal(name, err)
 		}
 		pool.put(nil)
@@ -177,7 +178,7 @@ func TestConnectionsEndWithTheGeneration(t *testing.T) {
 	if !closed(t, second) || over != 1 {
 		t.Fatal("it is kept after the end")
 	}
-	if _, err := pool.take(t.Context()); !errors.Is(err, errNotHanded) {
+	if _, err := pool.take(t.Context()); !errors.Is(err, ErrNotHanded) {
 		t.Fatal("there is a turn after the end:", err)
 	}
 }
@@ -186,7 +187,7 @@ func TestAPacketThatWasNotReadIsToldFromOneThatWas(t *testing.T) {
 	take := func(r *bufio.Reader) error { _, err := r.ReadByte(); return err }
 	l, worker := linked(t)
 	worker.Close()
-	if err := l.exchange(t.Context(), []byte("request"), take); !errors.Is(err, errUnread) {
+	if err := l.exchange(t.Context(), []byte("request"), take); !errors.Is(err, ErrUnread) {
 		t.Error("closed before the request:", err)
 	}
 	l, worker = linked(t)
@@ -194,7 +195,7 @@ func TestAPacketThatWasNotReadIsToldFromOneThatWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	worker.Close()
-	if err := l.receive(take); !errors.Is(err, errUnread) || !errors.Is(err, errNotHanded) {
+	if err := l.receive(take); !errors.Is(err, ErrUnread) || !errors.Is(err, ErrNotHanded) {
 		t.Error("closed with the request unread:", err)
 	}
 	l, worker = linked(t)
@@ -204,7 +205,7 @@ func TestAPacketThatWasNotReadIsToldFromOneThatWas(t *testing.T) {
 	if _, err := worker.Write([]byte{gatewayspec.Unread}); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.receive(take); !errors.Is(err, errUnread) {
+	if err := l.receive(take); !errors.Is(err, ErrUnread) {
 		t.Error("said to be unread:", err)
 	}
 	l, worker = linked(t)
@@ -215,7 +216,7 @@ func TestAPacketThatWasNotReadIsToldFromOneThatWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	worker.Close()
-	if err := l.receive(take); !errors.Is(err, errWorkerLost) {
+	if err := l.receive(take); !errors.Is(err, ErrWorkerLost) {
 		t.Error("closed after the request was read:", err)
 	}
 }
@@ -235,5 +236,21 @@ func TestALargeRequestIsSentWhole(t *testing.T) {
 	}
 	if !bytes.Equal(<-got, request) {
 		t.Fatal("it is another")
+	}
+}
+
+// eventually waits until the condition holds.
+func eventually(t *testing.T, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !condition(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it does not happen")
+		}
+	}
+}
+
+func TestAPacketIsNeverLargerThanItsHeaderSays(t *testing.T) {
+	if err := new(Target).Deliver(t.Context(), 0, make([]byte, 1<<16), nil, nil); !errors.Is(err, ErrVars) {
+		t.Error(err)
 	}
 }

@@ -1,4 +1,4 @@
-package gateway
+package sidecar
 
 import (
 	"context"
@@ -13,12 +13,12 @@ import (
 	"envoxyd/internal/snooze"
 )
 
-// keepAwake keeps Go's monitor thread from falling asleep and being woken again at every
+// KeepAwake keeps Go's monitor thread from falling asleep and being woken again at every
 // message: when all processors are idle in between, that is a wake-up and a few naps of 20 us
 // each time, a quarter of what a request of ZeroMQ costs here. While there is traffic, one
 // processor therefore naps in the kernel without telling the scheduler. The collector's
 // signals cut a nap short.
-type keepAwake struct {
+type KeepAwake struct {
 	traffic atomic.Uint64
 	bell    *snooze.Bell
 }
@@ -28,16 +28,17 @@ const (
 	awakeNaps = 20                   // without traffic, after which it rests
 )
 
-func newKeepAwake() *keepAwake { return &keepAwake{bell: snooze.New()} }
+// NewKeepAwake makes one that is asleep.
+func NewKeepAwake() *KeepAwake { return &KeepAwake{bell: snooze.New()} }
 
-// touch notes that there is traffic.
-func (k *keepAwake) touch() {
+// Touch notes that there is traffic.
+func (k *KeepAwake) Touch() {
 	k.traffic.Add(1)
 	k.bell.Ring()
 }
 
-// run keeps a processor awake, while there is traffic, until the context ends.
-func (k *keepAwake) run(ctx context.Context) {
+// Run keeps a processor awake, while there is traffic, until the context ends.
+func (k *KeepAwake) Run(ctx context.Context) {
 	seen, quiet := uint64(0), 0
 	for ctx.Err() == nil {
 		if quiet++; quiet > awakeNaps {

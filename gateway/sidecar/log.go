@@ -1,4 +1,4 @@
-package gateway
+package sidecar
 
 import (
 	"encoding/json"
@@ -10,8 +10,8 @@ import (
 
 // Levels of log records, as the service's own log has them.
 const (
-	levelError = 3
-	levelInfo  = 6
+	LevelError = 3
+	LevelInfo  = 6
 )
 
 // record is a line of the log in the form of the service's records.
@@ -28,44 +28,40 @@ type record struct {
 	Line      int    `json:"line"`
 }
 
-// logger writes records up to a level, on standard error.
-type logger struct {
-	level atomic.Int32
-	exec  atomic.Pointer[string]
-	host  string
+// Logger writes records up to a level, on standard error.
+type Logger struct {
+	program string
+	level   atomic.Int32
+	exec    atomic.Pointer[string]
+	host    string
 }
 
-func newLogger() *logger {
-	l := &logger{}
-	l.level.Store(levelInfo)
+func newLogger(program string) *Logger {
+	l := &Logger{program: program}
+	l.level.Store(LevelInfo)
 	exec := "MainProcess"
 	l.exec.Store(&exec)
 	l.host, _ = os.Hostname() // without one the field is empty
 	return l
 }
 
-// reconfigure takes level and name from the configuration.
-func (l *logger) reconfigure(level int, exec string) {
+// Reconfigure takes level and name from the configuration.
+func (l *Logger) Reconfigure(level int, exec string) {
 	l.level.Store(int32(level))
 	if exec != "" {
 		l.exec.Store(&exec)
 	}
 }
 
-func (l *logger) write(level int, format string, args ...any) {
+// Write writes one record.
+func (l *Logger) Write(level int, format string, args ...any) {
 	if int32(level) > l.level.Load() {
 		return
 	}
 	line, err := json.Marshal(record{"1.1", l.host, l.host, fmt.Sprintf(format, args...), time.Now().Unix(), level, os.Getpid(),
-		*l.exec.Load(), "envoxyd-gateway", 0})
+		*l.exec.Load(), l.program, 0})
 	if err != nil {
 		return
 	}
 	_, _ = os.Stderr.Write(append(line, '\n')) // there is no better place to say that the log is gone
 }
-
-// logf writes what is worth knowing.
-func (g *Gateway) logf(format string, args ...any) { g.log.write(levelInfo, format, args...) }
-
-// errorf writes what needs attention.
-func (g *Gateway) errorf(format string, args ...any) { g.log.write(levelError, format, args...) }

@@ -1,4 +1,4 @@
-package gateway
+package peers
 
 import (
 	"bufio"
@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"envoxyd/gateway/sidecar"
+	"envoxyd/protocol/m2m"
 	"envoxyd/transports/zmq"
 )
 
@@ -28,11 +30,11 @@ func TestResponsesBecomeReplies(t *testing.T) {
 		"values are joined": {"GET", ok + "Content-Length: 0\r\nX-A: 1\r\nX-A: 2\r\n\r\n", nil, 200, map[string]string{"X-A": "1, 2"}, "", 0},
 		"its own cid":       {"GET", ok + "Content-Length: 0\r\nX-Cid: mine\r\n\r\n", nil, 200, map[string]string{"X-Cid": "mine"}, "", 0},
 		"no text":           {"GET", ok + "Content-Length: 1\r\n\r\n\xff", nil, 502, nil, `{"code":0,"text":"the view's response is not text"}`, 0},
-		"a long head":       {"GET", ok + "X-A: " + strings.Repeat("a", answerHead) + "\r\n\r\n", errTooLong, 502, nil, "", -1},
-		"cut off":           {"GET", ok + "Content-Length: 9\r\n\r\n{", errWorkerLost, 0, nil, "", -1},
+		"a long head":       {"GET", ok + "X-A: " + strings.Repeat("a", sidecar.AnswerHead) + "\r\n\r\n", errTooLong, 502, nil, "", -1},
+		"cut off":           {"GET", ok + "Content-Length: 9\r\n\r\n{", sidecar.ErrWorkerLost, 0, nil, "", -1},
 	} {
-		reply := zmq.Reply{Headers: map[string]string{"X-Cid": "asked"}}
-		in := bufio.NewReaderSize(strings.NewReader(one.response), answerHead)
+		reply := m2m.Reply{Headers: map[string]string{"X-Cid": "asked"}}
+		in := bufio.NewReaderSize(strings.NewReader(one.response), sidecar.AnswerHead)
 		if err := readResponse(in, one.method, &reply); !errors.Is(err, one.err) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -54,22 +56,16 @@ func TestRequestsThatDoNotFitAreRefused(t *testing.T) {
 	long := strings.Repeat("a", 1<<16)
 	for name, one := range map[string]struct {
 		method  string
-		request zmq.Request
+		request m2m.Request
 	}{
-		"method":    {long, zmq.Request{Resource: "/"}},
-		"path":      {"GET", zmq.Request{Resource: "/" + long}},
-		"parameter": {"GET", zmq.Request{Resource: "/", Params: map[string]any{"a": long}}},
-		"header":    {"GET", zmq.Request{Resource: "/", Headers: map[string]any{"X-A": long}}},
-		"name":      {"GET", zmq.Request{Resource: "/", Headers: map[string]any{long: "1"}}},
+		"method":    {long, m2m.Request{Resource: "/"}},
+		"path":      {"GET", m2m.Request{Resource: "/" + long}},
+		"parameter": {"GET", m2m.Request{Resource: "/", Params: map[string]any{"a": long}}},
+		"header":    {"GET", m2m.Request{Resource: "/", Headers: map[string]any{"X-A": long}}},
+		"name":      {"GET", m2m.Request{Resource: "/", Headers: map[string]any{long: "1"}}},
 	} {
-		if _, err := requestVars(&one.request, one.method, 0, "192.0.2.1:80"); !errors.Is(err, errVars) {
+		if _, err := requestVars(&one.request, one.method, 0, &zmq.Request{Peer: "192.0.2.1"}); !errors.Is(err, sidecar.ErrVars) {
 			t.Errorf("%s: %v", name, err)
 		}
-	}
-}
-
-func TestAPacketIsNeverLargerThanItsHeaderSays(t *testing.T) {
-	if err := new(target).deliver(t.Context(), 0, make([]byte, 1<<16), nil, nil); !errors.Is(err, errVars) {
-		t.Error(err)
 	}
 }

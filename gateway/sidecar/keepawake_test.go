@@ -1,4 +1,4 @@
-package gateway
+package sidecar
 
 import (
 	"context"
@@ -7,13 +7,13 @@ import (
 )
 
 func TestItSleepsWithoutTraffic(t *testing.T) {
-	k := newKeepAwake()
+	k := NewKeepAwake()
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { k.run(ctx) })
+	running.Go(func() { k.Run(ctx) })
 	for range 2 { // it can be woken again
 		eventually(t, k.bell.Asleep)
-		k.touch()
+		k.Touch()
 		if k.bell.Asleep() {
 			t.Fatal("traffic did not wake it")
 		}

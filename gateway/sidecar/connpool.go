@@ -1,4 +1,4 @@
-package gateway
+package sidecar
 
 import (
 	"context"
@@ -25,12 +25,12 @@ type connPool struct {
 
 // take waits until another request may be in flight, and returns the connection that was used
 // last, since its core is most likely awake; nil: one is to be opened. release or put ends
-// what take began. errNotHanded after close.
+// what take began. ErrNotHanded after close.
 func (p *connPool) take(ctx context.Context) (*link, error) {
 	p.lock.Lock()
 	if p.closed {
 		p.lock.Unlock()
-		return nil, errNotHanded
+		return nil, ErrNotHanded
 	}
 	if last := len(p.idle) - 1; last >= 0 || p.inUse < p.limit {
 		defer p.lock.Unlock()
@@ -48,7 +48,7 @@ func (p *connPool) take(ctx context.Context) (*link, error) {
 	select {
 	case l, ok := <-mine:
 		if !ok {
-			return nil, errNotHanded
+			return nil, ErrNotHanded
 		}
 		return l, nil
 	case <-ctx.Done():
@@ -138,7 +138,7 @@ func (p *connPool) keep(l *link) {
 	p.put(l)
 }
 
-// close closes the connections that are not in use; those that wait get errNotHanded. It is called once.
+// close closes the connections that are not in use; those that wait get ErrNotHanded. It is called once.
 func (p *connPool) close() {
 	p.lock.Lock()
 	defer p.lock.Unlock()
@@ -153,3 +153,6 @@ func (p *connPool) close() {
 	p.waiting = nil
 	p.notifyClosed()
 }
+
+// Limit is how many requests may be in flight.
+func (p *connPool) Limit() int { return p.limit }

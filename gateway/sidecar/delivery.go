@@ -1,4 +1,4 @@
-package gateway
+package sidecar
 
 import (
 	"bufio"
@@ -15,21 +15,21 @@ import (
 	"envoxyd/protocol/uwsgi"
 )
 
-// errWorkerLost: the connection to the worker ended before its answer did.
-var errWorkerLost = errors.New("gateway: the worker ended during the delivery")
+// ErrWorkerLost: the connection to the worker ended before its answer did.
+var ErrWorkerLost = errors.New("the worker ended during the delivery")
 
-// errNotHanded: no worker has seen the request.
-var errNotHanded = errors.New("gateway: the request could not be handed to a worker")
+// ErrNotHanded: no worker has seen the request.
+var ErrNotHanded = errors.New("the request could not be handed to a worker")
 
-// target is one generation's workers: deliveries go to its handover socket, or over
+// Target is one generation's workers: deliveries go to its handover socket, or over
 // connections that workers have kept from earlier ones. close lets go of it.
-type target struct {
+type Target struct {
 	handover int // a descriptor, owned
 	connPool
 }
 
-func newTarget(handover, cores int, running *sync.WaitGroup) *target {
-	return &target{handover, connPool{limit: max(cores, 1), running: running, onClosed: func() { _ = unix.Close(handover) }}}
+func newTarget(handover, cores int, running *sync.WaitGroup) *Target {
+	return &Target{handover, connPool{limit: max(cores, 1), running: running, onClosed: func() { _ = unix.Close(handover) }}}
 }
 
 // handoverPause is the wait for room on a handover socket: every core is busy then.
@@ -43,30 +43,21 @@ var handoverHeader = func() []byte {
 	return text
 }()
 
+// MaxVars is what a worker takes of a request's variables (see worker).
+const MaxVars = 16 << 10
+
+// ErrVars: the variables are more than that.
+var ErrVars = errors.New("the headers and parameters are too long")
+
 // inlinePacket is the size up to which a packet is written before anybody reads it.
 const inlinePacket = 60 << 10
 
-// deliver has some worker of the serving generation answer a request. What no worker has
-// seen, because of a reload or because it ended, is given to another.
-func (g *Gateway) deliver(ctx context.Context, ends byte, vars, body []byte, read func(*bufio.Reader) error) error {
-	for attempt := 1; ; attempt++ {
-		t := g.awaitTarget(ctx)
-		if t == nil {
-			return errNotHanded
-		}
-		err := t.deliver(ctx, ends, vars, body, read)
-		if !errors.Is(err, errNotHanded) || attempt == maxAttempts {
-			return err
-		}
-	}
-}
-
-// deliver hands one request (variables, body) to a core, and has read take the answer,
-// whose end is told by ends (gatewayspec). It returns read's error, errWorkerLost when the
-// worker went away before, errNotHanded when none has seen the request, or the context's.
-func (t *target) deliver(ctx context.Context, ends byte, vars, body []byte, read func(*bufio.Reader) error) error {
+// Deliver hands one request (variables, body) to a core, and has read take the answer,
+// whose end is told by ends (gatewayspec). It returns read's error, ErrWorkerLost when the
+// worker went away before, ErrNotHanded when none has seen the request, or the context's.
+func (t *Target) Deliver(ctx context.Context, ends byte, vars, body []byte, read func(*bufio.Reader) error) error {
 	if !uwsgi.Fits(len(vars)) { // the header could not say so
-		return errVars
+		return ErrVars
 	}
 	packet := make([]byte, 0, uwsgi.HeaderSize+len(vars)+len(body))
 	packet = uwsgi.AppendHeader(packet, uwsgi.Header{Modifier2: ends, Size: len(vars)})
@@ -76,7 +67,7 @@ func (t *target) deliver(ctx context.Context, ends byte, vars, body []byte, read
 		return err
 	}
 	if l != nil {
-		if err = l.exchange(ctx, packet, read); !errors.Is(err, errUnread) {
+		if err = l.exchange(ctx, packet, read); !errors.Is(err, ErrUnread) {
 			t.release(ctx, l, err)
 			return err
 		}
@@ -93,10 +84,10 @@ func (t *target) deliver(ctx context.Context, ends byte, vars, body []byte, read
 
 // open makes a connection that whichever core of the generation is idle first takes, with
 // the packet on it.
-func (t *target) open(ctx context.Context, packet []byte) (*link, error) {
+func (t *Target) open(ctx context.Context, packet []byte) (*link, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
-		return nil, fmt.Errorf("%w: socketpair: %w", errNotHanded, err)
+		return nil, fmt.Errorf("%w: socketpair: %w", ErrNotHanded, err)
 	}
 	l := newLink(pair[0])
 	err = l.during(ctx, func() error {
@@ -108,7 +99,7 @@ func (t *target) open(ctx context.Context, packet []byte) (*link, error) {
 			}
 		}
 		if err := t.pass(ctx, pair[1]); err != nil {
-			return fmt.Errorf("%w: %w", errNotHanded, err)
+			return fmt.Errorf("%w: %w", ErrNotHanded, err)
 		}
 		if inline {
 			return nil
@@ -123,7 +114,7 @@ func (t *target) open(ctx context.Context, packet []byte) (*link, error) {
 }
 
 // pass sends the worker's end over the handover socket and closes ours of it.
-func (t *target) pass(ctx context.Context, fd int) error {
+func (t *Target) pass(ctx context.Context, fd int) error {
 	defer unix.Close(fd)
 	rights := unix.UnixRights(fd)
 	for {
@@ -144,20 +135,20 @@ func (t *target) pass(ctx context.Context, fd int) error {
 	}
 }
 
-// appendVars appends a request's variables to a block of them.
-func appendVars(block []byte, pairs ...[2]string) []byte {
+// AppendVars appends a request's variables to a block of them.
+func AppendVars(block []byte, pairs ...[2]string) []byte {
 	for _, pair := range pairs {
 		block = uwsgi.AppendVar(block, pair[0], pair[1])
 	}
 	return block
 }
 
-// skipHead reads a response up to its body.
-func skipHead(r *bufio.Reader) error {
+// SkipHead reads a response up to its body.
+func SkipHead(r *bufio.Reader) error {
 	for {
 		line, err := r.ReadSlice('\n')
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-			return errWorkerLost
+			return ErrWorkerLost
 		}
 		if len(line) <= 2 {
 			return nil

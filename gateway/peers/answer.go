@@ -1,4 +1,4 @@
-package gateway
+package peers
 
 import (
 	"bufio"
@@ -8,93 +8,26 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
 
+	"envoxyd/gateway/sidecar"
 	"envoxyd/internal/gatewayspec"
+	"envoxyd/protocol/m2m"
 	"envoxyd/protocol/uwsgi"
 	"envoxyd/transports/zmq"
 )
 
-// peers is the ZeroMQ half: services that we ask, and the sockets on which we answer.
-type peers struct {
-	mu        sync.Mutex             // of the maps
-	clients   map[string]*zmq.Client // by endpoint
-	listeners map[string]net.Listener
-	server    *zmq.Server
-}
-
-// applyZMQ opens and closes ZeroMQ binds as the configuration has them. Called with g.mu held.
-func (g *Gateway) applyZMQ(c *conf, r *Registration) {
-	var binds []string
-	for _, boot := range c.Boot {
-		binds = append(binds, boot.ZMQ.Bind...)
-	}
-	if !r.ZMQ && len(binds) > 0 {
-		g.logf("[ZMQ] boot.zmq.bind is there, but no view has protocols=['zmq']: nothing is bound")
-		binds = nil
-	}
-	g.peers.mu.Lock()
-	defer g.peers.mu.Unlock()
-	for bind, listener := range g.peers.listeners {
-		if !slices.Contains(binds, bind) {
-			listener.Close()
-			delete(g.peers.listeners, bind)
-		}
-	}
-	for _, bind := range binds {
-		if g.peers.listeners[bind] == nil && !g.quiet.Load() {
-			g.listenZMQ(bind)
-		}
-	}
-}
-
-func (g *Gateway) listenZMQ(bind string) {
-	address, err := zmq.Address(bind)
-	if err == nil {
-		var listener net.Listener
-		if listener, err = net.Listen("tcp", address); err == nil {
-			g.logf("[ZMQ] answering on %s", listener.Addr())
-			g.peers.listeners[bind] = listener
-			g.running.Go(func() { g.peers.server.Serve(listener) })
-			return
-		}
-	}
-	g.errorf("[ZMQ] %s: %v", bind, err)
-}
-
-// ask sends a request to another service, over one of at most so many connections, and
-// returns its reply, both JSON.
-func (g *Gateway) ask(ctx context.Context, endpoint string, most int, request []byte, again bool) ([]byte, error) {
-	if _, err := zmq.Address(endpoint); err != nil {
-		return nil, fmt.Errorf("%w: %w", errInvalid, err)
-	}
-	g.peers.mu.Lock()
-	client := g.peers.clients[endpoint]
-	if client == nil {
-		client = &zmq.Client{Endpoint: endpoint, MaxConnections: most}
-		g.peers.clients[endpoint] = client
-	}
-	g.peers.mu.Unlock()
-	return client.Do(ctx, request, again)
-}
-
-func isTimeout(err error) bool { return errors.Is(err, zmq.ErrTimeout) }
-
-// answerZMQ has a view answer a peer's request.
-func (g *Gateway) answerZMQ(ctx context.Context, text []byte, peer string) []byte {
-	g.keepAwake.touch()
-	request, reply := zmq.Request{}, zmq.Reply{Protocol: "M2M", Performative: zmq.PerformativeReply, Headers: map[string]string{}}
-	if err := json.Unmarshal(text, &request); err != nil {
+// answer has a view answer a peer's request.
+func (p *peers) answer(ctx context.Context, asked *zmq.Request) []byte {
+	p.Awake.Touch()
+	request, reply := m2m.Request{}, m2m.Reply{Protocol: "M2M", Performative: m2m.PerformativeReply, Headers: map[string]string{}}
+	if err := json.Unmarshal(asked.Text, &request); err != nil {
 		return encodeReply(problem(&reply, 400, "the request is not a JSON object of performative, resource, headers, params, payload"))
 	}
 	reply.Resource = request.Resource
@@ -111,21 +44,21 @@ func (g *Gateway) answerZMQ(ctx context.Context, text []byte, peer string) []byt
 	if string(body) == "null" {
 		body = nil
 	}
-	vars, err := requestVars(&request, method, len(body), peer)
+	vars, err := requestVars(&request, method, len(body), asked)
 	if err != nil {
 		return encodeReply(problem(&reply, 431, err.Error()))
 	}
 	// A worker that dies before it has begun to answer has perhaps done nothing yet; only
 	// what may be done twice is asked of another.
 	for attempt := 0; ; attempt++ {
-		err := g.deliver(ctx, gatewayspec.EndsAsHTTP, vars, body, func(r *bufio.Reader) error { return readResponse(r, method, &reply) })
+		err := p.Workers.Deliver(ctx, gatewayspec.EndsAsHTTP, vars, body, func(r *bufio.Reader) error { return readResponse(r, method, &reply) })
 		switch {
 		case err == nil || errors.Is(err, errTooLong):
 			return encodeReply(&reply)
 		case ctx.Err() != nil:
 			return nil
 		case !idempotent(method) || attempt >= 2:
-			g.logf("[ZMQ] %s %s: the worker ended before it answered", method, request.Resource)
+			p.Logf("[ZMQ] %s %s: the worker ended before it answered", method, request.Resource)
 			return encodeReply(problem(&reply, 502, "the worker ended before it answered"))
 		}
 	}
@@ -135,7 +68,7 @@ func idempotent(method string) bool {
 	return method != "POST" && method != "PATCH" && method != "NOTIFY"
 }
 
-func problem(reply *zmq.Reply, status int, text string) *zmq.Reply {
+func problem(reply *m2m.Reply, status int, text string) *m2m.Reply {
 	reply.Status = status
 	payload, err := json.Marshal(map[string]any{"code": 0, "text": text})
 	if err == nil {
@@ -144,7 +77,7 @@ func problem(reply *zmq.Reply, status int, text string) *zmq.Reply {
 	return reply
 }
 
-func encodeReply(reply *zmq.Reply) []byte {
+func encodeReply(reply *m2m.Reply) []byte {
 	if reply.Payload == nil {
 		reply.Payload = json.RawMessage("null")
 	}
@@ -157,13 +90,8 @@ func encodeReply(reply *zmq.Reply) []byte {
 	return bytes.TrimRight(text.Bytes(), "\n")
 }
 
-// maxVars is what a worker takes of an event's variables (see worker).
-const maxVars = 16 << 10
-
-var errVars = errors.New("the headers and parameters are too long")
-
 // requestVars are a request's variables as HTTP would give them.
-func requestVars(r *zmq.Request, method string, size int, peer string) ([]byte, error) {
+func requestVars(r *m2m.Request, method string, size int, asked *zmq.Request) ([]byte, error) {
 	path, query, _ := strings.Cut(r.Resource, "?")
 	if params := queryOf(r.Params); params != "" {
 		query = strings.TrimPrefix(query+"&"+params, "&")
@@ -172,18 +100,17 @@ func requestVars(r *zmq.Request, method string, size int, peer string) ([]byte, 
 	if query != "" {
 		uri += "?" + query
 	}
-	host, port, err := net.SplitHostPort(peer)
-	if err != nil {
-		host = peer
+	if len(method)+len(uri)+len(path)+len(query)+len(asked.User) > sidecar.MaxVars-1024 {
+		return nil, sidecar.ErrVars
 	}
-	if len(method)+len(uri)+len(path)+len(query) > maxVars-1024 {
-		return nil, errVars
-	}
-	vars := appendVars(make([]byte, 0, 1024), [][2]string{
+	vars := sidecar.AppendVars(make([]byte, 0, 1024), [][2]string{
 		{"REQUEST_METHOD", method}, {"REQUEST_URI", uri}, {"PATH_INFO", path}, {"QUERY_STRING", query}, {"SCRIPT_NAME", ""},
-		{"SERVER_PROTOCOL", "HTTP/1.1"}, {"SERVER_NAME", "zmq"}, {"SERVER_PORT", "0"}, {"REMOTE_ADDR", host}, {"REMOTE_PORT", port},
+		{"SERVER_PROTOCOL", "HTTP/1.1"}, {"SERVER_NAME", "zmq"}, {"SERVER_PORT", "0"}, {"REMOTE_ADDR", asked.Peer},
 		{"CONTENT_TYPE", "application/json"}, {"CONTENT_LENGTH", strconv.Itoa(size)}, {gatewayspec.VarKind, "zmq"},
 	}...)
+	if asked.User != "" {
+		vars = uwsgi.AppendVar(vars, "REMOTE_USER", asked.User)
+	}
 	seen := map[string]bool{"HTTP_CONTENT_TYPE": true, "HTTP_CONTENT_LENGTH": true, "HTTP_PROXY": true, "HTTP_TRANSFER_ENCODING": true}
 	for name, value := range r.Headers {
 		key, ok := variable(name)
@@ -192,8 +119,8 @@ func requestVars(r *zmq.Request, method string, size int, peer string) ([]byte, 
 		}
 		seen[key] = true
 		text := textOf(value)
-		if len(vars)+len(key)+len(text) > maxVars-8 {
-			return nil, errVars
+		if len(vars)+len(key)+len(text) > sidecar.MaxVars-8 {
+			return nil, sidecar.ErrVars
 		}
 		vars = uwsgi.AppendVar(vars, key, text)
 	}
@@ -257,20 +184,20 @@ func textOf(value any) string {
 }
 
 // errTooLong: the reply is complete, but there is more of the view's response.
-var errTooLong = errors.New("gateway: the view's response is too long")
+var errTooLong = errors.New("the view's response is too long")
 
 // readResponse turns a view's response into the reply.
-func readResponse(r *bufio.Reader, method string, reply *zmq.Reply) error {
+func readResponse(r *bufio.Reader, method string, reply *m2m.Reply) error {
 	response := fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseResponse(response)
 	response.SkipBody = method == http.MethodHead
 	response.Header.SetNoDefaultContentType(true)
 	var small *fasthttp.ErrSmallBuffer
-	if err := response.ReadLimitBody(r, zmq.MaxMessage); errors.Is(err, fasthttp.ErrBodyTooLarge) || errors.As(err, &small) {
+	if err := response.ReadLimitBody(r, m2m.MaxMessage); errors.Is(err, fasthttp.ErrBodyTooLarge) || errors.As(err, &small) {
 		problem(reply, 502, "the view's response, or its head, is too long")
 		return errTooLong
 	} else if err != nil {
-		return errWorkerLost
+		return sidecar.ErrWorkerLost
 	}
 	reply.Status = response.StatusCode()
 	given := map[string]string{}
@@ -299,15 +226,4 @@ func readResponse(r *bufio.Reader, method string, reply *zmq.Reply) error {
 		problem(reply, 502, "the view's response is not text")
 	}
 	return nil
-}
-
-// closeZMQ answers what has been asked and takes no more.
-func (g *Gateway) closeZMQ(timeout time.Duration) {
-	g.peers.mu.Lock()
-	for bind, listener := range g.peers.listeners {
-		listener.Close()
-		delete(g.peers.listeners, bind)
-	}
-	g.peers.mu.Unlock()
-	g.peers.server.Close(timeout)
 }

@@ -1,4 +1,4 @@
-package gateway
+package sidecar
 
 import (
 	"bufio"
@@ -12,8 +12,8 @@ import (
 	"envoxyd/internal/gatewayspec"
 )
 
-// errUnread: the worker closed the connection before it read the request.
-var errUnread = fmt.Errorf("%w: it closed the connection", errNotHanded)
+// ErrUnread: the worker closed the connection before it read the request.
+var ErrUnread = fmt.Errorf("%w: it closed the connection", ErrNotHanded)
 
 // link is our end of a connection to a worker's core. One goroutine has it at a time.
 type link struct {
@@ -22,12 +22,12 @@ type link struct {
 	expired bool // its deadline has passed: it cannot be used again
 }
 
-// answerHead is how long the head of an answer may be, bytes.
-const answerHead = 32 << 10
+// AnswerHead is how long the head of an answer may be, bytes.
+const AnswerHead = 32 << 10
 
 func newLink(fd int) *link {
 	stream := os.NewFile(uintptr(fd), "delivery")
-	return &link{stream: stream, in: bufio.NewReaderSize(stream, answerHead)}
+	return &link{stream: stream, in: bufio.NewReaderSize(stream, AnswerHead)}
 }
 
 func (l *link) close() { l.stream.Close() }
@@ -53,23 +53,23 @@ func (l *link) exchange(ctx context.Context, packet []byte, read func(*bufio.Rea
 	})
 }
 
-// send writes a request. errUnread when the worker has closed the connection.
+// send writes a request. ErrUnread when the worker has closed the connection.
 func (l *link) send(packet []byte) error {
 	if _, err := l.stream.Write(packet); err != nil { // EPIPE mostly; what was not sent whole is not served
-		return errUnread
+		return ErrUnread
 	}
 	return nil
 }
 
-// receive has read take the answer. errUnread: the worker says that it has not read the
+// receive has read take the answer. ErrUnread: the worker says that it has not read the
 // request, or its end was closed with something unread.
 func (l *link) receive(read func(*bufio.Reader) error) error {
 	first, err := l.in.Peek(1)
 	switch {
 	case err == nil && first[0] == gatewayspec.Unread, errors.Is(err, syscall.ECONNRESET):
-		return errUnread
+		return ErrUnread
 	case err != nil:
-		return errWorkerLost
+		return ErrWorkerLost
 	}
 	return read(l.in)
 }

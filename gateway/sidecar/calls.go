@@ -1,0 +1,108 @@
+package sidecar
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"envoxyd/internal/gatewayspec"
+	"envoxyd/internal/scmrights"
+)
+
+// Answer is the head of the answer to a call.
+type Answer struct {
+	OK    bool   `json:"ok"`
+	Error string `json:"error,omitempty"`
+	Kind  string `json:"kind,omitempty"` // of an error: full, timeout, lost, unknown, invalid
+}
+
+// Refuse is the answer to a call that has failed.
+func Refuse(kind string, err error) Answer { return Answer{Kind: kind, Error: err.Error()} }
+
+const (
+	maxHead    = 1 << 20   // the register call's, with the whole configuration, comes as payload
+	maxPayload = 256 << 20 // MQTT's own bound
+)
+
+// AcceptCalls takes the streams that workers send over the calls socket, and has each served
+// until the process ends.
+func (p *Process) AcceptCalls(serve func(net.Conn)) {
+	fd := p.Spec.CallsFD
+	if err := unix.SetNonblock(fd, true); err != nil {
+		p.Errorf("%v", err)
+		return
+	}
+	socket := os.NewFile(uintptr(fd), "calls")
+	stop := context.AfterFunc(p.Ctx, func() { socket.Close() })
+	defer stop()
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		p.Errorf("%v", err)
+		return
+	}
+	for p.Ctx.Err() == nil {
+		stream, err := receiveStream(raw)
+		if err != nil {
+			if p.Ctx.Err() == nil && !errors.Is(err, os.ErrClosed) && !errors.Is(err, io.EOF) {
+				p.Errorf("a worker's call was lost: %v", err)
+				continue
+			}
+			return
+		}
+		p.Running.Go(func() {
+			defer stream.Close()
+			stop := context.AfterFunc(p.Ctx, func() { stream.Close() })
+			defer stop()
+			serve(stream)
+		})
+	}
+}
+
+func receiveStream(raw syscall.RawConn) (net.Conn, error) {
+	_, fd, err := receive(raw, make([]byte, 16))
+	if err != nil {
+		return nil, err
+	}
+	if fd < 0 {
+		return nil, scmrights.ErrNone
+	}
+	file := os.NewFile(uintptr(fd), "calls")
+	defer file.Close()
+	return net.FileConn(file)
+}
+
+// ReadFrame reads a call, or the answer to one.
+func ReadFrame(r io.Reader) (head, payload []byte, err error) {
+	var start [gatewayspec.FrameHeadSize]byte
+	if _, err := io.ReadFull(r, start[:]); err != nil {
+		return nil, nil, err
+	}
+	sizes := gatewayspec.ParseFrameHead(&start)
+	if sizes.HeadSize > maxHead || sizes.PayloadSize > maxPayload {
+		return nil, nil, fmt.Errorf("a call of %d and %d bytes", sizes.HeadSize, sizes.PayloadSize)
+	}
+	text := make([]byte, int(sizes.HeadSize)+int(sizes.PayloadSize))
+	if _, err := io.ReadFull(r, text); err != nil {
+		return nil, nil, err
+	}
+	return text[:sizes.HeadSize], text[sizes.HeadSize:], nil
+}
+
+// WriteFrame writes the answer to a call.
+func WriteFrame(w io.Writer, reply *Answer, payload []byte) error {
+	head, err := json.Marshal(reply)
+	if err != nil {
+		return err
+	}
+	text := make([]byte, 0, gatewayspec.FrameHeadSize+len(head)+len(payload))
+	text = gatewayspec.FrameHead{HeadSize: uint32(len(head)), PayloadSize: uint32(len(payload))}.Append(text)
+	_, err = w.Write(append(append(text, head...), payload...))
+	return err
+}
