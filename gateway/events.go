@@ -34,7 +34,7 @@ func (c *counters) sum() uint64 {
 // received takes a message from a broker, on the broker's goroutine.
 func (g *Gateway) received(server string, m *mqtt.Message) {
 	g.counters.received.Add(1)
-	g.Awake.Touch()
+	g.keepAwake.touch()
 	owners := g.owners(server, m.Topic)
 	if len(owners) == 0 { // unsubscribed in the meantime
 		m.Done()

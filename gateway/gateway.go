@@ -6,6 +6,7 @@ package gateway
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +41,7 @@ type Gateway struct {
 	queue    *queue
 	progress *shm.Progress
 
+	keepAwake   *keepAwake
 	counters    counters
 	lastDropLog atomic.Int64 // when it was last said that messages were dropped, unix seconds
 	senders     int          // goroutines that hand messages to workers
@@ -48,7 +50,7 @@ type Gateway struct {
 // Run is the process: it serves until the master says stop or is gone.
 func Run(spec gatewayspec.Spec) error {
 	p := sidecar.New("envoxyd-gateway", spec)
-	g := &Gateway{Process: p, ctx: p.Ctx, running: &p.Running, conf: &conf{}, brokers: map[string]*broker{}, queue: newQueue(), applied: -1}
+	g := &Gateway{Process: p, ctx: p.Ctx, running: &p.Running, conf: &conf{}, brokers: map[string]*broker{}, queue: newQueue(), keepAwake: newKeepAwake(), applied: -1}
 	g.subscriptions.Store(&[]Subscription{})
 	var err error
 	if g.note, err = shm.OpenNote(spec.StateFD); err != nil {
@@ -66,6 +68,9 @@ func Run(spec gatewayspec.Spec) error {
 	g.keepState()
 	g.health = newHealth(g, healthNote)
 	g.Start()
+	if runtime.GOMAXPROCS(0) > 1 { // it takes a processor of Go's for itself
+		g.running.Go(func() { g.keepAwake.run(g.ctx) })
+	}
 	g.running.Go(func() { g.health.refresh(g.ctx) })
 	g.running.Go(func() { g.AcceptCalls(g.serveCalls) })
 	g.startSenders(spec.Cores)

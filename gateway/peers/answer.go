@@ -23,45 +23,76 @@ import (
 	"envoxyd/transports/zmq"
 )
 
-// answer has a view answer a peer's request.
-func (p *peers) answer(ctx context.Context, asked *zmq.Request) []byte {
-	p.Awake.Touch()
-	request, reply := m2m.Request{}, m2m.Reply{Protocol: "M2M", Performative: m2m.PerformativeReply, Headers: map[string]string{}}
+// question is a peer's request as a worker gets it.
+type question struct {
+	method, resource string
+	vars, body       []byte
+	reply            m2m.Reply
+	lost             int // workers that have ended before they answered
+}
+
+// prepare reads a peer's request. If it is none, the reply is returned.
+func prepare(asked *zmq.Request) (*question, []byte) {
+	q := &question{reply: m2m.Reply{Protocol: "M2M", Performative: m2m.PerformativeReply, Headers: map[string]string{}}}
+	var request m2m.Request
 	if err := json.Unmarshal(asked.Text, &request); err != nil {
-		return encodeReply(problem(&reply, 400, "the request is not a JSON object of performative, resource, headers, params, payload"))
+		return nil, encodeReply(problem(&q.reply, 400, "the request is not a JSON object of performative, resource, headers, params, payload"))
 	}
-	reply.Resource = request.Resource
+	q.resource, q.reply.Resource = request.Resource, request.Resource
 	for name, value := range request.Headers {
 		if strings.EqualFold(name, "X-Cid") {
-			reply.Headers["X-Cid"] = textOf(value)
+			q.reply.Headers["X-Cid"] = textOf(value)
 		}
 	}
-	method, ok := request.Method()
-	if !ok {
-		return encodeReply(problem(&reply, 400, fmt.Sprintf("performative %q is not a request's", request.Performative.String())))
+	var ok bool
+	if q.method, ok = request.Method(); !ok {
+		return nil, encodeReply(problem(&q.reply, 400, fmt.Sprintf("performative %q is not a request's", request.Performative.String())))
 	}
-	body := []byte(request.Payload)
-	if string(body) == "null" {
-		body = nil
+	if string(request.Payload) != "null" {
+		q.body = request.Payload
 	}
-	vars, err := requestVars(&request, method, len(body), asked)
-	if err != nil {
-		return encodeReply(problem(&reply, 431, err.Error()))
+	var err error
+	if q.vars, err = requestVars(&request, q.method, len(q.body), asked); err != nil {
+		return nil, encodeReply(problem(&q.reply, 431, err.Error()))
 	}
-	// A worker that dies before it has begun to answer has perhaps done nothing yet; only
-	// what may be done twice is asked of another.
-	for attempt := 0; ; attempt++ {
-		err := p.Workers.Deliver(ctx, gatewayspec.EndsAsHTTP, vars, body, func(r *bufio.Reader) error { return readResponse(r, method, &reply) })
-		switch {
-		case err == nil || errors.Is(err, errTooLong):
-			return encodeReply(&reply)
-		case ctx.Err() != nil:
-			return nil
-		case !idempotent(method) || attempt >= 2:
-			p.Logf("[ZMQ] %s %s: the worker ended before it answered", method, request.Resource)
-			return encodeReply(problem(&reply, 502, "the worker ended before it answered"))
+	return q, nil
+}
+
+// answer has a view answer a peer's request.
+func (p *peers) answer(ctx context.Context, asked *zmq.Request) []byte {
+	q, refusal := prepare(asked)
+	if refusal != nil {
+		return refusal
+	}
+	return p.deliver(ctx, q)
+}
+
+// deliver has a worker answer. One that dies before it has begun to has perhaps done nothing yet;
+// only what may be done twice is asked of another.
+func (p *peers) deliver(ctx context.Context, q *question) []byte {
+	for {
+		err := p.Workers.Deliver(ctx, gatewayspec.EndsAsHTTP, q.vars, q.body, q.read)
+		if reply, is := p.outcome(ctx, q, err); is {
+			return reply
 		}
 	}
+}
+
+func (q *question) read(r *bufio.Reader) error { return readResponse(r, q.method, &q.reply) }
+
+// outcome is the reply after a delivery that has ended with err, nil for none; false: it is to be delivered again.
+func (p *peers) outcome(ctx context.Context, q *question, err error) (reply []byte, is bool) {
+	switch {
+	case err == nil || errors.Is(err, errTooLong):
+		return encodeReply(&q.reply), true
+	case ctx.Err() != nil:
+		return nil, true
+	case !idempotent(q.method) || q.lost >= 2:
+		p.Logf("[ZMQ] %s %s: the worker ended before it answered", q.method, q.resource)
+		return encodeReply(problem(&q.reply, 502, "the worker ended before it answered")), true
+	}
+	q.lost++
+	return nil, false
 }
 
 func idempotent(method string) bool {

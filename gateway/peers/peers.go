@@ -170,7 +170,7 @@ func (p *peers) apply(generation int) {
 func (p *peers) bind(bind string, boot *bootConf) {
 	config, err := boot.server(bind)
 	if err == nil {
-		config.Answer = p.answer
+		config.Answer, config.Begin = p.answer, p.begin
 		var s *zmq.Server
 		if s, err = p.loop.Bind(config); err == nil {
 			p.Logf("[ZMQ] answering on %s%s", s.Address(), boot.security())
@@ -300,7 +300,6 @@ func (p *peers) carryOut(c *call, payload []byte) ([]byte, error) {
 	case "register":
 		return nil, p.register(payload)
 	case "zmq":
-		p.Awake.Touch()
 		ctx, cancel := context.WithTimeout(p.Ctx, time.Duration(c.Seconds*float64(time.Second)))
 		defer cancel()
 		return p.ask(ctx, c, payload)

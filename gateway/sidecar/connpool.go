@@ -68,6 +68,22 @@ func (p *connPool) take(ctx context.Context) (*link, error) {
 	return nil, ctx.Err()
 }
 
+// tryTake is take without waiting.
+func (p *connPool) tryTake() (l *link, ok bool) {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	last := len(p.idle) - 1
+	if p.closed || last < 0 && p.inUse >= p.limit {
+		return nil, false
+	}
+	p.inUse++
+	if last >= 0 {
+		l = p.idle[last]
+		p.idle = p.idle[:last]
+	}
+	return l, true
+}
+
 // put ends a request. The connection, if there is one, is used again.
 func (p *connPool) put(l *link) {
 	p.lock.Lock()
@@ -108,7 +124,7 @@ func (p *connPool) release(ctx context.Context, l *link, err error) {
 	default:
 		p.running.Go(func() { // ends with the request, the context, or after requestTail
 			err := l.during(ctx, func() error {
-				_ = l.stream.SetReadDeadline(time.Now().Add(requestTail)) // an error shows in the read
+				_ = l.file().SetReadDeadline(time.Now().Add(requestTail)) // an error shows in the read
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
@@ -120,7 +136,7 @@ func (p *connPool) release(ctx context.Context, l *link, err error) {
 				p.put(nil)
 				return
 			}
-			_ = l.stream.SetReadDeadline(time.Time{})
+			_ = l.file().SetReadDeadline(time.Time{})
 			p.keep(l)
 		})
 	}

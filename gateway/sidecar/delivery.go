@@ -56,12 +56,10 @@ const inlinePacket = 60 << 10
 // whose end is told by ends (gatewayspec). It returns read's error, ErrWorkerLost when the
 // worker went away before, ErrNotHanded when none has seen the request, or the context's.
 func (t *Target) Deliver(ctx context.Context, ends byte, vars, body []byte, read func(*bufio.Reader) error) error {
-	if !uwsgi.Fits(len(vars)) { // the header could not say so
-		return ErrVars
+	packet, err := makePacket(ends, vars, body)
+	if err != nil {
+		return err
 	}
-	packet := make([]byte, 0, uwsgi.HeaderSize+len(vars)+len(body))
-	packet = uwsgi.AppendHeader(packet, uwsgi.Header{Modifier2: ends, Size: len(vars)})
-	packet = append(append(packet, vars...), body...)
 	l, err := t.take(ctx)
 	if err != nil {
 		return err
@@ -80,6 +78,15 @@ func (t *Target) Deliver(ctx context.Context, ends byte, vars, body []byte, read
 	err = l.during(ctx, func() error { return l.receive(read) })
 	t.release(ctx, l, err)
 	return err
+}
+
+func makePacket(ends byte, vars, body []byte) ([]byte, error) {
+	if !uwsgi.Fits(len(vars)) { // the header could not say so
+		return nil, ErrVars
+	}
+	packet := make([]byte, 0, uwsgi.HeaderSize+len(vars)+len(body))
+	packet = uwsgi.AppendHeader(packet, uwsgi.Header{Modifier2: ends, Size: len(vars)})
+	return append(append(packet, vars...), body...), nil
 }
 
 // open makes a connection that whichever core of the generation is idle first takes, with
@@ -116,9 +123,8 @@ func (t *Target) open(ctx context.Context, packet []byte) (*link, error) {
 // pass sends the worker's end over the handover socket and closes ours of it.
 func (t *Target) pass(ctx context.Context, fd int) error {
 	defer unix.Close(fd)
-	rights := unix.UnixRights(fd)
 	for {
-		err := unix.Sendmsg(t.handover, handoverHeader, rights, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		err := t.tryPass(fd)
 		switch {
 		case err == nil:
 			return nil
@@ -133,6 +139,11 @@ func (t *Target) pass(ctx context.Context, fd int) error {
 		case <-time.After(handoverPause):
 		}
 	}
+}
+
+// tryPass sends the worker's end over the handover socket, if there is room.
+func (t *Target) tryPass(fd int) error {
+	return unix.Sendmsg(t.handover, handoverHeader, unix.UnixRights(fd), nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 }
 
 // AppendVars appends a request's variables to a block of them.

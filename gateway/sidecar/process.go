@@ -29,7 +29,6 @@ type Process struct {
 	Running sync.WaitGroup  // of all goroutines
 	Workers *Workers
 	Log     *Logger
-	Awake   *KeepAwake
 
 	name   string
 	cancel context.CancelFunc
@@ -52,19 +51,14 @@ type Orders interface {
 func New(name string, spec gatewayspec.Spec) *Process {
 	// The master says what is to be done.
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTSTP)
-	p := &Process{Spec: spec, Log: newLogger(name), Awake: NewKeepAwake(), name: name, free: make(chan struct{})}
+	p := &Process{Spec: spec, Log: newLogger(name), name: name, free: make(chan struct{})}
 	p.Ctx, p.cancel = context.WithCancel(context.Background())
 	p.Workers = newWorkers(&p.Running)
 	return p
 }
 
-// Start waits beside what follows for the predecessor's end, and keeps a processor awake.
-func (p *Process) Start() {
-	p.Running.Go(p.awaitPredecessor)
-	if runtime.GOMAXPROCS(0) > 1 { // it takes a processor of Go's for itself
-		p.Running.Go(func() { p.Awake.Run(p.Ctx) })
-	}
-}
+// Start waits beside what follows for the predecessor's end.
+func (p *Process) Start() { p.Running.Go(p.awaitPredecessor) }
 
 // Serve carries out the master's orders until one is to stop, or the master is gone.
 func (p *Process) Serve(o Orders) error {

@@ -11,7 +11,9 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
+	"unsafe"
 
 	"github.com/pebbe/zmq4"
 	"golang.org/x/sys/unix"
@@ -48,10 +50,12 @@ type Loop struct {
 	epoll   int
 	bell    int // an eventfd, under mu as long as ended is false
 	sources map[int32]*source
+	watched map[int32]func() // descriptors of others'
 	ready   []*source
 	servers map[string]*Server // by domain of authentication
 	zap     *source
 	number  int
+	naps    int // without traffic
 	closing bool
 	told    map[string]time.Time // when a kind of message was logged last
 }
@@ -67,7 +71,7 @@ type source struct {
 
 // Open starts a loop; its messages go to logf, which may be called from any goroutine.
 func Open(logf func(string, ...any)) (*Loop, error) {
-	l := &Loop{logf: logf, done: make(chan struct{}), awake: true, sources: map[int32]*source{}, servers: map[string]*Server{}, told: map[string]time.Time{}}
+	l := &Loop{logf: logf, done: make(chan struct{}), awake: true, sources: map[int32]*source{}, watched: map[int32]func(){}, servers: map[string]*Server{}, told: map[string]time.Time{}}
 	started := make(chan error, 1)
 	go func() { // Close waits for it
 		defer close(l.done)
@@ -118,6 +122,23 @@ func (l *Loop) post(f func()) bool {
 	return true
 }
 
+// Post has f called on the loop, where it must not wait; false: the loop has ended.
+func (l *Loop) Post(f func()) bool { return l.post(f) }
+
+// Watch has f called on the loop, once, when the descriptor can be read. It is called on the loop;
+// known says that the descriptor has been watched before and not been closed since.
+func (l *Loop) Watch(fd int, known bool, f func()) error {
+	operation := unix.EPOLL_CTL_ADD
+	if known {
+		operation = unix.EPOLL_CTL_MOD
+	}
+	if err := unix.EpollCtl(l.epoll, operation, fd, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLONESHOT, Fd: int32(fd)}); err != nil {
+		return fmt.Errorf("epoll: %w", err)
+	}
+	l.watched[int32(fd)] = f
+	return nil
+}
+
 // call is post, and waits for the end of f.
 func (l *Loop) call(f func() error) error {
 	result := make(chan error, 1)
@@ -131,15 +152,15 @@ func (l *Loop) run() {
 	defer l.end()
 	events := make([]unix.EpollEvent, 64)
 	for l.work() {
-		n, err := unix.EpollWait(l.epoll, events, -1)
-		if err != nil && !errors.Is(err, unix.EINTR) {
+		n, err := l.wait(events)
+		if err != nil {
 			l.logf("zmq: epoll: %v", err)
 			return
 		}
 		l.mu.Lock()
 		l.awake = true
 		l.mu.Unlock()
-		for _, event := range events[:max(n, 0)] {
+		for _, event := range events[:n] {
 			if event.Fd == int32(l.bell) {
 				var count [8]byte
 				_, _ = unix.Read(l.bell, count[:]) // EAGAIN: it was read before
@@ -147,9 +168,44 @@ func (l *Loop) run() {
 			}
 			if s := l.sources[event.Fd]; s != nil {
 				l.look(s)
+			} else if f := l.watched[event.Fd]; f != nil {
+				delete(l.watched, event.Fd)
+				f()
 			}
 		}
 	}
+}
+
+const (
+	awakeNap  = 5 // milliseconds; under the 10 ms after which Go's scheduler would interrupt
+	awakeNaps = 20
+)
+
+// wait sleeps until there is something to do.
+//
+// While there is traffic it does so without telling Go's scheduler: that would give the processor away
+// and have its monitor thread wake up, twice for each message, a quarter of what a request costs here.
+// The collector's signals cut such a nap short. After some without traffic it is an ordinary sleep.
+func (l *Loop) wait(events []unix.EpollEvent) (int, error) {
+	if l.naps < awakeNaps && runtime.GOMAXPROCS(0) > 1 {
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), awakeNap, 0, 0)
+		switch {
+		case errno == 0 && n > 0:
+			l.naps = 0
+			return int(n), nil
+		case errno != 0 && errno != syscall.EINTR:
+			return 0, errno
+		}
+		l.naps++
+		runtime.Gosched()
+		return 0, nil
+	}
+	n, err := unix.EpollWait(l.epoll, events, -1)
+	if errors.Is(err, unix.EINTR) {
+		return 0, nil
+	}
+	l.naps = 0
+	return max(n, 0), err
 }
 
 // work does all that there is to do; false: the loop is to end.

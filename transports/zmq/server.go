@@ -47,6 +47,9 @@ type ServerConfig struct {
 	// ends when the server closes and the timeout is over. With nil the peer gets none.
 	// A peer's requests are answered one after the other.
 	Answer func(ctx context.Context, r *Request) []byte
+	// Begin, if it is not nil, is asked before. It is called on the loop and must not wait; true: it
+	// has reply called, on the loop.
+	Begin func(ctx context.Context, r *Request, reply func([]byte)) bool
 }
 
 // Server answers the requests of any number of REQ or DEALER peers, by a ROUTER socket.
@@ -222,6 +225,9 @@ func (s *Server) take(peer string, r *Request) {
 }
 
 func (s *Server) start(peer string, r *Request) {
+	if s.config.Begin != nil && s.config.Begin(s.ctx, r, func(reply []byte) { s.answered(peer, r, reply) }) {
+		return
+	}
 	s.running.Go(func() {
 		reply := s.config.Answer(s.ctx, r)
 		s.loop.post(func() { s.answered(peer, r, reply) })

@@ -1,4 +1,4 @@
-package sidecar
+package gateway
 
 import (
 	"context"
@@ -13,12 +13,12 @@ import (
 	"envoxyd/internal/snooze"
 )
 
-// KeepAwake keeps Go's monitor thread from falling asleep and being woken again at every
+// keepAwake keeps Go's monitor thread from falling asleep and being woken again at every
 // message: when all processors are idle in between, that is a wake-up and a few naps of 20 us
 // each time, a quarter of what a request of ZeroMQ costs here. While there is traffic, one
 // processor therefore naps in the kernel without telling the scheduler. The collector's
 // signals cut a nap short.
-type KeepAwake struct {
+type keepAwake struct {
 	traffic atomic.Uint64
 	bell    *snooze.Bell
 }
@@ -28,17 +28,17 @@ const (
 	awakeNaps = 20                   // without traffic, after which it rests
 )
 
-// NewKeepAwake makes one that is asleep.
-func NewKeepAwake() *KeepAwake { return &KeepAwake{bell: snooze.New()} }
+// newKeepAwake makes one that is asleep.
+func newKeepAwake() *keepAwake { return &keepAwake{bell: snooze.New()} }
 
-// Touch notes that there is traffic.
-func (k *KeepAwake) Touch() {
+// touch notes that there is traffic.
+func (k *keepAwake) touch() {
 	k.traffic.Add(1)
 	k.bell.Ring()
 }
 
-// Run keeps a processor awake, while there is traffic, until the context ends.
-func (k *KeepAwake) Run(ctx context.Context) {
+// run keeps a processor awake, while there is traffic, until the context ends.
+func (k *keepAwake) run(ctx context.Context) {
 	seen, quiet := uint64(0), 0
 	for ctx.Err() == nil {
 		if quiet++; quiet > awakeNaps {

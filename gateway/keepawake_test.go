@@ -1,4 +1,4 @@
-package sidecar
+package gateway
 
 import (
 	"context"
@@ -7,13 +7,13 @@ import (
 )
 
 func TestItSleepsWithoutTraffic(t *testing.T) {
-	k := NewKeepAwake()
+	k := newKeepAwake()
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { k.Run(ctx) })
+	running.Go(func() { k.run(ctx) })
 	for range 2 { // it can be woken again
 		eventually(t, k.bell.Asleep)
-		k.Touch()
+		k.touch()
 		if k.bell.Asleep() {
 			t.Fatal("traffic did not wake it")
 		}
