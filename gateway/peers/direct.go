@@ -37,8 +37,7 @@ func (p *peers) begin(ctx context.Context, asked *zmq.Request, reply func([]byte
 
 // await takes the worker's answer when there is one.
 func (p *peers) await(ctx context.Context, d *sidecar.Direct, q *question, reply func([]byte)) {
-	fd, known := d.FD()
-	err := p.loop.Watch(fd, known, func() {
+	err := p.loop.Watch(d.FD(), func() {
 		state, err := d.Take(ctx, func(got []byte) bool { return whole(got, q.method) }, q.read)
 		switch state {
 		case sidecar.Again:

@@ -81,11 +81,8 @@ func (l *link) trySend(packet []byte) bool {
 	return err == nil && n == len(packet)
 }
 
-// FD is the descriptor to watch. known: it has been watched by the same goroutine before.
-func (d *Direct) FD() (fd int, known bool) {
-	known, d.link.watched = d.link.watched, true
-	return d.link.fd, known
-}
+// FD is the descriptor to watch.
+func (d *Direct) FD() int { return d.link.fd }
 
 // Take takes what has come. If whole says that it is all of the answer, read takes that. The error,
 // with Done, is Deliver's.

@@ -24,7 +24,6 @@ type link struct {
 	stream  *os.File // in Go's poller; nil: nobody has waited for the worker by it
 	in      *bufio.Reader
 	expired bool // its deadline has passed: it cannot be used again
-	watched bool // its descriptor is in somebody's epoll set
 }
 
 // AnswerHead is how long the head of an answer may be, bytes.
@@ -85,7 +84,7 @@ func (l *link) detach() bool {
 		return false
 	}
 	l.stream.Close()
-	l.stream, l.fd, l.watched = nil, fd, false
+	l.stream, l.fd = nil, fd
 	return true
 }
 

@@ -125,14 +125,14 @@ func (l *Loop) post(f func()) bool {
 // Post has f called on the loop, where it must not wait; false: the loop has ended.
 func (l *Loop) Post(f func()) bool { return l.post(f) }
 
-// Watch has f called on the loop, once, when the descriptor can be read. It is called on the loop;
-// known says that the descriptor has been watched before and not been closed since.
-func (l *Loop) Watch(fd int, known bool, f func()) error {
-	operation := unix.EPOLL_CTL_ADD
-	if known {
-		operation = unix.EPOLL_CTL_MOD
+// Watch has f called on the loop, once, when the descriptor can be read. It is called on the loop.
+func (l *Loop) Watch(fd int, f func()) error {
+	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLONESHOT, Fd: int32(fd)}
+	err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_MOD, fd, &event) // mostly it has been watched before
+	if errors.Is(err, unix.ENOENT) {
+		err = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &event)
 	}
-	if err := unix.EpollCtl(l.epoll, operation, fd, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLONESHOT, Fd: int32(fd)}); err != nil {
+	if err != nil {
 		return fmt.Errorf("epoll: %w", err)
 	}
 	l.watched[int32(fd)] = f
