@@ -24,10 +24,10 @@ def note(**record):
 class Service(Server):
     """A server of one module's views; conf adds to envoxy.json."""
 
-    def __init__(self, module, conf=None, args=(), env=None):
+    def __init__(self, module, conf=None, args=(), env=None, **rest):
         self.port = free_port()
         venv = {"PATH": sysconfig.get_path("scripts") + ":" + os.environ["PATH"], "VIRTUAL_ENV": sys.prefix}
-        super().__init__(["--http", f"127.0.0.1:{self.port}", "--set", "conf=envoxy.json", *args], env={**venv, **(env or {})})
+        super().__init__(["--http", f"127.0.0.1:{self.port}", "--set", "conf=envoxy.json", *args], env={**venv, **(env or {})}, **rest)
         self.module, self.conf = module, {"log": {"level": 6}, "boot": [{"name": "tested"}], "modules": ["service.py"], **(conf or {})}
         self.put()
 

@@ -1,6 +1,7 @@
 package master
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -289,6 +290,9 @@ func (c *checker) service() (document []byte, usable bool) {
 		return nil, true
 	}
 	c.serviceNotices(service)
+	if err := checkZeroMQ(context.Background(), service); err != nil {
+		c.add(statusNoEnvoxy, uwsgiopts.Origin{}, "%v", err)
+	}
 	return service.Document, true
 }
 

@@ -1,10 +1,14 @@
 package master
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"envoxyd/internal/paths"
 	"envoxyd/modules"
@@ -12,7 +16,7 @@ import (
 )
 
 // loadService reads envoxy.json where there is one, and says what there is to say of it.
-func loadService(cfg *uwsgiopts.Config) (*modules.Service, error) {
+func loadService(ctx context.Context, cfg *uwsgiopts.Config) (*modules.Service, error) {
 	service, notice, err := readService(cfg)
 	if notice != "" {
 		logf("%s", notice)
@@ -22,7 +26,37 @@ func loadService(cfg *uwsgiopts.Config) (*modules.Service, error) {
 			logf("%s", notice)
 		}
 	}
+	if err == nil && service != nil {
+		err = checkZeroMQ(ctx, service)
+	}
 	return service, err
+}
+
+// zeroMQTime is how long the ZeroMQ gateway may take to say which library it has.
+const zeroMQTime = 10 * time.Second
+
+// checkZeroMQ is the error of a service that uses ZeroMQ where its gateway does not run: that alone links libzmq,
+// so that everything else runs without.
+func checkZeroMQ(ctx context.Context, service *modules.Service) error {
+	if !service.UsesZeroMQ() {
+		return nil
+	}
+	lib, err := libDir()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, zeroMQTime)
+	defer cancel()
+	said, err := exec.CommandContext(ctx, filepath.Join(lib, zmqGateway.program), "--version").CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	reason := err.Error()
+	if _, missing, is := strings.Cut(string(said), "shared libraries: "); is {
+		reason = strings.TrimSpace(missing)
+	}
+	return service.WithoutZeroMQ(fmt.Errorf("ZeroMQ needs libzmq, which does not load here (%s): install it (Debian, Ubuntu: apt install libzmq5; "+
+		"Fedora: dnf install zeromq), or take the key out", reason))
 }
 
 // readService reads envoxy.json; nil: there is none to read. An application of the

@@ -90,7 +90,7 @@ func (m *master) begin() {
 		var service *modules.Service
 		if err == nil {
 			status = statusFailed
-			service, err = loadService(m.cfg)
+			service, err = loadService(m.life.startCtx, m.cfg)
 		}
 		return func(m *master) { m.startPrepared(service, status, err) }
 	})

@@ -43,13 +43,6 @@ var rules = []rule{
 	{"keep_alive", numbers, wholeNumber},
 	{"log", objects, nil},
 	{"log.format", texts, nil},
-	{"zmq_servers", objects, nil},
-	{"zmq_servers.*", objects, nil},
-	{"zmq_servers.*.host", texts, nil},
-	{"zmq_servers.*.port", numbers, wholeNumber},
-	{"zmq_servers.*.timeout", numbers, nil},
-	{"boot.*.zmq", objects, nil},
-	{"boot.*.zmq.bind", []kind{text, list}, nil},
 	{"health", objects, nil},
 	{"health.interval", numbers, nil},
 	{"health.timeout", numbers, nil},
@@ -92,9 +85,9 @@ var rules = []rule{
 	{"debug", anything, nil},
 }
 
-// check reports the first key, in the order above, that cannot be used.
+// check reports the first key, in the order of the rules, that cannot be used.
 func (n *normaliser) check() error {
-	for _, r := range rules {
+	for _, r := range slices.Concat(rules, zmqRules) {
 		if err := n.checkRule(r, n.document, strings.Split(r.path, "."), nil); err != nil {
 			return err
 		}

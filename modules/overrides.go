@@ -43,6 +43,7 @@ var variables = []struct{ name, path string }{
 	{"ENVOXY_REDIS_*_BIND", "redis_servers.*.bind"},
 	{"ENVOXY_ZMQ_*_HOST", "zmq_servers.*.host"},
 	{"ENVOXY_ZMQ_*_PORT", "zmq_servers.*.port"},
+	{"ENVOXY_ZMQ_*_BIND", "zmq_servers.*.bind"},
 	{"ENVOXY_CACHE_BIND", "cache.bind"},
 }
 

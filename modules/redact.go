@@ -23,6 +23,9 @@ func redact(n *node, secret bool) {
 	case object:
 		for _, m := range n.members {
 			redact(m.value, secret || isSecret(m.key))
+			if users := m.value.get("users"); m.key == "plain" && users != nil { // of ZeroMQ: passwords by user
+				redact(users, true)
+			}
 		}
 	case list:
 		for _, item := range n.items {
@@ -40,6 +43,9 @@ func redact(n *node, secret bool) {
 
 func isSecret(key string) bool {
 	key = strings.ToLower(key)
+	if strings.HasSuffix(key, "_path") { // of a file
+		return false
+	}
 	for _, word := range []string{"passw", "secret", "token", "api_key", "apikey", "private_key"} {
 		if strings.Contains(key, word) {
 			return true

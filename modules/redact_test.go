@@ -14,6 +14,8 @@ func TestRedactHidesSecretsAndNothingElse(t *testing.T) {
 		{`{"dsn":"host=h password='S3 CRET' user=u"}`, `{"dsn":"host=h password=*** user=u"}`},
 		{`{"token":12345,"tokens":["S3CRET",{"a":"S3CRET"}]}`, `{"token":"***","tokens":["***",{"a":"***"}]}`},
 		{`{"url":"http://h:80/x","passwd":"","n":1}`, `{"url":"http://h:80/x","passwd":"","n":1}`},
+		{`{"zmq":{"curve":{"secret_key":"S3CRET","clients":["k"]}},"users":["u"]}`, `{"zmq":{"curve":{"secret_key":"***","clients":["k"]}},"users":["u"]}`},
+		{`{"zmq":{"plain":{"users":{"u":"S3CRET"}},"curve":{"secret_key_path":"p"}}}`, `{"zmq":{"plain":{"users":{"u":"***"}},"curve":{"secret_key_path":"p"}}}`},
 		{`S3CRET`, `"***"`},
 	}
 	for _, c := range cases {

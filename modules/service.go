@@ -32,6 +32,18 @@ type Service struct {
 	LogLevel int
 	// Notices are lines to be logged once: values that were not understood.
 	Notices []string
+
+	zeroMQ *Error // the first place that needs ZeroMQ, without a reason
+}
+
+// UsesZeroMQ tells whether it names something that is answered or asked over ZeroMQ.
+func (s *Service) UsesZeroMQ() bool { return s.zeroMQ != nil }
+
+// WithoutZeroMQ is the error of a service that uses ZeroMQ where that is not to be had for a reason.
+func (s *Service) WithoutZeroMQ(reason error) error {
+	e := *s.zeroMQ
+	e.Err = reason
+	return &e
 }
 
 // Load reads the file, then the ENVOXY_ variables of environ ("NAME=value"), then the
@@ -90,7 +102,7 @@ func notJSON(path string, data []byte, err error) error {
 }
 
 func (n *normaliser) service() *Service {
-	s := &Service{Path: n.file, Document: n.document.encode(), Notices: n.notices}
+	s := &Service{Path: n.file, Document: n.document.encode(), Notices: n.notices, zeroMQ: n.zeroMQ()}
 	s.LogLevel, _ = level(n.document.at("log", "level"))
 	boot := n.document.at("boot", "0")
 	if name := boot.get("name"); name != nil {
