@@ -5,7 +5,7 @@
 
 FROM golang:1.26-bookworm AS build
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends python3-dev \
+    && apt-get install -y --no-install-recommends python3-dev libzmq3-dev pkg-config \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY go.mod go.sum ./
@@ -16,6 +16,10 @@ RUN make install DESTDIR=/out PREFIX=/usr/local VERSION="$VERSION"
 
 # The worker uses Python's stable ABI: any glibc image with python3 from 3.8 on will do here.
 FROM python:3.12-slim-bookworm
+# For services that use ZeroMQ; without it everything else runs.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends libzmq5 \
+    && rm -rf /var/lib/apt/lists/*
 COPY --from=build /out/usr/local/ /usr/local/
 COPY examples/cards/ /srv/
 # envoxy.json names the module as seen from the repository.

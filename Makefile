@@ -48,10 +48,10 @@ lib/envoxyd/envoxyd-gateway: $(GO_SOURCES)
 	CGO_ENABLED=0 $(GO) build -trimpath -o $@.new ./cmd/envoxyd-gateway
 	@mv $@.new $@
 
-# The only one that links libzmq.
+# The only one that links libzmq; one that lies beside it is taken before the system's.
 lib/envoxyd/envoxyd-zmq: $(GO_SOURCES)
 	@mkdir -p $(@D)
-	CGO_ENABLED=1 CGO_CFLAGS=-O2 CGO_LDFLAGS= $(GO) build -trimpath -o $@.new ./cmd/envoxyd-zmq
+	CGO_ENABLED=1 CGO_CFLAGS=-O2 CGO_LDFLAGS='-Wl,-rpath,$$ORIGIN' $(GO) build -trimpath -o $@.new ./cmd/envoxyd-zmq
 	@mv $@.new $@
 
 lib/envoxyd/_envoxyd.abi3.so: $(GO_SOURCES)
