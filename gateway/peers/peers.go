@@ -5,12 +5,9 @@ package peers
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -37,8 +34,8 @@ type peers struct {
 	mu      sync.Mutex
 	state   *state
 	servers map[string]*server
-	clients map[string]*zmq.Client // by their settings
-	known   json.RawMessage        // zmq_servers
+	known   json.RawMessage        // zmq_servers; under changes, as servers
+	clients map[string]*zmq.Client // by their settings; the loop's
 	quiet   atomic.Bool            // nothing more is taken
 }
 
@@ -60,7 +57,7 @@ func Run(spec gatewayspec.Spec) error {
 	}
 	p.state = loadState(p.note)
 	p.Start()
-	p.Running.Go(func() { p.AcceptCalls(p.serveCalls) })
+	p.Running.Go(func() { p.AcceptStreams(p.serveCalls) })
 	err = p.Serve(p)
 	p.End()
 	p.loop.Close()
@@ -205,44 +202,21 @@ func (p *peers) closeServers(timeout time.Duration) {
 // Stop leaves at once: what was in hand has been answered since Quiesce.
 func (p *peers) Stop(bool) {
 	p.closeServers(0)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, client := range p.clients {
-		client.Close()
-	}
-}
-
-// ask sends a request to another service, and returns its reply, both JSON.
-func (p *peers) ask(ctx context.Context, c *call, request []byte) ([]byte, error) {
-	key := fmt.Sprintf("%d %s", c.Most, c.Server)
-	p.mu.Lock()
-	client := p.clients[key]
-	p.mu.Unlock()
-	if client == nil {
-		config, err := readPeer(c.Server)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", errInvalid, err)
-		}
-		config.MaxConnections = c.Most
-		p.mu.Lock()
-		if client = p.clients[key]; client == nil {
-			client = p.loop.Client(config)
-			p.clients[key] = client
-		}
-		p.mu.Unlock()
-	}
-	return client.Do(ctx, request, c.Again)
+	p.loop.Post(p.closeClients)
 }
 
 // forgetClients closes the connections that are not in use when the servers are not what they were. A
 // worker of the old configuration that still asks opens new ones.
 func (p *peers) forgetClients(c *conf) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if bytes.Equal(c.Servers, p.known) {
 		return
 	}
 	p.known = c.Servers
+	p.loop.Post(p.closeClients)
+}
+
+// closeClients is called on the loop.
+func (p *peers) closeClients() {
 	for _, client := range p.clients {
 		client.Close()
 	}
@@ -258,61 +232,4 @@ func (p *peers) keepState() {
 	if err != nil {
 		p.Errorf("[ZMQ] keeping what the service has registered: %v", err)
 	}
-}
-
-// call is what a worker asks for: gatewayspec.FrameHead, this as JSON, the payload as it is.
-type call struct {
-	Op      string          `json:"op"`      // register, zmq
-	Server  json.RawMessage `json:"server"`  // of zmq: its settings, as zmq_servers has them
-	Most    int             `json:"most"`    // how many connections to it there may be
-	Seconds float64         `json:"seconds"` // how long a reply is waited for
-	Again   bool            `json:"again"`   // the request may be sent twice
-}
-
-var errInvalid = errors.New("zmq")
-
-// serveCalls answers one worker's calls, one after the other, until it closes the stream.
-func (p *peers) serveCalls(stream net.Conn) {
-	for {
-		head, payload, err := sidecar.ReadFrame(stream)
-		if err != nil {
-			return
-		}
-		var c call
-		var result []byte
-		if err = json.Unmarshal(head, &c); err != nil {
-			err = fmt.Errorf("%w: %w", errInvalid, err)
-		} else {
-			result, err = p.carryOut(&c, payload)
-		}
-		answer := sidecar.Answer{OK: true}
-		if err != nil {
-			answer = sidecar.Refuse(kindOf(err), err)
-		}
-		if err := sidecar.WriteFrame(stream, &answer, result); err != nil {
-			return
-		}
-	}
-}
-
-func (p *peers) carryOut(c *call, payload []byte) ([]byte, error) {
-	switch c.Op {
-	case "register":
-		return nil, p.register(payload)
-	case "zmq":
-		ctx, cancel := context.WithTimeout(p.Ctx, time.Duration(c.Seconds*float64(time.Second)))
-		defer cancel()
-		return p.ask(ctx, c, payload)
-	}
-	return nil, fmt.Errorf("%w: no such call: %q", errInvalid, c.Op)
-}
-
-func kindOf(err error) string {
-	switch {
-	case errors.Is(err, errInvalid):
-		return "invalid"
-	case errors.Is(err, zmq.ErrTimeout):
-		return "timeout"
-	}
-	return "lost"
 }

@@ -8,7 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
-	"syscall"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -31,9 +31,28 @@ const (
 	maxPayload = 256 << 20 // MQTT's own bound
 )
 
-// AcceptCalls takes the streams that workers send over the calls socket, and has each served
-// until the process ends.
+// AcceptCalls takes the streams that workers send over the calls socket, and has each served by a
+// goroutine until the process ends.
 func (p *Process) AcceptCalls(serve func(net.Conn)) {
+	p.AcceptStreams(func(fd int) {
+		file := os.NewFile(uintptr(fd), "calls")
+		stream, err := net.FileConn(file)
+		file.Close()
+		if err != nil {
+			p.Errorf("a worker's call was lost: %v", err)
+			return
+		}
+		p.Running.Go(func() {
+			defer stream.Close()
+			stop := context.AfterFunc(p.Ctx, func() { stream.Close() })
+			defer stop()
+			serve(stream)
+		})
+	})
+}
+
+// AcceptStreams takes the streams that workers send over the calls socket. Serve owns the descriptor and does not wait.
+func (p *Process) AcceptStreams(serve func(fd int)) {
 	fd := p.Spec.CallsFD
 	if err := unix.SetNonblock(fd, true); err != nil {
 		p.Errorf("%v", err)
@@ -48,7 +67,10 @@ func (p *Process) AcceptCalls(serve func(net.Conn)) {
 		return
 	}
 	for p.Ctx.Err() == nil {
-		stream, err := receiveStream(raw)
+		_, stream, err := receive(raw, make([]byte, 16))
+		if err == nil && stream < 0 {
+			err = scmrights.ErrNone
+		}
 		if err != nil {
 			if p.Ctx.Err() == nil && !errors.Is(err, os.ErrClosed) && !errors.Is(err, io.EOF) {
 				p.Errorf("a worker's call was lost: %v", err)
@@ -56,26 +78,8 @@ func (p *Process) AcceptCalls(serve func(net.Conn)) {
 			}
 			return
 		}
-		p.Running.Go(func() {
-			defer stream.Close()
-			stop := context.AfterFunc(p.Ctx, func() { stream.Close() })
-			defer stop()
-			serve(stream)
-		})
+		serve(stream)
 	}
-}
-
-func receiveStream(raw syscall.RawConn) (net.Conn, error) {
-	_, fd, err := receive(raw, make([]byte, 16))
-	if err != nil {
-		return nil, err
-	}
-	if fd < 0 {
-		return nil, scmrights.ErrNone
-	}
-	file := os.NewFile(uintptr(fd), "calls")
-	defer file.Close()
-	return net.FileConn(file)
 }
 
 // ReadFrame reads a call, or the answer to one.
@@ -95,14 +99,39 @@ func ReadFrame(r io.Reader) (head, payload []byte, err error) {
 	return text[:sizes.HeadSize], text[sizes.HeadSize:], nil
 }
 
-// WriteFrame writes the answer to a call.
-func WriteFrame(w io.Writer, reply *Answer, payload []byte) error {
+// SplitFrame is ReadFrame of what has come so far; whole: that is all of the frame.
+func SplitFrame(text []byte) (head, payload []byte, whole bool, err error) {
+	const start = gatewayspec.FrameHeadSize
+	if len(text) < start {
+		return nil, nil, false, nil
+	}
+	sizes := gatewayspec.ParseFrameHead((*[start]byte)(text))
+	if sizes.HeadSize > maxHead || sizes.PayloadSize > maxPayload {
+		return nil, nil, false, fmt.Errorf("a call of %d and %d bytes", sizes.HeadSize, sizes.PayloadSize)
+	}
+	end := start + int(sizes.HeadSize)
+	if len(text) < end+int(sizes.PayloadSize) {
+		return nil, nil, false, nil
+	}
+	return text[start:end], text[end : end+int(sizes.PayloadSize)], true, nil
+}
+
+// AppendFrame appends the answer to a call.
+func AppendFrame(dst []byte, reply *Answer, payload []byte) ([]byte, error) {
 	head, err := json.Marshal(reply)
 	if err != nil {
-		return err
+		return dst, err
 	}
-	text := make([]byte, 0, gatewayspec.FrameHeadSize+len(head)+len(payload))
-	text = gatewayspec.FrameHead{HeadSize: uint32(len(head)), PayloadSize: uint32(len(payload))}.Append(text)
-	_, err = w.Write(append(append(text, head...), payload...))
+	dst = slices.Grow(dst, gatewayspec.FrameHeadSize+len(head)+len(payload))
+	dst = gatewayspec.FrameHead{HeadSize: uint32(len(head)), PayloadSize: uint32(len(payload))}.Append(dst)
+	return append(append(dst, head...), payload...), nil
+}
+
+// WriteFrame writes the answer to a call.
+func WriteFrame(w io.Writer, reply *Answer, payload []byte) error {
+	text, err := AppendFrame(nil, reply, payload)
+	if err == nil {
+		_, err = w.Write(text)
+	}
 	return err
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/pebbe/zmq4"
@@ -33,16 +32,18 @@ type ClientConfig struct {
 }
 
 // Client asks one server, over as many connections as there are requests at a time. Each is a REQ
-// socket, which has no more than one request.
+// socket, which has no more than one request. All of it is the loop's.
 type Client struct {
 	loop   *Loop
 	config ClientConfig
-	places chan struct{}
 
-	ipv6   sync.Once
-	only6  bool // the server's name has no other addresses
-	idle   []*conn
-	closed bool // as idle, the loop's
+	known   bool // which addresses the server's name has
+	asked   bool // that is being found out
+	only6   bool // no IPv4 address
+	inUse   int  // requests under way
+	waiting []*Exchange
+	idle    []*conn
+	closed  bool
 }
 
 // Client makes one; it connects at the first request.
@@ -53,7 +54,11 @@ func (l *Loop) Client(config ClientConfig) *Client {
 	if config.Reconnect <= 0 {
 		config.Reconnect = 100 * time.Millisecond
 	}
-	return &Client{loop: l, config: config, places: make(chan struct{}, config.MaxConnections)}
+	c := &Client{loop: l, config: config}
+	ip := net.ParseIP(config.Endpoint.Host)
+	c.known = config.Endpoint.Path != "" || ip != nil
+	c.only6 = ip != nil && ip.To4() == nil
+	return c
 }
 
 // conn is a socket with one connection.
@@ -63,68 +68,91 @@ type conn struct {
 	monitor *source
 	up      bool   // the handshake is over: what was sent may have arrived
 	problem string // why it is not up
-	current *exchange
+	current *Exchange
 }
 
-// exchange is a request on its way.
-type exchange struct {
+// Exchange is a request on its way.
+type Exchange struct {
+	client  *Client
 	request []byte
 	again   bool
-	conn    *conn
-	result  chan result // of one
+	conn    *conn // nil: it waits for one
+	over    bool
+	late    *time.Timer
+	done    func(reply []byte, err error)
 }
 
-type result struct {
-	reply []byte
-	err   error
-}
-
-// Do sends a request and returns the reply, both JSON, within the context's time. A server that is
-// not there yet is waited for. When the connection is lost after the request may have been sent, again
-// says whether it may be sent once more. ErrTimeout, ErrLost or ErrRefused, wrapped with the reason.
-func (c *Client) Do(ctx context.Context, request []byte, again bool) ([]byte, error) {
-	select {
-	case c.places <- struct{}{}:
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: %d requests to %s are under way already", ErrTimeout, cap(c.places), c.config.Endpoint)
-	}
-	defer func() { <-c.places }()
-	c.ipv6.Do(func() { c.only6 = onlyIPv6(ctx, c.config.Endpoint) })
-	x := &exchange{request: request, again: again, result: make(chan result, 1)}
-	if !c.loop.post(func() { c.begin(x) }) {
+// Do is Start for others than the loop, within the context's time.
+func (c *Client) Do(ctx context.Context, request []byte, again bool) (reply []byte, err error) {
+	done := make(chan struct{})
+	var x *Exchange
+	if !c.loop.post(func() {
+		x = c.Start(request, again, 0, func(got []byte, failed error) { reply, err = got, failed; close(done) })
+	}) {
 		return nil, fmt.Errorf("%w: %w", ErrLost, ErrClosed)
 	}
+	stop := context.AfterFunc(ctx, func() { c.loop.post(func() { x.abandon() }) })
+	defer stop()
 	select {
-	case r := <-x.result:
-		return r.reply, r.err
-	case <-ctx.Done():
-	case <-c.loop.done:
-	}
-	if !c.loop.post(func() { c.abandon(x) }) {
-		return nil, fmt.Errorf("%w: %w", ErrLost, ErrClosed)
-	}
-	select {
-	case r := <-x.result: // it may have come at the same time
-		return r.reply, r.err
+	case <-done:
+		return reply, err
 	case <-c.loop.done:
 		return nil, fmt.Errorf("%w: %w", ErrLost, ErrClosed)
 	}
 }
 
-// onlyIPv6: libzmq looks names up for one family only.
-func onlyIPv6(ctx context.Context, e m2m.Endpoint) bool {
-	if e.Path != "" {
-		return false
+// Start sends a request; done gets the reply, both JSON. A server that is not there yet is waited for,
+// until the time is over (0: as long as the loop runs). When the connection is lost after the request may
+// have been sent, again says whether it may be sent once more. Errors are ErrTimeout, ErrLost or ErrRefused,
+// wrapped with the reason. It is called on the loop, as done is.
+func (c *Client) Start(request []byte, again bool, wait time.Duration, done func(reply []byte, err error)) *Exchange {
+	x := &Exchange{client: c, request: request, again: again, done: done}
+	if wait > 0 {
+		x.late = time.AfterFunc(wait, func() { c.loop.post(x.abandon) })
 	}
-	if ip := net.ParseIP(e.Host); ip != nil {
-		return ip.To4() == nil
+	if !c.known || c.inUse >= c.config.MaxConnections {
+		c.waiting = append(c.waiting, x)
+		c.lookUp()
+		return x
 	}
-	addresses, err := net.DefaultResolver.LookupIPAddr(ctx, e.Host)
-	return err == nil && !slices.ContainsFunc(addresses, func(a net.IPAddr) bool { return a.IP.To4() != nil })
+	c.inUse++
+	c.begin(x)
+	return x
+}
+
+// lookUp finds out, once, whether the server's name has IPv4 addresses: libzmq looks names up for one family only.
+func (c *Client) lookUp() {
+	if c.known || c.asked {
+		return
+	}
+	c.asked = true
+	c.loop.running.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), lookUpTime)
+		defer cancel()
+		addresses, err := net.DefaultResolver.LookupIPAddr(ctx, c.config.Endpoint.Host)
+		c.loop.post(func() {
+			c.known = true
+			c.only6 = err == nil && !slices.ContainsFunc(addresses, func(a net.IPAddr) bool { return a.IP.To4() != nil })
+			c.next()
+		})
+	})
+}
+
+// lookUpTime is how long a name may take.
+const lookUpTime = 10 * time.Second
+
+// next begins what waits, as far as there is room.
+func (c *Client) next() {
+	for c.known && len(c.waiting) > 0 && c.inUse < c.config.MaxConnections {
+		x := c.waiting[0]
+		c.waiting = c.waiting[1:]
+		c.inUse++
+		c.begin(x)
+	}
 }
 
 // begin sends a request over the connection that was used last, or else over a new one.
-func (c *Client) begin(x *exchange) {
+func (c *Client) begin(x *Exchange) {
 	for len(c.idle) > 0 {
 		k := c.idle[len(c.idle)-1]
 		k.monitor.receive() // it may have been lost just now
@@ -137,10 +165,38 @@ func (c *Client) begin(x *exchange) {
 	}
 	k, err := c.open()
 	if err != nil {
-		x.result <- result{err: fmt.Errorf("%w: %s: %w", ErrLost, c.config.Endpoint, err)}
+		x.end(nil, fmt.Errorf("%w: %s: %w", ErrLost, c.config.Endpoint, err))
 		return
 	}
 	k.send(x)
+}
+
+// end gives the result of a request that is under way.
+func (x *Exchange) end(reply []byte, err error) {
+	x.conn, x.over = nil, true
+	if x.late != nil {
+		x.late.Stop()
+	}
+	x.client.inUse--
+	x.done(reply, err)
+	x.client.next()
+}
+
+// abandon ends a request whose time is over.
+func (x *Exchange) abandon() {
+	c, k := x.client, x.conn
+	switch i := slices.Index(c.waiting, x); {
+	case x.over:
+	case i >= 0:
+		c.waiting = slices.Delete(c.waiting, i, i+1)
+		x.over = true
+		x.done(nil, fmt.Errorf("%w: %d requests to %s are under way already", ErrTimeout, c.inUse, c.config.Endpoint))
+	case k == nil: // begin runs
+	case k.up:
+		k.finish(fmt.Errorf("%w from %s", ErrTimeout, c.config.Endpoint))
+	default:
+		k.finish(fmt.Errorf("%w from %s: %s", ErrTimeout, c.config.Endpoint, k.problem))
+	}
 }
 
 func (c *Client) open() (k *conn, err error) {
@@ -174,7 +230,7 @@ func (c *Client) set(s *zmq4.Socket) error {
 }
 
 // send gives the request to libzmq, which sends it as soon as there is a connection.
-func (k *conn) send(x *exchange) {
+func (k *conn) send(x *Exchange) {
 	k.current, x.conn = x, k
 	if _, err := k.req.socket.SendMessageDontwait("", x.request); err != nil {
 		k.fail(err)
@@ -199,13 +255,13 @@ func (k *conn) receive() {
 		return
 	}
 	x := k.current
-	k.current, x.conn = nil, nil
-	x.result <- result{reply: text}
+	k.current = nil
 	if k.client.closed {
 		k.close()
-		return
+	} else {
+		k.client.idle = append(k.client.idle, k)
 	}
-	k.client.idle = append(k.client.idle, k)
+	x.end(text, nil)
 }
 
 // told hears of what happens to the connection.
@@ -214,7 +270,7 @@ func (k *conn) told(event zmq4.Event, address string, value int) {
 	case zmq4.EVENT_HANDSHAKE_SUCCEEDED:
 		k.up = true
 	case zmq4.EVENT_HANDSHAKE_FAILED_AUTH:
-		if x := k.current; x != nil {
+		if k.current != nil {
 			k.finish(fmt.Errorf("%w: %s", ErrRefused, k.client.config.Endpoint))
 		}
 	case zmq4.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq4.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
@@ -247,9 +303,9 @@ func (k *conn) fail(err error) {
 // finish ends the request without a reply, and with it the connection, on which one might still come.
 func (k *conn) finish(err error) {
 	x := k.current
-	k.current, x.conn = nil, nil
-	x.result <- result{err: err}
+	k.current = nil
 	k.close()
+	x.end(nil, err)
 }
 
 func (k *conn) close() {
@@ -266,25 +322,10 @@ func (k *conn) close() {
 	c.loop.drop(k.req)
 }
 
-// abandon ends a request whose time is over.
-func (c *Client) abandon(x *exchange) {
-	k := x.conn
-	switch {
-	case k == nil: // it has ended
-	case k.up:
-		k.finish(fmt.Errorf("%w from %s", ErrTimeout, c.config.Endpoint))
-	default:
-		k.finish(fmt.Errorf("%w from %s: %s", ErrTimeout, c.config.Endpoint, k.problem))
-	}
-}
-
-// Close ends the connections that are not in use; the others end with their requests.
+// Close ends the connections that are not in use; the others end with their requests. It is called on the loop.
 func (c *Client) Close() {
-	_ = c.loop.call(func() error { // ErrClosed: they have ended
-		c.closed = true
-		for _, k := range slices.Clone(c.idle) {
-			k.close()
-		}
-		return nil
-	})
+	c.closed = true
+	for _, k := range slices.Clone(c.idle) {
+		k.close()
+	}
 }

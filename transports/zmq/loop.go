@@ -37,8 +37,9 @@ const (
 
 // Loop is the goroutine that owns the sockets.
 type Loop struct {
-	logf func(string, ...any)
-	done chan struct{}
+	logf    func(string, ...any)
+	done    chan struct{}
+	running sync.WaitGroup // of goroutines beside it
 
 	mu     sync.Mutex
 	posted []func()
@@ -126,8 +127,13 @@ func (l *Loop) post(f func()) bool {
 func (l *Loop) Post(f func()) bool { return l.post(f) }
 
 // Watch has f called on the loop, once, when the descriptor can be read. It is called on the loop.
-func (l *Loop) Watch(fd int, f func()) error {
-	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLONESHOT, Fd: int32(fd)}
+func (l *Loop) Watch(fd int, f func()) error { return l.watchFor(unix.EPOLLIN, fd, f) }
+
+// WatchWrite is Watch for when the descriptor can be written.
+func (l *Loop) WatchWrite(fd int, f func()) error { return l.watchFor(unix.EPOLLOUT, fd, f) }
+
+func (l *Loop) watchFor(what uint32, fd int, f func()) error {
+	event := unix.EpollEvent{Events: what | unix.EPOLLONESHOT, Fd: int32(fd)}
 	err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_MOD, fd, &event) // mostly it has been watched before
 	if errors.Is(err, unix.ENOENT) {
 		err = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &event)
@@ -349,4 +355,5 @@ func (l *Loop) end() {
 func (l *Loop) Close() {
 	l.post(func() { l.closing = true })
 	<-l.done
+	l.running.Wait()
 }

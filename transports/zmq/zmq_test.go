@@ -79,7 +79,7 @@ func bind(t *testing.T, l *Loop, c ServerConfig) (*Server, m2m.Endpoint) {
 func client(t *testing.T, l *Loop, c ClientConfig) *Client {
 	t.Helper()
 	made := l.Client(c)
-	t.Cleanup(made.Close)
+	t.Cleanup(func() { l.Post(made.Close) })
 	return made
 }
 
@@ -131,6 +131,27 @@ func TestRequestsGoOverAsManyConnectionsAsThereAreAtATime(t *testing.T) {
 	all.Wait()
 	if most.Load() != 3 {
 		t.Errorf("%d at a time", most.Load())
+	}
+}
+
+func TestARequestThatWaitsForAConnectionHasItsTimeToo(t *testing.T) {
+	l, _ := open(t)
+	_, e := bind(t, l, ServerConfig{Answer: func(ctx context.Context, _ *Request) []byte { <-ctx.Done(); return nil }})
+	c := client(t, l, ClientConfig{Endpoint: e, MaxConnections: 1})
+	first := make(chan error, 1)
+	go func() {
+		_, err := c.Do(within(t, 200*time.Millisecond), []byte("x"), false)
+		first <- err
+	}()
+	eventually(t, func() bool { return c.underWay() == 1 })
+	if _, err := c.Do(within(t, 20*time.Millisecond), []byte("y"), false); !errors.Is(err, ErrTimeout) || !strings.Contains(err.Error(), "under way already") {
+		t.Error(err)
+	}
+	if err := <-first; !errors.Is(err, ErrTimeout) {
+		t.Error(err)
+	}
+	if n := c.underWay(); n != 0 {
+		t.Errorf("%d are still under way", n)
 	}
 }
 
@@ -197,7 +218,7 @@ func TestAServerThatIsNotThereIsWaitedFor(t *testing.T) {
 		_, err := c.Do(within(t, 10*time.Second), []byte("x"), false)
 		answered <- err
 	}()
-	eventually(t, func() bool { return len(c.places) == 1 })
+	eventually(t, func() bool { return c.underWay() == 1 })
 	bind(t, l, ServerConfig{Endpoint: e})
 	if err := <-answered; err != nil {
 		t.Error(err)
@@ -231,6 +252,12 @@ func TestALostConnection(t *testing.T) {
 			s.Close(0)
 		}
 	}
+}
+
+// underWay counts requests.
+func (c *Client) underWay() (n int) {
+	_ = c.loop.call(func() error { n = c.inUse; return nil })
+	return n
 }
 
 // bound lists the servers.
@@ -418,7 +445,7 @@ func TestALoopThatHasEndedRefuses(t *testing.T) {
 		_, err := c.Do(t.Context(), []byte("x"), true)
 		lost <- err
 	}()
-	eventually(t, func() bool { return len(c.places) == 1 })
+	eventually(t, func() bool { return c.underWay() == 1 })
 	l.Close()
 	l.Close()
 	if err := <-lost; !errors.Is(err, ErrLost) {
