@@ -26,12 +26,13 @@ func (p *peers) begin(ctx context.Context, asked *zmq.Request, reply func([]byte
 		reply(refusal)
 		return true
 	}
-	d := p.Workers.Direct(gatewayspec.EndsAsHTTP, q.vars, q.body)
-	if d == nil {
-		p.beside(reply, func() []byte { return p.deliver(ctx, q) })
-		return true
-	}
-	p.await(ctx, d, q, reply)
+	p.Workers.Direct(ctx, p.loop.Post, gatewayspec.EndsAsHTTP, q.vars, q.body, func(d *sidecar.Direct) {
+		if d == nil {
+			p.beside(reply, func() []byte { return p.deliver(ctx, q) })
+			return
+		}
+		p.await(ctx, d, q, reply)
+	})
 	return true
 }
 

@@ -20,68 +20,78 @@ type connPool struct {
 	inUse   int // requests in flight
 	closed  bool
 	idle    []*link
-	waiting []chan *link
+	waiting []*waiter
 }
+
+// place is a request's: with a connection, or without one yet; or the pool was closed.
+type place struct {
+	l      *link
+	closed bool
+}
+
+// waiter is somebody who waits until another request may be in flight. It is told once, with the pool locked.
+type waiter struct{ tell func(place) }
 
 // take waits until another request may be in flight, and returns the connection that was used
 // last, since its core is most likely awake; nil: one is to be opened. release or put ends
 // what take began. ErrNotHanded after close.
 func (p *connPool) take(ctx context.Context) (*link, error) {
-	p.lock.Lock()
-	if p.closed {
-		p.lock.Unlock()
-		return nil, ErrNotHanded
+	given := make(chan place, 1)
+	got, w := p.request(func(later place) { given <- later })
+	if w == nil {
+		return got.result()
 	}
-	if last := len(p.idle) - 1; last >= 0 || p.inUse < p.limit {
-		defer p.lock.Unlock()
-		p.inUse++
-		if last < 0 {
-			return nil, nil
-		}
-		l := p.idle[last]
-		p.idle = p.idle[:last]
-		return l, nil
-	}
-	mine := make(chan *link, 1)
-	p.waiting = append(p.waiting, mine)
-	p.lock.Unlock()
 	select {
-	case l, ok := <-mine:
-		if !ok {
-			return nil, ErrNotHanded
-		}
-		return l, nil
+	case got := <-given:
+		return got.result()
 	case <-ctx.Done():
 	}
-	p.lock.Lock()
-	if i := slices.Index(p.waiting, mine); i >= 0 {
-		p.waiting = slices.Delete(p.waiting, i, i+1)
-	}
-	p.lock.Unlock()
+	p.forget(w)
 	select {
-	case l, ok := <-mine: // it came at the same time
-		if ok {
-			p.put(l)
+	case got := <-given: // it came at the same time
+		if !got.closed {
+			p.put(got.l)
 		}
 	default:
 	}
 	return nil, ctx.Err()
 }
 
-// tryTake is take without waiting.
-func (p *connPool) tryTake() (l *link, ok bool) {
+func (got place) result() (*link, error) {
+	if got.closed {
+		return nil, ErrNotHanded
+	}
+	return got.l, nil
+}
+
+// request is take for those who do not wait: they have a place at once, or are waiters and told of it later.
+func (p *connPool) request(tell func(place)) (place, *waiter) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
-	last := len(p.idle) - 1
-	if p.closed || last < 0 && p.inUse >= p.limit {
-		return nil, false
-	}
-	p.inUse++
-	if last >= 0 {
-		l = p.idle[last]
+	switch last := len(p.idle) - 1; {
+	case p.closed:
+		return place{closed: true}, nil
+	case last >= 0:
+		p.inUse++
+		l := p.idle[last]
 		p.idle = p.idle[:last]
+		return place{l: l}, nil
+	case p.inUse < p.limit:
+		p.inUse++
+		return place{}, nil
 	}
-	return l, true
+	w := &waiter{tell}
+	p.waiting = append(p.waiting, w)
+	return place{}, w
+}
+
+// forget takes a waiter out of those that wait.
+func (p *connPool) forget(w *waiter) {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	if i := slices.Index(p.waiting, w); i >= 0 {
+		p.waiting = slices.Delete(p.waiting, i, i+1)
+	}
 }
 
 // put ends a request. The connection, if there is one, is used again.
@@ -89,7 +99,7 @@ func (p *connPool) put(l *link) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	if len(p.waiting) > 0 {
-		p.waiting[0] <- l
+		p.waiting[0].tell(place{l: l})
 		p.waiting = slices.Delete(p.waiting, 0, 1)
 		return
 	}
@@ -164,7 +174,7 @@ func (p *connPool) close() {
 	}
 	p.idle = nil
 	for _, one := range p.waiting {
-		close(one)
+		one.tell(place{closed: true})
 	}
 	p.waiting = nil
 	p.notifyClosed()

@@ -15,10 +15,10 @@ import (
 	"envoxyd/protocol/uwsgi"
 )
 
-// ErrWorkerLost: the connection to the worker ended before its answer did.
+// ErrWorkerLost tells that the connection to the worker ended before its answer did.
 var ErrWorkerLost = errors.New("the worker ended during the delivery")
 
-// ErrNotHanded: no worker has seen the request.
+// ErrNotHanded tells that no worker has seen the request.
 var ErrNotHanded = errors.New("the request could not be handed to a worker")
 
 // Target is one generation's workers: deliveries go to its handover socket, or over
@@ -46,7 +46,7 @@ var handoverHeader = func() []byte {
 // MaxVars is what a worker takes of a request's variables (see worker).
 const MaxVars = 16 << 10
 
-// ErrVars: the variables are more than that.
+// ErrVars tells that the variables are more than that.
 var ErrVars = errors.New("the headers and parameters are too long")
 
 // inlinePacket is the size up to which a packet is written before anybody reads it.

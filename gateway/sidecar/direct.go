@@ -25,39 +25,44 @@ const (
 	Done
 )
 
-// Direct sends a request to a worker of the serving generation; nil: that is not possible without
-// waiting, and Deliver is to be used.
-func (w *Workers) Direct(ends byte, vars, body []byte) *Direct {
+// Direct sends a request to a worker of the serving generation as soon as one may be idle, and then calls
+// then; nil: that is not possible without waiting, and Deliver is to be used. Both happen at once, or later
+// by post, which has a function called where the answer is to be taken.
+func (w *Workers) Direct(ctx context.Context, post func(func()) bool, ends byte, vars, body []byte, then func(*Direct)) {
 	w.mu.Lock()
 	t := w.target
 	w.mu.Unlock()
-	if t == nil || len(vars)+len(body) > inlinePacket {
-		return nil
-	}
 	packet, err := makePacket(ends, vars, body)
-	if err != nil {
+	if t == nil || err != nil || len(packet) > inlinePacket {
+		then(nil)
+		return
+	}
+	begin := func(got place) {
+		if got.closed {
+			then(nil)
+			return
+		}
+		then(t.beginDirect(ctx, got.l, packet))
+	}
+	if got, waits := t.request(func(later place) { post(func() { begin(later) }) }); waits == nil {
+		begin(got)
+	}
+}
+
+// beginDirect sends a packet over a connection that a worker has kept, or a new one.
+func (t *Target) beginDirect(ctx context.Context, l *link, packet []byte) *Direct {
+	if l != nil && (ctx.Err() != nil || !l.detach() || !l.trySend(packet)) { // mostly, the worker has closed it
+		l.close()
+		l = nil
+	}
+	if l == nil && ctx.Err() == nil {
+		l = t.openDirect(packet)
+	}
+	if l == nil {
+		t.put(nil)
 		return nil
 	}
-	for {
-		l, ok := t.tryTake()
-		if !ok {
-			return nil
-		}
-		opened := l == nil
-		if opened {
-			l = t.openDirect(packet)
-		} else if !l.detach() || !l.trySend(packet) { // the worker has closed it
-			l.close()
-			l = nil
-		}
-		if l != nil {
-			return &Direct{t, l}
-		}
-		t.put(nil)
-		if opened {
-			return nil
-		}
-	}
+	return &Direct{t, l}
 }
 
 // openDirect is open without waiting; nil: the handover socket is full.

@@ -60,7 +60,8 @@ func (r *rig) accept() *os.File {
 
 func direct(t *testing.T, r *rig) *Direct {
 	t.Helper()
-	d := r.Direct(gatewayspec.EndsAsHTTP, []byte("vars"), nil)
+	var d *Direct
+	r.Direct(t.Context(), nil, gatewayspec.EndsAsHTTP, []byte("vars"), nil, func(begun *Direct) { d = begun })
 	if d == nil {
 		t.Fatal("it is not possible without waiting")
 	}
@@ -102,14 +103,17 @@ func TestADirectRequestIsAnsweredWithoutWaiting(t *testing.T) {
 	if state, err := d.Take(t.Context(), twoBytes, readTwo(&got)); state != Again || err != nil {
 		t.Fatal(state, err)
 	}
-	if r.Direct(gatewayspec.EndsAsHTTP, []byte("vars"), nil) != nil {
+	later := make(chan *Direct, 1)
+	post := func(f func()) bool { go f(); return true }
+	r.Direct(t.Context(), post, gatewayspec.EndsAsHTTP, []byte("vars"), nil, func(d *Direct) { later <- d })
+	if len(later) > 0 {
 		t.Error("more requests than cores")
 	}
 	say(t, worker, "ok"+string(rune(gatewayspec.Link)))
 	if state, err := d.Take(t.Context(), twoBytes, readTwo(&got)); state != Done || err != nil || got != "ok" {
 		t.Fatal(state, err, got)
 	}
-	again := direct(t, r)
+	again := <-later
 	if again.FD() != d.FD() {
 		t.Error("the connection was not kept")
 	}
@@ -172,14 +176,27 @@ func TestADirectRequestOverAConnectionThatWasClosed(t *testing.T) {
 }
 
 func TestWithoutWorkersNothingIsDirect(t *testing.T) {
-	if newWorkers(&sync.WaitGroup{}).Direct(0, nil, nil) != nil {
-		t.Error("where to?")
+	none, one := newWorkers(&sync.WaitGroup{}), newRig(t, 1)
+	for name, c := range map[string]struct {
+		w    *Workers
+		vars []byte
+	}{
+		"where to?": {none, nil}, "a packet that the socket may not take whole": {one.Workers, make([]byte, inlinePacket+1)},
+		"variables that the header cannot tell": {one.Workers, make([]byte, 1<<16)},
+	} {
+		told := false
+		c.w.Direct(t.Context(), nil, 0, c.vars, nil, func(d *Direct) { told = d == nil })
+		if !told {
+			t.Error(name)
+		}
 	}
-	r := newRig(t, 1)
-	if r.Direct(0, make([]byte, inlinePacket+1), nil) != nil {
-		t.Error("a packet that the socket may not take whole")
+	waits := direct(t, one)
+	told := make(chan *Direct, 1)
+	one.Direct(t.Context(), func(f func()) bool { f(); return true }, 0, nil, nil, func(d *Direct) { told <- d })
+	one.target.close() // the generation leaves
+	if d := <-told; d != nil {
+		t.Error("it was begun with a generation that leaves")
 	}
-	if r.Direct(0, make([]byte, 1<<16), nil) != nil {
-		t.Error("variables that the header cannot tell")
-	}
+	waits.target.release(t.Context(), waits.link, context.Canceled)
+	one.target = newTarget(one.socket, 1, &one.running) // for the cleanup
 }

@@ -15,7 +15,7 @@ import (
 	"envoxyd/internal/gatewayspec"
 )
 
-// ErrUnread: the worker closed the connection before it read the request.
+// ErrUnread tells that the worker closed the connection before it read the request.
 var ErrUnread = fmt.Errorf("%w: it closed the connection", ErrNotHanded)
 
 // link is our end of a connection to a worker's core. One goroutine has it at a time.

@@ -19,7 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrClosed: the loop has ended.
+// ErrClosed tells that the loop has ended.
 var ErrClosed = errors.New("zmq: closed")
 
 // Version is libzmq's.

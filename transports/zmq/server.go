@@ -16,7 +16,7 @@ import (
 	"envoxyd/protocol/m2m"
 )
 
-// ErrTaken: another process answers on an ipc endpoint.
+// ErrTaken tells that another process answers on an ipc endpoint.
 var ErrTaken = errors.New("another process answers there")
 
 // What is read ahead of the workers is bounded; beyond it peers' messages wait in their connections.
