@@ -43,8 +43,14 @@ class Req:
         self.socket.connect(f"tcp://127.0.0.1:{port}")
 
     def ask(self, performative, resource, payload=None, params=None):
+        self.send(performative, resource, payload, params)
+        return self.receive()
+
+    def send(self, performative, resource, payload=None, params=None):
         message = {"performative": performative, "resource": resource, "headers": {"X-Cid": "c-1"}, "params": params, "payload": payload}
         self.socket.send_multipart([b"", json.dumps(message).encode()])
+
+    def receive(self):
         frames = self.socket.recv_multipart()
         assert frames[0] == b"" and len(frames) == 2
         return json.loads(frames[1])
@@ -132,10 +138,13 @@ def test_a_worker_that_has_ended_costs_no_request(service):
 def test_a_worker_that_is_busy_with_http_holds_no_request_up(service):
     port = free_port()
     running = service(VIEWS, zmq_conf(port), args=["--processes", "2"])
-    peer = Req(port)
+    peer, second = Req(port), Req(port)
     asked = busy = None
     while busy is None or busy != asked:  # until it is the one that would be asked next
-        asked = peer.ask(0, "/things/1")["payload"]["pid"]
+        for each, nap in ((peer, "0.1"), (second, "0.02")):  # each by another worker: the one that ends last is asked next
+            each.send(0, "/things/1", params={"nap": nap})
+        second.receive()
+        asked = peer.receive()["payload"]["pid"]
         answer = []
         slow = threading.Thread(target=lambda kept=answer: kept.append(json.loads(get(running.port, "/things/2?nap=1").body)["pid"]))
         naps = len(running.sink())
