@@ -218,6 +218,15 @@ def test_the_zeromq_gateway_is_killed(service):
     assert running.log().count("DAMN ! ZeroMQ gateway") == 3
 
 
+def test_an_address_that_is_taken_is_bound_when_it_is_left(service):
+    with other_service(address := f"tcp://127.0.0.1:{free_port()}"):
+        running = service(VIEWS, boot(address), args=["--processes", "1"])
+        running.wait_log("address already in use")
+        assert get(running.port, "/things/1").status == 200
+    assert Peer(address).ask("/things/2")["payload"]["n"] == 2
+    assert running.log().count("address already in use") == 1
+
+
 def test_a_reload_changes_addresses_and_security_under_requests(service):
     kept, closed, opened = (f"tcp://127.0.0.1:{free_port()}" for _ in range(3))
     running = service(VIEWS, boot([kept, closed]), args=["--processes", "2"])

@@ -21,8 +21,10 @@ import (
 	"envoxyd/transports/zmq"
 )
 
-// closeTime is how long the requests in hand of an address that is given up may take.
-const closeTime = 10 * time.Second
+const (
+	closeTime = 3 * time.Second // for the requests in hand of an address that is given up
+	bindPause = time.Second     // before an address that could not be bound is tried again
+)
 
 // peers is the state of the process.
 type peers struct {
@@ -34,7 +36,8 @@ type peers struct {
 	mu      sync.Mutex
 	state   *state
 	servers map[string]*server
-	known   json.RawMessage        // zmq_servers; under changes, as servers
+	failed  map[string]string      // why an address is not bound
+	known   json.RawMessage        // zmq_servers; all of it is under changes
 	clients map[string]*zmq.Client // by their settings; the loop's
 	quiet   atomic.Bool            // nothing more is taken
 }
@@ -47,7 +50,7 @@ type server struct {
 
 // Run is the process: it serves until the master says stop or is gone.
 func Run(spec gatewayspec.Spec) error {
-	p := &peers{Process: sidecar.New("envoxyd-zmq", spec), servers: map[string]*server{}, clients: map[string]*zmq.Client{}}
+	p := &peers{Process: sidecar.New("envoxyd-zmq", spec), servers: map[string]*server{}, failed: map[string]string{}, clients: map[string]*zmq.Client{}}
 	var err error
 	if p.note, err = shm.OpenNote(spec.StateFD); err != nil {
 		return err
@@ -128,9 +131,9 @@ func (p *peers) apply(generation int) {
 	defer p.changes.Unlock()
 	p.mu.Lock()
 	r := p.state.Registrations[generation]
-	newer := generation < p.state.Active
+	current := r != nil && generation >= p.state.Active
 	p.mu.Unlock()
-	if r == nil || newer {
+	if !current {
 		return
 	}
 	c, err := readConf(r.Conf)
@@ -157,14 +160,25 @@ func (p *peers) apply(generation int) {
 		}
 	}
 	ended.Wait()
+	again := false
 	for _, bind := range slices.Sorted(maps.Keys(wanted)) {
 		if p.servers[bind] == nil && !p.quiet.Load() {
-			p.bind(bind, wanted[bind])
+			again = !p.bind(bind, wanted[bind]) || again
 		}
+	}
+	if again { // whoever has the address may leave it
+		p.Running.Go(func() {
+			select {
+			case <-time.After(bindPause):
+				p.apply(generation)
+			case <-p.Ctx.Done():
+			}
+		})
 	}
 }
 
-func (p *peers) bind(bind string, boot *bootConf) {
+// bind answers on an address from now on; false: it cannot be bound. The log has each reason once.
+func (p *peers) bind(bind string, boot *bootConf) bool {
 	config, err := boot.server(bind)
 	if err == nil {
 		config.Answer, config.Begin = p.answer, p.begin
@@ -172,10 +186,15 @@ func (p *peers) bind(bind string, boot *bootConf) {
 		if s, err = p.loop.Bind(config); err == nil {
 			p.Logf("[ZMQ] answering on %s%s", s.Address(), boot.security())
 			p.servers[bind] = &server{s, boot.settings()}
-			return
+			delete(p.failed, bind)
+			return true
 		}
 	}
-	p.Errorf("[ZMQ] boot.zmq.bind: %s: %v", bind, err)
+	if p.failed[bind] != err.Error() {
+		p.failed[bind] = err.Error()
+		p.Errorf("[ZMQ] boot.zmq.bind: %v", err)
+	}
+	return false
 }
 
 // Quiesce answers what is here and takes no more.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/pebbe/zmq4"
+	"golang.org/x/sys/unix"
 
 	"envoxyd/protocol/m2m"
 )
@@ -356,6 +358,52 @@ func TestHostileBytesEndTheirConnectionAlone(t *testing.T) {
 	if _, err := c.Do(within(t, 10*time.Second), []byte("x"), false); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestASilentServerIsNoticedByHeartbeats(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() { // it makes the handshake and says nothing more
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x03\x00NULL"+strings.Repeat("\x00", 48)+
+			"\x04\x1c\x05READY\x0bSocket-Type\x00\x00\x00\x06ROUTER")
+		_, _ = io.Copy(io.Discard, conn)
+	}()
+	l, _ := open(t)
+	c := client(t, l, ClientConfig{Endpoint: endpoint(t, "tcp://"+listener.Addr().String()), Heartbeat: Heartbeat{Interval: 20 * time.Millisecond}})
+	if _, err := c.Do(within(t, 10*time.Second), []byte("x"), false); !errors.Is(err, ErrLost) {
+		t.Error(err)
+	}
+}
+
+func TestTheLoopSleepsWithoutTrafficAndDoesNotHoldTheCollectorUp(t *testing.T) {
+	l, _ := open(t)
+	var thread int
+	for range 100 { // traffic, for a while at most
+		if err := l.call(func() error { thread = unix.Gettid(); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began := time.Now()
+	runtime.GC()
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("the collector took %v", took)
+	}
+	eventually(t, func() bool { // it waits in a sleep without end
+		text, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/syscall", thread))
+		if errors.Is(err, os.ErrPermission) {
+			t.Skip(err)
+		}
+		fields := strings.Fields(string(text))
+		return err == nil && len(fields) > 4 && strings.HasSuffix(fields[4], "ffffffff")
+	})
 }
 
 func TestClosingAnswersWhatIsInHand(t *testing.T) {
