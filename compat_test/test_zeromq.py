@@ -204,9 +204,10 @@ def test_a_request_whose_server_ends_is_repeated_only_if_it_may_be(service):
             assert "lost before the reply" in replies[0].text
 
 
-def test_the_zeromq_gateway_is_killed(service):
+@pytest.mark.parametrize("args", [[], ["--lazy-apps"]], ids=["", "lazy"])
+def test_the_zeromq_gateway_is_killed(service, args):
     address = f"tcp://127.0.0.1:{free_port()}"
-    running = service(VIEWS, boot(address), args=["--processes", "2"])
+    running = service(VIEWS, boot(address), args=["--processes", "2", *args])
     peer = Peer(address)
     for n in range(3):
         assert peer.ask(f"/things/{n}")["payload"]["n"] == n

@@ -77,7 +77,7 @@ func namesApplication(cfg *uwsgiopts.Config) bool {
 	return len(cfg.Modules)+len(cfg.Mounts) > 0 || cfg.WSGIFile != "" || cfg.Eval != "" || cfg.Paste != ""
 }
 
-// isService: what is served may use the event gateway.
+// isService: what is served may use the gateways.
 func isService(cfg *uwsgiopts.Config) bool { return cfg.Profile || namesBuiltinApp(cfg) }
 
 func namesBuiltinApp(cfg *uwsgiopts.Config) bool {

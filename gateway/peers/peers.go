@@ -29,8 +29,9 @@ const (
 // peers is the state of the process.
 type peers struct {
 	*sidecar.Process
-	loop *zmq.Loop
-	note *shm.Note // where state is kept
+	loop  *zmq.Loop
+	note  *shm.Note // where state is kept
+	leave sync.Once // that the addresses are free is told to a successor
 
 	changes sync.Mutex // held during a change of what is bound
 	mu      sync.Mutex
@@ -201,7 +202,7 @@ func (p *peers) bind(bind string, boot *bootConf) bool {
 func (p *peers) Quiesce(order gatewayspec.Order) {
 	p.Running.Go(func() {
 		p.closeServers(time.Duration(order.Millis) * time.Millisecond)
-		_ = unix.Close(p.Spec.LivingFD) // a successor may bind, while workers still ask through this process
+		p.leave.Do(func() { _ = unix.Close(p.Spec.LivingFD) }) // a successor may bind, while workers still ask through this process
 		p.Tell(gatewayspec.Quiet, 0)
 	})
 }

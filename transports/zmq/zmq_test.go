@@ -179,6 +179,33 @@ func TestAPeersRequestsAreAnsweredInTheirOrder(t *testing.T) {
 	}
 }
 
+func TestWhatIsReadAheadIsBounded(t *testing.T) {
+	l, _ := open(t)
+	release := make(chan struct{})
+	s, e := bind(t, l, ServerConfig{Answer: func(_ context.Context, r *Request) []byte { <-release; return r.Text }})
+	dealer := peer(t, zmq4.DEALER, e.String())
+	const total = maxPending + 500
+	for n := range total {
+		if _, err := dealer.SendMessage("", "", n); err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	pending := func() (n int) {
+		_ = l.call(func() error { n = s.pending; return nil })
+		return n
+	}
+	eventually(t, func() bool { return pending() == maxPending })
+	close(release)
+	for n := range total {
+		if frames, err := dealer.RecvMessage(0); err != nil || frames[2] != fmt.Sprint(n) {
+			t.Fatal(n, frames, err)
+		}
+	}
+	if n := pending(); n != 0 {
+		t.Errorf("%d are still pending", n)
+	}
+}
+
 // peer is a socket of somebody else's, as this goroutine's.
 func peer(t *testing.T, kind zmq4.Type, address string) *zmq4.Socket {
 	t.Helper()
@@ -187,7 +214,7 @@ func peer(t *testing.T, kind zmq4.Type, address string) *zmq4.Socket {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	if err := errors.Join(s.SetLinger(0), s.SetRcvtimeo(10*time.Second), s.Connect(address)); err != nil {
+	if err := errors.Join(s.SetLinger(0), s.SetRcvtimeo(10*time.Second), s.SetSndtimeo(10*time.Second), s.Connect(address)); err != nil {
 		t.Fatal(err)
 	}
 	return s
