@@ -10,6 +10,8 @@ PYTHON ?= python3
 GO ?= go
 PREFIX ?= /usr/local
 DESTDIR ?=
+# Not empty: install puts libzmq beside what uses it.
+BUNDLE_LIBZMQ ?=
 FUZZTIME ?= 60s
 
 VENV := .venv
@@ -51,7 +53,7 @@ lib/envoxyd/envoxyd-gateway: $(GO_SOURCES)
 # The only one that links libzmq; one that lies beside it is taken before the system's.
 lib/envoxyd/envoxyd-zmq: $(GO_SOURCES)
 	@mkdir -p $(@D)
-	CGO_ENABLED=1 CGO_CFLAGS=-O2 CGO_LDFLAGS='-Wl,-rpath,$$ORIGIN' $(GO) build -trimpath -o $@.new ./cmd/envoxyd-zmq
+	CGO_ENABLED=1 CGO_CFLAGS=-O2 CGO_LDFLAGS='-Wl,--disable-new-dtags,-rpath,$$ORIGIN' $(GO) build -trimpath -o $@.new ./cmd/envoxyd-zmq
 	@mv $@.new $@
 
 lib/envoxyd/_envoxyd.abi3.so: $(GO_SOURCES)
@@ -136,6 +138,7 @@ install: build
 	install -m 755 lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/_envoxyd_zygote.abi3.so lib/envoxyd/envoxyd-gateway lib/envoxyd/envoxyd-zmq $(DESTDIR)$(PREFIX)/lib/envoxyd/
 	packaging/copy-python worker/python $(DESTDIR)$(PREFIX)/lib/envoxyd/python
 	packaging/copy-python modules/python $(DESTDIR)$(PREFIX)/lib/envoxyd/modules
+	test -z "$(BUNDLE_LIBZMQ)" || packaging/bundle-libzmq $(DESTDIR)$(PREFIX)/lib/envoxyd
 
 clean:
 	rm -rf bin lib .venv .cache

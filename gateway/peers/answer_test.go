@@ -2,12 +2,14 @@ package peers
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
 
 	"envoxyd/gateway/sidecar"
 	"envoxyd/protocol/m2m"
+	"envoxyd/protocol/uwsgi"
 	"envoxyd/transports/zmq"
 )
 
@@ -68,4 +70,33 @@ func TestRequestsThatDoNotFitAreRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// FuzzPrepare: whatever a peer sends, it becomes a request that a worker takes, or a reply in JSON.
+func FuzzPrepare(f *testing.F) {
+	for _, text := range []string{"", "{}", `{"performative": 0, "resource": "/a?b#c", "headers": {"X-Cid": 5, "\u0000": null}, "params": {"a": [1, null, {}]}, "payload": [1]}`,
+		`{"performative": "2", "resource": 5}`, `{"performative": 1e9}`, `{"performative": 2, "resource": "\ud800/ä", "params": null, "payload": null}`} {
+		f.Add([]byte(text), "user")
+	}
+	f.Fuzz(func(t *testing.T, text []byte, user string) {
+		q, refusal := prepare(&zmq.Request{Text: text, User: user})
+		if (q == nil) == (refusal == nil) {
+			t.Fatal(q, refusal)
+		}
+		if refusal != nil && !json.Valid(refusal) {
+			t.Errorf("%q", refusal)
+		}
+		if q == nil {
+			return
+		}
+		for rest := q.vars; len(rest) > 0; {
+			var err error
+			if _, _, rest, err = uwsgi.Next(rest); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(q.vars) > sidecar.MaxVars {
+			t.Errorf("%d bytes of variables", len(q.vars))
+		}
+	})
 }
