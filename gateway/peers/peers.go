@@ -33,14 +33,17 @@ type peers struct {
 	note  *shm.Note // where state is kept
 	leave sync.Once // that the addresses are free is told to a successor
 
-	changes sync.Mutex // held during a change of what is bound
-	mu      sync.Mutex
-	state   *state
+	mu    sync.Mutex
+	state *state
+
+	changes sync.Mutex // held during a change of what is bound, which may take its time
 	servers map[string]*server
-	failed  map[string]string      // why an address is not bound
-	known   json.RawMessage        // zmq_servers; all of it is under changes
+	failed  map[string]string // why an address is not bound
+	trying  bool              // it will be tried again
+	known   json.RawMessage   // zmq_servers as it was last
+	quiet   atomic.Bool       // nothing more is taken
+
 	clients map[string]*zmq.Client // by their settings; the loop's
-	quiet   atomic.Bool            // nothing more is taken
 }
 
 // server is a bound address.
@@ -167,15 +170,29 @@ func (p *peers) apply(generation int) {
 			again = !p.bind(bind, wanted[bind]) || again
 		}
 	}
-	if again { // whoever has the address may leave it
-		p.Running.Go(func() {
-			select {
-			case <-time.After(bindPause):
-				p.apply(generation)
-			case <-p.Ctx.Done():
-			}
-		})
+	if again && !p.trying { // whoever has the address may leave it
+		p.trying = true
+		p.Running.Go(func() { p.tryAgain(generation) })
 	}
+}
+
+func (p *peers) tryAgain(generation int) {
+	select {
+	case <-time.After(bindPause):
+	case <-p.Ctx.Done():
+		return
+	}
+	p.changes.Lock()
+	p.trying = false
+	p.changes.Unlock()
+	p.apply(max(generation, p.active()))
+}
+
+// active is the generation that serves.
+func (p *peers) active() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.state.Active
 }
 
 // bind answers on an address from now on; false: it cannot be bound. The log has each reason once.

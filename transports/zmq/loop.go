@@ -56,7 +56,8 @@ type Loop struct {
 	servers map[string]*Server // by domain of authentication
 	zap     *source
 	number  int
-	naps    int // without traffic
+	naps    int  // without traffic
+	spare   bool // there is another processor of Go's than the one that it takes then
 	closing bool
 	told    map[string]time.Time // when a kind of message was logged last
 }
@@ -72,7 +73,7 @@ type source struct {
 
 // Open starts a loop; its messages go to logf, which may be called from any goroutine.
 func Open(logf func(string, ...any)) (*Loop, error) {
-	l := &Loop{logf: logf, done: make(chan struct{}), awake: true, sources: map[int32]*source{}, watched: map[int32]func(){}, servers: map[string]*Server{}, told: map[string]time.Time{}}
+	l := &Loop{logf: logf, done: make(chan struct{}), awake: true, sources: map[int32]*source{}, watched: map[int32]func(){}, servers: map[string]*Server{}, told: map[string]time.Time{}, spare: runtime.GOMAXPROCS(0) > 1}
 	started := make(chan error, 1)
 	go func() { // Close waits for it
 		defer close(l.done)
@@ -160,8 +161,7 @@ func (l *Loop) run() {
 	for l.work() {
 		n, err := l.wait(events)
 		if err != nil {
-			l.logf("zmq: epoll: %v", err)
-			return
+			panic(fmt.Sprintf("zmq: epoll: %v", err)) // nothing works any more: another process is to
 		}
 		l.mu.Lock()
 		l.awake = true
@@ -193,7 +193,7 @@ const (
 // and have its monitor thread wake up, twice for each message, a quarter of what a request costs here.
 // The collector's signals cut such a nap short. After some without traffic it is an ordinary sleep.
 func (l *Loop) wait(events []unix.EpollEvent) (int, error) {
-	if l.naps < awakeNaps && runtime.GOMAXPROCS(0) > 1 {
+	if l.naps < awakeNaps && l.spare {
 		n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), awakeNap, 0, 0)
 		switch {
 		case errno == 0 && n > 0:
