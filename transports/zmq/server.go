@@ -25,6 +25,9 @@ const (
 	maxPendingBytes = 256 << 20
 )
 
+// settleTime is how long nothing has come when a server is closed.
+const settleTime = 20 * time.Millisecond
+
 // unbindTime is how long an address that is given up may take to be free.
 const unbindTime = 2 * time.Second
 
@@ -65,22 +68,28 @@ type Server struct {
 	file    os.FileInfo // of an ipc endpoint
 
 	// What follows is the loop's.
-	router    *source
-	monitor   *source
-	bound     string
-	peers     map[string][]*Request // by routing id: those that are being answered, and what waits behind
-	pending   int
-	bytes     int
-	draining  bool // it is to be closed when nothing is in hand
-	deaf      bool // takes nothing more
-	finishing bool // only the address is still waited for
-	gone      bool
-	timers    []*time.Timer
+	router   *source
+	monitor  *source
+	bound    string
+	peers    map[string][]*Request // by routing id: those that are being answered, and what waits behind
+	pending  int
+	taken    int // requests so far
+	settling bool
+	bytes    int
+	draining bool // it is to be closed when nothing is in hand
+	holding  bool // replies are kept for the end
+	held     []heldReply
+
+	connections map[int]bool // their descriptors, which are libzmq's
+	deaf        bool         // takes nothing more
+	finishing   bool         // only the address is still waited for
+	gone        bool
+	timers      []*time.Timer
 }
 
 // Bind answers on an endpoint from now on.
 func (l *Loop) Bind(config ServerConfig) (*Server, error) {
-	s := &Server{loop: l, config: config, peers: map[string][]*Request{}, closed: make(chan struct{})}
+	s := &Server{loop: l, config: config, peers: map[string][]*Request{}, connections: map[int]bool{}, closed: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	endpoint, err := bindable(config.Endpoint)
 	if err == nil {
@@ -127,7 +136,7 @@ func (s *Server) bind(endpoint string) (err error) {
 	if s.router, err = l.add(zmq4.ROUTER, s.set, s.receive); err != nil {
 		return err
 	}
-	const events = zmq4.EVENT_CLOSED | zmq4.EVENT_ACCEPT_FAILED | zmq4.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq4.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+	const events = zmq4.EVENT_ACCEPTED | zmq4.EVENT_DISCONNECTED | zmq4.EVENT_CLOSED | zmq4.EVENT_ACCEPT_FAILED | zmq4.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq4.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 	if s.monitor, err = l.watch(s.router, events, s.told); err != nil {
 		return err
 	}
@@ -170,6 +179,10 @@ func (s *Server) Address() string { return s.address }
 // told hears of what happens to the listening socket and to handshakes.
 func (s *Server) told(event zmq4.Event, address string, value int) {
 	switch event {
+	case zmq4.EVENT_ACCEPTED:
+		s.connections[value] = true
+	case zmq4.EVENT_DISCONNECTED:
+		delete(s.connections, value)
 	case zmq4.EVENT_CLOSED:
 		if s.finishing {
 			s.drop()
@@ -214,6 +227,7 @@ func (s *Server) receive() {
 
 func (s *Server) take(peer string, r *Request) {
 	s.pending++
+	s.taken++
 	s.bytes += len(r.Text)
 	waiting, busy := s.peers[peer]
 	if busy {
@@ -234,6 +248,15 @@ func (s *Server) start(peer string, r *Request) {
 	})
 }
 
+func (s *Server) send(peer string, reply []byte) {
+	_, err := s.router.socket.SendMessageDontwait(peer, "", "", reply)
+	switch {
+	case err == nil, errors.Is(err, zmq4.EHOSTUNREACH): // the peer has gone
+	case s.loop.seldom("send" + s.domain):
+		s.loop.logf("%s: a reply was dropped: the peer does not read: %v", s, err)
+	}
+}
+
 // answered sends a reply, and starts the peer's next request.
 func (s *Server) answered(peer string, r *Request, reply []byte) {
 	s.pending--
@@ -241,13 +264,12 @@ func (s *Server) answered(peer string, r *Request, reply []byte) {
 	if s.finishing {
 		return
 	}
-	if reply != nil {
-		_, err := s.router.socket.SendMessageDontwait(peer, "", "", reply)
-		switch {
-		case err == nil, errors.Is(err, zmq4.EHOSTUNREACH): // the peer has gone
-		case s.loop.seldom("send" + s.domain):
-			s.loop.logf("%s: a reply was dropped: the peer does not read: %v", s, err)
-		}
+	switch {
+	case reply == nil:
+	case s.holding:
+		s.held = append(s.held, heldReply{peer, reply})
+	default:
+		s.send(peer, reply)
 	}
 	waiting := s.peers[peer]
 	if len(waiting) == 0 {
@@ -260,25 +282,42 @@ func (s *Server) answered(peer string, r *Request, reply []byte) {
 	s.settle()
 }
 
-// settle closes the socket when nothing is in hand any more and nothing is to come.
+// settle closes the socket when nothing is in hand, and nothing has come for a moment: a peer that
+// got its reply just now may be about to send.
 func (s *Server) settle() {
-	if s.draining && s.pending == 0 {
-		s.finish()
+	if !s.draining || s.finishing || s.pending > 0 || s.settling {
+		return
 	}
+	s.settling = true
+	taken := s.taken
+	s.after(settleTime, func() {
+		s.settling = false
+		if s.taken == taken && s.pending == 0 {
+			s.finish()
+			return
+		}
+		s.settle()
+	})
 }
 
-// finish gives the address up, and with it all connections: what they have still to be sent is
-// sent. When the address is free, drop is called.
+// finish sends what was held and gives the address up, and with it all connections. When the address is
+// free, drop is called.
 func (s *Server) finish() {
 	if s.finishing {
 		return
 	}
 	s.finishing, s.deaf = true, true
-	if s.router.closed || s.router.socket.Unbind(s.bound) != nil {
+	if s.router.closed {
 		s.drop()
 		return
 	}
-	s.after(unbindTime, s.drop)
+	s.partWith(func() {
+		if s.router.closed || s.router.socket.Unbind(s.bound) != nil {
+			s.drop()
+			return
+		}
+		s.after(unbindTime, s.drop)
+	})
 }
 
 func (s *Server) after(wait time.Duration, f func()) {
@@ -306,30 +345,4 @@ func (s *Server) drop() {
 		}
 	}
 	close(s.closed)
-}
-
-// Close answers what arrives, until nothing is in hand; in the second half of the timeout only what
-// has arrived. Then it closes the socket, and returns when the address is free. (libzmq cannot
-// stop accepting and keep its connections.)
-func (s *Server) Close(timeout time.Duration) {
-	defer s.running.Wait()
-	defer s.cancel()
-	err := s.loop.call(func() error {
-		s.draining = true
-		if timeout <= 0 {
-			s.finish()
-			return nil
-		}
-		s.after(timeout/2, func() { s.deaf = true; s.settle() })
-		s.after(timeout, s.finish)
-		s.loop.look(s.router) // what has arrived first
-		return nil
-	})
-	if err != nil {
-		return
-	}
-	select {
-	case <-s.closed:
-	case <-s.loop.done:
-	}
 }
