@@ -123,7 +123,8 @@ def application(environ, start_response):
 
 
 @pytest.mark.parametrize("options, wanted", [
-    (["--request-body-files", "3000000"], 413), (["--request-body-files-total", "3000000"], 413), (["--request-body-files", "6000000"], 200),
+    (["--request-body-files", "3000000"], 413), (["--request-body-files-total", "3000000"], 413),
+    (["--request-body-files", "6000000"], 200),
 ])
 def test_a_body_over_the_budget_for_files_is_refused(server, options, wanted):
     transport = http()

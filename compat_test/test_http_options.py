@@ -70,3 +70,41 @@ def test_requests_for_other_languages_are_refused_at_the_start(server, option):
     running = server(None, ["--http-socket", "127.0.0.1:0", f"--{option}", "5"], app=APP)
     assert running.wait_exit() == 1
     assert option in running.log()
+
+
+SLEEPING = """
+import time
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/slow":
+        time.sleep(2.5)
+    start_response("200 OK", [("Content-Length", "2")])
+    if environ["PATH_INFO"] == "/begun":
+        def body():
+            yield b"o"
+            time.sleep(1.5)
+            yield b"k"
+        return body()
+    return [b"ok"]
+"""
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_an_application_that_takes_too_long_is_answered_for(server, transport, threads):
+    one = server(transport, ["--master", "--http-timeout", "1", "--threads", threads], app=SLEEPING)
+    assert exchange(transport, b"GET /slow HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 504 ")
+    one.wait_log(r"has not begun to answer \"/slow\" of 127.0.0.1 within 1s \(http-timeout\): 504")
+    one.wait_log(r"GET /slow => generated 0 bytes in \d+ msecs \(HTTP/1.0 504\)")
+    assert exchange(transport, b"GET /begun HTTP/1.0\r\n\r\n").endswith(b"ok")
+    assert exchange(transport, b"GET / HTTP/1.0\r\n\r\n").endswith(b"ok")
+
+
+@pytest.mark.parametrize("option, path", [([], "/a/b/c%2F"), (["--http-path-info-no-decode-slashes", "true"], "/a%2fb/c%2F")])
+def test_slashes_in_segments_of_a_path(server, transport, option, path):
+    app = """
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [environ["PATH_INFO"].encode()]
+"""
+    server(transport, ["--master", *option], app=app)
+    assert exchange(transport, b"GET /a%2fb/%63%252F HTTP/1.0\r\n\r\n").endswith(b"\r\n\r\n" + path.encode())

@@ -42,7 +42,7 @@ func httpSpec(cfg *uwsgiopts.Config) workerspec.HTTP {
 		KeepaliveMillis: int(cfg.HTTPKeepalive / time.Millisecond), AutoChunked: cfg.HTTPAutoChunked,
 		HeadMillis: int(cfg.HTTPHeadersTimeout / time.Millisecond), ServerNameHost: cfg.HTTPServerNameIsHost,
 		TimeoutMillis: int(cfg.HTTPTimeout / time.Millisecond), Vars: cfg.HTTPVars, ProxyProtocol: cfg.ProxyProtocol,
-		ManageScript: cfg.ManageScriptName, NoDelay: true, ExpectLimit: max(cfg.HTTPManageExpect, 0),
+		ManageScript: cfg.ManageScriptName, NoDelay: true, KeepSlashes: cfg.KeepSlashes, ExpectLimit: max(cfg.HTTPManageExpect, 0),
 	}
 }
 

@@ -114,4 +114,5 @@ type Socket struct {
 	NoScript   bool   // leave SCRIPT_NAME to the application dispatcher (--manage-script-name)
 	HTTPS      bool
 	HostName   bool // SERVER_NAME is what the Host header says
+	KeepSlash  bool // "%2F" stays as it is in PATH_INFO
 }

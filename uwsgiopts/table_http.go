@@ -24,7 +24,7 @@ func httpOptions() []Option {
 		{Names: []string{"http-events"}, Arg: RequiredArg, Value: Int, Doc: "number of events that the HTTP router takes at once", NoOp: "workers serve HTTP themselves, there is no router process"},
 		{Names: []string{"http-subscription-server"}, Arg: RequiredArg, Doc: "let the HTTP router take subscriptions on this address"},
 		{Names: []string{"http-subscription-fallback-key"}, Arg: RequiredArg, Doc: "key that the HTTP router uses when there is no subscription for another"},
-		{Names: []string{"http-timeout"}, Arg: RequiredArg, Doc: "seconds that a client of --http may keep a read or a write waiting", Value: seconds(func(c *Config) *time.Duration { return &c.HTTPTimeout })},
+		{Names: []string{"http-timeout"}, Arg: RequiredArg, Doc: "seconds that a client of --http may keep a read or a write waiting, and that the application may take until its response begins (then: 504)", Value: seconds(func(c *Config) *time.Duration { return &c.HTTPTimeout })},
 		{Names: []string{"http-manage-expect"}, Arg: OptionalArg, Doc: "answer Expect: 100-continue; a value is the largest body to let in, in bytes", Value: Bytes.by(setManageExpect)},
 		{Names: []string{"http-keepalive"}, Arg: OptionalArg, Doc: "seconds to keep an idle connection of --http open", Value: seconds(func(c *Config) *time.Duration { return &c.HTTPKeepalive })},
 		{Names: []string{"http-auto-chunked"}, Doc: "send answers of unknown length in chunks", Value: flagOn(func(c *Config) *bool { return &c.HTTPAutoChunked })},

@@ -11,7 +11,7 @@ func socketsOptions() []Option {
 		{Names: []string{"http-socket-modifier1"}, Arg: RequiredArg, Doc: "modifier1 of requests that come in over http-socket", Value: onlyPython},
 		{Names: []string{"http-socket-modifier2"}, Arg: RequiredArg, Value: Wide, Doc: "modifier2 of requests that come in over http-socket", NoOp: "what serves Python takes no notice of it"},
 		{Names: []string{"http11-socket"}, Arg: RequiredArg, Doc: "listen on this address and speak HTTP/1.1 with keep-alive", Value: socket("http11")},
-		{Names: []string{"http-path-info-no-decode-slashes"}, Arg: RequiredArg, Value: Flag, Doc: "keep %2F undecoded in PATH_INFO"},
+		{Names: []string{"http-path-info-no-decode-slashes"}, Arg: RequiredArg, Doc: "keep %2F undecoded in PATH_INFO", Value: flagOn(func(c *Config) *bool { return &c.KeepSlashes })},
 		{Names: []string{"fastcgi-socket"}, Arg: RequiredArg, Doc: "listen on this address and speak FastCGI", Value: socket("fastcgi")},
 		{Names: []string{"fastcgi-nph-socket"}, Arg: RequiredArg, Doc: "listen on this address and speak FastCGI, answering with an HTTP status line", Value: socket("fastcgi-nph")},
 		{Names: []string{"fastcgi-modifier1"}, Arg: RequiredArg, Doc: "modifier1 of FastCGI requests", Value: onlyPython},

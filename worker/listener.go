@@ -52,6 +52,7 @@ type listener struct {
 	timeout   time.Duration // of each read, and of each write unless that has its own
 	send      time.Duration // of each write
 	head      time.Duration // of a request's whole head
+	answer    time.Duration // of the application until its response begins; 0: it may take for ever
 }
 
 func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, error) {
@@ -61,7 +62,7 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 	}
 	l := &listener{fd: socket.FD, index: index, name: socket.Name, transport: protocol.transport, kind: index, always: protocol.flags,
 		mapped: len(socket.Workers) > 0, timeout: w.socketTimeout(), head: headTime}
-	l.socket = transports.Socket{Limit: w.spec.Limits.BufferSize, ServerName: w.hostname, Port: socket.Port, NoScript: w.spec.HTTP.ManageScript}
+	l.socket = transports.Socket{Limit: w.spec.Limits.BufferSize, ServerName: w.hostname, Port: socket.Port, NoScript: w.spec.HTTP.ManageScript, KeepSlash: w.spec.HTTP.KeepSlashes}
 	if !socket.Unix && w.spec.HTTP.NoDelay && socket.Protocol != "uwsgi" { // one response, mostly one write
 		_ = unix.SetsockoptInt(l.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // connections inherit it
 	}
@@ -90,7 +91,7 @@ func (l *listener) asRouter(options *workerspec.HTTP) error {
 	l.socket.Router = true
 	l.socket.HostName = options.ServerNameHost
 	l.timeout = time.Duration(options.TimeoutMillis) * time.Millisecond
-	l.idle = l.timeout
+	l.idle, l.answer = l.timeout, l.timeout
 	if own := options.HeadMillis; own > 0 {
 		l.head = time.Duration(own) * time.Millisecond
 	}

@@ -279,6 +279,7 @@ func (s *slot) begin(cn *conn, p *parsed, body []byte) {
 	s.response = response{keep: p.Keep, id: p.ID}
 	s.logvars = s.logvars[:0]
 	s.current, cn.inHand = cn, true
+	s.claim.Store(unclaimed)
 	s.r.inHand++
 	s.mark()
 }

@@ -41,6 +41,9 @@ func (s *slot) sendPair(out, data []byte, mode int) int {
 }
 
 func (s *slot) sendRaw(out, data []byte, mode int) int {
+	if !s.claims() {
+		return writeGone
+	}
 	if s.holding.Load() {
 		out = append(s.takeHeld(), out...)
 	}
@@ -193,13 +196,17 @@ func (s *slot) finish() {
 	cn, io := s.current, s.io
 	q := &s.response
 	var behind []byte
+	if !s.claims() {
+		io.result |= resBroken
+		io.status, io.sent, io.out_len = 504, 0, 0
+	}
 	if cn.listener.event {
 		if q.keep = s.linked(cn); q.keep {
 			behind = link
 		}
 	}
 	switch {
-	case io.result&resFailed != 0 && cn.listener.transport.Refuses:
+	case io.result&resFailed != 0 && cn.listener.transport.Refuses && s.claims():
 		text := http.Refusal(500, "").StatusText()
 		io.headers, io.head_len = 3, cUint32(len(text)-len("Internal Server Error"))
 		_ = s.sendPair([]byte(text), nil, sendLast)

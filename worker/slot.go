@@ -44,6 +44,7 @@ type slot struct {
 	heldFD   int
 	heldLock sync.Mutex // guards held and heldFD while holding
 
+	claim   atomic.Int32 // who answers: unclaimed …
 	entered atomic.Int64 // when the application was entered; 0: it is not in there
 	stat    string       // the file that tells what the thread does
 	gate    gate         // where the thread waits while another one leads

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 	"unsafe"
@@ -24,10 +25,11 @@ const (
 	parkAfter = 100                     // looks without a busy slot after which the watch sleeps until its bell rings
 )
 
-// startWatch starts the watch where there is another thread or worker to do the work.
+// startWatch starts the watch where there is another thread or worker to do the work, or a limit to it.
 func (w *Worker) startWatch() {
 	w.bell = snooze.New()
-	if w.spec.HandoverFD[0] >= 0 || len(w.reactor.slots) > 1 {
+	limited := slices.ContainsFunc(w.listeners, func(l *listener) bool { return l.answer > 0 })
+	if w.spec.HandoverFD[0] >= 0 || len(w.reactor.slots) > 1 || limited {
 		w.watching()
 	}
 }
@@ -95,6 +97,9 @@ func (r *reactor) tend(now int64) time.Duration {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for _, s := range r.slots {
+		s.tooLate(now)
+	}
 	if r.polling || r.leader == nil || r.ended {
 		return 0
 	}

@@ -78,6 +78,7 @@ type HTTP struct {
 	ProxyProtocol   bool     `json:"proxy_protocol"`
 	ManageScript    bool     `json:"manage_script_name"`
 	NoDelay         bool     `json:"tcp_nodelay"`
+	KeepSlashes     bool     `json:"keep_slashes"` // "%2F" in paths
 	ExpectLimit     int64    `json:"expect_limit"` // --http-manage-expect=N: larger bodies get 413; 0: none
 }
 

@@ -20,7 +20,7 @@ func (h *Head) AppendVars(dst []byte, c *transports.Conn) ([]byte, error) {
 	}
 	dst = uwsgi.AppendVar(dst, "REQUEST_METHOD", h.Method)
 	dst = uwsgi.AppendVar(dst, "REQUEST_URI", h.Target)
-	if dst, err = appendPath(dst, path); err != nil {
+	if dst, err = appendPath(dst, path, c.KeepSlash); err != nil {
 		return dst, err
 	}
 	dst = uwsgi.AppendVar(dst, "QUERY_STRING", query)
@@ -105,8 +105,8 @@ func (h *Head) setHost(authority []byte) {
 	}
 }
 
-// appendPath appends PATH_INFO: percent-decoded, then without dot segments.
-func appendPath(dst, path []byte) ([]byte, error) {
+// appendPath appends PATH_INFO: percent-decoded, but for slashes if those are kept, then without dot segments.
+func appendPath(dst, path []byte, keepSlash bool) ([]byte, error) {
 	dst = append(dst, byte(len("PATH_INFO")), 0)
 	dst = append(dst, "PATH_INFO"...)
 	size := len(dst)
@@ -121,6 +121,10 @@ func appendPath(dst, path []byte) ([]byte, error) {
 			c = unhex(path[i+1])<<4 | unhex(path[i+2])
 			if c == 0 {
 				return dst, errTarget
+			}
+			if c == '/' && keepSlash {
+				dst = append(dst, path[i:i+2]...)
+				c = path[i+2]
 			}
 			i += 2
 		}
