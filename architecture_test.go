@@ -39,7 +39,14 @@ var mayImport = map[string][]string{
 	"internal/workerspec": {"internal/staticspec"},
 	"uwsgiopts":           {"uwsgiopts"},
 	"modules":             {"protocol"},
-	"protocol":            {},
+
+	"modules/postgres":         {"protocol", "modules/postgres"},
+	"modules/postgres/call":    {"protocol", "modules/postgres/pool", "modules/postgres/problem", "modules/postgres/types"},
+	"modules/postgres/pool":    {"modules/postgres/problem"},
+	"modules/postgres/problem": {},
+	"modules/postgres/types":   {"protocol", "modules/postgres/problem"},
+
+	"protocol": {},
 }
 
 func TestImportsGoOneWay(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 
 	"envoxyd/internal/monotime"
 	"envoxyd/internal/shm"
-	"envoxyd/modules/postgres"
+	"envoxyd/modules/postgres/pool"
 	"envoxyd/modules/probe"
 )
 
@@ -219,7 +219,7 @@ func (h *health) wanted(c *conf) map[string]wantedProbe {
 		add("zmq", key, probe.TCP{Network: network, Address: address}, network+address)
 	}
 	for key, text := range c.PostgreSQL {
-		if cfg, err := postgres.ConnConfig(key, text); err == nil { // "default" is a name, not a server
+		if cfg, err := pool.ConnConfig(key, text); err == nil { // "default" is a name, not a server
 			add("postgres", key, &probe.PostgreSQL{Config: cfg}, string(text))
 		}
 	}

@@ -109,13 +109,13 @@ func envoxyd_get_logvar(core C.int, name *C.char, nameSize C.size_t, room *C.cha
 // and the caller's: the result for 0, else the text of an error.
 //
 //export envoxyd_call
-func envoxyd_call(name *C.char, nameSize C.size_t, operation C.int, payload *C.char, size C.size_t, reply **C.char, replySize *C.size_t) C.int {
+func envoxyd_call(core C.int, name *C.char, nameSize C.size_t, operation C.int, payload *C.char, size C.size_t, reply **C.char, replySize *C.size_t) C.int {
 	defer guard()
 	deliver := func(data []byte) {
 		*reply = (*C.char)(C.CBytes(data))
 		*replySize = C.size_t(len(data))
 	}
-	if err := callService(string(cBytes(name, nameSize)), int(operation), cBytes(payload, size), deliver); err != nil {
+	if err := process.calls.call(int(core), string(cBytes(name, nameSize)), int(operation), cBytes(payload, size), deliver); err != nil {
 		C.free(unsafe.Pointer(*reply)) // of a service that failed after it had delivered
 		deliver([]byte(err.Error()))
 		return 1
@@ -126,6 +126,7 @@ func envoxyd_call(name *C.char, nameSize C.size_t, operation C.int, payload *C.c
 //export envoxyd_close_services
 func envoxyd_close_services() {
 	defer guard()
+	process.calls.end(errEnding) // of threads that the application has left behind
 	closeServices()
 }
 

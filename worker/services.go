@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -11,9 +12,9 @@ import (
 // service is a connector that the application's Python calls through the extension.
 // Both sides agree on what the bytes mean; the bridge does not interpret them.
 type service interface {
-	// Call carries out one operation. The payload is the caller's, and deliver's reply
-	// the service's, for the time of the call only.
-	Call(operation int, payload []byte, deliver func(reply []byte)) error
+	// Call carries out one operation, until ctx ends. The payload is the caller's, and
+	// deliver's reply the service's, for the time of the call only.
+	Call(ctx context.Context, operation int, payload []byte, deliver func(reply []byte)) error
 	// Close ends the service's connections; the process is about to end.
 	Close()
 }
@@ -23,8 +24,8 @@ var services = map[string]service{
 	"postgres": postgres.New(),
 }
 
-// callService is one call from Python. A panic in a service is its error: the worker goes on.
-func callService(name string, operation int, payload []byte, deliver func([]byte)) (err error) {
+// callService calls a service. A panic in a service is its error: the worker goes on.
+func callService(ctx context.Context, name string, operation int, payload []byte, deliver func([]byte)) (err error) {
 	defer func() {
 		if problem := recover(); problem != nil {
 			fmt.Fprintf(os.Stderr, "envoxyd: internal error in %s: %v\n%s", name, problem, debug.Stack())
@@ -35,7 +36,7 @@ func callService(name string, operation int, payload []byte, deliver func([]byte
 	if found == nil {
 		return fmt.Errorf("this envoxyd has no service %q", name)
 	}
-	return found.Call(operation, payload, deliver)
+	return found.Call(ctx, operation, payload, deliver)
 }
 
 // closeServices is called when the application is done, after its own exit handlers.

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -9,7 +10,7 @@ import (
 // echo is a service that answers with what it was given.
 type echo struct{ closed bool }
 
-func (e *echo) Call(operation int, payload []byte, deliver func([]byte)) error {
+func (e *echo) Call(_ context.Context, operation int, payload []byte, deliver func([]byte)) error {
 	switch operation {
 	case 1:
 		deliver(payload)
@@ -38,7 +39,7 @@ func TestCallsOfServices(t *testing.T) {
 		{"nobody", 1, "", `no service "nobody"`},
 	} {
 		var reply string
-		err := callService(c.name, c.operation, []byte("payload"), func(data []byte) { reply = string(data) })
+		err := callService(t.Context(), c.name, c.operation, []byte("payload"), func(data []byte) { reply = string(data) })
 		if reply != c.reply || (err == nil) != (c.problem == "") || err != nil && !strings.Contains(err.Error(), c.problem) {
 			t.Errorf("%s %d: %q, %v", c.name, c.operation, reply, err)
 		}

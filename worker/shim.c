@@ -106,7 +106,7 @@ static PyObject *shim_serve(PyObject *self, PyObject *args)
 /* forked(): in a child that the application forked. Go's handlers have no runtime behind them there. */
 static PyObject *shim_forked(PyObject *self, PyObject *unused)
 {
-    static const int gos[] = {SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGTSTP, SIGWINCH, SIGPIPE, SIGSEGV, SIGBUS, SIGFPE, SIGURG};
+    static const int gos[] = {SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGTSTP, SIGWINCH, SIGPIPE, SIGSEGV, SIGBUS, SIGFPE, SIGURG, END_CALLS};
     (void)self;
     (void)unused;
     forked = 1;
@@ -281,6 +281,17 @@ static PyObject *shim_get_logvar(PyObject *self, PyObject *args)
     return PyBytes_FromStringAndSize(value, size);
 }
 
+static PyThreadState *first_core; /* core 0's, while it has let go of the GIL for a call */
+
+/* Go, on core 0's thread, during its call: Python's signal handlers run now. Other than 0: one has raised. */
+int envoxyd_run_signal_handlers(void)
+{
+    PyEval_RestoreThread(first_core);
+    int raised = PyErr_CheckSignals() < 0;
+    first_core = PyEval_SaveThread(); /* a handler may have made a call of its own */
+    return raised;
+}
+
 /* call(service: str, operation: int, payload: bytes) -> bytes: one call of a connector that is written in Go.
  * The payload stays the caller's and is not read after the call; the reply is copied once. */
 static PyObject *shim_call(PyObject *self, PyObject *args)
@@ -293,11 +304,17 @@ static PyObject *shim_call(PyObject *self, PyObject *args)
     (void)self;
     if (!PyArg_ParseTuple(args, "s#iy#", &name, &name_len, &operation, &payload, &size) || !usable())
         return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    failed = envoxyd_call((char *)name, (size_t)name_len, operation, (char *)payload, (size_t)size, &reply, &reply_len);
-    Py_END_ALLOW_THREADS
+    core_t *core = wsgi_current();
+    int index = core ? core->index : -1;
+    PyThreadState *state = PyEval_SaveThread();
+    if (index == 0)
+        first_core = state;
+    failed = envoxyd_call(index, (char *)name, (size_t)name_len, operation, (char *)payload, (size_t)size, &reply, &reply_len);
+    PyEval_RestoreThread(state);
     PyObject *result = NULL;
-    if (failed) {
+    if (PyErr_Occurred()) /* a signal handler's */
+        ;
+    else if (failed) {
         PyObject *text = PyUnicode_DecodeUTF8(reply, (Py_ssize_t)reply_len, "replace");
         if (text)
             PyErr_SetObject(PyExc_RuntimeError, text);

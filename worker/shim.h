@@ -81,6 +81,10 @@ typedef struct core_io {
  * A child holds a copy of each connection: closing ours alone does not tell the client. */
 extern uint32_t envoxyd_forks;
 
+int envoxyd_run_signal_handlers(void);
+
+#define END_CALLS 61 /* workerspec.EndCalls */
+
 #define OUT_INITIAL 16384
 #define OUT_INLINE 65536 /* larger items are written from where they are */
 

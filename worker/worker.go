@@ -86,6 +86,8 @@ type Worker struct {
 
 	paused atomic.Bool // by SIGTSTP: connections are left waiting
 
+	calls *calls // of services
+
 	bell       *snooze.Bell // wakes the watch: rung when a slot goes to the application
 	watchStart sync.Once
 	wakeup     [2]int // a pipe that Python's signal handlers write to; core 0 reads
@@ -123,6 +125,7 @@ func New(document []byte, id int, io []coreIO) (*Worker, error) {
 	if err := unix.Pipe2(w.wakeup[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		return nil, fmt.Errorf("wake-up pipe: %w", err)
 	}
+	w.calls = newCalls(&board.Core(id, 0).Calls, w.wakeup[0])
 	if limit := w.spec.Limits.MaxRequests; limit > 0 {
 		w.limit = uint64(limit + int64(id-1)*w.spec.Limits.MaxRequestsDelta)
 	}
@@ -199,7 +202,7 @@ func (w *Worker) socketTimeout() time.Duration {
 // current requests, INT and TERM do too; the others do not end the worker.
 func (w *Worker) handleSignals() {
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTSTP, syscall.SIGWINCH)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTSTP, syscall.SIGWINCH, workerspec.EndCalls)
 	go func() { // lives as long as the process
 		for s := range signals {
 			switch s {
@@ -211,6 +214,8 @@ func (w *Worker) handleSignals() {
 				w.pause(w.board.Paused(w.row))
 			case syscall.SIGUSR2:
 				w.logRequestsInHand()
+			case workerspec.EndCalls:
+				w.calls.end(errKilled)
 			}
 		}
 	}()

@@ -37,7 +37,8 @@ type Core struct {
 	PID          atomic.Uint32 // of the process behind the core; 0: none
 	Worker       atomic.Uint32 // whose row it is, in the first core's line: written by the master; 0: nobody's
 	Spooled      atomic.Int64  // request bodies in files, of a worker's first core only
-	_            [128 - 8 - 10*8 - 8 - 8 - 8]byte
+	Calls        atomic.Uint32 // to services, in flight in the process; of a worker's first core only
+	_            [128 - 8 - 10*8 - 8 - 8 - 8 - 4]byte
 	request      [128]byte // "ADDR - METHOD URI", cut to fit
 }
 

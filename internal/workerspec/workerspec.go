@@ -5,9 +5,14 @@ package workerspec
 
 import (
 	"encoding/json"
+	"syscall"
 
 	"envoxyd/internal/staticspec"
 )
+
+// EndCalls is the signal at which a worker gives up its calls to servers, before it is killed. It is a
+// real-time signal that neither Go nor any common library takes.
+const EndCalls = syscall.Signal(61)
 
 // Spec is the whole document. File descriptors in it are inherited by the zygote
 // and by every worker that it forks.

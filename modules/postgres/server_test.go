@@ -13,12 +13,14 @@ import (
 	"testing"
 	"time"
 
+	"envoxyd/modules/postgres/problem"
+	"envoxyd/modules/postgres/types"
 	"envoxyd/protocol/marshal"
 )
 
 // private is a PostgreSQL of the test's own.
 type private struct {
-	t       *testing.T
+	t       testing.TB
 	bin     string
 	dir     string
 	port    int
@@ -26,7 +28,7 @@ type private struct {
 }
 
 // startPrivate starts one, or skips the test where there is none to start.
-func startPrivate(t *testing.T) *private {
+func startPrivate(t testing.TB) *private {
 	t.Helper()
 	bins, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
 	if len(bins) == 0 {
@@ -132,10 +134,10 @@ func askIn(s *Service, transaction int64, sql string, params ...any) (string, er
 	if params == nil {
 		params = []any{}
 	}
-	e := new(encoder)
-	reply, place, err := s.query(e, "main", transaction, sql, params)
+	e := new(types.Encoder)
+	reply, place, err := s.query(context.Background(), e, "main", transaction, sql, params)
 	if err != nil {
-		return "", problemOf(err, place)
+		return "", problem.Of(err, place)
 	}
 	return string(reply), nil
 }

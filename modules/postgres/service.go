@@ -1,22 +1,27 @@
-// Package postgres is the connector to the servers of psql_servers: pools of
-// connections by server key, statements with Python's placeholders, results in
-// Python's marshal format. It runs in the worker process and knows nothing of the
-// interpreter there: what comes and goes is bytes.
+// Package postgres is the connector to the servers of psql_servers, as Python reaches it:
+// operations by number, whose arguments and results are bytes in Python's marshal format.
+// Below it are layers that serve without it: pool (connections by server key), call
+// (statements and transactions), types (values), problem (errors).
 package postgres
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
 
+	"envoxyd/modules/postgres/call"
+	"envoxyd/modules/postgres/pool"
+	"envoxyd/modules/postgres/problem"
+	"envoxyd/modules/postgres/types"
 	"envoxyd/protocol/marshal"
 )
 
 // Operations of Call. Each takes a marshalled tuple and gives one: what it says, or
-// (None, (message, …)) for an error.
+// (None, (message, …)) for an error. Python has them in native.py; a test compares.
 const (
 	opOpen     = 1 // (key, section as JSON): the server's settings; it connects when a statement comes
-	opQuery    = 2 // (key, transaction or 0, SQL, parameters) → (rows, columns), see result.go
+	opQuery    = 2 // (key, transaction or 0, SQL, parameters) → (rows, columns), see types/encoder.go
 	opBegin    = 3 // (key,) → (number of the transaction,)
 	opCommit   = 4 // (number,)
 	opRollback = 5 // (number,)
@@ -29,23 +34,24 @@ const templatesKept = 2048
 // Service is the connector of one process.
 type Service struct {
 	mutex        sync.RWMutex
-	servers      map[string]*server
-	transactions map[int64]*transaction
+	servers      map[string]*pool.Server
+	transactions map[int64]*call.Transaction
 	last         atomic.Int64 // number of a transaction
 
-	templates     sync.Map // SQL → *template
+	templates     sync.Map // SQL → *call.Template
 	templateCount atomic.Int64
 }
 
 // New makes a connector without servers.
 func New() *Service {
-	return &Service{servers: map[string]*server{}, transactions: map[int64]*transaction{}}
+	return &Service{servers: map[string]*pool.Server{}, transactions: map[int64]*call.Transaction{}}
 }
 
 // Call carries out one operation and has deliver take the reply, which is its own only
 // until it returns. Errors of the server, the network and the caller's SQL are part of
-// the reply; the error is of the bridge itself.
-func (s *Service) Call(operation int, payload []byte, deliver func(reply []byte)) error {
+// the reply; the error is of the bridge itself. What the server is doing for the call is
+// cancelled there when ctx ends.
+func (s *Service) Call(ctx context.Context, operation int, payload []byte, deliver func(reply []byte)) error {
 	value, err := marshal.Read(payload)
 	if err != nil {
 		return fmt.Errorf("postgres: operation %d: %w", operation, err)
@@ -55,52 +61,52 @@ func (s *Service) Call(operation int, payload []byte, deliver func(reply []byte)
 		return fmt.Errorf("postgres: operation %d takes a tuple", operation)
 	}
 	a := arguments{given: given}
-	e := encoders.Get().(*encoder)
+	e := encoders.Get().(*types.Encoder)
 	defer encoders.Put(e)
-	reply, place, err := s.perform(e, operation, &a)
+	reply, place, err := s.perform(ctx, e, operation, &a)
 	if a.err != nil {
 		return fmt.Errorf("postgres: operation %d: %w", operation, a.err)
 	}
 	if err != nil {
-		reply = refusal(problemOf(err, place))
+		reply = refusal(problemOf(ctx, err, place))
 	}
 	deliver(reply)
 	return nil
 }
 
-func (s *Service) perform(e *encoder, operation int, a *arguments) (reply []byte, place string, err error) {
+func (s *Service) perform(ctx context.Context, e *types.Encoder, operation int, a *arguments) (reply []byte, place string, err error) {
 	switch operation {
 	case opOpen:
 		key, document := a.text(0), a.bytes(1)
 		if a.err != nil {
 			return nil, "", nil
 		}
-		return nothing(), key, s.open(key, document)
+		return types.Nothing(), key, s.open(key, document)
 	case opQuery:
 		key, number, sql, params := a.text(0), a.number(1), a.text(2), a.at(3)
 		if a.err != nil {
 			return nil, "", nil
 		}
-		return s.query(e, key, number, sql, params)
+		return s.query(ctx, e, key, number, sql, params)
 	case opBegin:
 		key := a.text(0)
 		if a.err != nil {
 			return nil, "", nil
 		}
-		return s.begin(key)
+		return s.begin(ctx, key)
 	case opCommit, opRollback:
 		number := a.number(0)
 		if a.err != nil {
 			return nil, "", nil
 		}
-		return s.end(number, operation == opCommit)
+		return s.end(ctx, number, operation == opCommit)
 	case opClose:
 		if a.at(0) == nil {
 			s.Close()
-			return nothing(), "", nil
+			return types.Nothing(), "", nil
 		}
 		s.closeServer(a.text(0))
-		return nothing(), "", nil
+		return types.Nothing(), "", nil
 	}
 	a.err = fmt.Errorf("there is no such operation")
 	return nil, "", nil
@@ -108,11 +114,11 @@ func (s *Service) perform(e *encoder, operation int, a *arguments) (reply []byte
 
 // open sets how a server is reached. Open pools of the same key are closed when their queries are done.
 func (s *Service) open(key string, document []byte) error {
-	made, err := readSettings(key, document)
+	made, err := pool.ReadConfig(key, document)
 	if err != nil {
 		return err
 	}
-	opened, err := openServer(made)
+	opened, err := pool.Open(made)
 	if err != nil {
 		return err
 	}
@@ -121,22 +127,22 @@ func (s *Service) open(key string, document []byte) error {
 	s.servers[key] = opened
 	s.mutex.Unlock()
 	if before != nil {
-		go before.close() // it waits for queries in flight; ends with them
+		go before.Close() // it waits for queries in flight; ends with them
 	}
 	return nil
 }
 
-func (s *Service) server(key string) (*server, error) {
+func (s *Service) server(key string) (*pool.Server, error) {
 	s.mutex.RLock()
 	defer s.mutex.RUnlock()
 	found := s.servers[key]
 	if found == nil {
-		return nil, fmt.Errorf("%w: No configuration found for server key: %s", ErrUsage, key)
+		return nil, fmt.Errorf("%w: No configuration found for server key: %s", problem.ErrUsage, key)
 	}
 	return found, nil
 }
 
-func (s *Service) query(e *encoder, key string, number int64, sql string, params any) ([]byte, string, error) {
+func (s *Service) query(ctx context.Context, e *types.Encoder, key string, number int64, sql string, params any) ([]byte, string, error) {
 	t, err := s.template(sql)
 	if err != nil {
 		return nil, "", err
@@ -146,25 +152,25 @@ func (s *Service) query(e *encoder, key string, number int64, sql string, params
 		open := s.transactions[number]
 		s.mutex.RUnlock()
 		if open == nil {
-			return nil, "", fmt.Errorf("%w: the transaction is over", ErrUsage)
+			return nil, "", fmt.Errorf("%w: the transaction is over", problem.ErrUsage)
 		}
-		reply, err := open.query(e, t, params)
-		return reply, open.server.place, err
+		reply, err := open.Query(ctx, e, t, params)
+		return reply, open.Place(), err
 	}
 	found, err := s.server(key)
 	if err != nil {
 		return nil, "", err
 	}
-	reply, err := found.query(e, t, params)
-	return reply, found.place, err
+	reply, err := call.Query(ctx, found, e, t, params)
+	return reply, found.Place, err
 }
 
 // template parses a statement, once.
-func (s *Service) template(sql string) (*template, error) {
+func (s *Service) template(sql string) (*call.Template, error) {
 	if known, ok := s.templates.Load(sql); ok {
-		return known.(*template), nil
+		return known.(*call.Template), nil
 	}
-	made, err := parseTemplate(sql)
+	made, err := call.Parse(sql)
 	if err != nil {
 		return nil, err
 	}
@@ -176,31 +182,31 @@ func (s *Service) template(sql string) (*template, error) {
 	return made, nil
 }
 
-func (s *Service) begin(key string) ([]byte, string, error) {
+func (s *Service) begin(ctx context.Context, key string) ([]byte, string, error) {
 	found, err := s.server(key)
 	if err != nil {
 		return nil, "", err
 	}
-	begun, err := found.begin()
+	begun, err := call.Begin(ctx, found)
 	if err != nil {
-		return nil, found.place, err
+		return nil, found.Place, err
 	}
 	number := s.last.Add(1)
 	s.mutex.Lock()
 	s.transactions[number] = begun
 	s.mutex.Unlock()
-	return marshal.AppendInt(marshal.AppendTuple(nil, 1), number), found.place, nil
+	return marshal.AppendInt(marshal.AppendTuple(nil, 1), number), found.Place, nil
 }
 
-func (s *Service) end(number int64, commit bool) ([]byte, string, error) {
+func (s *Service) end(ctx context.Context, number int64, commit bool) ([]byte, string, error) {
 	s.mutex.Lock()
 	open := s.transactions[number]
 	delete(s.transactions, number)
 	s.mutex.Unlock()
 	if open == nil {
-		return nil, "", fmt.Errorf("%w: the transaction is over", ErrUsage)
+		return nil, "", fmt.Errorf("%w: the transaction is over", problem.ErrUsage)
 	}
-	return nothing(), open.server.place, open.end(commit)
+	return types.Nothing(), open.Place(), open.End(ctx, commit)
 }
 
 func (s *Service) closeServer(key string) {
@@ -209,7 +215,7 @@ func (s *Service) closeServer(key string) {
 	delete(s.servers, key)
 	s.mutex.Unlock()
 	if found != nil {
-		found.close()
+		found.Close()
 	}
 }
 
@@ -217,55 +223,14 @@ func (s *Service) closeServer(key string) {
 func (s *Service) Close() {
 	s.mutex.Lock()
 	servers, open := s.servers, s.transactions
-	s.servers, s.transactions = map[string]*server{}, map[int64]*transaction{}
+	s.servers, s.transactions = map[string]*pool.Server{}, map[int64]*call.Transaction{}
 	s.mutex.Unlock()
 	var pending sync.WaitGroup
-	for _, one := range open {
-		if one.mutex.TryLock() { // else its thread is in a statement, which the process does not outlive
-			one.mutex.Unlock()
-			_ = one.end(false) // rolled back by the server, too, when the connection goes
-		}
+	for _, one := range open { // one that is in a statement ends with its call
+		pending.Go(func() { _ = one.End(context.Background(), false) }) // rolled back by the server, too, when the connection goes
 	}
 	for _, one := range servers {
-		pending.Go(one.close)
+		pending.Go(one.Close)
 	}
 	pending.Wait()
-}
-
-// arguments are an operation's; the first that is not as it should be is kept as err.
-type arguments struct {
-	given marshal.Tuple
-	err   error
-}
-
-func (a *arguments) at(i int) any {
-	if i >= len(a.given) {
-		a.err = fmt.Errorf("argument %d is missing", i)
-		return nil
-	}
-	return a.given[i]
-}
-
-func (a *arguments) text(i int) string {
-	value, ok := a.at(i).(string)
-	if !ok && a.err == nil {
-		a.err = fmt.Errorf("argument %d is not text", i)
-	}
-	return value
-}
-
-func (a *arguments) bytes(i int) []byte {
-	value, ok := a.at(i).(marshal.Bytes)
-	if !ok && a.err == nil {
-		a.err = fmt.Errorf("argument %d is not bytes", i)
-	}
-	return value
-}
-
-func (a *arguments) number(i int) int64 {
-	value, ok := a.at(i).(int64)
-	if !ok && a.err == nil {
-		a.err = fmt.Errorf("argument %d is not a number", i)
-	}
-	return value
 }

@@ -8,6 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"envoxyd/modules/postgres/call"
+	"envoxyd/modules/postgres/pool"
+	"envoxyd/modules/postgres/problem"
+	"envoxyd/modules/postgres/types"
 	"envoxyd/protocol/marshal"
 )
 
@@ -31,6 +37,11 @@ func TestWithServer(t *testing.T) {
 		"no secret in errors":                            noSecretInErrors,
 		"a changed session serves nobody else":           changedSessionServesNobodyElse,
 		"COPY is refused":                                copyIsRefused,
+		"the end of a context cancels":                   endedContextCancels,
+		"the end of a context in a transaction":          endedContextInTransaction,
+		"other calls go on":                              otherCallsGoOn,
+		"the end of a context ends waiting":              endedContextWaitsForNoConnection,
+		"an interrupt is handled while a call waits":     interruptHandledWhileWaiting,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, p) })
 	}
@@ -53,9 +64,9 @@ func valuesComeBack(t *testing.T, p *private) {
 	mustBeText(t, s, "numeric", "pg_typeof(%s)", 1.5)
 	mustBeText(t, s, "o'clock", "%s", "o'clock")
 	mustBeText(t, s, `\x00ff`, "%s", marshal.Bytes{0, 0xff})
-	mustBeText(t, s, "2024-01-03", "%s + 1", marshal.Tuple{int64(oidDate), "2024-01-02"})
+	mustBeText(t, s, "2024-01-03", "%s + 1", marshal.Tuple{int64(pgtype.DateOID), "2024-01-02"})
 	mustBeText(t, s, "true", "'b' in %s", []any{"a", "b"})
-	if got, err := ask(s, "create table if not exists empty ()"); err != nil || got != string(nothing()) {
+	if got, err := ask(s, "create table if not exists empty ()"); err != nil || got != string(types.Nothing()) {
 		t.Errorf("create table: %q, %v", got, err)
 	}
 }
@@ -81,16 +92,16 @@ func errorsNameTheirCause(t *testing.T, p *private) {
 		t.Fatal(err)
 	}
 	_, _ = ask(s, "insert into once values (1)")
-	for sql, want := range map[string]Problem{
+	for sql, want := range map[string]problem.Problem{
 		"select nothing from nowhere":  {Message: `relation "nowhere" does not exist (SQLSTATE 42P01)`, SQLState: "42P01"},
 		"insert into once values (1)":  {SQLState: "23505", Constraint: "only_once", Table: "once", Schema: "public"},
 		"select 1/0":                   {Message: "division by zero (SQLSTATE 22012)", SQLState: "22012"},
 		"selec":                        {SQLState: "42601"},
-		"select %s":                    {Message: ErrUsage.Error() + ": the SQL has 1 parameters, 0 are given"},
+		"select %s":                    {Message: problem.ErrUsage.Error() + ": the SQL has 1 parameters, 0 are given"},
 		"select 1; select nothing; --": {SQLState: "42703"},
 	} {
 		_, err := ask(s, sql)
-		var got *Problem
+		var got *problem.Problem
 		if !errors.As(err, &got) || want.Message != "" && got.Message != want.Message || got.SQLState != want.SQLState ||
 			got.Constraint != want.Constraint || got.Table != want.Table || got.Schema != want.Schema || got.Lost {
 			t.Errorf("%s: %+v", sql, got)
@@ -108,7 +119,7 @@ func eachModeGivesTheSame(t *testing.T, p *private) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for mode := range modes {
+	for mode := range pool.Modes {
 		s := service(t, p, map[string]any{"default_query_exec_mode": mode, "schema": "pg_catalog"})
 		for range 2 { // the second time by what is known from the first
 			if got, err := ask(s, sql, "p"); err != nil || got != want {
@@ -125,7 +136,7 @@ func maxConnBoundsThePool(t *testing.T, p *private) {
 	s := service(t, p, map[string]any{"max_conn": 2, "conn_timeout": 0.2})
 	var open []int64
 	for range 2 {
-		if _, place, err := s.begin("main"); err != nil {
+		if _, place, err := s.begin(t.Context(), "main"); err != nil {
 			t.Fatal(place, err)
 		}
 		open = append(open, s.last.Load())
@@ -134,7 +145,7 @@ func maxConnBoundsThePool(t *testing.T, p *private) {
 		t.Errorf("a third connection: %v", err)
 	}
 	for _, number := range open {
-		if _, _, err := s.end(number, false); err != nil {
+		if _, _, err := s.end(t.Context(), number, false); err != nil {
 			t.Error(err)
 		}
 	}
@@ -149,14 +160,14 @@ func maxConnBoundsThePool(t *testing.T, p *private) {
 		})
 	}
 	all.Wait()
-	if n := s.servers["main"].connections.Stat().TotalConns(); n > 2 {
+	if n := s.servers["main"].Stat().TotalConns(); n > 2 {
 		t.Errorf("%d connections", n)
 	}
 }
 
 func begin(t *testing.T, s *Service) int64 {
 	t.Helper()
-	if _, _, err := s.begin("main"); err != nil {
+	if _, _, err := s.begin(t.Context(), "main"); err != nil {
 		t.Fatal(err)
 	}
 	return s.last.Load()
@@ -175,7 +186,7 @@ func transactions(t *testing.T, p *private) {
 		if got, err := ask(s, "select count(*)::text v from moved"); err != nil || commit && got != oneText("v", "0") {
 			t.Errorf("seen from outside: %q, %v", got, err)
 		}
-		if _, _, err := s.end(number, commit); err != nil {
+		if _, _, err := s.end(t.Context(), number, commit); err != nil {
 			t.Fatal(err)
 		}
 		mustBeText(t, s, "1", "select count(*) from moved")
@@ -185,10 +196,10 @@ func transactions(t *testing.T, p *private) {
 	}
 	number := begin(t, s)
 	_, _ = askIn(s, number, "select 1/0")
-	if _, _, err := s.end(number, true); err == nil || !strings.Contains(err.Error(), "rolled back") {
+	if _, _, err := s.end(t.Context(), number, true); err == nil || !strings.Contains(err.Error(), "rolled back") {
 		t.Errorf("commit after an error: %v", err)
 	}
-	if idle := s.servers["main"].connections.Stat().AcquiredConns(); idle != 0 {
+	if idle := s.servers["main"].Stat().AcquiredConns(); idle != 0 {
 		t.Errorf("%d connections are still in use", idle)
 	}
 }
@@ -201,7 +212,7 @@ func refusedTypeInTransaction(t *testing.T, p *private) {
 			t.Fatal(err)
 		}
 	}
-	if _, _, err := s.end(number, true); err != nil {
+	if _, _, err := s.end(t.Context(), number, true); err != nil {
 		t.Error(err)
 	}
 }
@@ -229,10 +240,10 @@ func changedTable(t *testing.T, p *private) {
 
 func statementsAreGivenUp(t *testing.T, p *private) {
 	s := service(t, p, map[string]any{"max_conn": 1})
-	for i := range statementsKept + 50 {
+	for i := range call.StatementsKept + 50 {
 		mustBeText(t, s, "1", fmt.Sprintf("1 /* %d */", i))
 	}
-	mustBeText(t, s, fmt.Sprint(statementsKept), "select count(*) from pg_prepared_statements")
+	mustBeText(t, s, fmt.Sprint(call.StatementsKept), "select count(*) from pg_prepared_statements")
 }
 
 func closeEndsAllSessions(t *testing.T, p *private) {
@@ -254,7 +265,7 @@ func closeEndsAllSessions(t *testing.T, p *private) {
 func statementTimeout(t *testing.T, p *private) {
 	for _, mode := range []string{"cache_statement", "cache_describe"} {
 		s := service(t, p, map[string]any{"statement_timeout": 0.05, "default_query_exec_mode": mode})
-		var got *Problem
+		var got *problem.Problem
 		if _, err := ask(s, "select pg_sleep(20)"); !errors.As(err, &got) || got.SQLState != "57014" {
 			t.Errorf("%s: %v", mode, got)
 		}
@@ -275,11 +286,11 @@ func endedSessionIsReplaced(t *testing.T, p *private) {
 	if _, err := ask(other, "select pg_terminate_backend(pid, 10000) from pg_stat_activity where application_name = 'victim'"); err != nil {
 		t.Fatal(err)
 	}
-	var got *Problem
+	var got *problem.Problem
 	if _, err := askIn(s, number, "select 1"); !errors.As(err, &got) || !got.Lost {
 		t.Errorf("in a transaction whose session was ended: %+v", got)
 	}
-	if _, _, err := s.end(number, true); err == nil {
+	if _, _, err := s.end(t.Context(), number, true); err == nil {
 		t.Error("a lost transaction was committed")
 	}
 	mustBeText(t, s, "1", "1")
@@ -302,7 +313,7 @@ func TestServerRestart(t *testing.T) {
 	s := service(t, p, nil)
 	mustBeText(t, s, "1", "1")
 	p.stop()
-	var got *Problem
+	var got *problem.Problem
 	if _, err := ask(s, "select 1"); !errors.As(err, &got) || !got.Lost || !strings.Contains(got.Message, "cannot connect") {
 		t.Errorf("while the server is away: %+v", got)
 	}
@@ -316,17 +327,17 @@ func TestUnknownOperations(t *testing.T) {
 	s := New()
 	deliver := func([]byte) { t.Error("something was delivered") }
 	for _, payload := range []string{"", "N", "(\x00\x00\x00\x00"} {
-		if err := s.Call(99, []byte(payload), deliver); err == nil {
+		if err := s.Call(t.Context(), 99, []byte(payload), deliver); err == nil {
 			t.Errorf("%q was taken", payload)
 		}
-		if err := s.Call(opQuery, []byte(payload), deliver); err == nil {
+		if err := s.Call(t.Context(), opQuery, []byte(payload), deliver); err == nil {
 			t.Errorf("%q was taken as a query", payload)
 		}
 	}
 	var reply string
 	payload := marshal.AppendTuple(nil, 1)
 	payload = append(payload, "u\x04\x00\x00\x00none"...)
-	if err := s.Call(opBegin, payload, func(data []byte) { reply = string(data) }); err != nil || !strings.Contains(reply, "No configuration found for server key: none") {
+	if err := s.Call(t.Context(), opBegin, payload, func(data []byte) { reply = string(data) }); err != nil || !strings.Contains(reply, "No configuration found for server key: none") {
 		t.Errorf("%q, %v", reply, err)
 	}
 }
@@ -334,7 +345,7 @@ func TestUnknownOperations(t *testing.T) {
 func TestSocketDeadlines(t *testing.T) {
 	p := startPrivate(t)
 	s := service(t, p, nil)
-	conn, err := s.servers["main"].acquire()
+	conn, err := s.servers["main"].Acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -351,7 +362,7 @@ func TestSocketDeadlines(t *testing.T) {
 	if err := <-done; err == nil {
 		t.Error("a read outlived its deadline")
 	}
-	if alive(conn.Conn().PgConn()) {
+	if pool.Alive(conn.Conn().PgConn()) {
 		t.Error("a connection that was shut down counts as alive")
 	}
 }
@@ -381,7 +392,7 @@ func changedSessionServesNobodyElse(t *testing.T, p *private) {
 	if got, err := askIn(s, number, "show application_name"); err != nil || got != oneText("application_name", "mine") {
 		t.Errorf("in the transaction: %q, %v", got, err)
 	}
-	if _, _, err := s.end(number, true); err != nil {
+	if _, _, err := s.end(t.Context(), number, true); err != nil {
 		t.Fatal(err)
 	}
 	mustBeText(t, s, "envoxyd", "select setting from pg_settings where name = 'application_name'")

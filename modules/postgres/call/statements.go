@@ -1,4 +1,4 @@
-package postgres
+package call
 
 import (
 	"context"
@@ -9,10 +9,14 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"envoxyd/modules/postgres/pool"
+	"envoxyd/modules/postgres/types"
 )
 
-// statementsKept is how many prepared statements a connection keeps.
-const statementsKept = 256
+// StatementsKept is how many prepared statements a connection keeps.
+const StatementsKept = 256
 
 // statements are what one connection knows of the statements that it has run.
 type statements struct {
@@ -26,7 +30,7 @@ type statements struct {
 // statement is a description, with the plan to read its results by.
 type statement struct {
 	description *pgconn.StatementDescription
-	columns     []column
+	columns     []types.Column
 	formats     []int16
 	used        uint64
 }
@@ -48,14 +52,14 @@ func identity(b bound) string {
 	key := make([]byte, 0, len(b.text)+4*len(b.args))
 	key = append(key, b.text...)
 	for i := range b.args {
-		key = binary.BigEndian.AppendUint32(key, b.args[i].oid)
+		key = binary.BigEndian.AppendUint32(key, b.args[i].OID)
 	}
 	return string(key)
 }
 
 // prepared is the statement as this connection has it; named ones are kept by the
 // server too. It prepares one that is new.
-func (s *statements) prepared(conn *pgconn.PgConn, b bound, named bool) (*statement, error) {
+func (s *statements) prepared(ctx context.Context, conn *pgconn.PgConn, b bound, named bool) (*statement, error) {
 	key := identity(b)
 	s.uses++
 	if known := s.known[key]; known != nil {
@@ -64,19 +68,19 @@ func (s *statements) prepared(conn *pgconn.PgConn, b bound, named bool) (*statem
 	}
 	name := ""
 	if named {
-		if err := s.makeRoom(conn); err != nil {
+		if err := s.makeRoom(ctx, conn); err != nil {
 			return nil, err
 		}
 		s.number++
 		name = "envoxyd_" + strconv.FormatUint(s.number, 10)
 	}
-	description, err := s.describe(conn, name, b)
+	description, err := s.describe(ctx, conn, name, b)
 	if err != nil {
 		return nil, err
 	}
 	made := &statement{description: description, used: s.uses}
-	made.columns, made.formats = planColumns(description.Fields)
-	if len(s.known) >= statementsKept {
+	made.columns, made.formats = types.PlanColumns(description.Fields)
+	if len(s.known) >= StatementsKept {
 		clear(s.known) // unnamed ones cost nothing to find again
 	}
 	s.known[key] = made
@@ -84,34 +88,34 @@ func (s *statements) prepared(conn *pgconn.PgConn, b bound, named bool) (*statem
 }
 
 // describe prepares. Where the text says nothing about a parameter's type, it is text, as a quoted constant would be.
-func (s *statements) describe(conn *pgconn.PgConn, name string, b bound) (*pgconn.StatementDescription, error) {
+func (s *statements) describe(ctx context.Context, conn *pgconn.PgConn, name string, b bound) (*pgconn.StatementDescription, error) {
 	oids := make([]uint32, len(b.args))
 	for i := range b.args {
-		oids[i] = b.args[i].oid
+		oids[i] = b.args[i].OID
 	}
 	guarded := conn.TxStatus() == 'T' && hasZero(oids) // a refusal would end the transaction
 	if guarded {
-		if err := execute(conn, "savepoint envoxyd_prepare"); err != nil {
+		if err := execute(ctx, conn, "savepoint envoxyd_prepare"); err != nil {
 			return nil, err
 		}
 	}
-	description, err := conn.Prepare(context.Background(), name, b.text, oids)
+	description, err := conn.Prepare(ctx, name, b.text, oids)
 	var server *pgconn.PgError
 	if errors.As(err, &server) && untyped[server.Code] && hasZero(oids) {
 		for i := range oids {
 			if oids[i] == 0 {
-				oids[i] = oidText
+				oids[i] = pgtype.TextOID
 			}
 		}
 		if guarded {
-			if err := execute(conn, "rollback to savepoint envoxyd_prepare"); err != nil {
+			if err := execute(ctx, conn, "rollback to savepoint envoxyd_prepare"); err != nil {
 				return nil, err
 			}
 		}
-		description, err = conn.Prepare(context.Background(), name, b.text, oids)
+		description, err = conn.Prepare(ctx, name, b.text, oids)
 	}
 	if guarded && err == nil {
-		err = execute(conn, "release savepoint envoxyd_prepare")
+		err = execute(ctx, conn, "release savepoint envoxyd_prepare")
 	}
 	if err != nil && !errors.As(err, &server) {
 		return nil, &unsent{err}
@@ -141,8 +145,8 @@ func (u *unsent) Unwrap() error { return u.err }
 func (u *unsent) SafeToRetry() bool { return true }
 
 // makeRoom gives up the statement that was not used for longest.
-func (s *statements) makeRoom(conn *pgconn.PgConn) error {
-	if len(s.known) < statementsKept {
+func (s *statements) makeRoom(ctx context.Context, conn *pgconn.PgConn) error {
+	if len(s.known) < StatementsKept {
 		return nil
 	}
 	oldest := ""
@@ -153,7 +157,7 @@ func (s *statements) makeRoom(conn *pgconn.PgConn) error {
 	}
 	name := s.known[oldest].description.Name
 	delete(s.known, oldest)
-	if err := conn.Deallocate(context.Background(), name); err != nil {
+	if err := conn.Deallocate(ctx, name); err != nil {
 		return fmt.Errorf("giving up a prepared statement: %w", err)
 	}
 	return nil
@@ -180,9 +184,16 @@ func stale(err error) bool {
 }
 
 // execute runs what has neither parameters nor rows.
-func execute(conn *pgconn.PgConn, sql string) error {
-	_, err := conn.Exec(context.Background(), sql).ReadAll()
+func execute(ctx context.Context, conn *pgconn.PgConn, sql string) error {
+	_, err := conn.Exec(ctx, sql).ReadAll()
 	return err
+}
+
+// rollback ends a transaction, also when the context of what was done in it has ended.
+func rollback(ctx context.Context, conn *pgconn.PgConn) error {
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), pool.CloseWait)
+	defer cancel()
+	return execute(limit, conn, "rollback")
 }
 
 // location is the session's time zone.

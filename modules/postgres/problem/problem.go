@@ -1,4 +1,5 @@
-package postgres
+// Package problem is what goes wrong with a PostgreSQL server, in the words that an application gets.
+package problem
 
 import (
 	"context"
@@ -32,8 +33,8 @@ type Problem struct {
 
 func (p *Problem) Error() string { return p.Message }
 
-// problemOf is any error of this package or pgx as a Problem. place names the server: key, host, port.
-func problemOf(err error, place string) *Problem {
+// Of is any error of the connector or pgx as a Problem. place names the server: key, host, port.
+func Of(err error, place string) *Problem {
 	var done *Problem
 	if errors.As(err, &done) {
 		return done

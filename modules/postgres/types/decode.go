@@ -1,4 +1,4 @@
-package postgres
+package types
 
 import (
 	"encoding/binary"
@@ -37,71 +37,71 @@ var codecs map[uint32]codec
 
 func init() { // a variable of its own would refer to itself through transcoder
 	codecs = map[uint32]codec{
-		oidBool:        {direct, readBool, readTextBool},
-		oidInt2:        {direct, readInt2, readTextInt},
-		oidInt4:        {direct, readInt4, readTextInt},
-		oidInt8:        {direct, readInt8, readTextInt},
-		oidOID:         {direct, readOID, readTextInt},
-		oidFloat4:      {direct, readFloat4, readTextFloat},
-		oidFloat8:      {direct, readFloat8, readTextFloat},
-		oidText:        {direct, readText, readText},
-		oidVarchar:     {direct, readText, readText},
-		oidBpchar:      {direct, readText, readText},
-		oidName:        {direct, readText, readText},
-		oidChar:        {direct, readText, readText},
-		oidUUID:        {direct, readUUID, readText},
-		oidBytea:       {binaryBytes, readBytes, readTextBytes},
-		oidJSON:        {jsonText, readText, readText},
-		oidJSONB:       {jsonText, readJSONB, readText},
-		oidNumeric:     {decimal, readNumeric, readText},
-		oidDate:        {date, readDate, nil},
-		oidTime:        {timeOfDay, readTime, nil},
-		oidTimetz:      {timeOfDay, readTimetz, readTextTimetz},
-		oidTimestamp:   {timestamp, readTimestamp, nil},
-		oidTimestamptz: {timestamp, readTimestamptz, nil},
-		oidInterval:    {interval, readInterval, nil},
+		pgtype.BoolOID:        {direct, readBool, readTextBool},
+		pgtype.Int2OID:        {direct, readInt2, readTextInt},
+		pgtype.Int4OID:        {direct, readInt4, readTextInt},
+		pgtype.Int8OID:        {direct, readInt8, readTextInt},
+		pgtype.OIDOID:         {direct, readOID, readTextInt},
+		pgtype.Float4OID:      {direct, readFloat4, readTextFloat},
+		pgtype.Float8OID:      {direct, readFloat8, readTextFloat},
+		pgtype.TextOID:        {direct, readText, readText},
+		pgtype.VarcharOID:     {direct, readText, readText},
+		pgtype.BPCharOID:      {direct, readText, readText},
+		pgtype.NameOID:        {direct, readText, readText},
+		pgtype.QCharOID:       {direct, readText, readText},
+		pgtype.UUIDOID:        {direct, readUUID, readText},
+		pgtype.ByteaOID:       {binaryBytes, readBytes, readTextBytes},
+		pgtype.JSONOID:        {jsonText, readText, readText},
+		pgtype.JSONBOID:       {jsonText, readJSONB, readText},
+		pgtype.NumericOID:     {decimal, readNumeric, readText},
+		pgtype.DateOID:        {date, readDate, nil},
+		pgtype.TimeOID:        {timeOfDay, readTime, nil},
+		pgtype.TimetzOID:      {timeOfDay, readTimetz, readTextTimetz},
+		pgtype.TimestampOID:   {timestamp, readTimestamp, nil},
+		pgtype.TimestamptzOID: {timestamp, readTimestamptz, nil},
+		pgtype.IntervalOID:    {interval, readInterval, nil},
 	}
 }
 
 var errForm = errors.New("a value of a form that is not known")
 
-func unreadable(_ *encoder, to, _ []byte) ([]byte, error) {
+func unreadable(_ *Encoder, to, _ []byte) ([]byte, error) {
 	return to, errors.New("its type has changed since the statement was prepared")
 }
 
-func readText(_ *encoder, to, value []byte) ([]byte, error) {
+func readText(_ *Encoder, to, value []byte) ([]byte, error) {
 	return marshal.AppendText(to, value), nil
 }
 
-func readBool(_ *encoder, to, value []byte) ([]byte, error) {
+func readBool(_ *Encoder, to, value []byte) ([]byte, error) {
 	if len(value) != 1 {
 		return to, errForm
 	}
 	return marshal.AppendBool(to, value[0] != 0), nil
 }
 
-func readInt2(_ *encoder, to, value []byte) ([]byte, error) {
+func readInt2(_ *Encoder, to, value []byte) ([]byte, error) {
 	if len(value) != 2 {
 		return to, errForm
 	}
 	return marshal.AppendInt(to, int64(int16(binary.BigEndian.Uint16(value)))), nil
 }
 
-func readInt4(_ *encoder, to, value []byte) ([]byte, error) {
+func readInt4(_ *Encoder, to, value []byte) ([]byte, error) {
 	if len(value) != 4 {
 		return to, errForm
 	}
 	return marshal.AppendInt(to, int64(int32(binary.BigEndian.Uint32(value)))), nil
 }
 
-func readInt8(_ *encoder, to, value []byte) ([]byte, error) {
+func readInt8(_ *Encoder, to, value []byte) ([]byte, error) {
 	if len(value) != 8 {
 		return to, errForm
 	}
 	return marshal.AppendInt(to, int64(binary.BigEndian.Uint64(value))), nil
 }
 
-func readOID(_ *encoder, to, value []byte) ([]byte, error) {
+func readOID(_ *Encoder, to, value []byte) ([]byte, error) {
 	if len(value) != 4 {
 		return to, errForm
 	}
@@ -109,7 +109,7 @@ func readOID(_ *encoder, to, value []byte) ([]byte, error) {
 }
 
 // readFloat4 gives the shortest decimal number that is this float4, as the server's text does.
-func readFloat4(e *encoder, to, value []byte) ([]byte, error) {
+func readFloat4(e *Encoder, to, value []byte) ([]byte, error) {
 	if len(value) != 4 {
 		return to, errForm
 	}
@@ -117,14 +117,14 @@ func readFloat4(e *encoder, to, value []byte) ([]byte, error) {
 	return readTextFloat(e, to, strconv.AppendFloat(nil, float64(narrow), 'g', -1, 32))
 }
 
-func readFloat8(_ *encoder, to, value []byte) ([]byte, error) {
+func readFloat8(_ *Encoder, to, value []byte) ([]byte, error) {
 	if len(value) != 8 {
 		return to, errForm
 	}
 	return marshal.AppendFloat(to, math.Float64frombits(binary.BigEndian.Uint64(value))), nil
 }
 
-func readUUID(_ *encoder, to, value []byte) ([]byte, error) {
+func readUUID(_ *Encoder, to, value []byte) ([]byte, error) {
 	if len(value) != 16 {
 		return to, errForm
 	}
@@ -140,11 +140,11 @@ func readUUID(_ *encoder, to, value []byte) ([]byte, error) {
 	return to, nil
 }
 
-func readBytes(_ *encoder, to, value []byte) ([]byte, error) {
+func readBytes(_ *Encoder, to, value []byte) ([]byte, error) {
 	return marshal.AppendBytes(to, value), nil
 }
 
-func readJSONB(_ *encoder, to, value []byte) ([]byte, error) {
+func readJSONB(_ *Encoder, to, value []byte) ([]byte, error) {
 	if len(value) < 1 || value[0] != 1 {
 		return to, errForm
 	}
@@ -153,7 +153,7 @@ func readJSONB(_ *encoder, to, value []byte) ([]byte, error) {
 
 // arrayReader reads an array of any number of dimensions as nested lists.
 func arrayReader(element reader) reader {
-	return func(e *encoder, to, value []byte) ([]byte, error) {
+	return func(e *Encoder, to, value []byte) ([]byte, error) {
 		if len(value) < 12 {
 			return to, errForm
 		}
@@ -179,7 +179,7 @@ type array struct {
 	rest    []byte
 }
 
-func (a *array) read(e *encoder, to []byte, dimension int) ([]byte, error) {
+func (a *array) read(e *Encoder, to []byte, dimension int) ([]byte, error) {
 	to = marshal.AppendList(to, a.sizes[dimension])
 	for range a.sizes[dimension] {
 		var err error
@@ -195,7 +195,7 @@ func (a *array) read(e *encoder, to []byte, dimension int) ([]byte, error) {
 	return to, nil
 }
 
-func (a *array) one(e *encoder, to []byte) ([]byte, error) {
+func (a *array) one(e *Encoder, to []byte) ([]byte, error) {
 	if len(a.rest) < 4 {
 		return to, errForm
 	}
@@ -213,7 +213,7 @@ func (a *array) one(e *encoder, to []byte) ([]byte, error) {
 }
 
 // readNumeric writes PostgreSQL's base 10000 as decimal text.
-func readNumeric(_ *encoder, to, value []byte) ([]byte, error) {
+func readNumeric(_ *Encoder, to, value []byte) ([]byte, error) {
 	if len(value) < 8 {
 		return to, errForm
 	}
@@ -271,7 +271,7 @@ func appendFour(to []byte, n int) []byte {
 
 // transcoder reads text by pgx's types, by way of the binary form.
 func transcoder(oid uint32, read reader) reader {
-	return func(e *encoder, to, value []byte) ([]byte, error) {
+	return func(e *Encoder, to, value []byte) ([]byte, error) {
 		if form := endless(oid, string(value)); form != nil {
 			return read(e, to, form)
 		}

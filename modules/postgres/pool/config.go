@@ -1,6 +1,7 @@
-package postgres
+package pool
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -10,16 +11,18 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"envoxyd/modules/postgres/problem"
 )
 
-// settings are what one section of psql_servers says.
-type settings struct {
-	pool      *pgxpool.Config
-	mode      pgx.QueryExecMode
-	wait      time.Duration // for a connection of the pool
-	statement time.Duration // of each statement; 0: without limit
-	schema    string
-	place     string // for errors: key, host, port
+// Config is what one section of psql_servers says.
+type Config struct {
+	Pool      *pgxpool.Config
+	Mode      pgx.QueryExecMode
+	Wait      time.Duration // for a connection of the pool
+	Statement time.Duration // of each statement; 0: without limit
+	Schema    string
+	Place     string // for errors: key, host, port
 }
 
 const (
@@ -27,8 +30,8 @@ const (
 	defaultTimeout = 5 * time.Second
 )
 
-// modes are pgx's names of its ways to execute.
-var modes = map[string]pgx.QueryExecMode{
+// Modes are pgx's names of its ways to execute.
+var Modes = map[string]pgx.QueryExecMode{
 	"cache_statement": pgx.QueryExecModeCacheStatement,
 	"cache_describe":  pgx.QueryExecModeCacheDescribe,
 	"describe_exec":   pgx.QueryExecModeDescribeExec,
@@ -56,7 +59,7 @@ func (s section) number(key string, otherwise float64) (float64, error) {
 	}
 	value, err := strconv.ParseFloat(text, 64)
 	if err != nil || value < 0 {
-		return 0, fmt.Errorf("%w: %s is not a number", ErrConfiguration, key)
+		return 0, fmt.Errorf("%w: %s is not a number", problem.ErrConfiguration, key)
 	}
 	return value, nil
 }
@@ -71,7 +74,7 @@ func readSection(key string, document []byte) (section, error) {
 	decoder := json.NewDecoder(strings.NewReader(string(document)))
 	decoder.UseNumber()
 	if err := decoder.Decode(&s); err != nil {
-		return nil, fmt.Errorf("%w: psql_servers.%s is not an object", ErrConfiguration, key)
+		return nil, fmt.Errorf("%w: psql_servers.%s is not an object", problem.ErrConfiguration, key)
 	}
 	return s, nil
 }
@@ -90,92 +93,96 @@ func ConnConfig(key string, document []byte) (*pgx.ConnConfig, error) {
 	return config, nil
 }
 
-var errParameters = fmt.Errorf("%w: the connection parameters (host, port, dsn and its options) cannot be used", ErrConfiguration)
+var errParameters = fmt.Errorf("%w: the connection parameters (host, port, dsn and its options) cannot be used", problem.ErrConfiguration)
 
-// readSettings makes settings of psql_servers.<key> as JSON. Errors never quote values.
-func readSettings(key string, document []byte) (*settings, error) {
+// ReadConfig reads psql_servers.<key>, given as JSON. Errors never quote values.
+func ReadConfig(key string, document []byte) (*Config, error) {
 	s, err := readSection(key, document)
 	if err != nil {
 		return nil, err
 	}
-	made, err := s.settings(key)
+	made, err := s.config(key)
 	if err != nil {
 		return nil, fmt.Errorf("psql_servers.%s: %w", key, err)
 	}
 	return made, nil
 }
 
-func (s section) settings(key string) (*settings, error) {
+func (s section) config(key string) (*Config, error) {
 	pool, err := pgxpool.ParseConfig(s.connString())
 	if err != nil { // its text quotes the connection string
 		return nil, errParameters
 	}
-	made := &settings{pool: pool, mode: pool.ConnConfig.DefaultQueryExecMode, schema: s.text("schema")}
+	made := &Config{Pool: pool, Mode: pool.ConnConfig.DefaultQueryExecMode, Schema: s.text("schema")}
 	if name := s.text("default_query_exec_mode"); name != "" {
-		mode, known := modes[name]
+		mode, known := Modes[name]
 		if !known {
-			return nil, fmt.Errorf("%w: default_query_exec_mode: unknown mode", ErrConfiguration)
+			return nil, fmt.Errorf("%w: default_query_exec_mode: unknown mode", problem.ErrConfiguration)
 		}
-		made.mode = mode
+		made.Mode = mode
 	}
 	connect, err := s.seconds("timeout", defaultTimeout)
 	if err != nil {
 		return nil, err
 	}
 	pool.ConnConfig.ConnectTimeout = connect
-	if made.wait, err = s.seconds("conn_timeout", defaultTimeout); err != nil {
+	if made.Wait, err = s.seconds("conn_timeout", defaultTimeout); err != nil {
 		return nil, err
 	}
-	if made.statement, err = s.seconds("statement_timeout", 0); err != nil {
+	if made.Statement, err = s.seconds("statement_timeout", 0); err != nil {
 		return nil, err
 	}
 	most, err := s.number("max_conn", defaultMaxConn)
 	if err != nil || most < 1 || most > 1<<16 {
-		return nil, fmt.Errorf("%w: max_conn must be at least 1", ErrConfiguration)
+		return nil, fmt.Errorf("%w: max_conn must be at least 1", problem.ErrConfiguration)
 	}
 	pool.MaxConns, pool.MinConns = int32(most), 0
-	pool.ShouldPing = func(_ ctx, _ pgxpool.ShouldPingParams) bool { return false } // alive checks the socket instead
-	pool.PrepareConn = func(_ ctx, conn *pgx.Conn) (bool, error) { return alive(conn.PgConn()), nil }
+	pool.ShouldPing = func(_ context.Context, _ pgxpool.ShouldPingParams) bool { return false } // Alive checks the socket instead
+	pool.PrepareConn = func(_ context.Context, conn *pgx.Conn) (bool, error) { return Alive(conn.PgConn()), nil }
 	pool.ConnConfig.DialFunc = dial
+	pool.ConnConfig.BuildContextWatcherHandler = cancelOnServer
+	if !made.Pooled() {
+		pool.AfterConnect = noticeOurEnd
+	}
 	made.sessionParameters()
 	config := pool.ConnConfig
-	made.place = fmt.Sprintf("PostgreSQL server %q (%s:%d)", key, config.Host, config.Port)
+	made.Place = fmt.Sprintf("PostgreSQL server %q (%s:%d)", key, config.Host, config.Port)
 	return made, nil
 }
 
-// pooled says that sessions are not ours alone: a pooler such as pgbouncer is in between.
-func (s *settings) pooled() bool { return s.mode != pgx.QueryExecModeCacheStatement }
+// Pooled says that sessions are not ours alone: a pooler such as pgbouncer is in between.
+func (c *Config) Pooled() bool { return c.Mode != pgx.QueryExecModeCacheStatement }
 
 // sessionParameters has each connection begin with what the section wants. A pooler
 // would refuse such parameters, or apply them to another client's session.
-func (s *settings) sessionParameters() {
-	parameters := s.pool.ConnConfig.RuntimeParams
+func (c *Config) sessionParameters() {
+	parameters := c.Pool.ConnConfig.RuntimeParams
 	parameters["client_encoding"] = "UTF8"
 	if parameters["application_name"] == "" {
 		parameters["application_name"] = "envoxyd" // in pg_stat_activity and the server's log
 	}
-	if s.pooled() {
+	if c.Pooled() {
 		return
 	}
-	if s.schema != "" {
-		parameters["search_path"] = identifier(s.schema)
+	if c.Schema != "" {
+		parameters["search_path"] = identifier(c.Schema)
 	}
-	if s.statement > 0 {
-		parameters["statement_timeout"] = strconv.FormatInt(s.statement.Milliseconds(), 10)
+	if c.Statement > 0 {
+		parameters["statement_timeout"] = strconv.FormatInt(c.Statement.Milliseconds(), 10)
 	}
 }
 
-// prologue is what a transaction begins with where a pooler is in between.
-func (s *settings) prologue() string {
-	if !s.pooled() {
+// Prologue is what a transaction begins with where a pooler is in between.
+func (c *Config) Prologue() string {
+	if !c.Pooled() {
 		return ""
 	}
 	text := ""
-	if s.schema != "" {
-		text += "; set local search_path to " + identifier(s.schema)
+	if c.Schema != "" {
+		text += "; set local search_path to " + identifier(c.Schema)
 	}
-	if s.statement > 0 {
-		text += fmt.Sprintf("; set local statement_timeout to %d", s.statement.Milliseconds())
+	if c.Statement > 0 {
+		text += fmt.Sprintf("; set local statement_timeout to %d", c.Statement.Milliseconds())
 	}
 	return text
 }

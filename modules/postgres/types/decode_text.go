@@ -1,4 +1,4 @@
-package postgres
+package types
 
 import (
 	"encoding/hex"
@@ -11,11 +11,11 @@ import (
 
 // Values in text form: what the simple protocol gives, and mode exec.
 
-func readTextBool(_ *encoder, to, value []byte) ([]byte, error) {
+func readTextBool(_ *Encoder, to, value []byte) ([]byte, error) {
 	return marshal.AppendBool(to, string(value) == "t"), nil
 }
 
-func readTextInt(_ *encoder, to, value []byte) ([]byte, error) {
+func readTextInt(_ *Encoder, to, value []byte) ([]byte, error) {
 	n, err := strconv.ParseInt(string(value), 10, 64)
 	if err != nil {
 		return to, errForm
@@ -23,7 +23,7 @@ func readTextInt(_ *encoder, to, value []byte) ([]byte, error) {
 	return marshal.AppendInt(to, n), nil
 }
 
-func readTextFloat(_ *encoder, to, value []byte) ([]byte, error) {
+func readTextFloat(_ *Encoder, to, value []byte) ([]byte, error) {
 	switch text := string(value); text {
 	case "NaN":
 		return marshal.AppendFloat(to, math.NaN()), nil
@@ -40,7 +40,7 @@ func readTextFloat(_ *encoder, to, value []byte) ([]byte, error) {
 	}
 }
 
-func readTextBytes(_ *encoder, to, value []byte) ([]byte, error) {
+func readTextBytes(_ *Encoder, to, value []byte) ([]byte, error) {
 	digits, found := strings.CutPrefix(string(value), `\x`)
 	if !found {
 		return to, errForm // bytea_output = escape
@@ -54,7 +54,7 @@ func readTextBytes(_ *encoder, to, value []byte) ([]byte, error) {
 
 // textArrayReader reads '{1,"a b",NULL,{…}}' as nested lists.
 func textArrayReader(element reader) reader {
-	return func(e *encoder, to, value []byte) ([]byte, error) {
+	return func(e *Encoder, to, value []byte) ([]byte, error) {
 		text := string(value)
 		if strings.HasPrefix(text, "[") { // [0:1]={…}: with bounds
 			_, after, found := strings.Cut(text, "=")
@@ -77,7 +77,7 @@ type textArray struct {
 	rest    string
 }
 
-func (a *textArray) list(e *encoder, to []byte) ([]byte, error) {
+func (a *textArray) list(e *Encoder, to []byte) ([]byte, error) {
 	if !strings.HasPrefix(a.rest, "{") {
 		return to, errForm
 	}
@@ -107,7 +107,7 @@ func (a *textArray) list(e *encoder, to []byte) ([]byte, error) {
 	return to, nil
 }
 
-func (a *textArray) item(e *encoder, to []byte) ([]byte, error) {
+func (a *textArray) item(e *Encoder, to []byte) ([]byte, error) {
 	var text strings.Builder
 	quoted := strings.HasPrefix(a.rest, `"`)
 	i := 0

@@ -1,4 +1,4 @@
-package postgres
+package pool
 
 import (
 	"context"
@@ -17,8 +17,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-type ctx = context.Context
-
 // socket is a connection whose reads wait in poll(2) on the calling thread. Go's own
 // wait in the scheduler, which hands over to another thread and back, is expensive
 // for a thread that comes from C, as each does that runs Python.
@@ -26,6 +24,7 @@ type socket struct {
 	fd            int
 	local, remote net.Addr
 	deadline      atomic.Pointer[time.Time] // nil: none
+	interrupt     atomic.Pointer[Interrupt] // of the call that waits here; nil: none
 
 	mutex  sync.Mutex
 	users  int // calls that are using fd
@@ -33,7 +32,7 @@ type socket struct {
 }
 
 // dial connects as net.Dialer does, then takes the descriptor away from Go's poller.
-func dial(c ctx, network, address string) (net.Conn, error) {
+func dial(c context.Context, network, address string) (net.Conn, error) {
 	dialer := net.Dialer{KeepAlive: time.Minute}
 	conn, err := dialer.DialContext(c, network, address)
 	if err != nil {
@@ -135,12 +134,22 @@ func (s *socket) await(events int16) error {
 			}
 			wait = int(left.Milliseconds()) + 1
 		}
-		fds := []unix.PollFd{{Fd: int32(s.fd), Events: events}}
-		n, err := unix.Poll(fds, wait)
-		if err != nil && !errors.Is(err, unix.EINTR) {
+		fds, count := [2]unix.PollFd{{Fd: int32(s.fd), Events: events}}, 1
+		interrupt := s.interrupt.Load()
+		if interrupt != nil {
+			fds[1], count = unix.PollFd{Fd: int32(interrupt.FD), Events: unix.POLLIN}, 2
+		}
+		_, err := unix.Poll(fds[:count], wait)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
 			return os.NewSyscallError("poll", err)
 		}
-		if n > 0 {
+		if ended := fds[1].Revents; ended != 0 && (ended&unix.POLLIN == 0 || interrupt.Handle()) {
+			s.interrupt.Store(nil)
+		}
+		if fds[0].Revents != 0 {
 			return nil
 		}
 	}
@@ -151,19 +160,32 @@ func (s *socket) late() bool {
 	return deadline != nil && time.Until(*deadline) <= 0
 }
 
-// SetDeadline bounds what begins after it. One that is past already ends what waits
-// now, and with it the connection: pgx does not go on with one after a timeout.
+// SetDeadline bounds what waits, or will. When it has passed the connection has ended: pgx does not go on with one
+// after a timeout.
 func (s *socket) SetDeadline(t time.Time) error {
 	if t.IsZero() {
 		s.deadline.Store(nil)
 		return nil
 	}
-	kept := t // with its reading of the monotonic clock
-	s.deadline.Store(&kept)
-	if s.late() {
+	kept := &t // with its reading of the monotonic clock
+	s.deadline.Store(kept)
+	switch {
+	case s.late():
 		s.shutdown()
+	case s.inUse():
+		time.AfterFunc(time.Until(t), func() { // poll has begun without it
+			if s.deadline.Load() == kept {
+				s.shutdown()
+			}
+		})
 	}
 	return nil
+}
+
+func (s *socket) inUse() bool {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.users > 0
 }
 
 // SetReadDeadline is SetDeadline.
@@ -200,17 +222,23 @@ func (s *socket) LocalAddr() net.Addr { return s.local }
 // RemoteAddr is the server's address.
 func (s *socket) RemoteAddr() net.Addr { return s.remote }
 
-// alive tells whether the server still holds a connection that is not in use.
-func alive(conn *pgconn.PgConn) bool {
-	if conn.IsClosed() {
-		return false
-	}
+// of is a connection's socket, below TLS; nil: it was not made by dial.
+func of(conn *pgconn.PgConn) *socket {
 	plain := conn.Conn()
 	if secured, ok := plain.(*tls.Conn); ok {
 		plain = secured.NetConn()
 	}
-	s, ok := plain.(*socket)
-	if !ok {
+	s, _ := plain.(*socket)
+	return s
+}
+
+// Alive tells whether the server still holds a connection that is not in use.
+func Alive(conn *pgconn.PgConn) bool {
+	if conn.IsClosed() {
+		return false
+	}
+	s := of(conn)
+	if s == nil {
 		return true
 	}
 	if s.begin() != nil {

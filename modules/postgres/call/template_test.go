@@ -1,4 +1,4 @@
-package postgres
+package call
 
 import (
 	"errors"
@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"envoxyd/modules/postgres/problem"
 	"envoxyd/protocol/marshal"
 )
 
@@ -54,7 +57,7 @@ func TestTemplates(t *testing.T) {
 		{sql: "", text: ""},
 		{sql: "%%", text: "%"},
 	} {
-		got, err := parseTemplate(c.sql)
+		got, err := Parse(c.sql)
 		if err != nil {
 			t.Errorf("%q: %v", c.sql, err)
 			continue
@@ -71,7 +74,7 @@ func TestStatementsThatChangeTheSession(t *testing.T) {
 		"select 1; set x = 1": true, "create temp table t ()": true, "create table temp ()": false, "listen x": true, "select set from t": false,
 		"set 'x'": false, "reset all": true,
 	} {
-		if got, err := parseTemplate(sql); err != nil || got.session != want {
+		if got, err := Parse(sql); err != nil || got.session != want {
 			t.Errorf("%s: %v, %v", sql, got, err)
 		}
 	}
@@ -79,7 +82,7 @@ func TestStatementsThatChangeTheSession(t *testing.T) {
 
 func TestTemplatesRefused(t *testing.T) {
 	for _, sql := range []string{"select %(a", "select %(a)", "select %(a)d", "select %s, %(a)s", "select \x00", "copy t from stdin", "select 1; Copy (select ';') to\nSTDOUT"} {
-		if got, err := parseTemplate(sql); !errors.Is(err, ErrUsage) {
+		if got, err := Parse(sql); !errors.Is(err, problem.ErrUsage) {
 			t.Errorf("%q: %+v, %v", sql, got, err)
 		}
 	}
@@ -94,17 +97,17 @@ func TestBind(t *testing.T) {
 		oids   []uint32
 		values []string // "NULL" for NULL
 	}{
-		{"select %s, %s, %s", []any{int64(1), int64(1) << 40, big70}, "select $1, $2, $3", []uint32{oidInt4, oidInt8, oidNumeric}, []string{"1", "1099511627776", big70.String()}},
-		{"select %s, %s, %s", []any{1.5, math.Inf(-1), 1e-7}, "select $1, $2, $3", []uint32{oidNumeric, oidFloat8, oidNumeric}, []string{"1.5", "-Infinity", "1e-07"}},
-		{"select %s, %s, %s", []any{nil, true, "x"}, "select $1, $2, $3", []uint32{0, oidBool, 0}, []string{"NULL", "t", "x"}},
-		{"select %s, %s", []any{marshal.Bytes{0, 1}, marshal.Tuple{int64(oidUUID), "u"}}, "select $1, $2", []uint32{oidBytea, oidUUID}, []string{"\x00\x01", "u"}},
+		{"select %s, %s, %s", []any{int64(1), int64(1) << 40, big70}, "select $1, $2, $3", []uint32{pgtype.Int4OID, pgtype.Int8OID, pgtype.NumericOID}, []string{"1", "1099511627776", big70.String()}},
+		{"select %s, %s, %s", []any{1.5, math.Inf(-1), 1e-7}, "select $1, $2, $3", []uint32{pgtype.NumericOID, pgtype.Float8OID, pgtype.NumericOID}, []string{"1.5", "-Infinity", "1e-07"}},
+		{"select %s, %s, %s", []any{nil, true, "x"}, "select $1, $2, $3", []uint32{0, pgtype.BoolOID, 0}, []string{"NULL", "t", "x"}},
+		{"select %s, %s", []any{marshal.Bytes{0, 1}, marshal.Tuple{int64(pgtype.UUIDOID), "u"}}, "select $1, $2", []uint32{pgtype.ByteaOID, pgtype.UUIDOID}, []string{"\x00\x01", "u"}},
 		{"select %(a)s, %(b)s, %(a)s", marshal.Dict{{Key: "b", Value: "2"}, {Key: "unused", Value: nil}, {Key: "a", Value: "1"}}, "select $1, $2, $1", []uint32{0, 0}, []string{"1", "2"}},
 		{"select 1 where x in %(l)s and y = %(y)s and z in %(l)s", marshal.Dict{{Key: "l", Value: []any{int64(7), "b"}}, {Key: "y"}},
-			"select 1 where x in ($1, $2) and y = $3 and z in ($1, $2)", []uint32{oidInt4, 0, 0}, []string{"7", "b", "NULL"}},
-		{"select (1, 2) in %s", []any{[]any{[]any{int64(1), int64(2)}}}, "select (1, 2) in (($1, $2))", []uint32{oidInt4, oidInt4}, []string{"1", "2"}},
+			"select 1 where x in ($1, $2) and y = $3 and z in ($1, $2)", []uint32{pgtype.Int4OID, 0, 0}, []string{"7", "b", "NULL"}},
+		{"select (1, 2) in %s", []any{[]any{[]any{int64(1), int64(2)}}}, "select (1, 2) in (($1, $2))", []uint32{pgtype.Int4OID, pgtype.Int4OID}, []string{"1", "2"}},
 		{"select %s in %s", []any{"a", []any{}}, "select $1 in ()", []uint32{0}, []string{"a"}},
 	} {
-		template, err := parseTemplate(c.sql)
+		template, err := Parse(c.sql)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,11 +119,11 @@ func TestBind(t *testing.T) {
 		var oids []uint32
 		var values []string
 		for _, arg := range got.args {
-			oids = append(oids, arg.oid)
-			if arg.value == nil {
+			oids = append(oids, arg.OID)
+			if arg.Value == nil {
 				values = append(values, "NULL")
 			} else {
-				values = append(values, string(arg.value))
+				values = append(values, string(arg.Value))
 			}
 		}
 		if got.text != c.text || !reflect.DeepEqual(oids, c.oids) || !reflect.DeepEqual(values, c.values) {
@@ -140,27 +143,27 @@ func TestBindRefused(t *testing.T) {
 		{"select %(a)s", []any{int64(1)}},
 		{"select %(a)s", marshal.Dict{{Key: "b", Value: nil}}},
 		{"select %s", []any{"a\x00b"}},
-		{"select %s", []any{marshal.Tuple{int64(oidDate)}}},
+		{"select %s", []any{marshal.Tuple{int64(pgtype.DateOID)}}},
 		{"select %s", []any{marshal.Dict{}}},
 		{"select %s", int64(5)},
 	} {
-		template, err := parseTemplate(c.sql)
+		template, err := Parse(c.sql)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := template.bind(c.params, false); !errors.Is(err, ErrUsage) {
+		if got, err := template.bind(c.params, false); !errors.Is(err, problem.ErrUsage) {
 			t.Errorf("%s with %v: %+v, %v", c.sql, c.params, got, err)
 		}
 	}
 }
 
 func TestConstants(t *testing.T) {
-	template, err := parseTemplate("set x = %s, %s, %s, %s, %s, %s, %s, %s, %s, interval %s, interval %s")
+	template, err := Parse("set x = %s, %s, %s, %s, %s, %s, %s, %s, %s, interval %s, interval %s")
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, err := template.bind([]any{int64(-5), true, false, nil, `o'clock`, `back\slash'`, marshal.Bytes{0xde, 0xad}, math.NaN(),
-		marshal.Tuple{int64(oidDate), "2024-01-02"}, "1 day'", marshal.Tuple{int64(oidInterval), "2 days"}}, false)
+		marshal.Tuple{int64(pgtype.DateOID), "2024-01-02"}, "1 day'", marshal.Tuple{int64(pgtype.IntervalOID), "2 days"}}, false)
 	const want = `set x =  -5, true, false, NULL, 'o''clock',  E'back\\slash''', E'\\xdead'::bytea, 'NaN'::float8, '2024-01-02'::date, interval '1 day''', interval '2 days'`
 	if err != nil || got.text != want {
 		t.Errorf("%s, %v", got.text, err)
@@ -173,9 +176,9 @@ func FuzzTemplate(f *testing.F) {
 		f.Add(sql)
 	}
 	f.Fuzz(func(t *testing.T, sql string) {
-		got, err := parseTemplate(sql)
+		got, err := Parse(sql)
 		if err != nil {
-			if !errors.Is(err, ErrUsage) {
+			if !errors.Is(err, problem.ErrUsage) {
 				t.Fatal(err)
 			}
 			return
@@ -203,7 +206,7 @@ func FuzzTemplate(f *testing.F) {
 }
 
 // arity is how many values a template needs.
-func (t *template) arity() int {
+func (t *Template) arity() int {
 	if t.names != nil {
 		return len(t.names)
 	}

@@ -1,13 +1,15 @@
-package postgres
+package call
 
 import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"envoxyd/modules/postgres/problem"
 )
 
-// template is a statement as an application writes it, cut at its parameters.
-type template struct {
+// Template is a statement as an application writes it, cut at its parameters.
+type Template struct {
 	pieces  []string // what stands before, between and after the holes
 	holes   []hole
 	names   []string // of named parameters, each once; nil: positional
@@ -38,20 +40,20 @@ var passing = map[string]bool{"local": true, "transaction": true, "constraints":
 // typed are the words after which a quoted constant must stand.
 var typed = map[string]bool{"interval": true, "date": true, "time": true, "timetz": true, "timestamp": true, "timestamptz": true}
 
-// parseTemplate finds the parameters of a statement: %(name)s, or %s, and %% for a percent
+// Parse finds the parameters of a statement: %(name)s, or %s, and %% for a percent
 // sign. Inside quotes and comments only %% counts.
-func parseTemplate(sql string) (*template, error) {
+func Parse(sql string) (*Template, error) {
 	s := scanner{sql: sql, numbers: map[string]int{}}
 	if strings.IndexByte(sql, 0) >= 0 {
-		return nil, fmt.Errorf("%w: the SQL has a NUL character", ErrUsage)
+		return nil, fmt.Errorf("%w: the SQL has a NUL character", problem.ErrUsage)
 	}
 	if err := s.scan(); err != nil {
 		return nil, err
 	}
 	if s.streams {
-		return nil, fmt.Errorf("%w: COPY from or to the client is not supported", ErrUsage)
+		return nil, fmt.Errorf("%w: COPY from or to the client is not supported", problem.ErrUsage)
 	}
-	t := &template{pieces: append(s.pieces, s.piece.String()), holes: s.holes, names: s.names, first: s.first, session: s.session}
+	t := &Template{pieces: append(s.pieces, s.piece.String()), holes: s.holes, names: s.names, first: s.first, session: s.session}
 	t.simple = s.statements > 1
 	t.inline = t.simple || !parametrised[s.first]
 	var text strings.Builder
@@ -190,7 +192,7 @@ func (s *scanner) percent() error {
 	case strings.HasPrefix(rest, "("):
 		name, after, found := strings.Cut(rest[1:], ")")
 		if !found || !strings.HasPrefix(after, "s") {
-			return fmt.Errorf("%w: a parameter is written %%(name)s", ErrUsage)
+			return fmt.Errorf("%w: a parameter is written %%(name)s", problem.ErrUsage)
 		}
 		s.at += len(name) + 4
 		number, known := s.numbers[name]
@@ -204,7 +206,7 @@ func (s *scanner) percent() error {
 		s.keep(1)
 	}
 	if s.positional && s.names != nil {
-		return fmt.Errorf("%w: %%s and %%(name)s cannot be mixed", ErrUsage)
+		return fmt.Errorf("%w: %%s and %%(name)s cannot be mixed", problem.ErrUsage)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package postgres
+package types
 
 import (
 	"encoding/binary"
@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	_ "time/tzdata" // a slim container has no zones of its own
+
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"envoxyd/protocol/marshal"
 )
@@ -96,7 +98,7 @@ const (
 	firstMoment = firstDate + "T00:00:00"
 )
 
-func readDate(_ *encoder, to, value []byte) ([]byte, error) {
+func readDate(_ *Encoder, to, value []byte) ([]byte, error) {
 	if len(value) != 4 {
 		return to, errForm
 	}
@@ -127,7 +129,7 @@ func appendMoment(to []byte, micros int64) ([]byte, error) {
 	return appendMicros(append(to, 'T'), rest), err
 }
 
-func readTimestamp(_ *encoder, to, value []byte) ([]byte, error) {
+func readTimestamp(_ *Encoder, to, value []byte) ([]byte, error) {
 	if len(value) != 8 {
 		return to, errForm
 	}
@@ -137,17 +139,17 @@ func readTimestamp(_ *encoder, to, value []byte) ([]byte, error) {
 }
 
 // readTimestamptz gives the session's time of day, with its offset.
-func readTimestamptz(e *encoder, to, value []byte) ([]byte, error) {
+func readTimestamptz(e *Encoder, to, value []byte) ([]byte, error) {
 	if len(value) != 8 {
 		return to, errForm
 	}
 	micros, offset := int64(binary.BigEndian.Uint64(value)), 0
-	if e.zone != time.UTC && micros != math.MaxInt64 && micros != math.MinInt64 {
+	if e.Zone != time.UTC && micros != math.MaxInt64 && micros != math.MinInt64 {
 		seconds := micros / microsPerSecond
 		if micros%microsPerSecond < 0 {
 			seconds--
 		}
-		_, offset = time.Unix(seconds+epochDays*24*60*60, 0).In(e.zone).Zone()
+		_, offset = time.Unix(seconds+epochDays*24*60*60, 0).In(e.Zone).Zone()
 		micros += int64(offset) * microsPerSecond
 	}
 	to, at := openText(to)
@@ -155,7 +157,7 @@ func readTimestamptz(e *encoder, to, value []byte) ([]byte, error) {
 	return closeText(appendOffset(to, offset), at), err
 }
 
-func readTime(_ *encoder, to, value []byte) ([]byte, error) {
+func readTime(_ *Encoder, to, value []byte) ([]byte, error) {
 	if len(value) != 8 {
 		return to, errForm
 	}
@@ -172,7 +174,7 @@ func appendTimeOfDay(to, value []byte) ([]byte, error) {
 	return appendMicros(to, micros%microsPerDay), nil // 24:00 is 00:00
 }
 
-func readTimetz(_ *encoder, to, value []byte) ([]byte, error) {
+func readTimetz(_ *Encoder, to, value []byte) ([]byte, error) {
 	if len(value) != 12 {
 		return to, errForm
 	}
@@ -183,7 +185,7 @@ func readTimetz(_ *encoder, to, value []byte) ([]byte, error) {
 }
 
 // readInterval counts a year as 365 days and a month as 30.
-func readInterval(_ *encoder, to, value []byte) ([]byte, error) {
+func readInterval(_ *Encoder, to, value []byte) ([]byte, error) {
 	if len(value) != 16 {
 		return to, errForm
 	}
@@ -196,7 +198,7 @@ func readInterval(_ *encoder, to, value []byte) ([]byte, error) {
 }
 
 // readTextTimetz reads "12:34:56.789+02:30"; pgx has no such type.
-func readTextTimetz(e *encoder, to, value []byte) ([]byte, error) {
+func readTextTimetz(e *Encoder, to, value []byte) ([]byte, error) {
 	at := strings.LastIndexAny(string(value), "+-")
 	if at < 0 {
 		return to, errForm
@@ -237,7 +239,7 @@ func clockMicros(text string) (int64, error) {
 
 // endless is the binary form of infinity and -infinity, nil for all other text.
 func endless(oid uint32, text string) []byte {
-	size := map[uint32]int{oidDate: 4, oidTimestamp: 8, oidTimestamptz: 8}[oid]
+	size := map[uint32]int{pgtype.DateOID: 4, pgtype.TimestampOID: 8, pgtype.TimestamptzOID: 8}[oid]
 	if size == 0 || text != "infinity" && text != "-infinity" {
 		return nil
 	}

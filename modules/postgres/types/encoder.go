@@ -1,8 +1,7 @@
-package postgres
+package types
 
 import (
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -17,10 +16,10 @@ import (
 // time and puts it into the rows.
 
 // reader appends one value of the server's to a marshalled result.
-type reader func(e *encoder, to, value []byte) ([]byte, error)
+type reader func(e *Encoder, to, value []byte) ([]byte, error)
 
-// column is how one column of a result is read.
-type column struct {
+// Column is how one column of a result is read.
+type Column struct {
 	name   string
 	number int     // among the keys; of two columns of one name the latter
 	kind   kind    // what Python makes of it
@@ -30,21 +29,22 @@ type column struct {
 	first  bool    // the first column of its name
 }
 
-// planColumns chooses how each column is read, and the format to ask for: binary for
+// PlanColumns chooses how each column is read, and the format to ask for: binary for
 // the types that are known here, text for all others.
-func planColumns(fields []pgconn.FieldDescription) ([]column, []int16) {
+func PlanColumns(fields []pgconn.FieldDescription) ([]Column, []int16) {
 	formats := make([]int16, len(fields))
 	for i := range fields {
-		if codecs[fields[i].DataTypeOID].binary != nil || codecs[elements[fields[i].DataTypeOID]].binary != nil {
+		_, array := elementOf(fields[i].DataTypeOID)
+		if array || codecs[fields[i].DataTypeOID].binary != nil {
 			formats[i] = pgtype.BinaryFormatCode
 		}
 	}
-	return columnsFor(fields, formats), formats
+	return ColumnsFor(fields, formats), formats
 }
 
-// columnsFor plans columns that come in given formats.
-func columnsFor(fields []pgconn.FieldDescription, formats []int16) []column {
-	columns := make([]column, len(fields))
+// ColumnsFor plans columns that come in given formats.
+func ColumnsFor(fields []pgconn.FieldDescription, formats []int16) []Column {
+	columns := make([]Column, len(fields))
 	numbers := map[string]int{}
 	for i := range fields {
 		c := &columns[i]
@@ -62,12 +62,25 @@ func columnsFor(fields []pgconn.FieldDescription, formats []int16) []column {
 	return columns
 }
 
+// Matches tells whether what came is what was planned for.
+func Matches(columns []Column, planned, came []pgconn.FieldDescription) bool {
+	if len(came) != len(columns) || len(planned) != len(came) {
+		return false
+	}
+	for i := range came {
+		if came[i].DataTypeOID != planned[i].DataTypeOID || came[i].Name != columns[i].name {
+			return false
+		}
+	}
+	return true
+}
+
 func readerOf(oid uint32, format int16) (kind, bool, reader) {
 	if textElements[oid] && format == pgtype.TextFormatCode {
 		return direct, false, textArrayReader(readText)
 	}
 	codec := codecs[oid]
-	element, nested := elements[oid]
+	element, nested := elementOf(oid)
 	if nested {
 		codec = codecs[element]
 	}
@@ -94,13 +107,14 @@ func readerOf(oid uint32, format int16) (kind, bool, reader) {
 	return codec.kind, nested, read
 }
 
-// encoder makes one reply. It is used again for the next.
-type encoder struct {
+// Encoder makes one reply. It is used again for the next.
+type Encoder struct {
+	Zone *time.Location // of timestamptz: the session's
+
 	out      []byte
 	deferred []deferredColumn // by column
 	count    int
-	zone     *time.Location // of timestamptz
-	types    *pgtype.Map    // for values in text form; nil until one comes
+	types    *pgtype.Map // for values in text form; nil until one comes
 }
 
 type deferredColumn struct {
@@ -109,18 +123,16 @@ type deferredColumn struct {
 	nulls  int
 }
 
-var encoders = sync.Pool{New: func() any { return new(encoder) }}
-
 // rowsAt is where the rows' list begins: behind the head of the tuple (rows, columns).
 const rowsAt = 5
 
-func (e *encoder) begin() {
+func (e *Encoder) begin() {
 	e.out = marshal.AppendList(marshal.AppendTuple(e.out[:0], 2), 0)
 	e.count = 0
 }
 
-// rows appends all rows of a result.
-func (e *encoder) rows(result *pgconn.ResultReader, columns []column) error {
+// Rows begins a reply with all rows of a result.
+func (e *Encoder) Rows(result *pgconn.ResultReader, columns []Column) error {
 	e.begin()
 	for len(e.deferred) < len(columns) {
 		e.deferred = append(e.deferred, deferredColumn{})
@@ -168,8 +180,8 @@ func (e *encoder) rows(result *pgconn.ResultReader, columns []column) error {
 	return nil
 }
 
-// finish appends the columns that Python converts. It returns the reply, which is the encoder's.
-func (e *encoder) finish(columns []column) []byte {
+// Finish appends the columns that Python converts. It returns the reply, which is the Encoder's.
+func (e *Encoder) Finish(columns []Column) []byte {
 	marshal.SetListSize(e.out, rowsAt, e.count)
 	late := 0
 	if e.count > 0 {
@@ -195,16 +207,7 @@ func (e *encoder) finish(columns []column) []byte {
 	return out
 }
 
-// nothing is the reply of a statement without rows.
-func nothing() []byte {
+// Nothing is the reply of a statement without rows.
+func Nothing() []byte {
 	return marshal.AppendTuple(marshal.AppendList(marshal.AppendTuple(nil, 2), 0), 0)
-}
-
-// refusal is the reply in place of rows: (None, (message, sqlstate, detail, hint, schema, table, column, constraint, lost)).
-func refusal(p *Problem) []byte {
-	out := marshal.AppendTuple(marshal.AppendNone(marshal.AppendTuple(nil, 2)), 9)
-	for _, text := range []string{p.Message, p.SQLState, p.Detail, p.Hint, p.Schema, p.Table, p.Column, p.Constraint} {
-		out = marshal.AppendText(out, text)
-	}
-	return marshal.AppendBool(out, p.Lost)
 }

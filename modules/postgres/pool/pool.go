@@ -1,0 +1,76 @@
+// Package pool holds connections to the servers of psql_servers: it reads a section, connects,
+// bounds how many there are, and lends them. What is done with a connection is others' business.
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"envoxyd/modules/postgres/problem"
+)
+
+// Server is one entry of psql_servers with its connections.
+type Server struct {
+	*Config
+	connections *pgxpool.Pool
+}
+
+// Open makes the pool; it connects to nothing yet.
+func Open(c *Config) (*Server, error) {
+	connections, err := pgxpool.NewWithConfig(context.Background(), c.Pool)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", problem.ErrConfiguration, c.Place)
+	}
+	return &Server{Config: c, connections: connections}, nil
+}
+
+// CloseWait is how long the end of connections in use is waited for.
+const CloseWait = 2 * time.Second
+
+// Close ends all connections in good order; one that is in use is not waited for very long.
+func (s *Server) Close() {
+	done := make(chan struct{})
+	go func() { // ends with the pool, or with the process that is about to end
+		s.connections.Close()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(CloseWait):
+	}
+}
+
+// Stat tells how many connections there are, and how many are in use.
+func (s *Server) Stat() *pgxpool.Stat { return s.connections.Stat() }
+
+// Acquire lends a connection, a new one if it may; its Release gives it back.
+func (s *Server) Acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	limit, cancel := context.WithTimeout(ctx, s.Wait+s.Pool.ConnConfig.ConnectTimeout)
+	defer cancel()
+	waiting := limit
+	if s.connections.Stat().AcquiredConns() >= s.Pool.MaxConns {
+		var stop context.CancelFunc
+		waiting, stop = context.WithTimeout(limit, s.Wait)
+		defer stop()
+	}
+	conn, err := s.connections.Acquire(waiting)
+	if err == nil {
+		return conn, nil
+	}
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) && s.connections.Stat().ConstructingConns() == 0 {
+		return nil, &problem.Problem{Message: fmt.Sprintf("%s: Timeout waiting for DB connection: all %d are in use (max_conn)", s.Place, s.Pool.MaxConns)}
+	}
+	return nil, err
+}
+
+// Retire ends a session that is not as a new one would be; the pool does not take it back.
+func Retire(conn *pgconn.PgConn) {
+	limit, cancel := context.WithTimeout(context.Background(), CloseWait)
+	defer cancel()
+	_ = conn.Close(limit) // it is given up in any case
+}
