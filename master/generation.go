@@ -187,7 +187,7 @@ func (g *generation) kill() {
 	g.m.after(zygoteMercy, func(*master) { g.zygote.Kill() })
 	for _, s := range g.seats() {
 		s.Leave(time.Time{})
-		s.Signal(syscall.SIGKILL)
+		g.killProcess(s)
 	}
 }
 
@@ -228,7 +228,7 @@ func (g *generation) enforce(now time.Time) {
 func (g *generation) enforceIn(w *worker, s *seat, now time.Time) {
 	if s.LeaveLate(now) {
 		logNoMercy(s)
-		s.Signal(syscall.SIGKILL)
+		g.killProcess(s)
 	}
 	if s.Process() != nil {
 		g.harakiri(w, s, now)

@@ -28,7 +28,7 @@ func (g *generation) harakiri(w *worker, s *seat, now time.Time) {
 			if g.cfg.HarakiriGracefulTimeout > 0 {
 				logDated("*** HARAKIRI ON WORKER %d (pid: %d, try: 2, graceful: no) ***", w.ID, s.PID())
 			}
-			s.Signal(syscall.SIGKILL)
+			g.killProcess(s)
 		}
 		return
 	}
@@ -66,7 +66,7 @@ func (g *generation) harakiri(w *worker, s *seat, now time.Time) {
 		return
 	}
 	if !g.cfg.HarakiriVerbose {
-		s.Signal(syscall.SIGKILL)
+		g.killProcess(s)
 		return
 	}
 	s.harakiriEnd = now.Add(stackTime)

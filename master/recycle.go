@@ -1,7 +1,6 @@
 package master
 
 import (
-	"syscall"
 	"time"
 
 	"envoxyd/internal/procmem"
@@ -50,6 +49,6 @@ func (g *generation) reloadEvilly(now time.Time) {
 		default:
 			continue
 		}
-		w.Signal(syscall.SIGKILL)
+		g.killProcess(&w.seat)
 	}
 }

@@ -177,7 +177,7 @@ func (g *generation) dismiss(s *seat) {
 func (g *generation) killNow(w *worker) {
 	g.endSuccessor(w) // what it loads may be older than what is asked for now
 	w.Leave(time.Time{})
-	w.Signal(syscall.SIGKILL)
+	g.killProcess(&w.seat)
 }
 
 // exited notes the end of a worker's process and decides what follows.
@@ -231,6 +231,7 @@ func (g *generation) clearBoard(row int) {
 		core := g.board.Core(row, c)
 		core.State.Store(shm.Absent)
 		core.PID.Store(0)
+		core.Calls.Store(0)
 		core.Suspended.Store(0)
 		core.Deadline.Store(0)
 		core.UserDeadline.Store(0)

@@ -45,6 +45,8 @@ type Config struct {
 	ResponseMemory int64         // of a worker, for responses that clients have not read yet
 	ResponseFiles  int64         // likewise, in files
 
+	KeepSlashes bool // "%2F" stays as it is in PATH_INFO
+
 	PostBuffering int64 // bodies from this size on are kept on disk; 0: off
 	ChmodSocket   int   // -1: not given
 	ChownSocket   string

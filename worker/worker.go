@@ -125,7 +125,7 @@ func New(document []byte, id int, io []coreIO) (*Worker, error) {
 	if err := unix.Pipe2(w.wakeup[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		return nil, fmt.Errorf("wake-up pipe: %w", err)
 	}
-	w.calls = newCalls(&board.Core(id, 0).Calls, w.wakeup[0])
+	w.calls = newCalls(&board.Core(w.row, 0).Calls, w.wakeup[0])
 	if limit := w.spec.Limits.MaxRequests; limit > 0 {
 		w.limit = uint64(limit + int64(id-1)*w.spec.Limits.MaxRequestsDelta)
 	}

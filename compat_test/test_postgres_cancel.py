@@ -1,0 +1,187 @@
+"""A query whose request has come to an end is cancelled on the server, and costs the others nothing."""
+import json
+import os
+import re
+import signal
+import sys
+import threading
+
+import pytest
+from http_client import Broken, eventually, get
+from postgresql import NOT_THERE, Postgres, programs
+from server import alive
+from transports import TRANSPORTS
+
+pytestmark = pytest.mark.skipif(programs() is None, reason=NOT_THERE)
+pytest.importorskip("flask")
+
+SERVICE = '''
+import os, signal, threading
+from envoxy import View, Response, on, pgsqlc
+from envoxy.db.exceptions import DatabaseException
+
+class Late(Exception):
+    pass
+
+def late(number, frame):
+    raise Late()
+
+handled = []
+
+@on(endpoint="/long", protocols=["http"])
+class Long(View):
+    def get(self, request, **kw):
+        with pgsqlc.transaction("main"):
+            pgsqlc.query("main", "select pg_sleep(60)")
+        return Response({"slept": True})
+
+@on(endpoint="/quick", protocols=["http"])
+class Quick(View):
+    def get(self, request, **kw):
+        return Response({"session": pgsqlc.query("main", "select pg_backend_pid() as pid")[0]["pid"], "handled": len(handled)})
+
+@on(endpoint="/alarm", protocols=["http"])
+class Alarm(View):
+    """A request that ends itself; before, a handler that raises nothing is run."""
+    def get(self, request, **kw):
+        def note(number, frame):
+            handled.append(number)
+            signal.signal(signal.SIGALRM, late)
+        signal.signal(signal.SIGALRM, note)
+        signal.setitimer(signal.ITIMER_REAL, 0.3, 0.3)
+        try:
+            pgsqlc.query("main", "select pg_sleep(60)")
+        except Late:
+            return Response({"late": True})
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        return Response({"slept": True})
+
+@on(endpoint="/behind", protocols=["http"])
+class Behind(View):
+    """A thread that outlives the request."""
+    def get(self, request, **kw):
+        threading.Thread(target=pgsqlc.query, args=("main", "select pg_sleep(60)"), daemon=True).start()
+        return Response({})
+
+__loader__ = [Long, Quick, Alarm, Behind]
+'''
+
+ASLEEP = "select count(*) from pg_stat_activity where query like '%pg_sleep(60)%' and state = 'active' and pid <> pg_backend_pid()"
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    one = Postgres()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def http():
+    made = TRANSPORTS["http"]()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def service(server, http, postgres):
+    def start(*args):
+        conf = {"modules": ["service.py"], "log": {"level": 6}, "psql_servers": {"main": postgres.section()}}
+        return server(http, ["--virtualenv", sys.prefix, "--set", "conf=envoxy.json", "--processes", "1", *args],
+                      files={"service.py": SERVICE, "envoxy.json": json.dumps(conf)})
+
+    return start
+
+
+class Request(threading.Thread):
+    """One request in the background; answer is None for a connection that ended without one."""
+
+    def __init__(self, port, path):
+        super().__init__(daemon=True)
+        self.port, self.path, self.answer = port, path, None
+        self.start()
+
+    def run(self):
+        try:
+            self.answer = get(self.port, self.path, timeout=30)
+        except (Broken, OSError):
+            pass
+
+
+def asleep(postgres, number):
+    eventually(lambda: postgres.sql(ASLEEP) == str(number), 10)
+
+
+def worker(running):
+    """The pid of the first worker."""
+    return int(re.search(r"spawned uWSGI worker 1 \(pid: (\d+)", running.log())[1])
+
+
+def body(reply):
+    assert reply.status == 200, reply.text
+    return json.loads(reply.text)
+
+
+@pytest.mark.parametrize("more", [(), ("--harakiri-graceful-timeout", "1"), ("--harakiri-verbose",)], ids=["plain", "graceful", "verbose"])
+def test_harakiri(service, http, postgres, more):
+    running = service("--threads", "2", "--harakiri", "2", *more)
+    both = [Request(http.port, "/long") for _ in range(2)]
+    asleep(postgres, 2)
+    running.wait_log("HARAKIRI triggered")
+    asleep(postgres, 0)
+    eventually(lambda: not alive(worker(running)))
+    for one in both:
+        one.join(10)
+        assert one.answer is None  # a worker that is killed answers nobody
+    assert body(get(http.port, "/quick"))["session"]
+
+
+def test_the_end_of_the_mercy(service, http, postgres):
+    running = service("--worker-reload-mercy", "1")
+    one = Request(http.port, "/long")
+    asleep(postgres, 1)
+    running.signal(signal.SIGTERM)
+    assert running.wait_exit() == 0
+    asleep(postgres, 0)
+    one.join(10)
+    assert one.answer is None
+
+
+def test_a_reload_that_waits_for_nothing(service, http, postgres):
+    running = service("--worker-reload-mercy", "1", "--processes", "2")
+    Request(http.port, "/long")
+    asleep(postgres, 1)
+    running.signal(signal.SIGHUP)
+    running.wait_log("NO MERCY")
+    asleep(postgres, 0)
+    assert body(get(http.port, "/quick"))["session"]
+
+
+def test_a_signal_handler_that_raises_ends_the_request(service, http, postgres):
+    service()
+    before = body(get(http.port, "/quick"))
+    assert body(get(http.port, "/alarm", timeout=30)) == {"late": True}
+    asleep(postgres, 0)
+    after = body(get(http.port, "/quick"))
+    assert after == {"session": before["session"], "handled": 1}
+
+
+def test_threads_that_are_left_behind(service, http, postgres):
+    running = service()
+    body(get(http.port, "/behind"))
+    asleep(postgres, 1)
+    running.signal(signal.SIGTERM)
+    assert running.wait_exit() == 0
+    asleep(postgres, 0)
+
+
+def test_kill_9_of_a_worker(service, http, postgres):
+    """Nobody can cancel then: PostgreSQL, from 14 on, looks itself."""
+    if int(postgres.sql("show server_version_num")) < 140000:
+        pytest.skip("PostgreSQL before 14")
+    running = service()
+    Request(http.port, "/long")
+    asleep(postgres, 1)
+    os.kill(worker(running), signal.SIGKILL)
+    asleep(postgres, 0)
