@@ -92,6 +92,9 @@ func allowed(path, name string) bool {
 	if strings.HasSuffix(name, "spf13/pflag") {
 		return under(path, "uwsgiopts")
 	}
+	if strings.Contains(name, "eclipse/paho") {
+		return under(path, "transports/mqtt")
+	}
 	if strings.HasPrefix(name, "github.com/jackc/") {
 		return under(path, "modules/postgres", "modules/probe", "gateway")
 	}

@@ -49,6 +49,6 @@ func (g *generation) reloadEvilly(now time.Time) {
 		default:
 			continue
 		}
-		g.killProcess(&w.seat)
+		g.killProcess(w)
 	}
 }

@@ -31,12 +31,14 @@ type Client struct {
 	paho    paho.Client
 	inbox   inbox
 	outbox  outbox
+	store   *store
 
 	mu            sync.Mutex
 	user          string
 	password      string
 	subscriptions map[string]byte // filter → quality of service
 	problem       string          // the last one that was logged
+	lost          chan struct{}   // closed when the present connection is lost; nil: there is none
 
 	up      atomic.Bool
 	closing atomic.Bool   // messages are no longer taken
@@ -59,9 +61,11 @@ func Open(cfg Config, receive func(*Message), say func(problem bool, text string
 	}
 	c.inbox.init()
 	c.outbox.init(cfg)
+	c.store = newStore(c.outbox.wake, c.outbox.putBack)
+	options.SetStore(c.store)
 	c.paho = paho.NewClient(options)
 	c.running.Go(c.pump)
-	c.paho.Connect() // retries by itself; notify is called at each attempt
+	c.running.Go(c.keepConnected)
 	return c, nil
 }
 
@@ -79,11 +83,8 @@ func (c *Client) options() (*paho.ClientOptions, error) {
 	}
 	o := paho.NewClientOptions().AddBroker(address).SetProtocolVersion(4).SetClientID(c.cfg.ClientID).
 		SetCredentialsProvider(c.login).SetCleanSession(c.cfg.Clean).SetKeepAlive(keepAlive).
-		SetConnectTimeout(connectTimeout).SetPingTimeout(pingTime).SetConnectRetry(true).SetConnectRetryInterval(time.Second).
-		SetAutoReconnect(true).SetMaxReconnectInterval(longestPause).SetResumeSubs(false).
-		SetCustomOpenConnectionFn(c.dial).SetStore(newStore(&c.inbox, c.outbox.open)).
-		SetOnConnectHandler(func(paho.Client) { c.connected() }).
-		SetConnectionNotificationHandler(func(_ paho.Client, n paho.ConnectionNotification) { c.notify(n) })
+		SetConnectTimeout(connectTimeout).SetPingTimeout(pingTime).SetConnectRetry(false).SetAutoReconnect(false).SetResumeSubs(false).
+		SetCustomOpenConnectionFn(c.dial).SetConnectionLostHandler(func(_ paho.Client, reason error) { c.connectionLost(reason) })
 	if w := c.cfg.Will; w != nil {
 		o.SetBinaryWill(w.Topic, w.Payload, w.QoS, w.Retain)
 	}
@@ -114,37 +115,6 @@ func (c *Client) SetLogin(user, password string) {
 	c.mu.Unlock()
 }
 
-// notify is called when the library connects, fails to connect, or loses the connection.
-func (c *Client) notify(n paho.ConnectionNotification) {
-	switch n := n.(type) {
-	case paho.ConnectionNotificationConnecting:
-		c.outbox.hold()
-		if n.IsReconnect {
-			c.down()
-		}
-		if c.cfg.Clean {
-			c.inbox.forget()
-		}
-	case paho.ConnectionNotificationBrokerFailed:
-		c.complain(fmt.Sprintf("not connected: %v", n.Reason))
-		c.once.Do(func() { close(c.ready) })
-	case paho.ConnectionNotificationLost:
-		if !c.paho.IsConnectionOpen() { // the notification may come after the next connection
-			c.down()
-		}
-		reason := "the broker closed it"
-		if n.Reason != nil {
-			reason = n.Reason.Error()
-		}
-		c.complain("connection lost: " + reason)
-	}
-}
-
-func (c *Client) down() {
-	c.inbox.connectionLost()
-	c.up.Store(false)
-}
-
 // complain logs a problem once, until there is another or none.
 func (c *Client) complain(text string) {
 	c.mu.Lock()
@@ -154,26 +124,6 @@ func (c *Client) complain(text string) {
 	if !again && !c.closing.Load() {
 		c.say(true, text)
 	}
-}
-
-// connected makes the subscriptions, and only then says that the broker is there.
-func (c *Client) connected() {
-	c.inbox.connected()
-	c.mu.Lock()
-	wanted := maps.Clone(c.subscriptions)
-	c.problem = ""
-	c.mu.Unlock()
-	err := c.subscribe(wanted)
-	if !c.paho.IsConnectionOpen() { // it will be back
-		return
-	}
-	c.up.Store(true)
-	c.say(false, fmt.Sprintf("connected, %d subscriptions", len(wanted)))
-	if err != nil {
-		c.complain(err.Error())
-	}
-	c.outbox.wake()
-	c.once.Do(func() { close(c.ready) })
 }
 
 // Ready is closed when the first attempt to connect and subscribe has ended, well or not.
@@ -192,25 +142,29 @@ func (c *Client) Problem() string {
 // subscribeTime bounds the wait for a broker's answer to a subscription.
 const subscribeTime = 10 * time.Second
 
+// subscribe sends a packet for each filter: the library takes a broker's answer apart without
+// checking its length, and stream checks it by that.
 func (c *Client) subscribe(wanted map[string]byte) error {
-	if len(wanted) == 0 {
-		return nil
+	tokens := map[string]paho.Token{}
+	for filter, qos := range wanted {
+		tokens[filter] = c.paho.SubscribeMultiple(map[string]byte{filter: qos}, nil)
 	}
-	token := c.paho.SubscribeMultiple(wanted, nil)
-	if err := c.wait(token); err != nil {
-		return err
-	}
-	subscribed, ok := token.(*paho.SubscribeToken)
-	if !ok {
-		return token.Error()
-	}
-	for filter, granted := range subscribed.Result() {
-		if granted == 0x80 {
-			return fmt.Errorf("the broker refuses the subscription to %q", filter)
+	var problems []error
+	for filter, token := range tokens {
+		if err := c.wait(token); err != nil {
+			return err
+		}
+		if err := token.Error(); err != nil {
+			problems = append(problems, err)
+		} else if made, ok := token.(*paho.SubscribeToken); ok && made.Result()[filter] == refused {
+			problems = append(problems, fmt.Errorf("the broker refuses the subscription to %q", filter))
 		}
 	}
-	return token.Error()
+	return errors.Join(problems...)
 }
+
+// refused is a broker's answer to a subscription that it does not make.
+const refused = 0x80
 
 // wait waits for an answer of the broker's, for a time or until Close.
 func (c *Client) wait(token paho.Token) error {
@@ -259,7 +213,7 @@ func (c *Client) Quiesce() { c.closing.Store(true) }
 // waits for all that the client has started. endSession has the broker forget the session.
 func (c *Client) Close(timeout time.Duration, endSession bool) {
 	c.Quiesce()
-	left := c.outbox.flush(timeout, c.up.Load)
+	left := c.flush(timeout)
 	if left > 0 {
 		c.say(true, fmt.Sprintf("%d messages that were to be published are lost with the stop", left))
 	}
@@ -280,8 +234,8 @@ func (c *Client) endSession() {
 	if err != nil {
 		return
 	}
-	options.SetCleanSession(true).SetConnectRetry(false).SetAutoReconnect(false).SetStore(paho.NewMemoryStore()).
-		SetOnConnectHandler(nil).SetConnectionNotificationHandler(nil).SetConnectTimeout(time.Second).UnsetWill()
+	options.SetCleanSession(true).SetStore(paho.NewMemoryStore()).
+		SetConnectionLostHandler(nil).SetConnectTimeout(time.Second).UnsetWill()
 	last := paho.NewClient(options)
 	if last.Connect().WaitTimeout(time.Second) {
 		last.Disconnect(50)

@@ -4,9 +4,6 @@ import (
 	"hash/maphash"
 	"sync"
 	"time"
-
-	paho "github.com/eclipse/paho.mqtt.golang"
-	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
 // Message is one that has arrived. Its owner calls Done once it is handled, from
@@ -126,7 +123,7 @@ func (b *inbox) done(e *entry) {
 }
 
 // The packets that acknowledge a message (MQTT 3.1.1, sections 3.4 and 3.5). They go straight
-// to the connection: the library's own way leads through four goroutines and its store.
+// to the connection, as messages come from it (stream).
 const (
 	puback = 0x40
 	pubrec = 0x50
@@ -187,43 +184,5 @@ func (c *Client) arrived(m *publish) {
 	}
 	if message := c.inbox.take(m); message != nil {
 		c.receive(message)
-	}
-}
-
-// store keeps what is published until the broker has it. Of incoming packets it only
-// listens for PUBREL: the library would deliver stored ones a second time.
-type store struct {
-	paho.Store
-	inbox *inbox
-	begun func() // called when what was stored before this connection has been looked through
-}
-
-func newStore(b *inbox, begun func()) paho.Store {
-	return &store{paho.NewOrderedMemoryStore(), b, begun}
-}
-
-// All is how the library begins to send again what it had stored.
-func (s *store) All() []string {
-	keys := s.Store.All()
-	s.begun()
-	return keys
-}
-
-// Reset is what it does in place of that for a clean session.
-func (s *store) Reset() {
-	s.Store.Reset()
-	s.begun()
-}
-
-// incoming is how the library's keys of received packets begin.
-const incoming = "i."
-
-func (s *store) Put(key string, packet packets.ControlPacket) {
-	if len(key) < len(incoming) || key[:len(incoming)] != incoming {
-		s.Store.Put(key, packet)
-		return
-	}
-	if released, ok := packet.(*packets.PubrelPacket); ok {
-		s.inbox.release(released.MessageID)
 	}
 }

@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,12 +33,10 @@ type outbox struct {
 	changed  sync.Cond
 	queue    []outgoing
 	bytes    int
-	inFlight int // handed to the library, not confirmed
+	handing  int // one is on its way to the library
 	most     int
 	mostSize int
 	closed   bool
-	held     bool // the library looks through its store: what is stored now would be sent twice
-	resent   int  // messages in flight that it has still to send again: what is newer comes after them
 }
 
 func (b *outbox) init(cfg Config) {
@@ -49,29 +48,6 @@ func (b *outbox) init(cfg Config) {
 	if b.mostSize <= 0 {
 		b.mostSize = defaultBytes
 	}
-}
-
-// hold keeps messages from the library while it connects, until open.
-func (b *outbox) hold() {
-	b.mu.Lock()
-	b.held, b.resent = true, b.inFlight
-	b.mu.Unlock()
-}
-
-// resendTime bounds the wait for what the library sends again.
-const resendTime = 5 * time.Second
-
-func (b *outbox) open() {
-	b.mu.Lock()
-	b.held = false
-	b.mu.Unlock()
-	b.changed.Broadcast()
-	time.AfterFunc(resendTime, func() {
-		b.mu.Lock()
-		b.resent = 0
-		b.mu.Unlock()
-		b.changed.Broadcast()
-	})
 }
 
 func (b *outbox) wake() {
@@ -113,7 +89,7 @@ func (c *Client) pump() {
 	b := &c.outbox
 	for {
 		b.mu.Lock()
-		for !b.closed && (len(b.queue) == 0 || b.held || b.resent > 0 || !c.up.Load() || b.inFlight >= unacknowledged) {
+		for !b.closed && (len(b.queue) == 0 || !c.up.Load() || c.store.len() >= unacknowledged) {
 			b.changed.Wait()
 		}
 		if b.closed {
@@ -124,96 +100,71 @@ func (c *Client) pump() {
 		b.queue[0] = outgoing{}
 		b.queue = b.queue[1:]
 		b.bytes -= len(m.payload)
-		b.inFlight++
+		b.handing = 1
 		b.mu.Unlock()
-		c.send(m)
+		sent := c.send(m)
+		b.mu.Lock()
+		b.handing = 0
+		b.mu.Unlock()
+		if !sent {
+			b.putBack([]outgoing{m})
+		}
+		b.changed.Broadcast()
 	}
 }
 
-// send publishes one message. What the broker cannot have got goes back to the head of
-// the queue, except what the library itself sends again: that of QoS 1 and 2.
-func (c *Client) send(m outgoing) {
-	if !c.paho.IsConnectionOpen() {
-		c.back(m)
-		return
+// send publishes one message; false: it is not with the library, and the broker has not got it. With QoS 1 and 2 the
+// library keeps it, sends it again at later connections, and deletes it from its store when it is confirmed.
+func (c *Client) send(m outgoing) bool {
+	c.mu.Lock()
+	lost := c.lost
+	c.mu.Unlock()
+	if lost == nil {
+		return false
 	}
 	token := c.paho.Publish(m.topic, m.qos, m.retain, m.payload)
-	if m.qos == 0 {
-		c.awaitWritten(m, token)
+	if m.qos > 0 {
+		select {
+		case <-token.Done():
+			return !errors.Is(token.Error(), paho.ErrNotConnected)
+		default:
+			return true
+		}
+	}
+	select { // until it is written; when its connection has ended and it is not, nobody will say so
+	case <-token.Done():
+	case <-lost:
+	case <-c.ctx.Done():
+	}
+	return token.WaitTimeout(0) && token.Error() == nil
+}
+
+// putBack returns messages to the head of the queue.
+func (b *outbox) putBack(unsent []outgoing) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
 		return
 	}
-	c.running.Go(func() {
-		select {
-		case <-token.Done():
-			if errors.Is(token.Error(), paho.ErrNotConnected) {
-				c.back(m)
-			} else {
-				c.sent()
-			}
-		case <-c.ctx.Done():
-		}
-	})
-}
-
-// awaitWritten waits until a message of QoS 0 is written. While it disconnects the library
-// neither writes one nor says so.
-func (c *Client) awaitWritten(m outgoing, token paho.Token) {
-	for {
-		select {
-		case <-token.Done():
-			if token.Error() == nil && c.paho.IsConnectionOpen() {
-				c.sent()
-			} else {
-				c.back(m)
-			}
-			return
-		case <-c.ctx.Done():
-			return
-		case <-time.After(100 * time.Millisecond):
-			if !c.paho.IsConnectionOpen() {
-				c.back(m)
-				return
-			}
-		}
-	}
-}
-
-// back returns a message to the head of the queue: there is no connection.
-func (c *Client) back(m outgoing) {
-	b := &c.outbox
-	b.mu.Lock()
-	b.inFlight--
-	b.resent = max(b.resent-1, 0)
-	if !b.closed {
-		b.queue = append([]outgoing{m}, b.queue...)
+	for _, m := range unsent {
 		b.bytes += len(m.payload)
 	}
-	b.mu.Unlock()
-	if !c.paho.IsConnectionOpen() {
-		c.up.Store(false)
-	}
-	b.changed.Broadcast()
-}
-
-func (c *Client) sent() {
-	b := &c.outbox
-	b.mu.Lock()
-	b.inFlight--
-	b.resent = max(b.resent-1, 0)
-	b.mu.Unlock()
+	b.queue = append(slices.Clone(unsent), b.queue...)
 	b.changed.Broadcast()
 }
 
 // flush waits until everything has been published and confirmed; it returns how many
 // messages have not been when the timeout or the connection ends.
-func (b *outbox) flush(timeout time.Duration, up func() bool) int {
+func (c *Client) flush(timeout time.Duration) int {
+	b := &c.outbox
 	until := time.Now().Add(timeout)
 	late := time.AfterFunc(timeout, b.wake)
 	defer late.Stop()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for len(b.queue)+b.inFlight > 0 && up() && time.Now().Before(until) {
+	left := func() int { return len(b.queue) + b.handing + c.store.len() }
+	for left() > 0 && c.up.Load() && time.Now().Before(until) {
 		b.changed.Wait()
 	}
-	return len(b.queue) + b.inFlight
+	return left()
 }

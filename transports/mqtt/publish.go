@@ -8,8 +8,6 @@ import (
 // ErrPacket is a packet that MQTT does not have; the connection ends with it.
 var ErrPacket = errors.New("mqtt: the broker sent a malformed packet")
 
-const kindPublish = 3
-
 // publish is a PUBLISH packet (MQTT 3.1.1, section 3.3) that has arrived.
 type publish struct {
 	topic     string

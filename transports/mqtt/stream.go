@@ -3,6 +3,7 @@ package mqtt
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -15,14 +16,16 @@ import (
 )
 
 // stream is a connection for the library. Messages do not reach it: they go to arrived from
-// the goroutine that reads, where the library would pass each through four others. It reads
-// the other packets through a buffer, and what is written while a write is under way leaves
-// with the next one.
+// the goroutine that reads. The library would pass each through four others: 3.5 µs in place of
+// 0.3, with its acknowledgement 8.8 in place of 1.0 (BenchmarkReceive). It reads the other packets
+// through a buffer, if check lets them pass, and what is written while a write is under way
+// leaves with the next one.
 type stream struct {
 	net.Conn
-	in      *bufio.Reader
-	library int // bytes of the packet at hand that are still the library's
-	arrived func(*publish)
+	in       *bufio.Reader
+	library  int // bytes of the packet at hand that are still the library's
+	arrived  func(*publish)
+	released func(id uint16) // by a PUBREL
 
 	mu      sync.Mutex
 	changed sync.Cond
@@ -38,26 +41,27 @@ const outLimit = 1 << 20
 
 // dial opens a connection as the options have it, for the inbox to acknowledge on.
 func (c *Client) dial(uri *url.URL, options paho.ClientOptions) (net.Conn, error) {
-	dialer := &net.Dialer{Timeout: options.ConnectTimeout}
+	ctx, cancel := context.WithTimeout(c.ctx, options.ConnectTimeout)
+	defer cancel()
 	var conn net.Conn
 	var err error
 	if uri.Scheme == "ssl" {
-		conn, err = tls.DialWithDialer(dialer, "tcp", uri.Host, options.TLSConfig)
+		conn, err = (&tls.Dialer{Config: options.TLSConfig}).DialContext(ctx, "tcp", uri.Host)
 	} else {
-		conn, err = dialer.Dial("tcp", uri.Host)
+		conn, err = new(net.Dialer).DialContext(ctx, "tcp", uri.Host)
 	}
 	if err != nil {
 		return nil, err
 	}
-	s := newStream(conn, c.arrived)
+	s := newStream(conn, c.arrived, c.inbox.release)
 	c.inbox.mu.Lock()
 	c.inbox.stream = s
 	c.inbox.mu.Unlock()
 	return s, nil
 }
 
-func newStream(conn net.Conn, arrived func(*publish)) *stream {
-	s := &stream{Conn: conn, in: bufio.NewReaderSize(conn, 32<<10), arrived: arrived, done: make(chan struct{})}
+func newStream(conn net.Conn, arrived func(*publish), released func(id uint16)) *stream {
+	s := &stream{Conn: conn, in: bufio.NewReaderSize(conn, 32<<10), arrived: arrived, released: released, done: make(chan struct{})}
 	s.changed.L = &s.mu
 	go s.write() // until Close
 	return s
@@ -71,6 +75,9 @@ func (s *stream) Read(p []byte) (int, error) {
 			return 0, err
 		}
 		if kind>>4 != kindPublish {
+			if err := s.check(kind>>4, head, size); err != nil {
+				return 0, err
+			}
 			s.library = head + size
 			break
 		}
@@ -97,16 +104,24 @@ func (s *stream) body(size int) ([]byte, error) {
 	if size <= maxPrealloc {
 		body := make([]byte, size)
 		_, err := io.ReadFull(s.in, body)
+		if size > 0 {
+			err = cutShort(err)
+		}
 		return body, err
 	}
 	var body bytes.Buffer
 	if _, err := io.CopyN(&body, s.in, int64(size)); err != nil {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		return nil, err
+		return nil, cutShort(err)
 	}
 	return body.Bytes(), nil
+}
+
+// cutShort is the error of a packet of which some was there.
+func cutShort(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // head reads a packet's fixed header (MQTT 3.1.1, section 2.2): its first byte, the
@@ -115,8 +130,8 @@ func (s *stream) head() (kind byte, head, size int, err error) {
 	for head = 2; head <= 5; head++ {
 		start, err := s.in.Peek(head)
 		if err != nil {
-			if len(start) > 0 && errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
+			if len(start) > 0 {
+				err = cutShort(err)
 			}
 			return 0, 0, 0, err
 		}

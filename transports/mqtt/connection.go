@@ -1,0 +1,113 @@
+package mqtt
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+)
+
+// keepConnected connects, and again whenever the connection has been lost, until Close.
+func (c *Client) keepConnected() {
+	pause := time.Duration(0)
+	for c.sleep(pause) {
+		if c.cfg.Clean {
+			c.inbox.forget()
+		}
+		began := time.Now()
+		lost, err := c.connectOnce()
+		if err != nil {
+			c.complain("not connected: " + strings.TrimPrefix(err.Error(), networkError))
+			c.once.Do(func() { close(c.ready) })
+			pause = longer(pause)
+			continue
+		}
+		c.connected()
+		select {
+		case <-lost:
+		case <-c.ctx.Done():
+			return
+		}
+		if pause = longer(pause); time.Since(began) > longestPause {
+			pause = 0
+		}
+	}
+}
+
+// networkError is what the library puts before an error of the network.
+var networkError = packets.ErrorNetworkError.Error() + " : "
+
+// longer is the pause after another failure.
+func longer(pause time.Duration) time.Duration {
+	return min(max(2*pause, time.Second), longestPause)
+}
+
+// sleep tells, after the pause, whether the client is still open.
+func (c *Client) sleep(pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return c.ctx.Err() == nil
+	case <-c.ctx.Done():
+		return false
+	}
+}
+
+// connectOnce connects, and has what is unconfirmed sent again; lost is closed when the connection is.
+func (c *Client) connectOnce() (lost <-chan struct{}, err error) {
+	end := make(chan struct{})
+	c.mu.Lock()
+	c.lost = end
+	c.mu.Unlock()
+	token := c.paho.Connect()
+	select {
+	case <-token.Done():
+		return end, token.Error()
+	case <-c.ctx.Done():
+		return nil, ErrClosed
+	}
+}
+
+// connectionLost is called by the library, once for each connection that ends by itself.
+func (c *Client) connectionLost(reason error) {
+	c.inbox.connectionLost()
+	text := "the broker closed it"
+	if reason != nil {
+		text = reason.Error()
+	}
+	c.complain("connection lost: " + text)
+	c.mu.Lock()
+	c.up.Store(false)
+	if c.lost != nil {
+		close(c.lost)
+		c.lost = nil
+	}
+	c.mu.Unlock()
+	c.outbox.wake()
+}
+
+// connected makes the subscriptions, and only then says that the broker is there.
+func (c *Client) connected() {
+	c.inbox.connected()
+	c.mu.Lock()
+	wanted := maps.Clone(c.subscriptions)
+	c.problem = ""
+	c.mu.Unlock()
+	err := c.subscribe(wanted)
+	c.mu.Lock()
+	up := c.lost != nil
+	c.up.Store(up)
+	c.mu.Unlock()
+	if !up { // it will be back
+		return
+	}
+	c.say(false, fmt.Sprintf("connected, %d subscriptions", len(wanted)))
+	if err != nil {
+		c.complain(err.Error())
+	}
+	c.outbox.wake()
+	c.once.Do(func() { close(c.ready) })
+}
