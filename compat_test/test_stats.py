@@ -6,7 +6,14 @@ import socket
 
 from apps import ANSWER
 from http_client import Connection, eventually
+from server import free_port
 from transports import http_socket
+
+PLAIN = f"""
+{ANSWER}
+def application(environ, start_response):
+    return answer(start_response, "hello")
+"""
 
 LOCKING = f"""
 import os, time, uwsgi
@@ -62,3 +69,18 @@ def test_a_lock_is_free_when_its_holder_dies(server):
         assert locks(running)[1] == {"user 1": 1}
         os.kill(pid, signal.SIGKILL)
         eventually(lambda: locks(running)[1] == {"user 1": 0})
+
+
+def test_statistics_over_http(server):
+    """Any path and method; a client that asks for nothing holds nobody up, the stop neither."""
+    transport, port = http_socket(), free_port()
+    running = server(transport, ["--master", "--stats", f"127.0.0.1:{port}", "--stats-http"], app=PLAIN)
+    running.wait_log("Stats server enabled")
+    with socket.create_connection(("127.0.0.1", port)):
+        for path in ("/", "/any?thing"):
+            with Connection(port) as client:
+                reply = client.get(path)
+                assert (reply.status, reply.headers["content-type"], reply.headers["connection"]) == (200, "application/json", "close")
+                assert json.loads(reply.body)["pid"] == running.pid
+        running.signal(signal.SIGTERM)
+        assert running.wait_exit(3) == 0

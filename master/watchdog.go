@@ -2,13 +2,13 @@ package master
 
 import (
 	"context"
-	"net/http"
 	"os"
 	"sync"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
+	"envoxyd/internal/httpget"
 	"envoxyd/modules"
 )
 
@@ -61,16 +61,8 @@ func healthy(ctx context.Context, url string, limit time.Duration) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return false
-	}
-	reply, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return false
-	}
-	reply.Body.Close()
-	return reply.StatusCode == http.StatusOK
+	reply, err := httpget.Get(ctx, httpget.Request{URL: url})
+	return err == nil && reply.Status == 200
 }
 
 // stop ends the watchdog and waits for it; nil has none.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"envoxyd/internal/httpget"
 )
 
 const (
@@ -105,25 +106,20 @@ func (p *parser) readCommand(command string) (string, error) {
 func fetch(url string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return "", fmt.Errorf("cannot read %s: %w", url, err)
-	}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "localhost"
 	}
-	req.Header.Set("User-Agent", "uWSGI on "+host)
-	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	res, err := client.Do(req)
-	if err != nil {
+	reply, err := httpget.Get(ctx, httpget.Request{URL: url, UserAgent: "uWSGI on " + host, MaxBody: maxText})
+	switch {
+	case errors.Is(err, httpget.ErrLarge):
+		return "", fmt.Errorf("cannot read %s: more than %d bytes", url, maxText)
+	case err != nil:
 		return "", fmt.Errorf("cannot read %s: %w", url, err)
+	case reply.Status/100 != 2:
+		return "", fmt.Errorf("cannot read %s: the server answered %s", url, reply.Text())
 	}
-	defer res.Body.Close()
-	if res.StatusCode/100 != 2 {
-		return "", fmt.Errorf("cannot read %s: the server answered %s", url, res.Status)
-	}
-	return readLimited(url, res.Body)
+	return string(reply.Body), nil
 }
 
 func readLimited(name string, r io.Reader) (string, error) {

@@ -1,7 +1,6 @@
 package stats
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -9,10 +8,10 @@ import (
 	"net"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/valyala/fasthttp"
 	"golang.org/x/sys/unix"
 )
 
@@ -40,6 +39,7 @@ type server struct {
 	host     Host
 	address  Listener
 	form     ServerForm
+	http     *fasthttp.Server // nil: the document stands alone
 	listener net.Listener
 	ctx      context.Context // ends when close begins
 	end      context.CancelFunc
@@ -95,6 +95,9 @@ func newServer(host Host, address Listener, form ServerForm) (*server, error) {
 	}
 	s := &server{host: host, address: address, form: form, listener: listener}
 	s.ctx, s.end = context.WithCancel(context.Background())
+	if form.HTTP {
+		s.http = s.newHTTP()
+	}
 	s.running.Go(s.accept)
 	return s, nil
 }
@@ -136,36 +139,26 @@ func (s *server) answer(conn net.Conn) {
 		case <-finished:
 		}
 	})
-	if s.form.HTTP && !skipRequest(conn) {
+	if s.http != nil {
+		_ = s.http.ServeConn(conn) // the client's loss
 		return
 	}
+	if document := s.document(); document != nil {
+		_, _ = conn.Write(document) // the client's loss
+	}
+}
+
+// document is the statistics as they are now; nil when the end has come, or an error.
+func (s *server) document() []byte {
 	snapshot := s.host.Ask(s.ctx)
 	if snapshot == nil {
-		return
+		return nil
 	}
 	snapshot.Measure(NoMemory)
 	var text bytes.Buffer
-	if s.form.HTTP {
-		text.WriteString(responseHead)
-	}
 	if err := snapshot.WriteJSON(&text, s.form.JSONForm); err != nil {
 		s.host.Logf("stats server: %v", err)
-		return
+		return nil
 	}
-	_, _ = conn.Write(text.Bytes()) // the client's loss
+	return text.Bytes()
 }
-
-// skipRequest reads a request up to its empty line.
-func skipRequest(conn net.Conn) bool {
-	const most = 64 << 10
-	lines := bufio.NewScanner(conn)
-	lines.Buffer(nil, most)
-	for size := 0; lines.Scan() && size < most; size += len(lines.Bytes()) {
-		if strings.TrimSpace(lines.Text()) == "" {
-			return true
-		}
-	}
-	return false
-}
-
-const responseHead = "HTTP/1.0 200 OK\r\nConnection: close\r\nAccess-Control-Allow-Origin: *\r\nContent-Type: application/json\r\n\r\n"

@@ -2,6 +2,7 @@ package stats
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"path/filepath"
@@ -41,23 +42,33 @@ func TestServersAnswer(t *testing.T) {
 		address, path := listen(t)
 		var servers Servers
 		servers.Replace(host, []Listener{address}, form)
-		conn := dial(t, path)
-		if form.HTTP {
-			_, _ = conn.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")) // what is read tells
-		}
-		text, err := io.ReadAll(conn)
-		if err != nil {
-			t.Fatal(err)
+		requests := []string{""}
+		if form.HTTP { // also what is not quite HTTP
+			requests = []string{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "POST /x HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi", "GET /\r\n\r\n", "BREW / HTTP/1.1\r\n\r\n"}
 		}
 		var want bytes.Buffer
-		if form.HTTP {
-			want.WriteString(responseHead)
-		}
 		if err := sample().WriteJSON(&want, form.JSONForm); err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.Equal(text, want.Bytes()) {
-			t.Errorf("%+v: %s", form, text)
+		for _, request := range requests {
+			conn := dial(t, path)
+			_, _ = conn.Write([]byte(request)) // what is read tells
+			text, err := io.ReadAll(conn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if form.HTTP {
+				head, body, _ := bytes.Cut(text, []byte("\r\n\r\n"))
+				text = body
+				for _, line := range []string{"Connection: close", "Access-Control-Allow-Origin: *", "Content-Type: application/json", fmt.Sprintf("Content-Length: %d", want.Len())} {
+					if !bytes.HasPrefix(head, []byte("HTTP/1.0 200 OK\r\n")) || !bytes.Contains(head, []byte("\r\n"+line)) {
+						t.Errorf("%q: %s", request, head)
+					}
+				}
+			}
+			if !bytes.Equal(text, want.Bytes()) {
+				t.Errorf("%+v, %q: %s", form, request, text)
+			}
 		}
 		servers.Close()
 	}

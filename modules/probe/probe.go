@@ -10,13 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"envoxyd/internal/httpget"
 )
 
 // Probe checks one server. Check is called by one goroutine at a time and returns
@@ -105,27 +105,17 @@ func (Redis) Close() {}
 // HTTP answers a GET with a status below 500.
 type HTTP struct{ URL, User, Password string }
 
-var client = &http.Client{
-	Transport:     &http.Transport{DisableKeepAlives: true},
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-}
-
 // Check asks for the root.
 func (p HTTP) Check(ctx context.Context) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL, nil)
-	if err != nil {
+	reply, err := httpget.Get(ctx, httpget.Request{URL: p.URL, User: p.User, Password: p.Password})
+	if errors.Is(err, httpget.ErrURL) {
 		return errors.New("its URL cannot be used")
 	}
-	if p.User != "" {
-		request.SetBasicAuth(p.User, p.Password)
-	}
-	response, err := client.Do(request)
 	if err != nil {
 		return plain(err)
 	}
-	defer response.Body.Close()
-	if response.StatusCode >= 500 {
-		return fmt.Errorf("it answers with status %d", response.StatusCode)
+	if reply.Status >= 500 {
+		return fmt.Errorf("it answers with status %d", reply.Status)
 	}
 	return nil
 }
@@ -184,10 +174,6 @@ func plain(err error) error {
 	var operation *net.OpError
 	if errors.As(err, &operation) {
 		err = operation.Err
-	}
-	var address *url.Error
-	if errors.As(err, &address) {
-		err = address.Err
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return errors.New("no answer in time")
