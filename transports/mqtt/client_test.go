@@ -77,6 +77,28 @@ func TestAnAnswerThatFitsNoSubscriptionEndsTheConnectionOnly(t *testing.T) {
 	}
 }
 
+func TestConnectionsThatAreLostWhileSubscribing(t *testing.T) {
+	f := newFake(t)
+	c, _ := f.open(Config{}, handle)
+	filters := map[string]byte{}
+	for n := range 50 {
+		filters[fmt.Sprint("a/", n)] = 1
+	}
+	if err := c.Subscribe(filters); err != nil {
+		t.Fatal(err)
+	}
+	f.accept(0).conn.Close()
+	p := f.accept(0)
+	p.grant(1)
+	p.conn.Close()
+	began := time.Now()
+	f.accept(0).grant(len(filters))
+	waitFor(t, "the client is back", c.Up)
+	if took := time.Since(began); took > longestPause {
+		t.Errorf("it took %v", took)
+	}
+}
+
 func TestRefusalsAreSaid(t *testing.T) {
 	f := newFake(t)
 	c, said := f.open(Config{}, handle)

@@ -24,7 +24,7 @@ func (c *Client) keepConnected() {
 			pause = longer(pause)
 			continue
 		}
-		c.connected()
+		c.connected(lost)
 		select {
 		case <-lost:
 		case <-c.ctx.Done():
@@ -90,18 +90,27 @@ func (c *Client) connectionLost(reason error) {
 }
 
 // connected makes the subscriptions, and only then says that the broker is there.
-func (c *Client) connected() {
+func (c *Client) connected(lost <-chan struct{}) {
 	c.inbox.connected()
 	c.mu.Lock()
 	wanted := maps.Clone(c.subscriptions)
 	c.problem = ""
 	c.mu.Unlock()
-	err := c.subscribe(wanted)
+	subscribed := make(chan error, 1)
+	go func() { subscribed <- c.subscribe(wanted) }() // the library may hold it up for as long as 30 s, if the connection is lost
+	var err error
+	select {
+	case err = <-subscribed:
+	case <-lost: // it will be back
+		return
+	case <-c.ctx.Done():
+		return
+	}
 	c.mu.Lock()
 	up := c.lost != nil
 	c.up.Store(up)
 	c.mu.Unlock()
-	if !up { // it will be back
+	if !up {
 		return
 	}
 	c.say(false, fmt.Sprintf("connected, %d subscriptions", len(wanted)))
