@@ -3,13 +3,15 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import threading
 
 import pytest
 from http_client import Broken, eventually, get
 from postgresql import NOT_THERE, Postgres, programs
-from server import alive
+from server import BINARY, alive
+from test_pythons import interpreter
 from transports import TRANSPORTS
 
 pytestmark = pytest.mark.skipif(programs() is None, reason=NOT_THERE)
@@ -184,4 +186,46 @@ def test_kill_9_of_a_worker(service, http, postgres):
     Request(http.port, "/long")
     asleep(postgres, 1)
     os.kill(worker(running), signal.SIGKILL)
+    asleep(postgres, 0)
+
+
+# The bridge itself, without Flask, on the oldest and the newest Python.
+BARE = """
+import signal, sys, types
+for name in "envoxy", "envoxy.db":  # their __init__ want Flask
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = [{modules!r} + name.replace(".", "/")]
+from envoxy.postgresql.client import Client
+client = Client({{"main": {section!r}}})
+
+class Late(Exception):
+    pass
+
+def late(number, frame):
+    client.query("main", "select 1")  # on another connection
+    raise Late()
+
+def application(environ, start_response):
+    signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        client.query("main", "select pg_sleep(60)")
+        told = "slept"
+    except Late:
+        told = client.query("main", "select 'late' as v")[0]["v"]
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [told.encode()]
+"""
+
+
+@pytest.mark.parametrize("version", ["3.8", "3.13"])
+def test_signal_handlers_by_version(server, http, postgres, version, tmp_path):
+    python = interpreter(version)
+    if not python:
+        pytest.skip(f"this machine has no Python {version}")
+    subprocess.run([python, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    modules = f"{BINARY.parent.parent}/lib/envoxyd/modules/"
+    server(http, ["--master", "--virtualenv", tmp_path / "venv"], app=BARE.format(modules=modules, section=postgres.section()))
+    for _ in range(3):
+        assert get(http.port, timeout=30).text == "late"
     asleep(postgres, 0)
