@@ -2,8 +2,10 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 from http_client import eventually
@@ -16,6 +18,11 @@ def programs():
     """The folder of PostgreSQL's programs, None where there is none."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     return found[-1].parent if found else None
+
+
+def listens(port):
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Postgres:
@@ -75,6 +82,33 @@ class Postgres:
     def section(self, **more):
         """This server as an entry of psql_servers."""
         return {"host": "127.0.0.1", "port": str(self.port), "db": "shop", "user": "shop", "passwd": "shop", **more}
+
+    @contextmanager
+    def pooler(self):
+        """The port of a pgbouncer with transaction pooling and two sessions."""
+        port = free_port()
+        folder = self.dir / f"pooler-{port}"  # which another user may read
+        folder.mkdir()
+        (folder / "users").write_text('"shop" "shop"\n')
+        (folder / "ini").write_text(f"""[databases]
+shop = host=127.0.0.1 port={self.port} pool_size=2
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = {folder}/users
+pool_mode = transaction
+""")
+        as_nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
+        process = subprocess.Popen([*as_nobody, shutil.which("pgbouncer"), folder / "ini"], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            eventually(lambda: listens(port))
+            yield port
+        finally:
+            process.terminate()
+            process.wait(10)
 
     def close(self):
         self.stop()

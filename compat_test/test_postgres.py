@@ -3,15 +3,13 @@ import json
 import os
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 
 import pytest
 from http_client import eventually, get
 from load import Load
 from postgresql import NOT_THERE, Postgres, programs
-from server import alive, free_port
+from server import alive
 from transports import TRANSPORTS
 
 pytestmark = pytest.mark.skipif(programs() is None, reason=NOT_THERE)
@@ -224,25 +222,7 @@ def test_behind_pgbouncer_with_transaction_pooling(service, http, postgres, mode
     """Sessions are the pooler's: each transaction may run in another one."""
     postgres.sql("create schema if not exists ledger; drop table if exists ledger.account")
     postgres.sql("create table ledger.account (name text, amount int); insert into ledger.account values ('a', 0), ('b', 0)")
-    port = free_port()
-    folder = postgres.dir / mode  # which another user may read
-    folder.mkdir()
-    (folder / "users").write_text('"shop" "shop"\n')
-    (folder / "ini").write_text(f"""[databases]
-shop = host=127.0.0.1 port={postgres.port} pool_size=2
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = {port}
-unix_socket_dir =
-auth_type = scram-sha-256
-auth_file = {folder}/users
-pool_mode = transaction
-""")
-    as_nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
-    pooler = subprocess.Popen([*as_nobody, shutil.which("pgbouncer"), folder / "ini"], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        eventually(lambda: listens(port))
+    with postgres.pooler() as port:
         service(args=["--threads", "4"], port=str(port), schema="ledger", statement_timeout=5, default_query_exec_mode=mode)
         with Load(http, clients=8, path="/move?{number}") as load:
             load.wait_for(100)
@@ -253,14 +233,6 @@ pool_mode = transaction
         assert rows.failures() == []
         moved = len(load.requests)
         assert postgres.sql("select string_agg(name || amount, ' ' order by name) from ledger.account") == f"a{-moved} b{moved}"
-    finally:
-        pooler.terminate()
-        pooler.wait(10)
-
-
-def listens(port):
-    with socket.socket() as one:
-        return one.connect_ex(("127.0.0.1", port)) == 0
 
 
 def has_driver():

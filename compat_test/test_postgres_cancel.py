@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -88,8 +89,8 @@ def http():
 
 @pytest.fixture
 def service(server, http, postgres):
-    def start(*args):
-        conf = {"modules": ["service.py"], "log": {"level": 6}, "psql_servers": {"main": postgres.section()}}
+    def start(*args, **section):
+        conf = {"modules": ["service.py"], "log": {"level": 6}, "psql_servers": {"main": postgres.section(**section)}}
         return server(http, ["--virtualenv", sys.prefix, "--set", "conf=envoxy.json", "--processes", "1", *args],
                       files={"service.py": SERVICE, "envoxy.json": json.dumps(conf)})
 
@@ -167,6 +168,23 @@ def test_a_signal_handler_that_raises_ends_the_request(service, http, postgres):
     asleep(postgres, 0)
     after = body(get(http.port, "/quick"))
     assert after == {"session": before["session"], "handled": 1}
+
+
+@pytest.mark.skipif(shutil.which("pgbouncer") is None, reason="pgbouncer is not installed (Debian: pgbouncer)")
+def test_behind_pgbouncer(service, http, postgres):
+    with postgres.pooler() as port:
+        running = service("--harakiri", "2", port=str(port), default_query_exec_mode="cache_describe")
+        assert body(get(http.port, "/alarm", timeout=30)) == {"late": True}
+        asleep(postgres, 0)
+        first = worker(running)
+        one = Request(http.port, "/long")
+        asleep(postgres, 1)
+        running.wait_log("HARAKIRI triggered")
+        asleep(postgres, 0)
+        eventually(lambda: not alive(first))
+        one.join(10)
+        assert one.answer is None
+        assert body(get(http.port, "/quick"))["session"]
 
 
 def test_threads_that_are_left_behind(service, http, postgres):

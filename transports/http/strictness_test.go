@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"envoxyd/transports"
+
 	"github.com/valyala/fasthttp"
 )
 
@@ -64,7 +66,7 @@ func TestNamesThatFasthttpTellsApart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := variables(t, h, &Peer{})["HTTP_X_ROLE"]; got != "guest" {
+	if got := variables(t, h, &transports.Conn{Socket: &transports.Socket{}})["HTTP_X_ROLE"]; got != "guest" {
 		t.Errorf("HTTP_X_ROLE is %q", got)
 	}
 }

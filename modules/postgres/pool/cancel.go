@@ -14,9 +14,39 @@ import (
 // cancelTime is how long a server may take to end a statement that is cancelled; then the connection is given up.
 const cancelTime = 5 * time.Second
 
+// settleTime is how long a cancel request that the server has taken may need to reach the session, which must not be in
+// another statement by then.
+const settleTime = 100 * time.Millisecond
+
 // cancelOnServer has pgx send a cancel request when the context of a statement ends. The connection lives on.
-func cancelOnServer(conn *pgconn.PgConn) ctxwatch.Handler {
-	return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelTime}
+func cancelOnServer(conn *pgconn.PgConn) ctxwatch.Handler { return &canceller{conn: conn} }
+
+// canceller is pgx's CancelRequestContextWatcherHandler, but for one thing: a request that is under way is finished, also when
+// the statement has ended meanwhile. PgBouncer 1.18 aborts when its sender has gone.
+type canceller struct {
+	conn *pgconn.PgConn
+	done chan struct{}
+}
+
+// HandleCancel is called when the context has ended.
+func (c *canceller) HandleCancel(context.Context) {
+	done, late := make(chan struct{}), time.Now().Add(cancelTime)
+	c.done = done
+	_ = c.conn.Conn().SetDeadline(late) // on a connection that has ended there is nothing to wait for
+	go func() {                         // HandleUnwatchAfterCancel waits for it
+		defer close(done)
+		ctx, cancel := context.WithDeadline(context.Background(), late)
+		defer cancel()
+		if c.conn.CancelRequest(ctx) == nil { // else the deadline ends the statement
+			time.Sleep(settleTime)
+		}
+	}()
+}
+
+// HandleUnwatchAfterCancel is called when the statement has ended, after that.
+func (c *canceller) HandleUnwatchAfterCancel() {
+	<-c.done
+	_ = c.conn.Conn().SetDeadline(time.Time{})
 }
 
 // checkClients is the first version (14) that can look, while a statement runs, whether its client is still there.
