@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"envoxyd/modules/postgres/problem"
 	"envoxyd/modules/postgres/types"
 	"envoxyd/protocol/marshal"
@@ -55,6 +57,7 @@ func problemOf(ctx context.Context, err error, place string) *problem.Problem {
 	p := problem.Of(err, place)
 	if cause := context.Cause(ctx); cause != nil && (p.SQLState == "" || p.SQLState == queryCanceled) {
 		p.Message, p.SQLState = place+": cancelled: "+cause.Error(), queryCanceled
+		p.Lost = p.Lost && !pgconn.SafeToRetry(err) && err != ctx.Err() // before anything was sent, or waiting for a connection
 	}
 	return p
 }

@@ -102,6 +102,25 @@ func endedContextInTransaction(t *testing.T, p *private) {
 	}
 }
 
+// endedContextBeforeTheStatement: nothing was sent, so nothing is lost.
+func endedContextBeforeTheStatement(t *testing.T, p *private) {
+	s := service(t, p, map[string]any{"max_conn": 1})
+	number := begin(t, s)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errTest)
+	for _, transaction := range []int64{number, 0} {
+		if _, got := askWith(ctx, s, transaction, "select 1"); got == nil || got.SQLState != queryCanceled || got.Lost {
+			t.Errorf("%+v", got)
+		}
+	}
+	if _, err := askIn(s, number, "select 1"); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := s.end(t.Context(), number, true); err != nil {
+		t.Error(err)
+	}
+}
+
 func otherCallsGoOn(t *testing.T, p *private) {
 	other, s := service(t, p, nil), service(t, p, nil)
 	var calls sync.WaitGroup
@@ -128,7 +147,7 @@ func endedContextWaitsForNoConnection(t *testing.T, p *private) {
 	call.Go(func() { _, got = askWith(ctx, s, 0, "select 1") }) // before it waits, or while
 	cancel(errTest)
 	call.Wait()
-	if got == nil || got.SQLState != queryCanceled {
+	if got == nil || got.SQLState != queryCanceled || got.Lost {
 		t.Errorf("%+v", got)
 	}
 	if _, _, err := s.end(t.Context(), number, true); err != nil {
@@ -182,6 +201,22 @@ func interruptHandledWhileWaiting(t *testing.T, p *private) {
 		t.Error(err)
 	}
 	mustBeText(t, s, "1", "1")
+}
+
+func closeWhileATransactionIsBusy(t *testing.T, p *private) {
+	other, s := service(t, p, nil), service(t, p, nil)
+	number := begin(t, s)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	var call sync.WaitGroup
+	call.Go(func() { _, _ = askWith(ctx, s, number, "select pg_sleep(60)") })
+	eventually(t, "the server is at it", func() bool { return countIs(t, other, asleep, "1") })
+	began := time.Now()
+	cancel(errTest)
+	s.Close()
+	if took := time.Since(began); took > pool.CloseWait*3/4 {
+		t.Errorf("it took %v", took)
+	}
+	call.Wait()
 }
 
 func TestCancelWithoutAnswer(t *testing.T) {

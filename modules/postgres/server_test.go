@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -155,19 +154,6 @@ func mustBeText(t *testing.T, s *Service, want, sql string, params ...any) {
 	if err != nil || got != oneText("v", want) {
 		t.Errorf("%s: %q, %v; want %s", sql, got, err, want)
 	}
-}
-
-// sessions counts the server's connections from programs other than this question's own.
-func sessions(t *testing.T, p *private) string {
-	t.Helper()
-	command := exec.CommandContext(context.Background(), filepath.Join(p.bin, "psql"), "-h", "127.0.0.1", "-p", strconv.Itoa(p.port), "-U", "shop", "-d", "postgres", "-Atqc",
-		"select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()")
-	command.Env = append(os.Environ(), "PGPASSWORD=s3cret")
-	out, err := command.CombinedOutput()
-	if err != nil {
-		t.Fatalf("psql: %v\n%s", err, out)
-	}
-	return strings.TrimSpace(string(out))
 }
 
 func eventually(t *testing.T, what string, holds func() bool) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"envoxyd/modules/postgres/call"
 	"envoxyd/modules/postgres/pool"
@@ -226,8 +227,18 @@ func (s *Service) Close() {
 	s.servers, s.transactions = map[string]*pool.Server{}, map[int64]*call.Transaction{}
 	s.mutex.Unlock()
 	var pending sync.WaitGroup
-	for _, one := range open { // one that is in a statement ends with its call
-		pending.Go(func() { _ = one.End(context.Background(), false) }) // rolled back by the server, too, when the connection goes
+	for _, one := range open {
+		pending.Go(func() {
+			ended := make(chan struct{})
+			go func() { // ends with the statement that the transaction is in
+				one.Abandon()
+				close(ended)
+			}()
+			select {
+			case <-ended:
+			case <-time.After(pool.CloseWait):
+			}
+		})
 	}
 	for _, one := range servers {
 		pending.Go(one.Close)

@@ -39,8 +39,10 @@ func TestWithServer(t *testing.T) {
 		"COPY is refused":                                copyIsRefused,
 		"the end of a context cancels":                   endedContextCancels,
 		"the end of a context in a transaction":          endedContextInTransaction,
+		"the end of a context before a statement":        endedContextBeforeTheStatement,
 		"other calls go on":                              otherCallsGoOn,
 		"the end of a context ends waiting":              endedContextWaitsForNoConnection,
+		"close while a transaction is busy":              closeWhileATransactionIsBusy,
 		"an interrupt is handled while a call waits":     interruptHandledWhileWaiting,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, p) })
@@ -247,16 +249,16 @@ func statementsAreGivenUp(t *testing.T, p *private) {
 }
 
 func closeEndsAllSessions(t *testing.T, p *private) {
-	s := New()
-	p.open(s, nil)
-	before := sessions(t, p)
+	s, other := New(), service(t, p, nil)
+	p.open(s, map[string]any{"dsn": "postgresql://?application_name=closing"})
+	const open = "select count(*) from pg_stat_activity where application_name = 'closing'"
 	begin(t, s)
 	mustBeText(t, s, "1", "1")
-	if sessions(t, p) == before {
-		t.Error("no session was opened")
+	if !countIs(t, other, open, "2") {
+		t.Error("no sessions were opened")
 	}
 	s.Close()
-	eventually(t, "the sessions are gone", func() bool { return sessions(t, p) == before })
+	eventually(t, "the sessions are gone", func() bool { return countIs(t, other, open, "0") })
 	if _, err := ask(s, "select 1"); err == nil {
 		t.Error("a closed connector took a statement")
 	}

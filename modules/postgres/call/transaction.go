@@ -65,6 +65,17 @@ func (t *Transaction) End(ctx context.Context, commit bool) error {
 		return errBusy
 	}
 	defer t.mutex.Unlock()
+	return t.end(ctx, commit)
+}
+
+// Abandon rolls back when the statement in hand has ended, if there is one.
+func (t *Transaction) Abandon() {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	_ = t.end(context.Background(), false) // the server rolls back, too, when the connection goes
+}
+
+func (t *Transaction) end(ctx context.Context, commit bool) error {
 	if t.over {
 		return nil
 	}
