@@ -123,7 +123,7 @@ func prepareReload(ctx context.Context, reread Reread, h *hooks.Runner, opener s
 			return p
 		}
 	}
-	if p.service, p.err = loadService(m.commands.ctx, p.cfg); p.err != nil {
+	if p.service, p.err = loadService(ctx, p.cfg); p.err != nil {
 		return p
 	}
 	p.sockets, p.err = opener.open(p.cfg)

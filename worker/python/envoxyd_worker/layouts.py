@@ -6,7 +6,7 @@ from collections import namedtuple
 from struct import Struct
 
 # a core's line of the scoreboard
-CORE = Struct("<IIqqqQQQQQQQIIII24x128s")
+CORE = Struct("<IIqqqQQQQQQQIIIIqI12x128s")
 Core = namedtuple("Core", """
     state
     request_size
@@ -23,6 +23,8 @@ Core = namedtuple("Core", """
     suspended
     paused
     pid
+    worker
+    spooled
     calls
     request
 """)
