@@ -97,7 +97,7 @@ func TestChunkedBodies(t *testing.T) {
 		var chunks Chunks
 		got, _, err := chunks.Decode(nil, []byte(c.body))
 		if ok := err == nil && chunks.Done() && bytes.Equal(got, []byte("a")); ok != c.ours {
-			t.Errorf("%s: %q, %v, whole %v", name, got, err, chunks.Done)
+			t.Errorf("%s: %q, %v, whole %v", name, got, err, chunks.Done())
 		}
 		other, err := byFasthttp(head + c.body)
 		if ok := err == nil && string(other.Body()) == "a"; ok != c.fasthttp {
