@@ -30,6 +30,8 @@ type fakeProcess struct {
 	end  chan process.Exit // holds one
 	gone bool
 	obey bool // SIGTERM ends it
+
+	released bool
 }
 
 func (f *fakeProcess) PID() int { return f.pid }
@@ -41,6 +43,8 @@ func (f *fakeProcess) Signal(s syscall.Signal) error {
 	}
 	return nil
 }
+
+func (f *fakeProcess) Release() { f.released = true }
 
 func (f *fakeProcess) Wait() (process.Exit, error) { return <-f.end, nil }
 

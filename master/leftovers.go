@@ -42,5 +42,6 @@ func (g *generation) endLeftovers(now time.Time) {
 			l.told[one.PID()] = true
 			_ = one.Signal(syscall.SIGTERM)
 		}
+		one.Release()
 	}
 }

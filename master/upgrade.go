@@ -220,8 +220,12 @@ func signalSuccessor(s syscall.Signal) {
 			continue
 		}
 		environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-		if err == nil && bytes.Contains(environ, []byte(parentVariable+"=")) {
+		found := err == nil && bytes.Contains(environ, []byte(parentVariable+"="))
+		if found {
 			_ = child.Signal(s) // one that has ended has a successor or nobody
+		}
+		child.Release()
+		if found {
 			return
 		}
 	}

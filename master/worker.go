@@ -329,4 +329,5 @@ func (g *generation) endStray(w *worker, pid int) {
 	}
 	logf("process %d was forked for worker %d, which nobody awaits: it is ended", pid, w.ID)
 	_ = child.Signal(syscall.SIGKILL) // reapStrangers waits for it
+	child.Release()
 }

@@ -47,8 +47,12 @@ func (l Linux) Orphans(of Import, known func(pid int) bool) (found []Process) {
 			continue
 		}
 		child, err := l.Adopt(pid) // from now on the number is this process's
-		if err == nil && of.has(pid) {
+		switch {
+		case err != nil:
+		case of.has(pid):
 			found = append(found, child)
+		default:
+			child.Release()
 		}
 	}
 	return found

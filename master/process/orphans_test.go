@@ -105,3 +105,32 @@ func TestGrandchildrenAreOrphansOnceTheyAreOurs(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestLookingForOrphansHoldsNobody(t *testing.T) {
+	child := exec.Command("sleep", "60")
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = child.Process.Kill(); _ = child.Wait() })
+	pidfds := func() (n int) {
+		entries, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, entry := range entries {
+			if name, _ := os.Readlink("/proc/self/fd/" + entry.Name()); strings.Contains(name, "pidfd") {
+				n++
+			}
+		}
+		return n
+	}
+	before := pidfds()
+	for range 5 {
+		if found := (Linux{}).Orphans(Import{Args: []string{"nobody's"}}, func(int) bool { return false }); len(found) > 0 {
+			t.Fatalf("found %v", found)
+		}
+	}
+	if after := pidfds(); after > before {
+		t.Errorf("%d descriptors of processes, before %d", after, before)
+	}
+}

@@ -19,6 +19,7 @@ type fakeProcess struct {
 }
 
 func (f *fakeProcess) PID() int                      { return f.pid }
+func (f *fakeProcess) Release()                      {}
 func (f *fakeProcess) Signal(s syscall.Signal) error { f.sent = append(f.sent, s); return nil }
 func (f *fakeProcess) Wait() (Exit, error)           { return Exit{}, nil }
 

@@ -24,13 +24,15 @@ type Process interface {
 	Signal(s syscall.Signal) error
 	// Wait waits for the end. It may be called once, from any goroutine.
 	Wait() (Exit, error)
+	// Release gives up the hold of a process that is not waited for. After Wait it does nothing.
+	Release()
 }
 
 // OS is what the state machines need of the operating system.
 type OS interface {
-	// Adopt returns the child with that number; ErrNotOurs if there is none.
+	// Adopt returns the child with that number, to be waited for or released; ErrNotOurs if there is none.
 	Adopt(pid int) (Process, error)
-	// Orphans finds what a zygote that has ended has left of an import.
+	// Orphans finds what a zygote that has ended has left of an import, likewise to be released.
 	Orphans(of Import, known func(pid int) bool) []Process
 }
 
@@ -68,6 +70,8 @@ type child struct{ process *os.Process }
 func (c *child) PID() int { return c.process.Pid }
 
 func (c *child) Signal(s syscall.Signal) error { return c.process.Signal(s) }
+
+func (c *child) Release() { _ = c.process.Release() } // it holds a pidfd, which nothing else would close soon
 
 func (c *child) Wait() (Exit, error) {
 	state, err := c.process.Wait()
