@@ -43,11 +43,23 @@ static int is_ours(const uint8_t *name, uint16_t size)
     return (size >= 5 && !memcmp(name, "wsgi.", 5)) || (size >= 6 && !memcmp(name, "uwsgi.", 6));
 }
 
+/* Of the first and the last eight bytes and the size: they tell the names of headers apart, and comparing does the rest. */
+static uint32_t hash_of(const uint8_t *name, uint16_t size)
+{
+    uint64_t first = 0, last = 0;
+    if (size >= 8) {
+        memcpy(&first, name, 8);
+        memcpy(&last, name + size - 8, 8);
+    } else {
+        memcpy(&first, name, size);
+    }
+    uint64_t hash = (first ^ size) * 0x9E3779B97F4A7C15u ^ last * 0xC2B2AE3D27D4EB4Fu;
+    return (uint32_t)((hash * 0x9E3779B97F4A7C15u) >> 32);
+}
+
 static slot *find(const uint8_t *name, uint16_t size)
 {
-    uint32_t hash = 2166136261u;
-    for (uint16_t i = 0; i < size; i++)
-        hash = (hash ^ name[i]) * 16777619u;
+    uint32_t hash = hash_of(name, size);
     for (uint32_t i = hash;; i++) {
         slot *s = &slots[i & (SLOTS - 1)];
         if (s->key) {
