@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// request is what a goroutine gives back to the cores: a request that is whole,
+// request is what a goroutine gives back to the slots: a request that is whole,
 // or only a connection to be waited for again.
 type request struct {
 	conn   *conn
@@ -19,8 +19,8 @@ type request struct {
 	idle   bool   // no request: the connection was answered and is kept
 }
 
-// requestQueue hands requests to the first core that is free. Its descriptor
-// is in every core's epoll set; the kernel wakes one.
+// requestQueue hands requests to the first slot that leads. Its descriptor
+// is in the reactor's epoll set.
 type requestQueue struct {
 	fd    int
 	count atomic.Int32
@@ -68,5 +68,5 @@ func (q *requestQueue) clear() {
 		return
 	}
 	var counter [8]byte
-	_, _ = syscall.Read(q.fd, counter[:]) // EAGAIN: another core was quicker
+	_, _ = syscall.Read(q.fd, counter[:]) // EAGAIN: it was read before
 }

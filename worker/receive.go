@@ -95,7 +95,7 @@ var (
 	errPost    = errors.New("request body over the limit")
 )
 
-// parser is what it takes to read a request: each core has one, and each
+// parser is what it takes to read a request: each slot has one, and each
 // goroutine that receives.
 type parser struct {
 	w         *Worker

@@ -10,7 +10,7 @@ import (
 	"envoxyd/internal/workerspec"
 )
 
-// requestDone counts a request and ends the worker when it has served its share. now is as core.now.
+// requestDone counts a request and ends the worker when it has served its share. now is as reactor.now.
 func (w *Worker) requestDone(now int64) {
 	served := w.served.Add(1)
 	limits := &w.spec.Limits

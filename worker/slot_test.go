@@ -2,7 +2,6 @@ package worker
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -199,84 +198,6 @@ func TestAResponseOfUnknownLengthEndsWithTheConnection(t *testing.T) {
 	s.expectEnd(c)
 }
 
-func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
-	s := newStage(t, "http", nil)
-	c := s.connect()
-	const requests = 3*mostInRow + 7
-	var all strings.Builder
-	for n := range requests {
-		fmt.Fprintf(&all, "POST /%d HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\na%02d", n, n%100)
-	}
-	s.send(c, all.String())
-	for n := range requests {
-		vars, body := s.request()
-		if vars["PATH_INFO"] != fmt.Sprintf("/%d", n) || body != fmt.Sprintf("a%02d", n%100) {
-			t.Fatalf("request %d is %s with %q", n, vars["PATH_INFO"], body)
-		}
-		s.answer(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n%03d", n))
-	}
-	s.quick()
-	for n := range requests {
-		s.expect(c, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n%03d", n))
-	}
-}
-
-// Whatever pieces two requests come in, both are answered, whole and in order.
-func TestPipelinedRequestsInEverySplitPosition(t *testing.T) {
-	const (
-		first  = "POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\none"
-		second = "POST /2 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\ntwo\r\n0\r\n\r\n"
-		third  = "GET /3 HTTP/1.1\r\nHost: h\r\n\r\n"
-	)
-	all := first + second + third
-	s := newStage(t, "http", nil)
-	for split := 1; split < len(all); split++ {
-		c := s.connect()
-		s.send(c, all[:split])
-		rest := make(chan struct{})
-		go func() { // once the first part was looked at, as far as it goes
-			defer close(rest)
-			_, _ = c.Write([]byte(all[split:]))
-		}()
-		for n, want := range []string{"one", "two", ""} {
-			vars, body := s.request()
-			if vars["PATH_INFO"] != fmt.Sprintf("/%d", n+1) || body != want {
-				t.Fatalf("split at %d: request %d is %s with %q", split, n, vars["PATH_INFO"], body)
-			}
-			s.answer(okReply)
-		}
-		<-rest
-		s.quick()
-		s.expect(c, okReply+okReply+okReply)
-		s.answer(okReply)
-	}
-}
-
-func TestPipelinedRequestsAreAnsweredBeforeOneThatIsRefused(t *testing.T) {
-	s := newStage(t, "http", nil)
-	c := s.connect()
-	s.send(c, get+get+"GET / HTTP/9\r\n\r\n")
-	s.request()
-	s.answer(okReply)
-	s.request()
-	s.answer(okReply)
-	s.quick()
-	s.expect(c, okReply+okReply+"HTTP/1.1 505 ")
-}
-
-func TestTheLastOfPipelinedRequestsMayEndTheConnection(t *testing.T) {
-	s := newStage(t, "http", nil)
-	c := s.connect()
-	s.send(c, get+"GET /2 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"+get)
-	for range 2 {
-		s.request()
-		s.answer(okReply)
-	}
-	s.quick()
-	s.expect(c, okReply+okReply)
-	s.expectEnd(c)
-}
-
 func TestAClientThatHasSentItsLastIsAnswered(t *testing.T) {
 	s := newStage(t, "http", nil)
 	kept, fresh := s.connect(), s.connect()
@@ -303,63 +224,6 @@ func TestAClientThatHasSentItsLastIsAnswered(t *testing.T) {
 	}
 }
 
-func TestASlowRequestDoesNotHoldTheCore(t *testing.T) {
-	s := newStage(t, "http", nil)
-	slow, quick := s.connect(), s.connect()
-	s.send(slow, "POST /slow HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab")
-	s.send(quick, "GET /quick HTTP/1.1\r\nHost: h\r\n\r\n")
-	if vars, _ := s.request(); vars["PATH_INFO"] != "/quick" {
-		t.Fatalf("served %s first", vars["PATH_INFO"])
-	}
-	s.answer(okReply)
-	s.send(slow, "cde")
-	vars, body := s.request()
-	if vars["PATH_INFO"] != "/slow" || body != "abcde" {
-		t.Fatalf("served %s with %q", vars["PATH_INFO"], body)
-	}
-	s.expect(quick, okReply)
-}
-
-func TestAChunkedBodyArrivesDecodedWithItsLength(t *testing.T) {
-	s := newStage(t, "http", nil)
-	c := s.connect()
-	s.send(c, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
-	vars, body := s.request()
-	if body != "abcde" || vars["CONTENT_LENGTH"] != "5" || s.slot.io.flags&reqTerminated == 0 {
-		t.Fatalf("body %q, length %q", body, vars["CONTENT_LENGTH"])
-	}
-}
-
-func TestALargeBodyGoesThroughAFile(t *testing.T) {
-	s := newStage(t, "http", nil)
-	c := s.connect()
-	text := strings.Repeat("0123456789", 300_000)
-	go func() { _, _ = c.Write([]byte("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3000000\r\n\r\n" + text)) }()
-	if _, body := s.request(); body != text {
-		t.Fatalf("%d bytes of body, want %d", len(body), len(text))
-	}
-	if s.slot.response.body.file == nil {
-		t.Fatal("the body is in memory")
-	}
-}
-
-func TestABodyThatIsCutShortReachesTheApplicationAsSuch(t *testing.T) {
-	s := newStage(t, "uwsgi", nil)
-	c := s.connect()
-	var block []byte
-	for _, v := range [][2]string{{"REQUEST_METHOD", "POST"}, {"CONTENT_LENGTH", "5"}} {
-		block = uwsgi.AppendVar(block, v[0], v[1])
-	}
-	s.send(c, string(uwsgi.AppendHeader(nil, uwsgi.Header{Size: len(block)}))+string(block)+"abc")
-	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
-		t.Fatal(err)
-	}
-	_, body := s.request()
-	if body != "abc" || s.slot.io.body_state != bodyClosed || s.slot.io.content_length != 5 {
-		t.Fatalf("body %q, state %d of %d bytes", body, s.slot.io.body_state, s.slot.io.content_length)
-	}
-}
-
 func TestAClientThatReadsSlowlyDoesNotHoldTheCore(t *testing.T) {
 	s := newStage(t, "http", nil)
 	slow := s.connect()
@@ -376,39 +240,6 @@ func TestAClientThatReadsSlowlyDoesNotHoldTheCore(t *testing.T) {
 		t.Fatalf("served %v", vars)
 	}
 	s.expect(slow, big)
-}
-
-func TestRefusedRequestsNeverReachTheApplication(t *testing.T) {
-	for name, c := range map[string]struct{ text, reply string }{
-		"malformed":          {"GET / HTTP/1.1\r\nnocolon\r\n\r\n", "HTTP/1.1 400 "},
-		"head too long":      {"GET / HTTP/1.1\r\nHost: h\r\nX: " + strings.Repeat("x", 5000) + "\r\n\r\n", "HTTP/1.1 431 "},
-		"body over limit":    {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\n", "HTTP/1.1 413 "},
-		"chunks over limit":  {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n0123456789a\r\n0\r\n\r\n", "HTTP/1.1 413 "},
-		"malformed chunks":   {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", "HTTP/1.1 400 "},
-		"slow and malformed": {"GET / HTTP/1.1\r\nHost: h\r\nbad", ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := newStage(t, "http", func(spec *workerspec.Spec) { spec.Limits.LimitPost = 10 })
-			bad, good := s.connect(), s.connect()
-			s.send(bad, c.text)
-			if name == "slow and malformed" {
-				s.send(bad, " line\r\n\r\n")
-				c.reply = "HTTP/1.1 400 "
-			}
-			done := make(chan string, 1)
-			go func() {
-				reply, _ := io.ReadAll(bad) // a reset behind the reply is fine
-				s.sendQuietly(good)
-				done <- string(reply)
-			}()
-			if vars, _ := s.request(); vars["PATH_INFO"] != "/p" {
-				t.Fatalf("served %v", vars)
-			}
-			if reply := <-done; !strings.HasPrefix(reply, c.reply) {
-				t.Fatalf("answered %q, want %q", reply, c.reply)
-			}
-		})
-	}
 }
 
 func (s *stage) sendQuietly(c net.Conn) { _, _ = c.Write([]byte(get)) }
@@ -465,49 +296,6 @@ func TestAWorkerLeavesWhenItsMasterIsGone(t *testing.T) {
 	_ = unix.Close(master)
 	if got := s.slot.next(); got != nextStop {
 		t.Fatalf("next() is %d, want the end", got)
-	}
-}
-
-func TestPingIsAnswered(t *testing.T) {
-	s := newStage(t, "uwsgi", nil)
-	ping, good := s.connect(), s.connect()
-	s.send(ping, string(uwsgi.AppendHeader(nil, uwsgi.Header{Modifier1: uwsgi.ModifierPing})))
-	block := uwsgi.AppendVar(nil, "A", "b")
-	s.send(good, string(uwsgi.AppendHeader(nil, uwsgi.Header{Size: len(block)}))+string(block))
-	if vars, _ := s.request(); vars["A"] != "b" {
-		t.Fatalf("served %v", vars)
-	}
-	s.expect(ping, "\x64\x00\x00\x01")
-	s.expectEnd(ping)
-}
-
-func TestWhatTheVariablesSayAboutTheRequest(t *testing.T) {
-	p := parser{w: &Worker{}}
-	p.w.spec.Limits.MaxVars = 8
-	for _, c := range []struct {
-		pairs  []string
-		flags  uint32
-		length int64
-	}{
-		{[]string{"SERVER_PROTOCOL", "HTTP/1.1"}, 0, 0},
-		{[]string{"SERVER_PROTOCOL", "HTTP/2.0"}, 0, 0},
-		{[]string{"X", "y"}, reqHTTP10, 0},
-		{[]string{"SERVER_PROTOCOL", "HTTP/1.1", "HTTPS", "on"}, reqHTTPS, 0},
-		{[]string{"SERVER_PROTOCOL", "HTTP/1.1", "HTTPS", "off"}, 0, 0},
-		{[]string{"SERVER_PROTOCOL", "HTTP/1.1", "HTTP_X_FORWARDED_PROTO", "https,http"}, reqHTTPS, 0},
-		{[]string{"SERVER_PROTOCOL", "HTTP/1.1", "HTTP_X_FORWARDED_PROTO", "httpsx"}, 0, 0},
-		{[]string{"SERVER_PROTOCOL", "HTTP/1.1", "REQUEST_METHOD", "HEAD"}, reqNoBody, 0},
-		{[]string{"SERVER_PROTOCOL", "HTTP/1.1", "CONTENT_LENGTH", "12x"}, 0, 12},
-		{[]string{"SERVER_PROTOCOL", "HTTP/1.1", "CONTENT_LENGTH", "-5"}, 0, 0},
-	} {
-		var block []byte
-		for i := 0; i < len(c.pairs); i += 2 {
-			block = uwsgi.AppendVar(block, c.pairs[i], c.pairs[i+1])
-		}
-		var got parsed
-		if err := p.scan(block, &got); err != nil || got.flags != c.flags || p.request.length != c.length {
-			t.Errorf("%v: flags %b, length %d, %v; want %b, %d", c.pairs, got.flags, p.request.length, err, c.flags, c.length)
-		}
 	}
 }
 

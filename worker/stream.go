@@ -41,7 +41,7 @@ func (in *input) more(data []byte) ([]byte, error) {
 }
 
 // duplicate is a second descriptor of the connection that goroutines may wait on:
-// Go's poller and the core's epoll set must not share one.
+// Go's poller and the reactor's epoll set must not share one.
 func duplicate(fd int) (*os.File, error) {
 	copied, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_DUPFD_CLOEXEC, 0)
 	if errno != 0 {

@@ -90,7 +90,7 @@ type Worker struct {
 
 	bell       *snooze.Bell // wakes the watch: rung when a slot goes to the application
 	watchStart sync.Once
-	wakeup     [2]int // a pipe that Python's signal handlers write to; core 0 reads
+	wakeup     [2]int // a pipe that Python's signal handlers write to, for core 0
 }
 
 // Phases of a worker's life. Reloading and stopping differ in how long idle
