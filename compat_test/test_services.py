@@ -7,7 +7,7 @@ import threading
 import time
 
 import zmq
-from http_client import eventually, get
+from http_client import Connection, eventually, get
 from server import free_port
 
 VIEWS = '''
@@ -137,25 +137,27 @@ def test_a_worker_that_has_ended_costs_no_request(service):
 
 def test_a_worker_that_is_busy_with_http_holds_no_request_up(service):
     port = free_port()
-    running = service(VIEWS, zmq_conf(port), args=["--processes", "2"])
+    running = service(VIEWS, zmq_conf(port), args=["--processes", "2", "--http-keepalive=60"])
     peer, second = Req(port), Req(port)
-    asked = busy = None
-    while busy is None or busy != asked:  # until it is the one that would be asked next
+    first, other = Connection(running.port, keep=True), Connection(running.port, keep=True)
+    naps = len(running.sink())
+    first.send("/things/2?nap=1")
+    eventually(lambda: len(running.sink()) > naps)
+    of_other = json.loads(other.get("/things/2?nap=0").body)["pid"]  # the worker that is idle meanwhile
+    connections = {json.loads(first.receive().body)["pid"]: first, of_other: other}
+    assert len(connections) == 2
+    for _ in range(5):
         for each, nap in ((peer, "0.1"), (second, "0.02")):  # each by another worker: the one that ends last is asked next
             each.send(0, "/things/1", params={"nap": nap})
         second.receive()
-        asked = peer.receive()["payload"]["pid"]
-        answer = []
-        slow = threading.Thread(target=lambda kept=answer: kept.append(json.loads(get(running.port, "/things/2?nap=1").body)["pid"]))
+        busy = peer.receive()["payload"]["pid"]
         naps = len(running.sink())
-        slow.start()
+        connections[busy].send("/things/2?nap=1")
         eventually(lambda seen=naps: len(running.sink()) > seen)
         began = time.monotonic()
-        other = peer.ask(0, "/things/3")["payload"]["pid"]
+        assert peer.ask(0, "/things/3")["payload"]["pid"] != busy
         assert time.monotonic() - began < 0.5
-        slow.join()
-        busy = answer[0]
-        assert other != busy
+        assert json.loads(connections[busy].receive().body)["pid"] == busy
 
 
 def test_a_child_of_the_application_does_not_hide_that_its_worker_has_ended(service):
