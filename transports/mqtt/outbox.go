@@ -136,7 +136,12 @@ func (c *Client) send(m outgoing) bool {
 	case <-lost:
 	case <-c.ctx.Done():
 	}
-	return token.WaitTimeout(0) && token.Error() == nil
+	select { // not WaitTimeout(0), which may prefer its timer to a token that is done: the message would go out again and again
+	case <-token.Done():
+		return token.Error() == nil
+	default:
+		return false
+	}
 }
 
 // putBack returns messages to the head of the queue.
