@@ -256,3 +256,20 @@ func TestMessagesOfQoS2ComeOnce(t *testing.T) {
 		t.Error("the connection was lost")
 	}
 }
+
+func TestMessagesWithoutConfirmationGoOutOnce(t *testing.T) {
+	f := newFake(t)
+	c, _ := f.open(Config{}, handle)
+	p := f.accept(0)
+	<-c.Ready()
+	for n := range 50 {
+		if err := c.Publish("a", fmt.Append(nil, n), 0, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 50 {
+		if m := expect[*packets.PublishPacket](p); string(m.Payload) != fmt.Sprint(n) {
+			t.Fatalf("message %d: %v", n, m)
+		}
+	}
+}
