@@ -61,6 +61,7 @@ type Request struct {
 	Modifier1, Modifier2 byte // of a uwsgi packet
 
 	Answer []byte // to be sent in place of a response; the connection ends
+	Note   string // what the log says then; "": nothing
 	Err    error  // why there is no request
 }
 
@@ -82,9 +83,19 @@ type ModifierError byte
 
 func (e ModifierError) Error() string { return fmt.Sprintf("unavailable modifier %d", byte(e)) }
 
-// Outgrown tells whether vars, which were appended to room[:0], are not in room.
-func Outgrown(vars, room []byte) bool {
-	return len(vars) > cap(room) || len(vars) > 0 && &vars[0] != &room[:1][0]
+// Take makes vars the request's, which were appended to room[:0], with err. False: they cannot be; Err says why.
+func (q *Request) Take(vars, room []byte, err error) bool {
+	switch {
+	case err != nil:
+		q.Err = err
+	case len(vars) == 0:
+		q.Err = ErrEmpty
+	case len(vars) > cap(room) || &vars[0] != &room[:1][0]: // they have outgrown it
+		q.Err = ErrBlock
+	default:
+		q.Vars = vars
+	}
+	return q.Err == nil
 }
 
 // Conn is what a connection, not a request, says. It is made once a connection.
@@ -112,7 +123,6 @@ type Socket struct {
 	KeepAlive  bool   // connections may serve more than one request
 	Extra      []byte // variables in packet form, appended as they are (--http-var)
 	NoScript   bool   // leave SCRIPT_NAME to the application dispatcher (--manage-script-name)
-	HTTPS      bool
-	HostName   bool // SERVER_NAME is what the Host header says
-	KeepSlash  bool // "%2F" stays as it is in PATH_INFO
+	HostName   bool   // SERVER_NAME is what the Host header says
+	KeepSlash  bool   // "%2F" stays as it is in PATH_INFO
 }

@@ -130,6 +130,21 @@ func TestHeadsOverTheLimitAreRefused(t *testing.T) {
 	}
 }
 
+// Of what is answered without a request, only a ping is told to the log.
+func TestAnswersInPlaceOfARequest(t *testing.T) {
+	for name, c := range map[string]struct {
+		transport  *transports.Transport
+		text, note string
+	}{
+		"ping":         {&uwsgitransport.Transport, string(uwsgi.AppendHeader(nil, uwsgi.Header{Modifier1: uwsgi.ModifierPing})), "PING"},
+		"unknown role": {&fastcgi.Transport, record(1, "\x00\x03\x00\x00\x00\x00\x00\x00"), ""},
+	} {
+		if q := c.transport.New().Receive(conn(), []byte(c.text), make([]byte, 4096)); len(q.Answer) == 0 || q.Note != c.note {
+			t.Errorf("%s: answered with %q, noted %q", name, q.Answer, q.Note)
+		}
+	}
+}
+
 func TestResponsesKeepWhatTheyHold(t *testing.T) {
 	for name, c := range protocols() {
 		if c.transport.Frame == nil {

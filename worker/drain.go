@@ -1,13 +1,12 @@
 package worker
 
 import (
+	"syscall"
 	"time"
 
-	"envoxyd/internal/gatewayspec"
-
-	"syscall"
-
 	"golang.org/x/sys/unix"
+
+	"envoxyd/internal/gatewayspec"
 )
 
 // sweep drops connections that have been idle for too long; checking now and then is enough.

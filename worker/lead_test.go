@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"net"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -192,15 +193,21 @@ func TestOneThreadAtATimeWaitsForPythonsLock(t *testing.T) {
 	stop(all)
 }
 
-func TestASignalGoesToTheFirstThread(t *testing.T) {
-	all := threads(t, 2)
-	slow := all[0].connect()
-	all[0].send(slow, get)
+// secondLeads has the first of two threads answer a request on c, while the second one has taken the lead.
+func secondLeads(all []*thread, c net.Conn) {
+	all[0].Helper()
+	all[0].send(c, get)
 	all[0].has(nextRequest)
 	all[0].takesLock()
 	all[0].until("the second thread leads", func(r *reactor) bool { return r.polling && r.leader == all[1].slot })
 	all[0].answer(okReply)
 	all[0].goOn()
+}
+
+func TestASignalGoesToTheFirstThread(t *testing.T) {
+	all := threads(t, 2)
+	slow := all[0].connect()
+	secondLeads(all, slow)
 	all[0].until("the first thread is parked", func(r *reactor) bool { return len(r.parked) == 1 })
 	if _, err := unix.Write(all[0].w.wakeup[1], []byte{10}); err != nil {
 		t.Fatal(err)
@@ -213,12 +220,7 @@ func TestASignalGoesToTheFirstThread(t *testing.T) {
 func TestWhatComesWhileARequestIsInHandIsServedAfterIt(t *testing.T) {
 	all := threads(t, 2)
 	c := all[0].connect()
-	all[0].send(c, get)
-	all[0].has(nextRequest)
-	all[0].takesLock()
-	all[0].until("the second thread leads", func(r *reactor) bool { return r.polling && r.leader == all[1].slot })
-	all[0].answer(okReply)
-	all[0].goOn()
+	secondLeads(all, c)
 	all[0].expect(c, okReply) // from now on the connection is in the epoll set
 	all[0].send(c, get)
 	all[1].has(nextRequest)

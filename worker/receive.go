@@ -237,8 +237,8 @@ func firstIs(value []byte, want string) bool {
 // answered sends what is to be sent in place of a response.
 func (w *Worker) answered(cn *conn, p *parsed) {
 	_, _ = syscall.Write(cn.fd, p.Answer) // a client that has left needs no answer
-	if p.ID == 0 && !cn.listener.transport.Refuses {
-		w.logf("PING")
+	if p.Note != "" {
+		w.logf("%s", p.Note)
 	}
 }
 

@@ -62,15 +62,8 @@ func (r *receiver) Receive(c *transports.Conn, data, room []byte) (q transports.
 // finish makes the request of all its parameters.
 func (r *receiver) finish(q *transports.Request, at int, room []byte) {
 	vars, err := AppendVars(room[:0], r.params)
-	switch {
-	case err != nil:
-		q.Err = err
-	case len(vars) == 0:
-		q.Err = transports.ErrEmpty
-	case transports.Outgrown(vars, room):
-		q.Err = transports.ErrBlock
-	default:
-		q.HeadSize, q.Vars, q.Length = at, vars, transports.FromVars
+	if q.Take(vars, room, err) {
+		q.HeadSize, q.Length = at, transports.FromVars
 		q.Body, q.Sized = &stdin{id: q.ID}, true
 	}
 }

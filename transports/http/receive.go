@@ -32,18 +32,14 @@ func (r *receiver) Receive(c *transports.Conn, data, room []byte) (q transports.
 	}
 	c.ProxyHeader = 0 // what comes later is the client's
 	vars, err := r.head.AppendVars(room[:0], c)
-	switch {
-	case err != nil:
-		q.Err = err
-	case transports.Outgrown(vars, room):
-		q.Err = transports.ErrBlock
-	default:
-		q.HeadSize, q.Vars = before+n, vars
-		q.Length, q.Expect = max(r.head.ContentLength, 0), r.head.Continue
-		q.Keep = c.KeepAlive && r.head.Persistent()
-		if r.head.Chunked {
-			q.Body = new(Chunks)
-		}
+	if !q.Take(vars, room, err) {
+		return q
+	}
+	q.HeadSize = before + n
+	q.Length, q.Expect = max(r.head.ContentLength, 0), r.head.Continue
+	q.Keep = c.KeepAlive && r.head.Persistent()
+	if r.head.Chunked {
+		q.Body = new(Chunks)
 	}
 	return q
 }

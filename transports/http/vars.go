@@ -52,9 +52,6 @@ func (h *Head) AppendVars(dst []byte, c *transports.Conn) ([]byte, error) {
 		dst = uwsgi.AppendVar(dst, "SERVER_ADDR", c.ServerAddr)
 	}
 	dst = uwsgi.AppendVar(dst, "REMOTE_ADDR", c.RemoteAddr)
-	if c.HTTPS {
-		dst = uwsgi.AppendVar(dst, "HTTPS", "on")
-	}
 	for i := range h.fields[:h.nfields] {
 		if dst, err = h.appendField(dst, i); err != nil {
 			return dst, err

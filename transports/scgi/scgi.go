@@ -32,15 +32,8 @@ func (receiver) Receive(c *transports.Conn, data, room []byte) (q transports.Req
 		return q
 	}
 	vars, err := head.AppendVars(room[:0])
-	switch {
-	case err != nil:
-		q.Err = err
-	case len(vars) == 0:
-		q.Err = transports.ErrEmpty
-	case transports.Outgrown(vars, room):
-		q.Err = transports.ErrBlock
-	default:
-		q.Vars, q.Length = vars, transports.FromVars
+	if q.Take(vars, room, err) {
+		q.Length = transports.FromVars
 	}
 	return q
 }

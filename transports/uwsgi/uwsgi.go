@@ -26,7 +26,7 @@ func (r Receiver) Receive(c *transports.Conn, data, _ []byte) (q transports.Requ
 	}
 	header := uwsgi.ParseHeader(data)
 	if header.Modifier1 == uwsgi.ModifierPing {
-		q.Answer = pong
+		q.Answer, q.Note = pong, "PING"
 		return q
 	}
 	if header.Size > c.Limit {
