@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -171,13 +170,10 @@ func (h *health) refresh(ctx context.Context) {
 func (h *health) write() {
 	waiting, working := h.g.queue.counts()
 	n := &h.g.counters
-	text, err := json.Marshal(map[string]any{"connectors": h.conditions, "events": map[string]uint64{
+	err := h.note.WriteJSON(map[string]any{"connectors": h.conditions, "events": map[string]uint64{
 		"received": n.received.Load(), "handled": n.handled.Load(), "failed": n.failed.Load(), "redelivered": n.redelivered.Load(),
 		"dropped": n.dropped.Load(), "waiting": uint64(waiting), "working": uint64(working),
 	}})
-	if err == nil {
-		err = h.note.Write(text)
-	}
 	if err != nil {
 		h.g.errorf("[HEALTH] %v", err)
 	}

@@ -72,10 +72,8 @@ func parseRegistration(payload []byte) (*Registration, error) {
 
 func loadState(note *shm.Note) *state {
 	s := &state{Active: -1}
-	if text := note.Read(); text != nil {
-		if err := json.Unmarshal(text, s); err != nil {
-			s = &state{Active: -1} // the writer was killed meanwhile: what is lost is registered again at the next reload
-		}
+	if !note.ReadJSON(s) {
+		s = &state{Active: -1} // what a writer that was killed meanwhile has lost is registered again at the next reload
 	}
 	if s.Registrations == nil {
 		s.Registrations = map[int]*Registration{}
@@ -87,11 +85,7 @@ func loadState(note *shm.Note) *state {
 }
 
 func (s *state) save(note *shm.Note) error {
-	text, err := json.Marshal(s)
-	if err == nil {
-		err = note.Write(text)
-	}
-	if err != nil {
+	if err := note.WriteJSON(s); err != nil {
 		return fmt.Errorf("gateway: keeping what the service has registered: %w", err)
 	}
 	return nil

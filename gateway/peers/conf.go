@@ -212,10 +212,8 @@ type state struct {
 
 func loadState(note *shm.Note) *state {
 	s := &state{Active: -1}
-	if text := note.Read(); text != nil {
-		if err := json.Unmarshal(text, s); err != nil {
-			s = &state{Active: -1} // the writer was killed meanwhile: what is lost is registered again at the next reload
-		}
+	if !note.ReadJSON(s) {
+		s = &state{Active: -1} // what a writer that was killed meanwhile has lost is registered again at the next reload
 	}
 	if s.Registrations == nil {
 		s.Registrations = map[int]*Registration{}

@@ -262,11 +262,7 @@ func (p *peers) closeClients() {
 
 // keepState is called with p.mu held.
 func (p *peers) keepState() {
-	text, err := json.Marshal(p.state)
-	if err == nil {
-		err = p.note.Write(text)
-	}
-	if err != nil {
+	if err := p.note.WriteJSON(p.state); err != nil {
 		p.Errorf("[ZMQ] keeping what the service has registered: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package shm
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"sync/atomic"
@@ -71,6 +72,21 @@ func (n *Note) Read() []byte {
 		}
 	}
 	return nil
+}
+
+// WriteJSON replaces the text by v's JSON.
+func (n *Note) WriteJSON(v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return n.Write(text)
+}
+
+// ReadJSON reads the text into v. False: there is none, or its writer died in the middle; v may have been changed.
+func (n *Note) ReadJSON(v any) bool {
+	text := n.Read()
+	return text != nil && json.Unmarshal(text, v) == nil
 }
 
 // Close unmaps the memory.
