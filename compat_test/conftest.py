@@ -1,5 +1,6 @@
-"""Fixtures: `transport` (one of the ways in) and `server` (a factory whose servers end with the test)."""
+"""Fixtures: `transport` (one of the ways in), `http` (--http), `server` (a factory whose servers end with the test), `postgres`."""
 import pytest
+from postgresql import Postgres
 from server import Server
 from services import Service
 from transports import TRANSPORTS
@@ -57,3 +58,17 @@ def service(request):
         if getattr(request.node, "report_call", None) is None or request.node.report_call.failed:
             print(one.log()[-8000:])
         one.close()
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    one = Postgres()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def http():
+    made = TRANSPORTS["http"]()
+    yield made
+    made.close()

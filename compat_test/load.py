@@ -69,3 +69,31 @@ class Load:
         """Until that many more requests have been answered well."""
         goal = sum(not request.error for request in list(self.requests)) + count
         eventually(lambda: sum(not request.error for request in list(self.requests)) >= goal, timeout)
+
+
+class Several:
+    """`count` threads, each with what make() gives it, that do step(made, index) again and again until the block ends.
+    `failures` are the errors; a thread ends with its first."""
+
+    def __init__(self, count, make, step):
+        self.failures, self._over = [], threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(make, step, index)) for index in range(count)]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, make, step, index):
+        made = make()
+        while not self._over.is_set():
+            try:
+                step(made, index)
+            except Exception as error:
+                self.failures.append(repr(error))
+                return

@@ -8,9 +8,8 @@ import sys
 import pytest
 from http_client import eventually, get
 from load import Load
-from postgresql import NOT_THERE, Postgres, programs
+from postgresql import NOT_THERE, programs
 from server import alive
-from transports import TRANSPORTS
 
 pytestmark = pytest.mark.skipif(programs() is None, reason=NOT_THERE)
 pytest.importorskip("flask")
@@ -83,20 +82,6 @@ class Broken(View):
 
 __loader__ = [Rows, Pause, Move, Child, Broken]
 '''
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    one = Postgres()
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def http():
-    made = TRANSPORTS["http"]()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -10,10 +10,9 @@ import threading
 
 import pytest
 from http_client import Broken, eventually, get
-from postgresql import NOT_THERE, Postgres, programs
+from postgresql import NOT_THERE, programs
 from server import BINARY, alive
 from test_pythons import interpreter
-from transports import TRANSPORTS
 
 pytestmark = pytest.mark.skipif(programs() is None, reason=NOT_THERE)
 pytest.importorskip("flask")
@@ -71,20 +70,6 @@ __loader__ = [Long, Quick, Alarm, Behind]
 '''
 
 ASLEEP = "select count(*) from pg_stat_activity where query like '%pg_sleep(60)%' and state = 'active' and pid <> pg_backend_pid()"
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    one = Postgres()
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def http():
-    made = TRANSPORTS["http"]()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -207,6 +207,28 @@ def test_mountpoints_that_end_in_a_slash(listen, dialect):
         assert exchange(port, speak(dialect, path)).endswith(b"\r\n\r\n" + repr(told).encode()), path
 
 
+ECHOING_APP = """
+def application(environ, start_response):
+    body = environ["PATH_INFO"].encode() + environ["wsgi.input"].read()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+"""
+
+
+@pytest.mark.parametrize("dialect, args", [("http", ["--http-keepalive"]), ("http-socket", []), ("http11-socket", [])])
+@pytest.mark.parametrize("threads", ["1", "4"])
+def test_pipelined_requests_are_all_answered_in_order(listen, dialect, args, threads):
+    one, port = listen(dialect, [*args, "--threads", threads], app=ECHOING_APP)
+    requests = b"".join(b"POST /%d HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n-" % n for n in range(300))
+    last = b"GET /last HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.settimeout(20)
+        client.sendall(requests + last)
+        answers = client.makefile("rb").read()
+    bodies = [part.partition(b"\r\n\r\n")[2] for part in answers.split(b"HTTP/1.1 200 OK\r\n")[1:]]
+    assert bodies == [b"/%d-" % n for n in range(300)] + [b"/last"]
+
+
 CLOSING_APP = """
 def application(environ, start_response):
     length = [("Content-Length", "2")] if "length" in environ["QUERY_STRING"] else []

@@ -8,6 +8,7 @@ import time
 
 import zmq
 from http_client import Connection, eventually, get
+from load import Several
 from server import free_port
 
 VIEWS = '''
@@ -80,30 +81,19 @@ def test_a_view_answers_libzmq_peers_as_it_answers_http(service):
 def test_many_peers_are_served_by_all_workers_through_reloads(service):
     port = free_port()
     running = service(VIEWS, zmq_conf(port), args=["--processes", "2"])
-    stop, pids, failures = threading.Event(), set(), []
+    pids = set()
 
-    def ask(index):
-        peer = Req(port)
-        while not stop.is_set():
-            try:
-                reply = peer.ask(0, f"/things/{index}", params={"nap": "0.01"})
-                pids.add(reply["payload"]["pid"])
-                assert reply["payload"]["n"] == index
-                assert peer.ask(2, f"/things/{index}", payload=index)["payload"] == {"got": index}  # never sent twice
-            except Exception as error:
-                failures.append(repr(error))
-                return
+    def ask(peer, index):
+        reply = peer.ask(0, f"/things/{index}", params={"nap": "0.01"})
+        pids.add(reply["payload"]["pid"])
+        assert reply["payload"]["n"] == index
+        assert peer.ask(2, f"/things/{index}", payload=index)["payload"] == {"got": index}  # never sent twice
 
-    threads = [threading.Thread(target=ask, args=(index,)) for index in range(6)]
-    for thread in threads:
-        thread.start()
-    eventually(lambda: len(pids) >= 2)
-    running.signal(signal.SIGHUP)
-    eventually(lambda: len(pids) >= 4 or failures, 20)
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    with Several(6, lambda: Req(port), ask) as asking:
+        eventually(lambda: len(pids) >= 2)
+        running.signal(signal.SIGHUP)
+        eventually(lambda: len(pids) >= 4 or asking.failures, 20)
+    assert asking.failures == []
 
 
 def test_a_request_that_ends_its_worker_is_answered_all_the_same(service):

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 import zmq
 from http_client import Broken, eventually, get
+from load import Several
 from server import BINARY, free_port
 from zmq.auth.thread import ThreadAuthenticator
 
@@ -236,33 +237,22 @@ def test_an_address_that_is_taken_is_bound_when_it_is_left(service):
 def test_a_reload_changes_addresses_and_security_under_requests(service):
     kept, closed, opened = (f"tcp://127.0.0.1:{free_port()}" for _ in range(3))
     running = service(VIEWS, boot([kept, closed]), args=["--processes", "2"])
-    stop, failures, pids = threading.Event(), [], set()
+    pids = set()
 
-    def ask(index):
-        peer = Peer(kept)
-        while not stop.is_set():
-            try:
-                reply = peer.ask(f"/things/{index}", params={"nap": "0.005"})
-                assert reply["payload"]["n"] == index
-                pids.add(reply["payload"]["pid"])
-            except Exception as error:
-                failures.append(repr(error))
-                return
+    def ask(peer, index):
+        reply = peer.ask(f"/things/{index}", params={"nap": "0.005"})
+        assert reply["payload"]["n"] == index
+        pids.add(reply["payload"]["pid"])
 
-    threads = [threading.Thread(target=ask, args=(index,)) for index in range(4)]
-    for thread in threads:
-        thread.start()
-    eventually(lambda: len(pids) == 2 or failures)
-    before = gateway(running)
-    running.conf["boot"][0]["zmq"]["bind"] = [kept, opened]
-    running.put()
-    running.signal(signal.SIGHUP)
-    assert Peer(opened, timeout=20000).ask("/things/5")["payload"]["n"] == 5
-    eventually(lambda: len(pids) == 4 or failures)
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    with Several(4, lambda: Peer(kept), ask) as asking:
+        eventually(lambda: len(pids) == 2 or asking.failures)
+        before = gateway(running)
+        running.conf["boot"][0]["zmq"]["bind"] = [kept, opened]
+        running.put()
+        running.signal(signal.SIGHUP)
+        assert Peer(opened, timeout=20000).ask("/things/5")["payload"]["n"] == 5
+        eventually(lambda: len(pids) == 4 or asking.failures)
+    assert asking.failures == []
     assert gateway(running) == before
     with pytest.raises(zmq.Again):
         Peer(closed, timeout=300).ask("/things/5")
@@ -292,30 +282,19 @@ def test_an_upgrade_answers_peers_that_go_on_asking(service):
     """Without holding replies back until connections can be closed with them, each of the four lost a request mostly."""
     address = f"tcp://127.0.0.1:{free_port()}"
     running = service(VIEWS, boot(address), args=["--processes", "2"])
-    before, stop, failures, counts = gateway(running), threading.Event(), [], [0] * 4
+    before, counts = gateway(running), [0] * 4
 
-    def ask(index):
-        peer = Peer(address)
-        while not stop.is_set():
-            try:
-                assert peer.ask(f"/things/{index}", params={"nap": "0.005"})["payload"]["n"] == index
-                counts[index] += 1
-            except Exception as error:
-                failures.append(repr(error))
-                return
+    def ask(peer, index):
+        assert peer.ask(f"/things/{index}", params={"nap": "0.005"})["payload"]["n"] == index
+        counts[index] += 1
 
-    threads = [threading.Thread(target=ask, args=(index,)) for index in range(4)]
-    for thread in threads:
-        thread.start()
-    eventually(lambda: min(counts) > 10)
-    running.signal(signal.SIGUSR2)
-    eventually(lambda: running.log().count("answering on") == 2 or failures, 30)
-    done = min(counts)
-    eventually(lambda: min(counts) > done + 20 or failures, 20)
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert len(failures) <= 1  # libzmq leaves some microseconds in which a request is sent to nobody
+    with Several(4, lambda: Peer(address), ask) as asking:
+        eventually(lambda: min(counts) > 10)
+        running.signal(signal.SIGUSR2)
+        eventually(lambda: running.log().count("answering on") == 2 or asking.failures, 30)
+        done = min(counts)
+        eventually(lambda: min(counts) > done + 20 or asking.failures, 20)
+    assert len(asking.failures) <= 1  # libzmq leaves some microseconds in which a request is sent to nobody
     eventually(lambda: gateway(running) not in (None, before), 20)
 
 
