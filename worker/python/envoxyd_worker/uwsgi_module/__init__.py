@@ -1,0 +1,107 @@
+"""The `uwsgi` module: what applications and their libraries know the server by.
+
+It is an ordinary module object that anybody may write to. What needs the worker
+goes through `state`, which the worker fills in after the fork.
+"""
+import os
+import re
+import types
+
+from ..failures import report
+from . import absent, control, identity, locks, request, rpc, scoreboard
+from .state import State
+
+# Each has functions(state), which returns those that this process is to have, by name. A later one's hide an earlier one's.
+SUBJECTS = (absent, identity, scoreboard, request, control, locks, rpc)
+
+
+class Module(types.ModuleType):
+    """Adds `env`, the environ of the running request, which costs nothing until somebody asks."""
+
+    def __getattr__(self, name):
+        if name == "env":
+            kept = self.__dict__["_state"]
+            if kept.extension is not None and kept.spec["threads"] < 2:
+                try:
+                    return kept.extension.environ()
+                except RuntimeError:
+                    pass
+        raise AttributeError(f"module 'uwsgi' has no attribute {name!r}")
+
+
+def state(uwsgi):
+    return uwsgi.__dict__["_state"]
+
+
+def run_hook(uwsgi, name):
+    """Calls uwsgi.NAME if somebody has set it; its exceptions are printed, not passed on."""
+    hook = uwsgi.__dict__.get(name)
+    if hook is None:
+        return
+    try:
+        hook()
+    except BaseException as error:
+        report(error)
+
+
+def options(spec):
+    """uwsgi.opt: True for a bare flag, bytes otherwise, a list for a name given more than once."""
+    found = {}
+    for name, value, flag in spec["opt"] or ():
+        item = True if flag else os.fsencode(value)
+        if name not in found:
+            found[name] = item
+        elif isinstance(found[name], list):
+            found[name].append(item)
+        else:
+            found[name] = [found[name], item]
+    service = spec.get("service")
+    if service is not None:
+        found["conf_content"] = service
+    return found
+
+
+def version_info(text):
+    numbers = [int(n) for n in re.findall(r"\d+", text.split("-")[0])][:4]
+    numbers += [0] * (4 - len(numbers))
+    return (*numbers, text.partition("-")[2].encode())
+
+
+def make(spec):
+    uwsgi = Module("uwsgi")
+    uwsgi.__doc__ = None
+    mine = State(spec, uwsgi)
+    uwsgi.__dict__["_state"] = mine
+    uwsgi.__dict__.update(
+        version=spec["version"].encode(),
+        version_info=version_info(spec["version"]),
+        opt=options(spec),
+        numproc=spec["processes"],
+        cores=spec["threads"],
+        has_threads=1,
+        buffer_size=spec["limits"]["buffer_size"],
+        started_on=spec["started_on"],
+        hostname=os.fsencode(spec["python"]["hostname"]),
+        loop=None,
+        unbit=None,
+        applications=None,
+        is_a_reload=spec["generation"] > 0,
+        magic_table={},
+        sockets=[s["fd"] for s in spec["sockets"] or ()],
+        SPOOL_OK=-2,
+        SPOOL_RETRY=-1,
+        SPOOL_IGNORE=0,
+    )
+    if spec["python"]["pidfile"]:
+        uwsgi.pidfile = os.fsencode(spec["python"]["pidfile"])
+    for subject in SUBJECTS:
+        uwsgi.__dict__.update(subject.functions(mine))
+    uwsgi.SymbolsImporter = SymbolsImporter
+    return uwsgi
+
+
+class SymbolsImporter:
+    """For code that adds one to sys.meta_path: nothing is embedded here, so it finds nothing."""
+
+    def find_spec(self, name, path=None, target=None):
+        return None

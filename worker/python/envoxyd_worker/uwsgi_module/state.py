@@ -1,0 +1,45 @@
+"""What the functions of the `uwsgi` module know of the process that they are called in."""
+import mmap
+import os
+
+from ..layouts import CORE, Core
+from . import lockfile
+
+
+class State:
+    """This process's part: which worker it is, and its extension once that is loaded."""
+
+    def __init__(self, spec, uwsgi):
+        self.spec = spec
+        self.uwsgi = uwsgi
+        self.worker = 0
+        self.importer = 0  # the process that imports the application, for all but lazy-apps
+        self.extension = None
+        self.ready = False
+        self.rpc = {}
+        self.locks = lockfile.Locks(spec["locks_fd"], spec["python"]["locks"])
+        self._board = None
+
+    def request(self, name, *args):
+        """Calls the extension on behalf of the request in hand."""
+        if self.extension is None:
+            raise RuntimeError("you are not in a request")
+        return getattr(self.extension, name)(*args)
+
+    def rows(self):
+        """The scoreboard: rows of lines, a line for each core."""
+        if self._board is None:
+            size = os.fstat(self.spec["scoreboard_fd"]).st_size
+            self._board = mmap.mmap(self.spec["scoreboard_fd"], size, prot=mmap.PROT_READ)
+        lines = list(map(Core._make, CORE.iter_unpack(self._board)))
+        threads = self.spec["threads"]
+        return [lines[n : n + threads] for n in range(0, len(lines), threads)]
+
+    def rows_of(self, worker):
+        """Those of one worker, which may have had several processes, and have two for a while."""
+        return [row for row in self.rows() if row[0].worker == worker]
+
+
+def named(*functions):
+    """Functions by the names that they were defined with."""
+    return {function.__name__: function for function in functions}
