@@ -12,6 +12,8 @@ import (
 
 	"envoxyd/internal/workerspec"
 	"envoxyd/master/process"
+	"envoxyd/master/resources"
+	"envoxyd/master/signaling"
 	"envoxyd/master/sockets"
 	"envoxyd/uwsgiopts"
 )
@@ -127,6 +129,10 @@ func newTestMaster(t *testing.T, processes int) *testMaster {
 	m := &master{cfg: cfg, events: make(chan event, 64), commands: newCommands(), upgrader: &upgrader{flip: fakeFlip{}},
 		sys: system{os: tm.os, now: time.Now}, reloads: reloads{recovery: newRecovery()}}
 	t.Cleanup(m.commands.close)
+	m.owned.kept = resources.NewKept(func(string) int { return -1 })
+	t.Cleanup(func() { m.owned.kept.Close() })
+	m.queues = &signalQueues{kept: m.owned.kept}
+	m.router = signaling.NewRouter(m.queues)
 	m.reread = func() (*uwsgiopts.Config, error) { return tm.next, tm.reading }
 	m.sys.launch = func(g *generation) (process.Process, *link, error) {
 		if tm.failing != nil {

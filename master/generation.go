@@ -1,6 +1,7 @@
 package master
 
 import (
+	"io"
 	"os"
 	"slices"
 	"syscall"
@@ -33,6 +34,7 @@ type generation struct {
 	hooks    *hooks.Runner    // that have run for it
 	sockets  []*sockets.Socket
 	board    *shm.Board
+	lines    *shm.Auxiliaries
 	zygote   *process.Zygote
 	link     *link
 	handover int // where the gateway sends what it wants handled; -1: nowhere
@@ -52,6 +54,8 @@ type generation struct {
 	explained    bool // the zygote has said itself why it could not load
 	ready        int  // places in which a process has been ready
 	workers      []*worker
+	auxiliaries  []*auxiliary
+	signals      signals
 	spareRow     int           // of the scoreboard, for a successor; 0: there is none, or it is in use
 	slowestStart time.Duration // of a worker's process, from the fork until it was ready
 	draining     bool
@@ -90,12 +94,19 @@ func (m *master) startNext(p *preparation) (err error) {
 			if g.board != nil {
 				_ = g.board.Close() // nobody has it
 			}
+			if g.lines != nil {
+				_ = g.lines.Close()
+			}
 		}
 	}()
 	if err = g.prepareLog(); err != nil {
 		return err
 	}
 	if g.board, err = newBoard(cfg); err != nil {
+		return err
+	}
+	g.auxiliaries = newAuxiliaries(cfg)
+	if g.lines, err = shm.NewAuxiliaries(len(g.auxiliaries)); err != nil {
 		return err
 	}
 	g.spareRow = g.board.Spare()
@@ -146,6 +157,8 @@ func (g *generation) drain(sig syscall.Signal) {
 	g.draining, g.drainSignal = true, sig
 	g.mercy = g.m.sys.now().Add(mercy(g.cfg))
 	g.zygote.Dismiss()
+	g.signals.schedule.Stop()
+	g.drainAuxiliaries()
 	for _, s := range g.seats() {
 		starting := s.Is(process.Starting)
 		s.Leave(time.Time{}) // g.mercy is the deadline of all
@@ -184,6 +197,8 @@ func (g *generation) kill() {
 	g.draining, g.killed = true, true
 	g.mercy = g.m.sys.now()
 	g.zygote.Terminate()
+	g.signals.schedule.Stop()
+	g.killAuxiliaries()
 	g.m.after(zygoteMercy, func(*master) { g.zygote.Kill() })
 	for _, s := range g.seats() {
 		s.Leave(time.Time{})
@@ -193,7 +208,7 @@ func (g *generation) kill() {
 
 // gone: no process of this generation is left.
 func (g *generation) gone() bool {
-	return g.zygote.State() == process.Lost && g.empty() && !g.m.sys.now().Before(g.straysUntil) && !g.leftovers.due
+	return g.zygote.State() == process.Lost && g.empty() && g.noAuxiliary() && !g.m.sys.now().Before(g.straysUntil) && !g.leftovers.due
 }
 
 // has tells whether the process is one of this generation's.
@@ -201,7 +216,8 @@ func (g *generation) has(pid int) bool {
 	if g.zygote.Process().PID() == pid {
 		return true
 	}
-	return slices.ContainsFunc(g.workers, func(w *worker) bool { return w.seatOf(pid) != nil })
+	return slices.ContainsFunc(g.workers, func(w *worker) bool { return w.seatOf(pid) != nil }) ||
+		slices.ContainsFunc(g.auxiliaries, func(a *auxiliary) bool { return a.PID() == pid })
 }
 
 // enforce ends what has outstayed its time: mercy, harakiri, orders to the zygote.
@@ -209,6 +225,7 @@ func (g *generation) enforce(now time.Time) {
 	g.endZygote(now)
 	g.endLeftovers(now)
 	g.recycleNext()
+	g.enforceAuxiliaries(now)
 	if g.draining && now.After(g.mercy) && !g.killed {
 		for _, s := range g.seats() {
 			if s.PID() != 0 {
@@ -256,7 +273,7 @@ func (g *generation) startTimeout() time.Duration {
 // endZygote kills a zygote that does not go although its last worker has.
 func (g *generation) endZygote(now time.Time) {
 	switch {
-	case !g.draining || !g.empty():
+	case !g.draining || !g.empty() || !g.noAuxiliary():
 		g.emptied = time.Time{}
 	case g.emptied.IsZero():
 		g.emptied = now
@@ -273,8 +290,10 @@ func (g *generation) close() {
 	g.dropLog()
 	g.link.close()
 	g.closeHandover()
-	if err := g.board.Close(); err != nil {
-		logf("%v", err)
+	for _, memory := range []io.Closer{g.board, g.lines} {
+		if err := memory.Close(); err != nil {
+			logf("%v", err)
+		}
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"envoxyd/master/logging"
 	"envoxyd/master/process"
 	"envoxyd/master/resources"
+	"envoxyd/master/signaling"
 	"envoxyd/master/sockets"
 	"envoxyd/master/stats"
 	"envoxyd/uwsgiopts"
@@ -61,6 +62,8 @@ type master struct {
 	logs      logs
 	jobs      jobs
 	gateways  gateways
+	queues    *signalQueues
+	router    *signaling.Router
 	commands  *commands
 	strangers strangers
 	hooks     *hooks.Runner
@@ -83,6 +86,7 @@ type owned struct {
 	alive     *os.File // its writer is ours alone: workers see when we are gone
 	keep      *os.File
 	resources *resources.Resources
+	kept      *resources.Kept
 	locks     fileLocks
 	pidfiles  pidfiles
 }
@@ -179,6 +183,9 @@ func (m *master) run() (int, error) {
 	if m.owned.resources, err = resources.Open(m.upgrader.inherited.Take); err != nil {
 		return statusFailed, err
 	}
+	m.owned.kept = resources.NewKept(m.upgrader.inherited.Take)
+	m.queues = &signalQueues{m.owned.kept, m.cfg.SignalBufsize}
+	m.router = signaling.NewRouter(m.queues)
 	m.logs.second = m.upgrader.second
 	if err := m.logs.open(m.cfg); err != nil {
 		return statusFailed, err
@@ -295,6 +302,9 @@ func (m *master) sweep(now time.Time) {
 		g.enforce(now)
 	}
 	m.giveUpLate(now)
+	if err := m.router.Flush(); err != nil {
+		logf("%v", err)
+	}
 	m.jobs.daemons.Enforce(now)
 	if now.Sub(m.lastSweep) < time.Second {
 		return
@@ -309,6 +319,7 @@ func (m *master) sweep(now time.Time) {
 	}
 	if m.current != nil {
 		m.runCrons(now)
+		m.current.runSignalCrons(now)
 	}
 	m.logs.alarms.watchQueues(m.sockets, m.cfg.AlarmBacklog)
 	m.advanceChain()

@@ -249,6 +249,8 @@ func (m *master) promote() {
 		}
 		m.retire(old)
 	}
+	g.startSignals()
+	g.fillAuxiliaries()
 	if g.asleep {
 		m.watchForConnections()
 	}

@@ -22,6 +22,9 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 	if g.service != nil {
 		spec.Service = g.service.Document
 	}
+	if err := g.addQueues(i, spec); err != nil {
+		return nil, err
+	}
 	if err := i.addMemory(spec, g.m.owned.resources, g.m.owned.alive, g.board); err != nil {
 		return nil, err
 	}
@@ -65,7 +68,11 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 func baseSpec(cfg *uwsgiopts.Config, number int, started time.Time, lib string) (*workerspec.Spec, error) {
 	spec := &workerspec.Spec{
 		Version: uwsgiopts.Version, Program: cfg.Program, Generation: number, StartedOn: started.Unix(),
-		Processes: cfg.Processes, Threads: cfg.Threads, Lib: lib, HandoverFD: [2]int{-1, -1},
+		Processes: cfg.Processes, Threads: cfg.Threads, Lib: lib, HandoverFD: [2]int{-1, -1}, AuxiliaryFD: -1, Signals: workerspec.Signals{Spooler: -1},
+		Mules: workerspec.Mules{
+			List: []workerspec.Mule{}, Shared: workerspec.Pipe{Out: -1, In: -1}, Farms: []workerspec.Farm{},
+			HarakiriSeconds: int(cfg.MuleHarakiri / time.Second), ReceiveSize: cfg.MuleMsgRecvSize,
+		},
 		HTTP: httpSpec(cfg), Limits: limitsSpec(cfg), Log: logSpec(cfg), Python: pythonSpec(cfg), Process: processSpec(cfg),
 	}
 	if cfg.Master {

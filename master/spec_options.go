@@ -26,7 +26,7 @@ func stackSignalOf(cfg *uwsgiopts.Config) int {
 }
 
 // workerPhases are the phases of hooks that workers run themselves.
-var workerPhases = []string{"post-fork", "accepting", "accepting-once", "accepting1", "accepting1-once"}
+var workerPhases = []string{"as-mule", "post-fork", "accepting", "accepting-once", "accepting1", "accepting1-once"}
 
 func workerHooks(cfg *uwsgiopts.Config) (hooks [][2]string) {
 	for _, hook := range cfg.Hooks {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"envoxyd/internal/paths"
+	"envoxyd/internal/workerspec"
 	"envoxyd/uwsgiopts"
 )
 
@@ -50,6 +51,18 @@ func (t *touched) reconfigure(cfg *uwsgiopts.Config) {
 		logf("*** %s has been touched... workers reload !!! ***", path)
 		m.reloadWorkers(false)
 	})
+	for role, names := range map[string][]string{workerspec.RoleMule: cfg.TouchMulesReload, workerspec.RoleSpooler: cfg.TouchSpoolersReload} {
+		add(names, func(m *master, path string) {
+			logf("*** %s has been touched... reloading all the %ss !!! ***", path, role)
+			m.current.reloadAuxiliaries(role)
+		})
+	}
+	for _, t := range cfg.TouchSignal {
+		add(t[:1], func(m *master, _ string) {
+			logDated("[uwsgi-touch-signal] raising %s", t[1])
+			m.raise(signalNumber(t[1]))
+		})
+	}
 	add(cfg.TouchChainReload, func(m *master, path string) {
 		logf("*** %s has been touched... chain reload !!! ***", path)
 		m.chainReload()

@@ -171,6 +171,7 @@ func (m *master) upgrade() {
 	}
 	more := m.owned.pidfiles.descriptors()
 	maps.Copy(more, m.owned.resources.Passed())
+	maps.Copy(more, m.owned.kept.Passed())
 	maps.Copy(more, m.gateways.handedOver())
 	if err := m.upgrader.handover.Send(m.sockets, more); err != nil {
 		logf("upgrade: %v", err)

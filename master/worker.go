@@ -8,6 +8,7 @@ import (
 
 	"envoxyd/internal/respawn"
 	"envoxyd/internal/shm"
+	"envoxyd/internal/workerspec"
 	"envoxyd/master/process"
 )
 
@@ -43,7 +44,7 @@ type notes struct {
 
 func newWorker(id int, cheap bool) *worker {
 	w := &worker{cheap: cheap, successors: newSuccessorRetry()}
-	w.Place = process.Place{Kind: "worker", ID: id, Backoff: respawn.Backoff{Policy: workerBackoff}}
+	w.Place = process.Place{Kind: "worker", Role: workerspec.RoleWorker, ID: id, Backoff: respawn.Backoff{Policy: workerBackoff}}
 	w.Row = id
 	w.beside.Place = w.Place.Beside()
 	return w
@@ -284,7 +285,13 @@ func (g *generation) workerReport(r process.Report) {
 		g.m.gateways.require(r.Kind)
 		return
 	}
-	if r.Worker < 1 || r.Worker > len(g.workers) {
+	switch {
+	case g.signalReport(r):
+		return
+	case r.Role != "" && r.Role != workerspec.RoleWorker:
+		g.auxiliaryReport(r)
+		return
+	case r.Worker < 1 || r.Worker > len(g.workers):
 		return
 	}
 	w := g.workers[r.Worker-1]

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"envoxyd/internal/workerspec"
 	"envoxyd/master/process"
 )
 
@@ -77,6 +78,9 @@ func (g *generation) zygoteReport(r process.Report) {
 	if r.Sender != g.zygote.Process().PID() {
 		return
 	}
+	if g.signalReport(r) {
+		return
+	}
 	switch r.Kind {
 	case "loaded":
 		g.loaded()
@@ -111,6 +115,10 @@ func (g *generation) loaded() {
 
 // forked is the zygote's answer to an order.
 func (g *generation) forked(r process.Report) {
+	if r.Role != "" && r.Role != workerspec.RoleWorker {
+		g.auxiliaryForked(r)
+		return
+	}
 	if r.Worker < 1 || r.Worker > len(g.workers) {
 		return
 	}
@@ -161,6 +169,9 @@ func (g *generation) zygoteEnded(exit process.Exit, err error) {
 			g.orderFailed(w, number, "the zygote has ended")
 			g.straysUntil = m.sys.now().Add(strayTime)
 		}
+	}
+	if g.abandonOrders() {
+		g.straysUntil = m.sys.now().Add(strayTime)
 	}
 	pid := g.zygote.Process().PID()
 	switch {

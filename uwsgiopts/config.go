@@ -139,6 +139,7 @@ type Config struct {
 	ProcessConfig
 	PushConfig
 	LoggingConfig
+	MuleConfig
 
 	IgnoreSigpipe         bool
 	IgnoreWriteErrors     bool

@@ -27,6 +27,7 @@ func defaults() *Config {
 		CheaperConfig:      cheaperDefaults(),
 		ProcessConfig:      processDefaults(),
 		PushConfig:         pushDefaults(),
+		MuleConfig:         muleDefaults(),
 		LoggingConfig:      LoggingConfig{LogfileChmod: -1, RsyslogPacketSize: 1024, AlarmFreq: 3, AlarmMsgSize: 8192},
 	}
 }

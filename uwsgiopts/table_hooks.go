@@ -30,7 +30,7 @@ func hooksOptions() []Option {
 		{Names: []string{"hook-as-emperor-before-vassal"}, Arg: RequiredArg, Value: List, Doc: "action to run in the emperor before an instance starts"},
 		{Names: []string{"hook-as-vassal-before-drop"}, Arg: RequiredArg, Value: List, Doc: "action to run in an instance before it drops privileges"},
 		{Names: []string{"hook-as-emperor-setns"}, Arg: RequiredArg, Value: List, Doc: "action to run in the emperor when an instance joins namespaces"},
-		{Names: []string{"hook-as-mule"}, Arg: RequiredArg, Value: List, Doc: "action to run in each mule"},
+		{Names: []string{"hook-as-mule"}, Arg: RequiredArg, Doc: "action to run in each mule", Value: hook("as-mule")},
 		{Names: []string{"hook-as-gateway"}, Arg: RequiredArg, Value: List, Doc: "action to run in each gateway"},
 		{Names: []string{"after-request-call", "after-request-hook"}, Arg: RequiredArg, Value: List, Doc: "function to call after each request"},
 		{Names: []string{"exec-asap"}, Arg: RequiredArg, Doc: "run this shell command as soon as possible", Value: execute("asap")},

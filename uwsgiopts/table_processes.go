@@ -15,7 +15,7 @@ func processesOptions() []Option {
 		{Names: []string{"harakiri-queue-threshold"}, Arg: RequiredArg, Doc: "let harakiri strike only when this many connections wait", Value: number(func(c *Config) *int { return &c.HarakiriQueueThreshold })},
 		{Names: []string{"harakiri-no-arh", "no-harakiri-arh", "no-harakiri-after-req-hook"}, Value: Flag, Doc: "do not count the time of after-request hooks for harakiri"},
 		{Names: []string{"backtrace-depth"}, Arg: RequiredArg, Value: Int, Doc: "number of frames in a backtrace of the server itself"},
-		{Names: []string{"mule-harakiri"}, Arg: RequiredArg, Value: Int, Doc: "end a mule whose task takes longer than this many seconds"},
+		{Names: []string{"mule-harakiri"}, Arg: RequiredArg, Doc: "end a mule whose task takes longer than this many seconds", Value: seconds(func(c *Config) *time.Duration { return &c.MuleHarakiri })},
 		{Names: []string{"skip-zero"}, Value: Flag, Doc: "do not check descriptor 0", NoOp: "descriptor 0 is not checked"},
 		{Names: []string{"skip-atexit"}, Doc: "leave without running the application's atexit functions", Value: flagOn(func(c *Config) *bool { return &c.SkipAtexit })},
 		{Names: []string{"skip-atexit-teardown"}, Value: Flag, Doc: "leave without taking the interpreter down", NoOp: "the interpreter is never taken down"},

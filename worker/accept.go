@@ -18,6 +18,7 @@ func (r *reactor) startAccepting() {
 		_ = epollCtl(r.epoll, unix.EPOLL_CTL_ADD, l.fd, &event) // EEXIST: it is in the set already
 	}
 	_ = r.watchHandover() // it was in the set before
+	r.watchSignals()
 	r.accepting, r.pausedTo = true, 0
 }
 
@@ -25,6 +26,7 @@ func (r *reactor) stopAccepting() {
 	for _, l := range r.w.ours {
 		_ = epollCtl(r.epoll, unix.EPOLL_CTL_DEL, l.fd, nil) // ENOENT: it is not in the set
 	}
+	r.ignoreSignals()
 	r.accepting, r.hot = false, nil
 }
 

@@ -29,6 +29,7 @@ const (
 	tagReady
 	tagHandover
 	tagSignal
+	tagQueue // of uwsgi signals
 )
 
 // reactor owns the worker's epoll set and its connections. Its slots take turns in leading it: the
@@ -151,6 +152,9 @@ func (r *reactor) run(s *slot, wait bool) int {
 			if r.handle(s, &e) {
 				return s.enter()
 			}
+			if s.handling {
+				return s.enterSignal()
+			}
 			continue
 		}
 		if paused := r.w.paused.Load(); paused != r.suspended {
@@ -205,6 +209,8 @@ func (r *reactor) handle(s *slot, e *unix.EpollEvent) bool {
 		if cn := r.takeHandover(); cn != nil {
 			return s.receive(cn)
 		}
+	case tagQueue:
+		s.takeSignal(int(e.Fd))
 	case tagWake:
 		var counter [8]byte
 		_, _ = syscall.Read(r.wakeFD, counter[:]) // EAGAIN: another wake-up was read with ours

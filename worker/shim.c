@@ -95,7 +95,10 @@ static PyObject *shim_serve(PyObject *self, PyObject *args)
                 wsgi_report(core, "signal handler");
             continue;
         }
-        wsgi_handle(core);
+        if (next == NEXT_UWSGI_SIGNAL)
+            wsgi_signal(core);
+        else
+            wsgi_handle(core);
         if (forked) /* the application forked and came back here: two processes cannot serve one connection */
             _exit(1);
     }

@@ -57,10 +57,11 @@ const (
 )
 
 const (
-	nextStop    = C.NEXT_STOP
-	nextSignal  = C.NEXT_SIGNAL
-	nextRequest = C.NEXT_REQUEST
-	nextIdle    = C.NEXT_IDLE
+	nextStop        = C.NEXT_STOP
+	nextUwsgiSignal = C.NEXT_UWSGI_SIGNAL
+	nextSignal      = C.NEXT_SIGNAL
+	nextRequest     = C.NEXT_REQUEST
+	nextIdle        = C.NEXT_IDLE
 )
 
 const (

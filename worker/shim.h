@@ -39,6 +39,7 @@ enum { /* what envoxyd_next returns */
     NEXT_REQUEST = 1,
     NEXT_SIGNAL = 0, /* let Python run its signal handlers, then call again */
     NEXT_IDLE = 2, /* there is nothing to do now */
+    NEXT_UWSGI_SIGNAL = 3, /* core_io.uwsgi_signal is to be handled */
     NEXT_STOP = -1
 };
 
@@ -61,6 +62,7 @@ typedef struct core_io {
     int32_t body_state;
     int32_t body_fd; /* the file; -1: none */
     int32_t client_fd;
+    int32_t uwsgi_signal;
     /* response */
     uint8_t *out; /* not yet written: status line, headers, start of the body */
     uint64_t sent; /* body bytes handed over */

@@ -49,6 +49,8 @@ type slot struct {
 	stat    string       // the file that tells what the thread does
 	gate    gate         // where the thread waits while another one leads
 
+	handling bool // a uwsgi signal
+
 	sincePause int   // requests since the last pause
 	paused     int64 // when the slot last made a pause for Go's scheduler
 
@@ -118,6 +120,9 @@ func (s *slot) step(wait bool) int {
 	s.entered.Store(0)
 	if s.current != nil {
 		s.finish()
+	}
+	if s.handling {
+		s.signalDone()
 	}
 	r := s.r
 	r.mu.Lock()

@@ -49,6 +49,7 @@ core_t *wsgi_core_new(int index, core_io *io, PyObject *settings)
     core->io = io;
     core->app = setting(settings, "app");
     core->event = setting(settings, "event");
+    core->signal = setting(settings, "signal");
     core->base = setting(settings, "environ");
     core->on_error = setting(settings, "on_error");
     core->file_wrapper = setting(settings, "file_wrapper");
@@ -73,6 +74,7 @@ void wsgi_core_free(core_t *core)
     current = NULL;
     Py_CLEAR(core->app);
     Py_CLEAR(core->event);
+    Py_CLEAR(core->signal);
     Py_CLEAR(core->base);
     Py_CLEAR(core->on_error);
     Py_CLEAR(core->file_wrapper);
@@ -291,6 +293,16 @@ static void call_close(core_t *core, PyObject *result)
     }
     Py_XDECREF(done);
     Py_DECREF(method);
+}
+
+void wsgi_signal(core_t *core)
+{
+    if (!core->signal)
+        return;
+    PyObject *done = PyObject_CallFunction(core->signal, "i", (int)core->io->uwsgi_signal);
+    if (!done)
+        wsgi_report(core, "signal handler");
+    Py_XDECREF(done);
 }
 
 void wsgi_handle(core_t *core)

@@ -15,6 +15,7 @@ typedef struct core_t {
     core_io *io;
     PyObject *app;          /* called with environ and start_response */
     PyObject *event;        /* called in its place for events; may be NULL */
+    PyObject *signal;       /* called with the number of a uwsgi signal; may be NULL */
     PyObject *base;         /* the environ that every request starts from */
     PyObject *on_error;     /* on_error(type, value, traceback, where) -> None | (status, headers, body) */
     PyObject *file_wrapper; /* its class; .region() -> None | (fd, offset, size) */
@@ -45,6 +46,9 @@ core_t *wsgi_current(void);
 
 /* Serves the request in core->io; never leaves an exception set. */
 void wsgi_handle(core_t *core);
+
+/* Handles the uwsgi signal in core->io; never leaves an exception set. */
+void wsgi_signal(core_t *core);
 
 /* Hands the pending exception to on_error; `where` names the place. */
 void wsgi_report(core_t *core, const char *where);

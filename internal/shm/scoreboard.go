@@ -38,7 +38,9 @@ type Core struct {
 	Worker       atomic.Uint32 // whose row it is, in the first core's line: written by the master; 0: nobody's
 	Spooled      atomic.Int64  // request bodies in files, of a worker's first core only
 	Calls        atomic.Uint32 // to services, in flight in the process; of a worker's first core only
-	_            [128 - 8 - 10*8 - 8 - 8 - 8 - 4]byte
+	Signals      atomic.Uint32 // uwsgi signals that were handled
+	Signal       atomic.Uint32 // one more than the number of the uwsgi signal in hand; 0: none
+	_            [128 - 8 - 10*8 - 8 - 8 - 8 - 4 - 8]byte
 	request      [128]byte // "ADDR - METHOD URI", cut to fit
 }
 

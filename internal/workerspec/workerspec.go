@@ -30,8 +30,9 @@ type Spec struct {
 	LocksFD      int    `json:"locks_fd"`   // uwsgi.lock: a byte for each lock
 	AliveFD      int    `json:"alive_fd"`   // reads end of file when the master is gone
 	ScoreboardFD int    `json:"scoreboard_fd"`
-	HandoverFD   [2]int `json:"handover_fd"` // a socket pair for connections that change cores; -1 where there is one core
-	Lib          string `json:"lib"`         // the folder lib/envoxyd
+	AuxiliaryFD  int    `json:"auxiliary_fd"` // lines of mules and spoolers: see internal/shm.Auxiliary
+	HandoverFD   [2]int `json:"handover_fd"`  // a socket pair for connections that change cores; -1 where there is one core
+	Lib          string `json:"lib"`          // the folder lib/envoxyd
 
 	Row int `json:"row,omitempty"` // of the scoreboard, for this worker: its Python writes it in; 0: the worker's number
 
@@ -45,6 +46,8 @@ type Spec struct {
 	Log     Log      `json:"log"`
 	Python  Python   `json:"python"`
 	Process Process  `json:"process"`
+	Mules   Mules    `json:"mules"`
+	Signals Signals  `json:"signals"`
 
 	Static *staticspec.Options `json:"static,omitempty"` // nil: the application answers everything
 
@@ -203,8 +206,9 @@ type User struct {
 type Command struct {
 	Kind   string `json:"kind"`
 	ID     uint64 `json:"id"`     // comes back with the report on it
-	Worker int    `json:"worker"` // the number of the place to fill
-	Row    int    `json:"row"`    // of the scoreboard, for the worker to write
+	Role   string `json:"role"`   // of the process to fork: RoleWorker …
+	Worker int    `json:"worker"` // the number of the place to fill, of those with that role
+	Row    int    `json:"row"`    // of the scoreboard, for the process to write
 	Again  bool   `json:"again"`  // there was a process in its place before
 }
 
@@ -213,12 +217,14 @@ const CommandFork = "fork"
 
 // Event is what zygote and workers report, one JSON object a datagram.
 type Event struct {
-	Kind   string `json:"kind"`   // zygote: step, loaded, forked, fork failed, failed, gateway, zmq, with --check problem, note, checked; worker: started, ready, failed, recycle, stopping, gateway, zmq, alarm
-	ID     uint64 `json:"id"`     // of forked and fork failed: the command's
-	Worker int    `json:"worker"` // 0: the zygote
-	PID    int    `json:"pid"`
-	Status int    `json:"status"` // of failed: the exit status to pass on
-	Text   string `json:"text"`   // of step, failed, fork failed, problem and note: what it was about
-	Option string `json:"option"` // of problem: the option to blame, and its value
-	Value  string `json:"value"`
+	Role   string       `json:"role"`   // of the process that it is about; "": a worker, or the zygote
+	Kind   string       `json:"kind"`   // zygote: step, loaded, forked, fork failed, failed, gateway, zmq, with --check problem, note, checked; worker: started, ready, failed, recycle, stopping, gateway, zmq, alarm
+	ID     uint64       `json:"id"`     // of forked and fork failed: the command's
+	Worker int          `json:"worker"` // 0: the zygote
+	PID    int          `json:"pid"`
+	Status int          `json:"status"` // of failed: the exit status to pass on
+	Text   string       `json:"text"`   // of step, failed, fork failed, problem and note: what it was about
+	Signal *SignalOrder `json:"signal"`
+	Option string       `json:"option"` // of problem: the option to blame, and its value
+	Value  string       `json:"value"`
 }

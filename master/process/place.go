@@ -39,6 +39,7 @@ var transitions = map[State][]State{
 // in it. Its zero value with Kind and ID is an absent one.
 type Place struct {
 	Kind    string // "worker"
+	Role    string // as workerspec.RoleWorker …
 	ID      int    // from 1
 	Backoff respawn.Backoff
 

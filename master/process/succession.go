@@ -2,7 +2,7 @@ package process
 
 // Beside is an empty place where successors of the process in p come up while that one works.
 func (p *Place) Beside() Place {
-	return Place{Kind: "the successor of " + p.Kind, ID: p.ID, beside: true}
+	return Place{Kind: "the successor of " + p.Kind, Role: p.Role, ID: p.ID, beside: true}
 }
 
 // Succeed has the process that came up in the place beside p, and works, become the one in p;

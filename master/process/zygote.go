@@ -83,7 +83,7 @@ func (z *Zygote) Fork(place *Place, deadline time.Time) error {
 	if !place.Order(z.number, deadline) {
 		return fmt.Errorf("%v is %v: no other process can be started in its place", place, place.State())
 	}
-	command := workerspec.Command{Kind: workerspec.CommandFork, ID: z.number, Worker: place.ID, Row: place.Row, Again: place.Starts() > 0 || place.beside}
+	command := workerspec.Command{Kind: workerspec.CommandFork, ID: z.number, Role: place.Role, Worker: place.ID, Row: place.Row, Again: place.Starts() > 0 || place.beside}
 	if err := z.orders.Send(command); err != nil {
 		place.OrderFailed(z.number)
 		return fmt.Errorf("%v: order to the zygote: %w", place, err)

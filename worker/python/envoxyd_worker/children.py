@@ -49,7 +49,7 @@ def descriptors(spec):
 
     Not among them are those by which children of an Envoxy service reach the gateways, each over a stream of its own.
     """
-    yield from (spec["control_fd"], spec["event_fd"], spec["alive_fd"], spec["scoreboard_fd"])
+    yield from (spec["control_fd"], spec["event_fd"], spec["alive_fd"], spec["scoreboard_fd"], spec["auxiliary_fd"])
     yield from spec["handover_fd"]
     yield from (s["fd"] for s in spec["sockets"] or ())
     if spec["log"]["request_fd"]:
@@ -58,9 +58,17 @@ def descriptors(spec):
         yield spec["gateway"]["progress_fd"]
 
 
+def queues(spec):
+    """Queues of signals and messages. Children keep them: they may send messages."""
+    signals, mules = spec["signals"], spec["mules"]
+    yield from (*(signals["workers"] or ()), *(signals["mules"] or ()), *(signals["farms"] or ()), signals["spooler"])
+    for pipe in (mules["shared"], *(mule["queue"] for mule in mules["list"] or ()), *(farm["queue"] for farm in mules["farms"] or ())):
+        yield from pipe.values()
+
+
 def forget(spec):
     """The numbers are the application's now: nothing of ours may use them again."""
-    for name in ("control_fd", "event_fd", "alive_fd", "scoreboard_fd"):
+    for name in ("control_fd", "event_fd", "alive_fd", "scoreboard_fd", "auxiliary_fd"):
         spec[name] = -1
     spec["handover_fd"] = [-1, -1]
     spec["sockets"] = []

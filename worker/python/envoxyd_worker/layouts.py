@@ -6,7 +6,7 @@ from collections import namedtuple
 from struct import Struct
 
 # a core's line of the scoreboard
-CORE = Struct("<IIqqqQQQQQQQIIIIqI12x128s")
+CORE = Struct("<IIqqqQQQQQQQIIIIqIII4x128s")
 Core = namedtuple("Core", """
     state
     request_size
@@ -26,7 +26,19 @@ Core = namedtuple("Core", """
     worker
     spooled
     calls
+    signals
+    signal
     request
+""")
+
+# the line of a mule or spooler
+AUXILIARY = Struct("<qqqqq24x")
+Auxiliary = namedtuple("Auxiliary", """
+    pid
+    state
+    since
+    deadline
+    tasks
 """)
 
 # before the text of a note: sequence, size

@@ -1,6 +1,7 @@
 """A worker after the fork: load the extension, serve, leave in good order."""
 import atexit
 import faulthandler
+import functools
 import importlib.machinery
 import importlib.util
 import json
@@ -14,6 +15,7 @@ from . import apps, autoreload, children, ending, gateway, hooks, limits, listen
 from .failures import report, report_import
 from .reports import LOAD_FAILED, Reports, exit_status
 from .signals import ordinary_signals
+from .uwsgi_module import signals
 
 
 def main(spec, text, uwsgi, serving, order):
@@ -58,6 +60,7 @@ def main(spec, text, uwsgi, serving, order):
     state.extension = extension
     settings = wsgi.settings(spec, uwsgi, apps.choose(serving, python, extension), extension)
     settings["event"] = events.application if events else None
+    settings["signal"] = functools.partial(signals.handle, state)
     try:
         hooks.accepting(spec["process"]["hooks"], number, order["again"])
     except hooks.Failed as error:

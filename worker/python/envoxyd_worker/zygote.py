@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 
-from . import apps, check, children, ending, gateway, limits, listeners, log, uwsgi_module, worker
+from . import apps, auxiliary, check, children, ending, gateway, limits, listeners, log, uwsgi_module, worker
 from .failures import report, report_import
 from .reports import LOAD_FAILED, Reports, exit_status
 from .signals import OURS, ignore, ignore_broken_pipes
@@ -96,7 +96,7 @@ def prepare(spec):
 
 def inherited(spec):
     """Everything that the master has passed on."""
-    return [fd for fd in (*children.descriptors(spec), *(spec.get("gateway") or {}).values()) if fd >= 0]
+    return [fd for fd in (*children.descriptors(spec), *children.queues(spec), *(spec.get("gateway") or {}).values()) if fd >= 0]
 
 
 def set_path(spec):
@@ -143,7 +143,7 @@ def obey(reports, forker):
         pid = undisturbed(forker.outcome)
         if pid == 0:
             return order
-        answer = {"id": order["id"], "worker": order["worker"]}
+        answer = {"id": order["id"], "role": order["role"], "worker": order["worker"]}
         if pid > 0:
             reports.send("forked", pid=pid, **answer)
         else:
@@ -181,7 +181,9 @@ def extension(spec):
 def work(order, spec, text, uwsgi, serving):
     """The life of a worker, in the process that was forked for it."""
     try:
-        Reports(os.dup(spec["event_fd"])).send("started", worker=order["worker"])
+        Reports(os.dup(spec["event_fd"])).send("started", role=order["role"], worker=order["worker"])
+        if order["role"] != "worker":
+            auxiliary.main(spec, uwsgi, order)
         random.seed()
         worker.main(spec, text, uwsgi, serving, order)
     except BaseException as error:

@@ -8,11 +8,11 @@ import re
 import types
 
 from ..failures import report
-from . import absent, control, identity, locks, request, rpc, scoreboard
+from . import absent, control, identity, locks, mules, request, rpc, scoreboard, signals
 from .state import State
 
 # Each has functions(state), which returns those that this process is to have, by name. A later one's hide an earlier one's.
-SUBJECTS = (absent, identity, scoreboard, request, control, locks, rpc)
+SUBJECTS = (absent, identity, scoreboard, request, control, locks, rpc, signals, mules)
 
 
 class Module(types.ModuleType):

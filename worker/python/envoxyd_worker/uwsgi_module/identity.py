@@ -19,9 +19,6 @@ def functions(mine):
     def worker_id():
         return mine.worker
 
-    def mule_id():
-        return 0
-
     def log(text):
         if not isinstance(text, str):
             raise TypeError("log() takes a str")
@@ -66,4 +63,4 @@ def functions(mine):
             raise TypeError("setprocname() takes a str")
         procname.set(name)
 
-    return named(masterpid, worker_id, mule_id, log, alarm, ready, micros, mem, logsize, setprocname)
+    return named(masterpid, worker_id, log, alarm, ready, micros, mem, logsize, setprocname)

@@ -1,4 +1,5 @@
 """What the functions of the `uwsgi` module know of the process that they are called in."""
+import json
 import mmap
 import os
 
@@ -12,7 +13,8 @@ class State:
     def __init__(self, spec, uwsgi):
         self.spec = spec
         self.uwsgi = uwsgi
-        self.worker = 0
+        self.worker = self.mule = self.spooler = 0  # the number of this process, if it is one of those
+        self.process = None  # a mule or spooler: auxiliary.Process
         self.importer = 0  # the process that imports the application, for all but lazy-apps
         self.extension = None
         self.ready = False
@@ -25,6 +27,14 @@ class State:
         if self.extension is None:
             raise RuntimeError("you are not in a request")
         return getattr(self.extension, name)(*args)
+
+    def tell(self, kind, **more):
+        """Reports something to the master, whoever of its processes this is."""
+        importing = self.importer == os.getpid() and self.spec["control_fd"] >= 0
+        fd = self.spec["control_fd"] if importing else self.spec["event_fd"]
+        if fd < 0:
+            raise OSError("the master cannot be reached from a process that the application has forked")
+        os.write(fd, json.dumps({"kind": kind, "worker": self.worker, **more}).encode())
 
     def rows(self):
         """The scoreboard: rows of lines, a line for each core."""

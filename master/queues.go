@@ -1,0 +1,203 @@
+package master
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"envoxyd/internal/workerspec"
+	"envoxyd/master/process"
+	"envoxyd/master/resources"
+	"envoxyd/master/signaling"
+	"envoxyd/uwsgiopts"
+)
+
+// signals are the uwsgi signals of one generation: who handles which, and what raises them.
+type signals struct {
+	targets  signaling.Targets
+	schedule signaling.Schedule
+	crons    []*signalCron
+}
+
+// signalCron raises a signal by the clock.
+type signalCron struct {
+	cronJob
+	signal byte
+}
+
+// signalQueues are the queues of signals, which outlive every generation.
+type signalQueues struct {
+	kept *resources.Kept
+	room int
+}
+
+func (q *signalQueues) pipe(queue string) (out, in *os.File, err error) {
+	return q.kept.Pipe("signals of "+queue, q.room)
+}
+
+// Send puts a signal into a queue.
+func (q *signalQueues) Send(queue string, signal byte) error {
+	_, in, err := q.pipe(queue)
+	if err != nil {
+		return err
+	}
+	switch err := unix.Sendmsg(int(in.Fd()), []byte{signal}, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL); {
+	case errors.Is(err, unix.EAGAIN):
+		return signaling.ErrFull
+	case err != nil:
+		return os.NewSyscallError("sendmsg", err)
+	}
+	return nil
+}
+
+// signalReport acts on what a process wants of signals; false: it is about something else.
+func (g *generation) signalReport(r process.Report) bool {
+	if r.Signal == nil {
+		return false
+	}
+	s := r.Signal
+	if s.Number < 0 || s.Number >= signaling.Numbers {
+		return true
+	}
+	number := byte(s.Number)
+	var err error
+	switch r.Kind {
+	case workerspec.EventRaise:
+		g.m.raise(number)
+	case workerspec.EventRegisterSignal:
+		g.signals.targets[number] = s.Target
+	case workerspec.EventTimer:
+		err = g.signals.schedule.AddTimer(number, time.Duration(s.Millis)*time.Millisecond, s.Iterations)
+	case workerspec.EventMonitor:
+		err = g.signals.schedule.AddFile(number, s.Path)
+	case workerspec.EventCron:
+		if len(g.signals.crons) < signaling.Most {
+			g.signals.crons = append(g.signals.crons, &signalCron{cronJob{Cron: uwsgiopts.Cron{When: s.When}, pid: -1}, number})
+		}
+	}
+	if err != nil {
+		logf("signal %d: %v", number, err)
+	}
+	return true
+}
+
+// raise passes a uwsgi signal on to those that handle it.
+func (m *master) raise(number byte) {
+	g := m.current
+	if g == nil {
+		g = m.next
+	}
+	if g == nil {
+		return
+	}
+	target := g.signals.targets[number]
+	if err := m.router.Route(number, target, g.fleet()); err != nil {
+		if errors.Is(err, signaling.ErrUnsupported) {
+			logf("*** UNSUPPORTED SIGNAL TARGET: %s ***", target)
+		} else {
+			logf("*** SIGNAL QUEUE IS FULL: %v (you can tune it with --signal-bufsize) ***", err)
+		}
+	}
+}
+
+// fleet is who there is to be signalled.
+func (g *generation) fleet() signaling.Fleet {
+	fleet := signaling.Fleet{
+		Workers: len(g.workers), Mules: len(g.cfg.Mules),
+		Active: func(n int) bool { return !g.workers[n-1].cheap && !g.m.pausing.paused },
+	}
+	for _, farm := range g.cfg.Farms {
+		fleet.Farms = append(fleet.Farms, farm.Name)
+	}
+	for _, a := range g.auxiliaries {
+		fleet.Spooler = fleet.Spooler || a.Kind == workerspec.RoleSpooler
+	}
+	return fleet
+}
+
+// startSignals begins with timers and file monitors; the generation serves now.
+func (g *generation) startSignals() {
+	for _, t := range g.cfg.SignalTimers {
+		if err := g.signals.schedule.AddTimer(t.Signal, t.Every, 0); err != nil {
+			logf("timer: %v", err)
+		}
+	}
+	for _, f := range g.cfg.FSSignal {
+		if err := g.signals.schedule.AddFile(signalNumber(f[1]), f[0]); err != nil {
+			logf("fs-signal: %v", err)
+		}
+	}
+	err := g.signals.schedule.Start(func(signal byte, stopped <-chan struct{}) {
+		select {
+		case g.m.events <- func(m *master) { m.raise(signal) }:
+		case <-stopped:
+		}
+	})
+	if err != nil {
+		logf("file monitor: %v", err)
+	}
+}
+
+// signalNumber is the number of a checked option.
+func signalNumber(text string) byte {
+	n, _ := strconv.ParseUint(text, 10, 8)
+	return byte(n)
+}
+
+// runSignalCrons raises what is due by the clock.
+func (g *generation) runSignalCrons(now time.Time) {
+	for _, job := range g.signals.crons {
+		if job.take(now) {
+			g.m.raise(job.signal)
+		}
+	}
+}
+
+// addQueues has zygote and workers inherit the queues of signals and messages, and the lines of mules and spoolers.
+func (g *generation) addQueues(i *inheritance, spec *workerspec.Spec) (err error) {
+	cfg, kept := g.cfg, g.m.owned.kept
+	queue := func(names ...string) (numbers []int) {
+		for _, name := range names {
+			out, _, failed := g.m.queues.pipe(name)
+			if failed != nil {
+				err = errors.Join(err, failed)
+				return numbers
+			}
+			numbers = append(numbers, i.add(out.Fd()))
+		}
+		return numbers
+	}
+	pipe := func(name string) workerspec.Pipe {
+		out, in, failed := kept.Pipe("messages of "+name, cfg.MuleMsgSize)
+		if failed != nil {
+			err = errors.Join(err, failed)
+			return workerspec.Pipe{Out: -1, In: -1}
+		}
+		return workerspec.Pipe{Out: i.add(out.Fd()), In: i.add(in.Fd())}
+	}
+	spec.Signals.Workers = queue(signaling.AnyWorker)
+	for n := 1; n <= cfg.Processes; n++ {
+		spec.Signals.Workers = append(spec.Signals.Workers, queue(signaling.Worker(n))...)
+	}
+	if len(cfg.Mules) > 0 {
+		spec.Mules.Shared = pipe(signaling.AnyMule)
+		spec.Signals.Mules = queue(signaling.AnyMule)
+	}
+	for n, mule := range cfg.Mules {
+		spec.Mules.List = append(spec.Mules.List, workerspec.Mule{Runs: mule.Runs, Queue: pipe(signaling.Mule(n + 1))})
+		spec.Signals.Mules = append(spec.Signals.Mules, queue(signaling.Mule(n+1))...)
+	}
+	for _, farm := range cfg.Farms {
+		spec.Mules.Farms = append(spec.Mules.Farms, workerspec.Farm{Name: farm.Name, Mules: farm.Mules, Queue: pipe(signaling.Farm(farm.Name))})
+		spec.Signals.Farms = append(spec.Signals.Farms, queue(signaling.Farm(farm.Name))...)
+	}
+	spec.AuxiliaryFD = i.add(g.lines.File().Fd())
+	if err != nil {
+		return fmt.Errorf("queues of signals and messages: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,164 @@
+package signaling
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// Most is how many timers, red-black timers, cron entries and file monitors there may be, each; uWSGI's number.
+const Most = 64
+
+// ErrTooMany is returned beyond that.
+var ErrTooMany = errors.New("too many timers or monitors")
+
+// Schedule raises signals by the clock and when files change, from Start to Stop.
+type Schedule struct {
+	timers []timer
+	files  []watchedFile
+
+	mu      sync.Mutex
+	running bool
+	stops   []func()
+	done    sync.WaitGroup
+	raise   Raise
+}
+
+// Raise raises a signal. It may wait, but not for longer than until stopped is closed.
+type Raise func(signal byte, stopped <-chan struct{})
+
+type timer struct {
+	signal byte
+	every  time.Duration
+	times  int
+}
+
+type watchedFile struct {
+	signal byte
+	path   string
+}
+
+// AddTimer raises the signal each time that long has passed, times times; 0: without end.
+func (s *Schedule) AddTimer(signal byte, every time.Duration, times int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.timers) >= 2*Most { // timers and red-black timers
+		return ErrTooMany
+	}
+	t := timer{signal, max(every, time.Millisecond), times}
+	s.timers = append(s.timers, t)
+	if s.running {
+		s.startTimer(t)
+	}
+	return nil
+}
+
+// AddFile raises the signal when the file changes, or what the directory holds. Its error is that of the watch; a path
+// that is not there is looked for again.
+func (s *Schedule) AddFile(signal byte, path string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.files) >= Most {
+		return ErrTooMany
+	}
+	f := watchedFile{signal, path}
+	s.files = append(s.files, f)
+	if s.running {
+		return s.startFile(f)
+	}
+	return nil
+}
+
+// Start begins with all that was added; raise is called from goroutines of the schedule's own.
+func (s *Schedule) Start(raise Raise) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running {
+		return nil
+	}
+	s.running, s.raise = true, raise
+	for _, t := range s.timers {
+		s.startTimer(t)
+	}
+	var errs []error
+	for _, f := range s.files {
+		errs = append(errs, s.startFile(f))
+	}
+	return errors.Join(errs...)
+}
+
+// Stop ends all of it. When it returns, raise is not called any more, and will not be.
+func (s *Schedule) Stop() {
+	s.mu.Lock()
+	stops := s.stops
+	s.stops, s.running = nil, false
+	s.mu.Unlock()
+	for _, stop := range stops {
+		stop()
+	}
+	s.done.Wait()
+}
+
+func (s *Schedule) startTimer(t timer) {
+	ended := make(chan struct{})
+	s.stops = append(s.stops, sync.OnceFunc(func() { close(ended) }))
+	s.done.Go(func() {
+		ticker := time.NewTicker(t.every) // what the receiver misses is one signal, as with uWSGI's
+		defer ticker.Stop()
+		for left := t.times; ; {
+			select {
+			case <-ended:
+				return
+			case <-ticker.C:
+			}
+			s.raise(t.signal, ended)
+			if left > 0 {
+				if left--; left == 0 {
+					return
+				}
+			}
+		}
+	})
+}
+
+// again is how long a path that has gone is waited for before it is looked at once more.
+const again = time.Second
+
+func (s *Schedule) startFile(f watchedFile) error {
+	watcher, err := fsnotify.NewWatcher()
+	if err != nil {
+		return err
+	}
+	missing := watcher.Add(f.path)
+	ended := make(chan struct{})
+	s.stops = append(s.stops, sync.OnceFunc(func() { close(ended) }))
+	s.done.Go(func() {
+		defer watcher.Close()
+		var retry <-chan time.Time
+		if missing != nil {
+			retry = time.After(again)
+		}
+		for {
+			select {
+			case <-ended:
+				return
+			case <-retry:
+				if retry = nil; watcher.Add(f.path) != nil {
+					retry = time.After(again)
+				} else {
+					s.raise(f.signal, ended) // it is there
+				}
+			case event := <-watcher.Events:
+				s.raise(f.signal, ended)
+				if event.Has(fsnotify.Remove|fsnotify.Rename) && event.Name == f.path { // replaced, most likely
+					retry = time.After(again / 10)
+				}
+			case <-watcher.Errors: // of the kernel's queue: something has changed
+				s.raise(f.signal, ended)
+			}
+		}
+	})
+	return missing
+}
