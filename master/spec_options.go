@@ -83,6 +83,6 @@ func pythonSpec(cfg *uwsgiopts.Config) workerspec.Python {
 		NoFileWrapper: cfg.DisableFileWrap, SkipAtexit: cfg.SkipAtexit, AddHeaders: cfg.AddHeaders, DelHeaders: cfg.DelHeaders,
 		CollectHeaders: cfg.CollectHeaders, PullHeaders: cfg.PullHeaders, AutoGzip: cfg.HTTPAutoGzip,
 		ReloadOnException: cfg.ReloadOnException, Procname: workerName(cfg), Hostname: hostname, Pidfile: cfg.Pidfile,
-		Locks: cfg.Locks, AutoreloadMillis: int(cfg.PyAutoreload / time.Millisecond),
+		Locks: cfg.Locks, RPCMax: cfg.RPCMax, AutoreloadMillis: int(cfg.PyAutoreload / time.Millisecond),
 	}
 }

@@ -59,6 +59,7 @@ type Request struct {
 	ID       uint16  // for Frame and End
 
 	Modifier1, Modifier2 byte // of a uwsgi packet
+	Service              bool // the packet asks the server itself for something: a cached value, a function, …
 
 	Answer []byte // to be sent in place of a response; the connection ends
 	Note   string // what the log says then; "": nothing

@@ -22,6 +22,8 @@ type MuleConfig struct {
 	TouchSignal   [][2]string   // FILE, SIGNAL: looked at once a second
 	FSSignal      [][2]string   // FILE, SIGNAL: the kernel tells
 
+	RPCMax int // functions that may be offered to other processes; default 64
+
 	TouchMulesReload    []string
 	TouchSpoolersReload []string
 }
@@ -44,7 +46,7 @@ type SignalTimer struct {
 }
 
 func muleDefaults() MuleConfig {
-	return MuleConfig{MuleReloadMercy: 60 * time.Second, MuleMsgRecvSize: 65536}
+	return MuleConfig{MuleReloadMercy: 60 * time.Second, MuleMsgRecvSize: 65536, RPCMax: 64}
 }
 
 // setMule adds one mule; what a file or a true says without a program is a plain one, as on the command line.

@@ -11,7 +11,7 @@ func extrasOptions() []Option {
 		{Names: []string{"cgi-mode"}, Short: 'c', Value: Flag, Doc: "force CGI-like output for all requests", NoOp: "no other kind of program is served"},
 		{Names: []string{"honour-stdin"}, Doc: "leave standard input open instead of reading from /dev/null", Value: flagOn(func(c *Config) *bool { return &c.HonourStdin })},
 		{Names: []string{"safe-fd", "fd-safe"}, Arg: RequiredArg, Value: List, Doc: "do not close this descriptor"},
-		{Names: []string{"rpc-max"}, Arg: RequiredArg, Value: Wide, Doc: "largest number of functions for remote calls"},
+		{Names: []string{"rpc-max"}, Arg: RequiredArg, Doc: "largest number of functions for remote calls", Value: number(func(c *Config) *int { return &c.RPCMax })},
 		{Names: []string{"pcre-jit"}, Flags: Immediate, Doc: "compile regular expressions to machine code", NoOp: "regular expressions are not compiled at run time"},
 		{Names: []string{"check-interval"}, Arg: RequiredArg, Value: Int, Flags: StartsMaster, Doc: "seconds between the master's rounds", NoOp: "the master wakes up when something happens"},
 		{Names: []string{"binary-path"}, Arg: RequiredArg, Doc: "path that the executable counts as: the python3 beside it serves, unless --home names another", Value: text(func(c *Config) *string { return &c.BinaryPath })},

@@ -42,7 +42,7 @@ func (s *slot) account() {
 	if io.body_state != bodyWhole {
 		line.ReadErrors.Store(line.ReadErrors.Load() + 1)
 	}
-	if s.toLog(spent) {
+	if io.flags&reqService == 0 && s.toLog(spent) {
 		s.logRequest()
 	}
 }

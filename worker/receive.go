@@ -140,6 +140,9 @@ func (p *parser) preparse(l *listener, c *transports.Conn, data []byte) (q parse
 		q.Length = p.request.length
 	}
 	q.flags |= l.always
+	if q.Service {
+		q.flags |= reqService
+	}
 	if l.transport.Refuses { // it is HTTP all the way
 		q.flags |= l.connectionFlags(q.flags&reqHTTP10 != 0, q.Keep)
 	}

@@ -12,7 +12,7 @@ type responder interface {
 // respond has the first responder that knows an answer give it. more: a next request, which was
 // sent along with this one, is in io.
 func (s *slot) respond(cn *conn, p *parsed) (answered, more bool) {
-	if cn.listener.event {
+	if cn.listener.event || p.Service {
 		return false, false
 	}
 	for _, one := range s.w.responders {

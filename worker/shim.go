@@ -36,6 +36,7 @@ const (
 	reqSeekable   = C.REQ_SEEKABLE
 	reqStatus     = C.REQ_STATUS
 	reqEvent      = C.REQ_EVENT
+	reqService    = C.REQ_SERVICE
 	reqCloses     = C.REQ_CLOSES
 	reqSayKeep    = C.REQ_SAY_KEEP
 )

@@ -21,6 +21,7 @@ enum { /* core_io.flags: what the request asks of the response */
     REQ_STATUS = 256,    /* "Status:" in place of the status line (SCGI, FastCGI) */
     REQ_CLOSES = 1024,   /* add "Connection: close" when the length is known: without one its end says it */
     REQ_SAY_KEEP = 2048, /* add "Connection: keep-alive", which HTTP/1.0 has to be told */
+    REQ_SERVICE = 4096,  /* asks the server itself for something */
     REQ_EVENT = 512      /* for the service's event handlers, not for the application */
 };
 

@@ -49,6 +49,7 @@ core_t *wsgi_core_new(int index, core_io *io, PyObject *settings)
     core->io = io;
     core->app = setting(settings, "app");
     core->event = setting(settings, "event");
+    core->service = setting(settings, "service");
     core->signal = setting(settings, "signal");
     core->base = setting(settings, "environ");
     core->on_error = setting(settings, "on_error");
@@ -74,6 +75,7 @@ void wsgi_core_free(core_t *core)
     current = NULL;
     Py_CLEAR(core->app);
     Py_CLEAR(core->event);
+    Py_CLEAR(core->service);
     Py_CLEAR(core->signal);
     Py_CLEAR(core->base);
     Py_CLEAR(core->on_error);
@@ -315,7 +317,11 @@ void wsgi_handle(core_t *core)
     core->input = NULL;
     response_reset(core);
     core->environ = environ_build(core);
-    PyObject *app = io->flags & REQ_EVENT && core->event ? core->event : core->app;
+    PyObject *app = core->app;
+    if (io->flags & REQ_EVENT && core->event)
+        app = core->event;
+    else if (io->flags & REQ_SERVICE && core->service)
+        app = core->service;
     PyObject *result = core->environ ? PyObject_CallFunctionObjArgs(app, core->environ, core->start_response, NULL) : NULL;
     if (!result || respond(core, result) < 0)
         fail(core, "application");

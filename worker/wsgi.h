@@ -15,6 +15,7 @@ typedef struct core_t {
     core_io *io;
     PyObject *app;          /* called with environ and start_response */
     PyObject *event;        /* called in its place for events; may be NULL */
+    PyObject *service;      /* likewise for what the server itself is asked for; may be NULL */
     PyObject *signal;       /* called with the number of a uwsgi signal; may be NULL */
     PyObject *base;         /* the environ that every request starts from */
     PyObject *on_error;     /* on_error(type, value, traceback, where) -> None | (status, headers, body) */

@@ -177,7 +177,8 @@ type Python struct {
 	Pidfile           string   `json:"pidfile"`
 	User              *User    `json:"user"` // nil: stay who the zygote is
 	AutoreloadMillis  int      `json:"autoreload_ms"`
-	Locks             int      `json:"locks"` // of the application's, beside lock 0
+	RPCMax            int      `json:"rpc_max"` // functions that may be offered
+	Locks             int      `json:"locks"`   // of the application's, beside lock 0
 }
 
 // Process is what zygote and workers set for themselves.

@@ -20,7 +20,7 @@ var pong = uwsgi.AppendHeader(nil, uwsgi.Header{Modifier1: uwsgi.ModifierPing, M
 type Receiver struct{ persistent bool }
 
 // Receive implements transports.Receiver. The variables are where they are in data.
-func (r Receiver) Receive(c *transports.Conn, data, _ []byte) (q transports.Request) {
+func (r Receiver) Receive(c *transports.Conn, data, room []byte) (q transports.Request) {
 	if len(data) < uwsgi.HeaderSize {
 		return q
 	}
@@ -37,7 +37,12 @@ func (r Receiver) Receive(c *transports.Conn, data, _ []byte) (q transports.Requ
 	if len(data) < q.HeadSize {
 		return q
 	}
-	if header.Modifier1 != uwsgi.ModifierPython && header.Modifier1 != uwsgi.ModifierManage {
+	block := data[uwsgi.HeaderSize:q.HeadSize]
+	switch header.Modifier1 {
+	case uwsgi.ModifierPython, uwsgi.ModifierManage:
+	case uwsgi.ModifierSpool, uwsgi.ModifierSignal, uwsgi.ModifierCache, uwsgi.ModifierRPC:
+		return service(q, header, block, room)
+	default:
 		q.Err = transports.ModifierError(header.Modifier1)
 		return q
 	}
@@ -46,7 +51,7 @@ func (r Receiver) Receive(c *transports.Conn, data, _ []byte) (q transports.Requ
 		return q
 	}
 	q.Modifier1, q.Modifier2 = header.Modifier1, header.Modifier2
-	q.Vars = data[uwsgi.HeaderSize:q.HeadSize]
+	q.Vars = block
 	q.Length = transports.FromVars
 	q.NoBody, q.Keep = r.persistent, r.persistent
 	return q

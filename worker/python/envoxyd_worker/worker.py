@@ -15,7 +15,7 @@ from . import apps, autoreload, children, ending, gateway, hooks, limits, listen
 from .failures import report, report_import
 from .reports import LOAD_FAILED, Reports, exit_status
 from .signals import ordinary_signals
-from .uwsgi_module import signals
+from .uwsgi_module import services, signals
 
 
 def main(spec, text, uwsgi, serving, order):
@@ -61,6 +61,7 @@ def main(spec, text, uwsgi, serving, order):
     settings = wsgi.settings(spec, uwsgi, apps.choose(serving, python, extension), extension)
     settings["event"] = events.application if events else None
     settings["signal"] = functools.partial(signals.handle, state)
+    settings["service"] = services.Services(state, spec["limits"]["socket_timeout_ms"] / 1000)
     try:
         hooks.accepting(spec["process"]["hooks"], number, order["again"])
     except hooks.Failed as error:

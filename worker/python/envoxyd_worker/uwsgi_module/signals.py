@@ -9,12 +9,13 @@ import threading
 from ..failures import report
 from ..log import line
 from .state import named
-from .wire import ask
+from .wire import ask, packet
 
 MOST = 64  # timers, red-black timers, crons and file monitors, each
 LONGEST_TARGET = 63
 LONGEST_PATH = 254
 MODIFIER = 110
+ACCEPTED = packet(255, 1, b"")
 
 received = threading.local()
 
@@ -85,6 +86,16 @@ def run_pending(mine, fds):
             number = take(fd)
 
 
+def send(node, number):
+    """Raises the signal in another instance, over the uwsgi protocol."""
+    try:
+        answer = ask(node, MODIFIER, number, b"", answer=4)
+    except OSError as error:
+        raise OSError(f"signal(): {node} cannot be reached: {error}") from error
+    if answer != ACCEPTED:
+        raise ValueError(f"signal(): {node} has rejected signal {number}")
+
+
 def byte(number, function):
     """A signal's number, as uWSGI takes it: the lowest eight bits."""
     if not isinstance(number, int):
@@ -125,8 +136,8 @@ def functions(mine):
             order("raise", number)
         elif not isinstance(node, str):
             raise TypeError("signal() takes an int and a str")
-        elif ask(node, MODIFIER, number, b"", answer=4)[:1] != b"\xff":
-            raise ValueError(f"signal(): {node} has rejected signal {number}")
+        else:
+            send(node, number)
 
     def signal_wait(number=None):
         wanted = None if number is None else byte(number, "signal_wait")
