@@ -115,6 +115,7 @@ func (g *generation) adopt(w *worker, pid int) error {
 		return err
 	}
 	s.Adopt(child, m.sys.now())
+	g.board.Adopted(s.Row, pid, m.sys.now())
 	unwanted := s.unwanted
 	s.notes = notes{}
 	switch {

@@ -51,7 +51,7 @@ func (s *slot) takeSignal(queue int) bool {
 	}
 	s.handling = true
 	s.io.uwsgi_signal = cInt32(number[0])
-	s.line.Signal.Store(uint32(number[0]) + 1)
+	s.line.Handling.Store(uint32(number[0]) + 1)
 	s.line.State.Store(shm.Busy)
 	return true
 }
@@ -68,7 +68,7 @@ func (s *slot) enterSignal() int {
 // signalDone notes that the handler has returned.
 func (s *slot) signalDone() {
 	s.handling = false
-	s.line.Signal.Store(0)
+	s.line.Handling.Store(0)
 	s.line.Signals.Add(1)
 	s.line.State.Store(shm.Idle)
 }

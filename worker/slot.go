@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/shm"
+	"envoxyd/transports/http"
 	"envoxyd/worker/requestlog"
 )
 
@@ -81,8 +82,9 @@ type response struct {
 	file     *fileRest
 	errno    syscall.Errno
 	forceLog bool
-	sendfile bool   // the body is a file's
-	id       uint16 // the request's, for the transport
+	sendfile bool         // the body is a file's
+	id       uint16       // the request's, for the transport
+	chunks   *http.Chunks // of a body that came in chunks
 }
 
 func newSlot(r *reactor, index int, io *coreIO) (*slot, error) {
@@ -96,6 +98,8 @@ func newSlot(r *reactor, index int, io *coreIO) (*slot, error) {
 		return nil, err
 	}
 	io.link_fd, io.event_fd = -1, -1
+	s.line.Before.Store(s.line.Requests.Load())
+	s.line.Handling.Store(0)
 	s.line.PID.Store(uint32(os.Getpid()))
 	s.line.State.Store(shm.Idle)
 	s.line.Suspended.Store(0)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -38,9 +39,12 @@ type Core struct {
 	Worker       atomic.Uint32 // whose row it is, in the first core's line: written by the master; 0: nobody's
 	Spooled      atomic.Int64  // request bodies in files, of a worker's first core only
 	Calls        atomic.Uint32 // to services, in flight in the process; of a worker's first core only
-	Signals      atomic.Uint32 // uwsgi signals that were handled
-	Signal       atomic.Uint32 // one more than the number of the uwsgi signal in hand; 0: none
-	_            [128 - 8 - 10*8 - 8 - 8 - 8 - 4 - 8]byte
+	Handling     atomic.Uint32 // one more than the uwsgi signal whose handler runs; 0: none does
+	Spawned      atomic.Int64  // when the process came, in unix seconds; written by the master, of a worker's first core only
+	Starts       atomic.Uint64 // processes that the row has had; likewise
+	Before       atomic.Uint64 // requests of those before the one that is there
+	Signals      atomic.Uint64 // uwsgi signals that were handled
+	_            [192 - 8 - 10*8 - 6*4 - 5*8]byte
 	request      [128]byte // "ADDR - METHOD URI", cut to fit
 }
 
@@ -69,7 +73,7 @@ type Board struct {
 	workers int
 }
 
-const coreSize = 256
+const coreSize = 320
 
 var _ [coreSize]byte = [unsafe.Sizeof(Core{})]byte{}
 
@@ -123,6 +127,14 @@ func (b *Board) Past(worker int) int {
 // Assign says whose row it is; 0: nobody's. Only the master may call it.
 func (b *Board) Assign(row, worker int) { b.Core(row, 0).Worker.Store(uint32(worker)) }
 
+// Adopted notes that a process has come for a row. Only the master may call it.
+func (b *Board) Adopted(row, pid int, now time.Time) {
+	first := b.Core(row, 0)
+	first.PID.Store(uint32(pid))
+	first.Spawned.Store(now.Unix())
+	first.Starts.Add(1)
+}
+
 // Fold adds what a row has counted to another one and forgets it. No process may write to either.
 func (b *Board) Fold(from, to int) {
 	for number := range b.cores {
@@ -134,8 +146,8 @@ func (b *Board) Fold(from, to int) {
 }
 
 // counters are what a core counts.
-func (c *Core) counters() [7]*atomic.Uint64 {
-	return [...]*atomic.Uint64{&c.Requests, &c.Exceptions, &c.Sent, &c.Micros, &c.WriteErrors, &c.ReadErrors, &c.Static}
+func (c *Core) counters() [9]*atomic.Uint64 {
+	return [...]*atomic.Uint64{&c.Requests, &c.Exceptions, &c.Sent, &c.Micros, &c.WriteErrors, &c.ReadErrors, &c.Static, &c.Starts, &c.Signals}
 }
 
 // OpenBoard maps the scoreboard that was inherited as fd.

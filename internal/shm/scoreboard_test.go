@@ -1,6 +1,9 @@
 package shm
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestRowsBesideThoseOfWorkers(t *testing.T) {
 	plain, err := NewBoard(3, 2)
@@ -48,5 +51,24 @@ func TestCountsAreFolded(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestProcessesOfARowAreCounted(t *testing.T) {
+	b, err := NewBoardWithSpare(1, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	for pid := range 3 {
+		b.Adopted(b.Spare(), 100+pid, time.Unix(1700, 0))
+	}
+	first := b.Core(b.Spare(), 0)
+	if first.PID.Load() != 102 || first.Spawned.Load() != 1700 || first.Starts.Load() != 3 {
+		t.Errorf("pid %d, spawned %d, %d starts", first.PID.Load(), first.Spawned.Load(), first.Starts.Load())
+	}
+	b.Fold(b.Spare(), b.Past(1))
+	if first.Starts.Load() != 0 || b.Core(b.Past(1), 0).Starts.Load() != 3 {
+		t.Errorf("%d starts left, %d folded", first.Starts.Load(), b.Core(b.Past(1), 0).Starts.Load())
 	}
 }

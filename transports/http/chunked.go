@@ -8,12 +8,20 @@ var ErrChunk = refuse(400, "malformed chunked body")
 // maxChunkLine bounds a chunk's size line with its extensions, and each trailer line.
 const maxChunkLine = 4096
 
+// keptEnds bounds how many ends of chunks are noted: a chunk may be as short as a byte.
+const keptEnds = 1024
+
 // Chunks decodes a chunked body piece by piece. The zero value is ready.
 type Chunks struct {
 	left  int64 // of the chunk being read
 	state chunkState
 	done  bool // the last chunk and its trailers have been read
+	size  int64
+	ends  []int64
 }
+
+// Ends is where the first chunks end in the body.
+func (c *Chunks) Ends() []int64 { return c.ends }
 
 // Done tells whether the last chunk and its trailers have been read.
 func (c *Chunks) Done() bool { return c.done }
@@ -36,9 +44,12 @@ func (c *Chunks) Decode(dst, src []byte) (out []byte, used int, err error) {
 		case inData:
 			n := int(min(int64(len(rest)), c.left))
 			dst = append(dst, rest[:n]...)
-			used, c.left = used+n, c.left-int64(n)
+			used, c.left, c.size = used+n, c.left-int64(n), c.size+int64(n)
 			if c.left == 0 {
 				c.state = atDataEnd
+				if len(c.ends) < keptEnds {
+					c.ends = append(c.ends, c.size)
+				}
 			}
 		default:
 			end := bytes.IndexByte(rest, '\n')

@@ -2,6 +2,7 @@ package http
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -59,4 +60,16 @@ func FuzzChunks(f *testing.F) {
 			t.Fatalf("whole: %q %v; in pieces of %d: %q %v", whole, errWhole, piece, parts, errParts)
 		}
 	})
+}
+
+func TestWhereChunksEnd(t *testing.T) {
+	var c Chunks
+	const body = "3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\n\r\n"
+	if _, _, err := c.Decode(nil, []byte(body)); err != nil || !slices.Equal(c.Ends(), []int64{3, 7}) {
+		t.Errorf("%v, %v", c.Ends(), err)
+	}
+	c = Chunks{}
+	if _, _, err := c.Decode(nil, []byte(strings.Repeat("1\r\na\r\n", 2*keptEnds))); err != nil || len(c.Ends()) != keptEnds {
+		t.Errorf("%d ends are kept, %v", len(c.Ends()), err)
+	}
 }

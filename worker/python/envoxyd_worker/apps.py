@@ -6,6 +6,7 @@ import os
 import sys
 import time
 import types
+from collections import namedtuple
 
 from . import collisions, log
 from .failures import NotFound, report_import
@@ -17,6 +18,9 @@ IN_USE = (
     " while it is imported needs SO_REUSEPORT, or is better started by uwsgidecorators.postfork in one worker ***"
 )
 LISTED = 10  # names in a message
+
+Loaded = namedtuple("Loaded", "point app seconds")
+loaded = []  # in the order of their numbers, as workers() tells them
 
 
 def load(spec, uwsgi, step):
@@ -60,14 +64,18 @@ def load(spec, uwsgi, step):
             if watch:
                 watch.loaded(point, before)
         kind = " (default app)" if point == "" else ""
+        seconds = int(time.monotonic() - start)
+        loaded.append(Loaded(point, found[point], seconds))
         log.line(
-            f"WSGI app {number} (mountpoint='{point}') ready in {int(time.monotonic() - start)} seconds"
+            f"WSGI app {number} (mountpoint='{point}') ready in {seconds} seconds"
             f" on interpreter {hex(id(sys.modules))} pid: {os.getpid()}{kind}"
         )
     mounted = uwsgi.__dict__.get("applications")
     if isinstance(mounted, dict):
         for point, app in mounted.items():
-            found.setdefault(normal(point), app)
+            if normal(point) not in found:
+                found[normal(point)] = app
+                loaded.append(Loaded(normal(point), app, 0))
     if python["need_app"] and len(found) < max(len({p for p, _ in named}), 1):
         log.line("*** no app loaded. GAME OVER ***" if not spec.get("generation") else "*** no app loaded ***")
         raise SystemExit(22)

@@ -6,7 +6,7 @@ from collections import namedtuple
 from struct import Struct
 
 # a core's line of the scoreboard
-CORE = Struct("<IIqqqQQQQQQQIIIIqIII4x128s")
+CORE = Struct("<IIqqqQQQQQQQIIIIqIIqQQQ40x128s")
 Core = namedtuple("Core", """
     state
     request_size
@@ -26,8 +26,11 @@ Core = namedtuple("Core", """
     worker
     spooled
     calls
+    handling
+    spawned
+    starts
+    before
     signals
-    signal
     request
 """)
 
