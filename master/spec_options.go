@@ -73,8 +73,12 @@ func pythonSpec(cfg *uwsgiopts.Config) workerspec.Python {
 	if err != nil {
 		hostname = "localhost"
 	}
+	magic := map[string]string{}
+	for letter, text := range cfg.Magic {
+		magic[string(rune(letter))] = text
+	}
 	return workerspec.Python{
-		Modules: cfg.Modules, WSGIFile: cfg.WSGIFile, Callable: cfg.Callable, Eval: cfg.Eval,
+		Magic: magic, Modules: cfg.Modules, WSGIFile: cfg.WSGIFile, Callable: cfg.Callable, Eval: cfg.Eval,
 		Paste: cfg.Paste, PasteName: cfg.PasteName, PasteLogger: cfg.PasteLogger, Mounts: cfg.Mounts,
 		ManageScriptName: cfg.ManageScriptName, NoDefaultApp: cfg.NoDefaultApp, NeedApp: cfg.NeedApp && (namesApplication(cfg) || !cfg.OnlySupervises()),
 		LazyApps: cfg.LazyApps || cfg.Lazy, Pythonpath: cfg.Pythonpath, Argv: cfg.PyArgv, Imports: cfg.Imports,

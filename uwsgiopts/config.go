@@ -175,6 +175,8 @@ type Config struct {
 	// Envoxy: conf=PATH and mode=NAME given through --set (or an ini's set =, or as plain keys).
 	Conf, Mode string
 
+	Magic map[byte]string // what the letters behind a % stand for, at the end of the configuration
+
 	protocol       string // --protocol, for each --socket
 	abstractSocket bool   // --abstract-socket: unix sockets outside of the file system
 }

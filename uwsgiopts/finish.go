@@ -15,6 +15,7 @@ func (p *parser) finish() error {
 		p.cfg.Pairs = append(p.cfg.Pairs, e.Pair)
 	}
 	p.services()
+	p.cfg.Magic = p.magic.letters
 	p.finishLogging()
 	if err := p.tolerate(p.environmentChanges()); err != nil {
 		return err

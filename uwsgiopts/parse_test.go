@@ -51,7 +51,7 @@ func mustParse(t *testing.T, args ...string) *Config {
 func TestAnEmptyCommandLineGivesTheDefaults(t *testing.T) {
 	cfg := mustParse(t)
 	want := defaults()
-	want.Program, want.StartDir = "uwsgi", cfg.StartDir
+	want.Program, want.StartDir, want.Magic = "uwsgi", cfg.StartDir, cfg.Magic
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("got %+v\nwant %+v", cfg, want)
 	}

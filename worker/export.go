@@ -81,6 +81,18 @@ func envoxyd_status() C.int {
 	return C.int(process.Status())
 }
 
+// envoxyd_chunks copies into room where the chunks of the body end; -1: it did not come in chunks.
+//
+//export envoxyd_chunks
+func envoxyd_chunks(core C.int, room *C.int64_t, size C.int) C.int {
+	defer guard()
+	chunks := process.reactor.slots[core].response.chunks
+	if chunks == nil {
+		return -1
+	}
+	return C.int(copy(unsafe.Slice((*int64)(room), int(size)), chunks.Ends()))
+}
+
 //export envoxyd_user_harakiri
 func envoxyd_user_harakiri(core C.int, seconds C.int) {
 	defer guard()

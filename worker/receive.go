@@ -280,6 +280,7 @@ func (s *slot) begin(cn *conn, p *parsed, body []byte) {
 	}
 	s.request.start, s.request.modifier1, s.request.modifier2 = s.now, p.Modifier1, p.Modifier2
 	s.response = response{keep: p.Keep, id: p.ID}
+	s.response.chunks, _ = p.Body.(*http.Chunks)
 	s.logvars = s.logvars[:0]
 	s.current, cn.inHand = cn, true
 	s.claim.Store(unclaimed)

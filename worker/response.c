@@ -294,9 +294,26 @@ int wsgi_flush(core_t *core, int mode)
     return send_all(core, NULL, 0, mode);
 }
 
+int response_raw(core_t *core, const char *data, size_t size)
+{
+    core_io *io = core->io;
+    if (wsgi_flush(core, SEND_WHOLE) < 0 || core->muted)
+        return -1;
+    uint32_t begun = io->out_len; /* a head that is not complete: its turn comes later */
+    int flushed = core->head_flushed;
+    io->out_len = 0;
+    core->raw = 1;
+    int failed = size ? send_all(core, data, size, SEND_WHOLE) : 0;
+    io->out_len = begun;
+    core->head_flushed = flushed;
+    return failed || core->muted ? -1 : 0;
+}
+
 int response_emit(core_t *core, const char *data, size_t size, int mode)
 {
     core_io *io = core->io;
+    if (!core->started && core->raw) /* the head was sent by hand */
+        core->started = core->head_done = core->head_flushed = 1;
     if (!core->started) {
         PyErr_SetString(PyExc_RuntimeError, "the application gave a body before it called start_response");
         return -1;

@@ -203,6 +203,39 @@ static PyObject *shim_disconnect(PyObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+/* send(data) -> bool: to the client as it is, behind what was sent before. */
+static PyObject *shim_send(PyObject *self, PyObject *args)
+{
+    const char *data;
+    Py_ssize_t size;
+    core_t *core = in_request();
+    if (!core || !PyArg_ParseTuple(args, "y#", &data, &size))
+        return NULL;
+    int failed = response_raw(core, data, (size_t)size) < 0;
+    PyErr_Clear();
+    return PyBool_FromLong(!failed);
+}
+
+/* response() -> (start_response, write) of the request in hand. */
+static PyObject *shim_response(PyObject *self, PyObject *unused)
+{
+    core_t *core = in_request();
+    return core ? PyTuple_Pack(2, core->start_response, core->write) : NULL;
+}
+
+/* chunks() -> (where the chunks of the body end, as native int64s; wsgi.input); None: it did not come in chunks. */
+static PyObject *shim_chunks(PyObject *self, PyObject *unused)
+{
+    int64_t ends[1024];
+    core_t *core = in_request();
+    if (!core)
+        return NULL;
+    int count = envoxyd_chunks(core->index, ends, 1024);
+    if (count < 0)
+        Py_RETURN_NONE;
+    return Py_BuildValue("y#O", (const char *)ends, count * (Py_ssize_t)sizeof *ends, core->input);
+}
+
 /* user_harakiri(seconds): kill this worker if the request lasts longer; 0 disarms. */
 static PyObject *shim_user_harakiri(PyObject *self, PyObject *args)
 {
@@ -389,6 +422,9 @@ static PyMethodDef methods[] = {
     {"core", shim_core, METH_NOARGS, NULL},
     {"connection_fd", shim_connection_fd, METH_NOARGS, NULL},
     {"disconnect", shim_disconnect, METH_NOARGS, NULL},
+    {"send", shim_send, METH_VARARGS, NULL},
+    {"response", shim_response, METH_NOARGS, NULL},
+    {"chunks", shim_chunks, METH_NOARGS, NULL},
     {"user_harakiri", shim_user_harakiri, METH_VARARGS, NULL},
     {"set_app", shim_set_app, METH_VARARGS, NULL},
     {"set_logvar", shim_set_logvar, METH_VARARGS, NULL},

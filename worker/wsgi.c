@@ -52,6 +52,7 @@ core_t *wsgi_core_new(int index, core_io *io, PyObject *settings)
     core->service = setting(settings, "service");
     core->signal = setting(settings, "signal");
     core->base = setting(settings, "environ");
+    core->after = setting(settings, "after");
     core->on_error = setting(settings, "on_error");
     core->file_wrapper = setting(settings, "file_wrapper");
     core->add_headers = setting(settings, "add_headers");
@@ -78,6 +79,7 @@ void wsgi_core_free(core_t *core)
     Py_CLEAR(core->service);
     Py_CLEAR(core->signal);
     Py_CLEAR(core->base);
+    Py_CLEAR(core->after);
     Py_CLEAR(core->on_error);
     Py_CLEAR(core->file_wrapper);
     Py_CLEAR(core->add_headers);
@@ -125,6 +127,7 @@ static void fail(core_t *core, const char *where)
 {
     core_io *io = core->io;
     io->result |= RES_EXCEPTION;
+    core->head_flushed |= core->raw;
     if (core->head_flushed) {
         io->out_len = 0;
         io->result |= RES_BROKEN;
@@ -264,6 +267,8 @@ static void finish(core_t *core)
     core_io *io = core->io;
     if (io->result & (RES_FAILED | RES_BROKEN) || core->muted)
         return;
+    if (!core->started && core->raw) /* that was the response */
+        return;
     if (!core->started) {
         PyErr_SetString(PyExc_RuntimeError, "the application never called start_response");
         fail(core, "application");
@@ -313,7 +318,7 @@ void wsgi_handle(core_t *core)
     io->result = io->switches = 0;
     io->sent = 0;
     io->app = 0;
-    core->muted = core->gone = 0;
+    core->raw = core->muted = core->gone = 0;
     core->input = NULL;
     response_reset(core);
     core->environ = environ_build(core);
@@ -334,6 +339,12 @@ void wsgi_handle(core_t *core)
             call_close(core, result);
         }
         Py_DECREF(result);
+    }
+    if (core->after && app == core->app) {
+        PyObject *done = wsgi_flush(core, SEND_LAST) < 0 ? NULL : PyObject_CallObject(core->after, NULL);
+        if (!done)
+            wsgi_report(core, "after_req_hook");
+        Py_XDECREF(done);
     }
     if (core->input) {
         input_detach(core->input);

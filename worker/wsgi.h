@@ -18,6 +18,7 @@ typedef struct core_t {
     PyObject *service;      /* likewise for what the server itself is asked for; may be NULL */
     PyObject *signal;       /* called with the number of a uwsgi signal; may be NULL */
     PyObject *base;         /* the environ that every request starts from */
+    PyObject *after;        /* called when the response has left; may be NULL */
     PyObject *on_error;     /* on_error(type, value, traceback, where) -> None | (status, headers, body) */
     PyObject *file_wrapper; /* its class; .region() -> None | (fd, offset, size) */
     PyObject *add_headers;  /* bytes, appended to every head */
@@ -34,6 +35,7 @@ typedef struct core_t {
     int head_done;     /* the head is complete and counted */
     int head_flushed;  /* and on its way to the client */
     int chunked, no_body, app_te;
+    int raw;   /* uwsgi.send() has sent something, a head perhaps */
     int muted; /* nothing more is sent */
     int gone;  /* because the client has left */
 } core_t;
@@ -71,6 +73,7 @@ int response_init(PyObject *module);
 int response_bind(core_t *core);
 int response_emit(core_t *core, const char *data, size_t size, int mode);
 int response_finish_head(core_t *core);
+int response_raw(core_t *core, const char *data, size_t size);
 int response_end_chunks(core_t *core);
 int response_start(core_t *core, PyObject *status, PyObject *headers);
 void response_reset(core_t *core);

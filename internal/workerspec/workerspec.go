@@ -179,6 +179,8 @@ type Python struct {
 	AutoreloadMillis  int      `json:"autoreload_ms"`
 	RPCMax            int      `json:"rpc_max"` // functions that may be offered
 	Locks             int      `json:"locks"`   // of the application's, beside lock 0
+
+	Magic map[string]string `json:"magic"` // what the letters behind a % stand for in files
 }
 
 // Process is what zygote and workers set for themselves.

@@ -86,6 +86,7 @@ def settings(spec, uwsgi, app, extension):
     return {
         "app": responses.wrap(app, python, uwsgi.set_logvar),
         "environ": environ,
+        "after": uwsgi.__dict__.get("after_req_hook"),
         "on_error": Errors(spec, extension),
         "file_wrapper": FileWrapper,
         "add_headers": "".join(h.strip() + "\r\n" for h in python["add_headers"] or ()).encode("latin-1") or None,

@@ -8,11 +8,12 @@ import re
 import types
 
 from ..failures import report
-from . import absent, control, identity, locks, mules, request, rpc, scoreboard, signals
+from . import absent, chunks, connections, control, files, identity, importers, locks, loops, mules
+from . import placeholders, refused, request, response, rpc, scoreboard, signals
 from .state import State
 
 # Each has functions(state), which returns those that this process is to have, by name. A later one's hide an earlier one's.
-SUBJECTS = (absent, identity, scoreboard, request, control, locks, rpc, signals, mules)
+SUBJECTS = (absent, refused, identity, scoreboard, request, response, chunks, connections, files, loops, control, locks, rpc, signals, mules)
 
 
 class Module(types.ModuleType):
@@ -86,7 +87,7 @@ def make(spec):
         unbit=None,
         applications=None,
         is_a_reload=spec["generation"] > 0,
-        magic_table={},
+        magic_table=placeholders.table(spec),
         sockets=[s["fd"] for s in spec["sockets"] or ()],
         SPOOL_OK=-2,
         SPOOL_RETRY=-1,
@@ -94,14 +95,11 @@ def make(spec):
     )
     if spec["python"]["pidfile"]:
         uwsgi.pidfile = os.fsencode(spec["python"]["pidfile"])
+    mode = placeholders.mode(spec)
+    if mode is not None:
+        uwsgi.mode = mode
     for subject in SUBJECTS:
         uwsgi.__dict__.update(subject.functions(mine))
-    uwsgi.SymbolsImporter = SymbolsImporter
+    for importer in (importers.SymbolsImporter, importers.SymbolsZipImporter, importers.ZipImporter):
+        setattr(uwsgi, importer.__name__, importer)
     return uwsgi
-
-
-class SymbolsImporter:
-    """For code that adds one to sys.meta_path: nothing is embedded here, so it finds nothing."""
-
-    def find_spec(self, name, path=None, target=None):
-        return None

@@ -6,6 +6,8 @@ import struct
 
 from .state import named
 
+WARNING_SIZE = 80  # characters of a message
+
 
 def functions(mine):
     pid = mine.spec["master_pid"]
@@ -32,4 +34,13 @@ def functions(mine):
             info = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)
         return struct.unpack_from("<I", info, 24)[0]  # tcpi_unacked of a listener is its queue
 
-    return named(reload, stop, listen_queue)
+    def accepting(number=1):
+        """For workers that accept by themselves; these are told by the server."""
+
+    def set_warning_message(text):
+        if not isinstance(text, str):
+            raise TypeError("set_warning_message() takes a str")
+        mine.warning = text[:WARNING_SIZE]
+        return True
+
+    return named(reload, stop, listen_queue, accepting, set_warning_message)
