@@ -123,6 +123,9 @@ func prepareReload(ctx context.Context, reread Reread, h *hooks.Runner, opener s
 			return p
 		}
 	}
+	if p.err = makeSpoolDirs(p.cfg); p.err != nil {
+		return p
+	}
 	if p.service, p.err = loadService(ctx, p.cfg); p.err != nil {
 		return p
 	}

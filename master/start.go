@@ -40,6 +40,9 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 	if err := m.hooks.Run(ctx, hookSettings(m.cfg), "as-root"); err != nil {
 		return hookStatus(err), err
 	}
+	if err := makeSpoolDirs(m.cfg); err != nil {
+		return statusFailed, err
+	}
 	if err := joinCgroups(m.cfg); err != nil {
 		return statusFailed, err
 	}

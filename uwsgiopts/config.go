@@ -140,6 +140,7 @@ type Config struct {
 	PushConfig
 	LoggingConfig
 	MuleConfig
+	SpoolerConfig
 
 	IgnoreSigpipe         bool
 	IgnoreWriteErrors     bool
@@ -177,8 +178,9 @@ type Config struct {
 
 	Magic map[byte]string // what the letters behind a % stand for, at the end of the configuration
 
-	protocol       string // --protocol, for each --socket
-	abstractSocket bool   // --abstract-socket: unix sockets outside of the file system
+	protocol         string // --protocol, for each --socket
+	spoolerProcesses int    // --spooler-processes
+	abstractSocket   bool   // --abstract-socket: unix sockets outside of the file system
 }
 
 // Socket is one address to listen on and the protocol that its clients speak.

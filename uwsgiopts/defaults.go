@@ -29,5 +29,6 @@ func defaults() *Config {
 		PushConfig:         pushDefaults(),
 		MuleConfig:         muleDefaults(),
 		LoggingConfig:      LoggingConfig{LogfileChmod: -1, RsyslogPacketSize: 1024, AlarmFreq: 3, AlarmMsgSize: 8192},
+		SpoolerConfig:      SpoolerConfig{SpoolerFrequency: 30},
 	}
 }

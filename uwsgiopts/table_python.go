@@ -29,7 +29,7 @@ func pythonOptions() []Option {
 		{Names: []string{"post-pymodule-alias"}, Arg: RequiredArg, Value: List, Doc: "the same, after the interpreter is up"},
 		{Names: []string{"import", "pyimport", "py-import", "python-import"}, Arg: RequiredArg, Doc: "import this module, or run this file, in each worker", Value: list(func(c *Config) *[]string { return &c.Imports })},
 		{Names: []string{"shared-import", "shared-pyimport", "shared-py-import", "shared-python-import"}, Arg: RequiredArg, Doc: "import this module, or run this file, once", Value: list(func(c *Config) *[]string { return &c.SharedImports })},
-		{Names: []string{"spooler-import", "spooler-pyimport", "spooler-py-import", "spooler-python-import"}, Arg: RequiredArg, Value: List, Doc: "import this module, or run this file, in spoolers"},
+		{Names: []string{"spooler-import", "spooler-pyimport", "spooler-py-import", "spooler-python-import"}, Arg: RequiredArg, Doc: "import this module, or run this file, in spoolers", Value: list(func(c *Config) *[]string { return &c.SpoolerImports })},
 		{Names: []string{"pyargv"}, Arg: RequiredArg, Doc: "words of sys.argv", Value: text(func(c *Config) *string { return &c.PyArgv })},
 		{Names: []string{"optimize"}, Short: 'O', Arg: RequiredArg, Doc: "level of Python's optimisation: 0, 1 or 2", Value: number(func(c *Config) *int { return &c.Optimize })},
 		{Names: []string{"pecan"}, Arg: RequiredArg, Doc: "load a Pecan application from its configuration"},

@@ -51,6 +51,9 @@ type Spec struct {
 
 	Static *staticspec.Options `json:"static,omitempty"` // nil: the application answers everything
 
+	Spoolers []Spooler `json:"spoolers"`
+	Spooling Spooling  `json:"spooling"`
+
 	Opt     [][3]any        `json:"opt"` // uwsgi.opt in order: name, value, is a flag
 	Service json.RawMessage `json:"service,omitempty"`
 }
