@@ -33,6 +33,13 @@ func newAuxiliaries(cfg *uwsgiopts.Config) (all []*auxiliary) {
 	for n := range cfg.Mules {
 		add(workerspec.RoleMule, n+1, "", cfg.MuleReloadMercy)
 	}
+	number := 0
+	for _, spooler := range cfg.Spoolers {
+		for range spooler.Processes {
+			number++
+			add(workerspec.RoleSpooler, number, spooler.Dir, mercy(cfg))
+		}
+	}
 	return all
 }
 

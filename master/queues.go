@@ -195,6 +195,16 @@ func (g *generation) addQueues(i *inheritance, spec *workerspec.Spec) (err error
 		spec.Mules.Farms = append(spec.Mules.Farms, workerspec.Farm{Name: farm.Name, Mules: farm.Mules, Queue: pipe(signaling.Farm(farm.Name))})
 		spec.Signals.Farms = append(spec.Signals.Farms, queue(signaling.Farm(farm.Name))...)
 	}
+	for n := range spec.Spoolers {
+		bell, failed := kept.Bell("jobs in " + spec.Spoolers[n].Dir)
+		if failed != nil {
+			return failed
+		}
+		spec.Spoolers[n].WakeFD = i.add(bell.Fd())
+	}
+	if len(spec.Spoolers) > 0 {
+		spec.Signals.Spooler = queue(signaling.Spooler)[0]
+	}
 	spec.AuxiliaryFD = i.add(g.lines.File().Fd())
 	if err != nil {
 		return fmt.Errorf("queues of signals and messages: %w", err)

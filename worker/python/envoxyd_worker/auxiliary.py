@@ -163,7 +163,12 @@ def serve_messages(process):
 def run_spooler(process):
     from .spooling import loop
 
-    loop.serve(process)
+    last = 0
+    for spooler in process.spec["spoolers"]:
+        last += spooler["processes"]
+        if process.number <= last:
+            loop.serve(process, spooler)
+            return
 
 
 def close_listeners(spec):

@@ -3,7 +3,7 @@ import json
 import mmap
 import os
 
-from ..layouts import CORE, Core
+from ..layouts import AUXILIARY, CORE, Core
 from . import lockfile
 
 
@@ -15,6 +15,9 @@ class State:
         self.uwsgi = uwsgi
         self.worker = self.mule = self.spooler = 0  # the number of this process, if it is one of those
         self.process = None  # a mule or spooler: auxiliary.Process
+        self.spooler_dir = ""  # of a spooler
+        self.spooling = None  # what all processes share of the spoolers, if there are any
+        self.lines = None  # those of mules and spoolers
         self.importer = 0  # the process that imports the application, for all but lazy-apps
         self.extension = None
         self.ready = False
@@ -35,6 +38,17 @@ class State:
         if fd < 0:
             raise OSError("the master cannot be reached from a process that the application has forked")
         os.write(fd, json.dumps({"kind": kind, "worker": self.worker, **more}).encode())
+
+    def auxiliaries(self, role):
+        """(number, pid) of each process that there is of a role: "mule" or "spooler"."""
+        if self.spec.get("auxiliary_fd", -1) >= 0 and self.lines is None:
+            self.lines = mmap.mmap(self.spec["auxiliary_fd"], 0, prot=mmap.PROT_READ)
+        if self.lines is None:
+            return []
+        pids = [line[0] for line in AUXILIARY.iter_unpack(self.lines)]
+        mules = len(self.spec["mules"]["list"])
+        found = pids[:mules] if role == "mule" else pids[mules:]
+        return [(number, pid) for number, pid in enumerate(found, 1) if pid]
 
     def rows(self):
         """The scoreboard: rows of lines, a line for each core."""

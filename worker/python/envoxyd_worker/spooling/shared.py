@@ -1,0 +1,76 @@
+"""What all processes of an instance share of its spoolers: how often they look, and which jobs they have in hand."""
+import mmap
+import os
+import struct
+
+FREQUENCY = struct.Struct("<q")
+LENGTH = struct.Struct("<H")
+SLOT = 1024  # bytes for the path of a job
+WAKE = struct.pack("@Q", 1)
+
+
+class Shared:
+    """Made before the forks. A slot belongs to the spooler process of that number, and to its successor."""
+
+    def __init__(self, spoolers, frequency):
+        self.slots = sum(one["processes"] for one in spoolers)
+        self.memory = mmap.mmap(-1, SLOT * (self.slots + 1))
+        self.set_frequency(frequency)
+        self.bells = [Bell(one["wake_fd"]) for one in spoolers]
+
+    def frequency(self):
+        """Seconds between looks; one at least, or a spooler would do nothing else."""
+        return max(FREQUENCY.unpack_from(self.memory, 0)[0], 1)
+
+    def set_frequency(self, seconds):
+        FREQUENCY.pack_into(self.memory, 0, seconds)
+
+    def in_hand(self, number):
+        """The job that the process of this number has, or had when it ended; "" for none."""
+        if not 1 <= number <= self.slots:
+            return ""
+        at = SLOT * number
+        size, = LENGTH.unpack_from(self.memory, at)
+        at += LENGTH.size
+        return os.fsdecode(self.memory[at:at + size])
+
+    def take_in_hand(self, number, path):
+        """Says so before the job begins, and with "" when it has ended."""
+        path = os.fsencode(path)
+        if not 1 <= number <= self.slots or len(path) > SLOT - LENGTH.size:
+            return
+        at = SLOT * number
+        LENGTH.pack_into(self.memory, at, 0)
+        self.memory[at + LENGTH.size:at + LENGTH.size + len(path)] = path
+        LENGTH.pack_into(self.memory, at, len(path))
+
+
+class Bell:
+    """Wakes the processes of a spooler, from any process of the instance and from what it forks."""
+
+    def __init__(self, fd):
+        self.fd = fd
+        self.identity = self._identity()
+        if self.identity:
+            os.set_blocking(fd, False)
+
+    def _identity(self):
+        try:
+            found = os.fstat(self.fd)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino, found.st_mode
+
+    def ring(self):
+        """Does nothing where the application has closed the descriptor, whose number may be another file's by now."""
+        if self.identity and self._identity() == self.identity:
+            try:
+                os.write(self.fd, WAKE)
+            except OSError:  # it rings already
+                pass
+
+    def silence(self):
+        try:
+            os.read(self.fd, len(WAKE))
+        except OSError:  # another process was first
+            pass
