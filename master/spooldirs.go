@@ -54,7 +54,7 @@ func spoolerSpecs(cfg *uwsgiopts.Config) (specs []workerspec.Spooler) {
 		if err != nil { // it is missing, which spool() will say
 			dir = s.Dir
 		}
-		specs = append(specs, workerspec.Spooler{Dir: dir, Processes: s.Processes, External: s.External, WakeFD: -1, SignalFD: -1})
+		specs = append(specs, workerspec.Spooler{Dir: dir, Processes: s.Processes, External: s.External, WakeFD: -1})
 	}
 	return specs
 }

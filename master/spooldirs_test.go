@@ -42,7 +42,7 @@ func TestMissingSpoolDirectoriesAreMade(t *testing.T) {
 		}
 	}
 	none := func(dir string, processes int, external bool) workerspec.Spooler {
-		return workerspec.Spooler{Dir: dir, Processes: processes, External: external, WakeFD: -1, SignalFD: -1}
+		return workerspec.Spooler{Dir: dir, Processes: processes, External: external, WakeFD: -1}
 	}
 	want := []workerspec.Spooler{none(missing, 2, false), none(there, 0, true), none(missing, 1, false)}
 	if got := spoolerSpecs(cfg); !reflect.DeepEqual(got, want) {

@@ -5,8 +5,7 @@ type Spooler struct {
 	Dir       string `json:"dir"`       // absolute, without symbolic links
 	Processes int    `json:"processes"` // 0: another instance works on it
 	External  bool   `json:"external"`
-	WakeFD    int    `json:"wake_fd"`   // an eventfd that wakes its processes; -1: none
-	SignalFD  int    `json:"signal_fd"` // where its processes get uwsgi signals; -1: none
+	WakeFD    int    `json:"wake_fd"` // an eventfd that wakes its processes; -1: none
 }
 
 // Spooling is how all directories of jobs are worked on.

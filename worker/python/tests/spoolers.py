@@ -6,8 +6,10 @@ import time
 
 from envoxyd_worker import uwsgi_module
 from envoxyd_worker.spooling import files, loop
+from specs import ALONE
 
 SPEC = {
+    **ALONE,
     "version": "2.1.0-envoxyd", "processes": 1, "threads": 1, "started_on": 1, "master_pid": 0, "generation": 0, "sockets": [],
     "limits": {"buffer_size": 4096}, "python": {"hostname": "here", "pidfile": "", "locks": 0}, "locks_fd": os.memfd_create("locks"),
     "opt": [], "scoreboard_fd": -1,
@@ -22,7 +24,7 @@ class Spoolers:
     def __init__(self, *directories, processes=1, **settings):
         self.pipes = [os.pipe() for _ in directories]
         self.spoolers = [
-            {"dir": str(directory), "processes": processes, "external": False, "wake_fd": self.duplex(number), "signal_fd": -1}
+            {"dir": str(directory), "processes": processes, "external": False, "wake_fd": self.duplex(number)}
             for number, directory in enumerate(directories)]
         self.spec = {**SPEC, "spoolers": self.spoolers, "spooling": {**SPOOLING, **settings}}
         self.uwsgi = uwsgi_module.make(self.spec)

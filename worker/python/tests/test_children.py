@@ -6,13 +6,14 @@ import time
 
 import pytest
 from envoxyd_worker import children
+from specs import ALONE
 
 START = f"""
 import os, sys, signal, time
 sys.path.insert(0, {os.path.dirname(os.path.dirname(children.__file__))!r})
 from envoxyd_worker import children, ending
 pipes = [fd for _ in range(6) for fd in os.pipe()]
-spec = dict(control_fd=pipes[0], event_fd=pipes[1], alive_fd=pipes[2], scoreboard_fd=pipes[3], handover_fd=[pipes[4], -1],
+spec = dict({ALONE!r}, control_fd=pipes[0], event_fd=pipes[1], alive_fd=pipes[2], scoreboard_fd=pipes[3], handover_fd=[pipes[4], -1],
             sockets=[dict(fd=pipes[5])], log=dict(request_fd=pipes[6]),
             gateway=dict(calls_fd=pipes[7], health_fd=pipes[8], progress_fd=pipes[9]))
 children.guard(spec)
@@ -55,7 +56,7 @@ def run(source, status=0):
 def test_a_child_has_none_of_our_descriptors_and_knows_no_numbers():
     run("""
 assert in_child(open_ones) == [7, 8, 10, 11]
-assert in_child(lambda: list(children.descriptors(spec))) == [-1, -1, -1, -1, -1, -1, -1]
+assert set(in_child(lambda: list(children.descriptors(spec)))) == {-1}
 assert open_ones() == list(range(12)) and spec["control_fd"] == pipes[0]
 """)
 
