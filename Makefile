@@ -129,6 +129,7 @@ bench: build
 
 docs:
 	$(GO) generate ./...
+	$(PYTHON) docs/python_api/write.py
 
 # ---- install ---------------------------------------------------------------
 

@@ -177,7 +177,8 @@ def test_figures_of_workers(server, http):
 
 
 def test_what_the_configuration_says_by_placeholders(server, http):
-    running = server(http, ["--ini", "u.ini"], files={"u.ini": "[uwsgi]\nwsgi-file = app.py\nmode = live\nset = where=%d\n", "app.py": ASKED})
+    ini = "[uwsgi]\nwsgi-file = app.py\nmode = live\nset = where=%d\n"
+    running = server(http, ["--ini", "u.ini"], files={"u.ini": ini, "app.py": ASKED})
     table, version, mode, where = ask(http, "(uwsgi.magic_table, uwsgi.version, uwsgi.mode, uwsgi.opt['where'])")
     assert table[b"d"] == where == os.fsencode(running.dir) + b"/"
     assert (table[b"n"], table[b"V"], table[b"h"], mode) == (b"u", version, os.fsencode(socket.gethostname()), b"live")

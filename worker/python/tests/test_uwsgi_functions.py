@@ -215,6 +215,25 @@ def test_a_variable_that_is_added_is_for_the_log(uwsgi):
         uwsgi.add_var(b"NAME", "value")
 
 
+def test_a_message_to_another_server(uwsgi):
+    with socket.socket() as listener, open(os.memfd_create("body"), "r+b", buffering=0) as body:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
+        body.write(b"the body and more")
+        body.seek(0)
+        answer = uwsgi.send_message(f"127.0.0.1:{listener.getsockname()[1]}", 5, 6, {"k": b"v", b"n": "w"}, 5, body.fileno(), 8)
+        peer, _ = listener.accept()
+        with peer:
+            wanted = struct.pack("<BHB", 5, 12, 6) + packet([(b"k", b"v"), (b"n", b"w")])[4:] + b"the body"
+            assert peer.recv(len(wanted), socket.MSG_WAITALL) == wanted
+            peer.sendall(b"answered")
+        assert b"".join(answer) == b"answered"
+    with pytest.raises(OSError):
+        uwsgi.send_message("127.0.0.1:1", 0, 0, {})
+    with pytest.raises(ValueError):
+        uwsgi.send_message("127.0.0.1:1", 0, 0, {"k": "x" * 70000})
+
+
 def test_small_orders(uwsgi):
     assert uwsgi.accepting() is None and uwsgi.accepting(0) is None
     assert uwsgi.set_warning_message("beware") is True
