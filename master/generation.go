@@ -110,6 +110,9 @@ func (m *master) startNext(p *preparation) (err error) {
 		return err
 	}
 	g.spareRow = g.board.Spare()
+	if m.metrics != nil && metricsWanted(cfg) { // before the application is imported
+		m.metrics.Declare(&cfg.MetricsConfig, workDir(cfg))
+	}
 	if err = g.startZygote(); err != nil {
 		return err
 	}

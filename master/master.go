@@ -17,6 +17,7 @@ import (
 	"envoxyd/master/daemons"
 	"envoxyd/master/hooks"
 	"envoxyd/master/logging"
+	"envoxyd/master/metrics"
 	"envoxyd/master/process"
 	"envoxyd/master/resources"
 	"envoxyd/master/signaling"
@@ -64,6 +65,7 @@ type master struct {
 	gateways  gateways
 	queues    *signalQueues
 	router    *signaling.Router
+	metrics   *metrics.Registry
 	commands  *commands
 	strangers strangers
 	hooks     *hooks.Runner
@@ -186,6 +188,9 @@ func (m *master) run() (int, error) {
 	m.owned.kept = resources.NewKept(m.upgrader.inherited.Take)
 	m.queues = &signalQueues{m.owned.kept, m.cfg.SignalBufsize}
 	m.router = signaling.NewRouter(m.queues)
+	if err := m.openMetrics(); err != nil {
+		return statusFailed, err
+	}
 	m.logs.second = m.upgrader.second
 	if err := m.logs.open(m.cfg); err != nil {
 		return statusFailed, err
@@ -315,6 +320,7 @@ func (m *master) sweep(now time.Time) {
 	}
 	if m.current != nil {
 		m.jobs.smart.Poll(now)
+		m.collectMetrics(now)
 		m.pushers.Poll(statsHost{m}, now)
 	}
 	if m.current != nil {

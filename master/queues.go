@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/shm"
 	"envoxyd/internal/workerspec"
 	"envoxyd/master/process"
 	"envoxyd/master/resources"
@@ -204,6 +205,13 @@ func (g *generation) addQueues(i *inheritance, spec *workerspec.Spec) (err error
 	}
 	if len(spec.Spoolers) > 0 {
 		spec.Signals.Spooler = queue(signaling.Spooler)[0]
+	}
+	if g.m.metrics != nil && metricsWanted(cfg) {
+		memory, failed := kept.Memory(metricsMemory, shm.NewMetricsFile)
+		if failed != nil {
+			return failed
+		}
+		spec.MetricsFD = i.add(memory.Fd())
 	}
 	spec.AuxiliaryFD = i.add(g.lines.File().Fd())
 	if err != nil {

@@ -263,6 +263,9 @@ func (m *master) promote() {
 	m.jobs.crons.reconfigure(g.cfg)
 	m.triggers.fdReload.reconfigure(m, g.cfg)
 	m.replacePushers(g.cfg)
+	if m.metrics != nil {
+		m.metrics.Reconfigure(&g.cfg.MetricsConfig, workDir(g.cfg))
+	}
 	m.triggers.notifySocket.reconfigure(g.cfg, old == nil && m.upgrader.second)
 	notify("READY=1\nMAINPID=" + pidText())
 	m.forgetGone()

@@ -8,6 +8,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/shm"
+	"envoxyd/internal/workerspec"
 	"envoxyd/master/process"
 	"envoxyd/master/sockets"
 	"envoxyd/master/stats"
@@ -33,7 +35,12 @@ func (m *master) snapshot() *stats.Snapshot {
 	if shared := m.owned.resources; shared != nil {
 		s.Locks = userLocks(shared.Locks, m.cfg.Locks)
 	}
+	if m.router != nil {
+		s.RoutedSignals, s.LostSignals, s.SignalQueue = m.router.Routed, m.router.Lost, m.router.Waiting()
+	}
 	if g := m.newest(); g != nil {
+		m.showMetrics(s, g.cfg)
+		g.describeAuxiliaries(s)
 		s.App.LoadTime = g.loadTime
 		if g.cfg.Chdir != "" {
 			s.App.Chdir = workDir(g.cfg)
@@ -61,6 +68,21 @@ func (g *generation) snapshot(w *worker) stats.Worker {
 	s.Read(g.board, g.rows(w))
 	s.Delta = s.Requests - w.servedBefore
 	return s
+}
+
+// describeAuxiliaries tells of mules and spoolers.
+func (g *generation) describeAuxiliaries(s *stats.Snapshot) {
+	for _, a := range g.auxiliaries {
+		line := g.lines.Line(a.Row)
+		one := stats.Auxiliary{ID: a.ID, PID: a.PID(), Dir: a.dir, Busy: line.State.Load() == shm.Busy, Tasks: uint64(line.Tasks.Load()),
+			Respawns: max(a.Starts()-1, 0)}
+		if a.Kind == workerspec.RoleSpooler {
+			s.Spoolers = append(s.Spoolers, one)
+			continue
+		}
+		one.Runs = g.cfg.Mules[a.ID-1].Runs
+		s.Mules = append(s.Mules, one)
+	}
 }
 
 // requests is how many the processes in a worker's place have served.

@@ -65,5 +65,5 @@ func (m *master) replacePushers(cfg *uwsgiopts.Config) {
 }
 
 func jsonForm(cfg *uwsgiopts.Config) stats.JSONForm {
-	return stats.JSONForm{Minified: cfg.StatsMinified, NoCores: cfg.StatsNoCores}
+	return stats.JSONForm{Minified: cfg.StatsMinified, NoCores: cfg.StatsNoCores, NoMetrics: cfg.StatsNoMetrics}
 }

@@ -140,6 +140,7 @@ type Config struct {
 	PushConfig
 	LoggingConfig
 	MuleConfig
+	MetricsConfig
 	SpoolerConfig
 
 	IgnoreSigpipe         bool

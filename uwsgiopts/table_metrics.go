@@ -5,12 +5,12 @@ import "time"
 // metricsOptions declares: Statistics and metrics.
 func metricsOptions() []Option {
 	return []Option{
-		{Names: []string{"enable-metrics"}, Value: Flag, Flags: StartsMaster, Doc: "collect metrics"},
-		{Names: []string{"metric"}, Arg: RequiredArg, Value: List, Flags: StartsMaster, Doc: "add a metric"},
-		{Names: []string{"metric-threshold", "metric-alarm", "alarm-metric"}, Arg: RequiredArg, Value: List, Flags: StartsMaster, Doc: "raise an alarm when a metric passes a value"},
-		{Names: []string{"metrics-dir", "metric-dir"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "write metrics to files in this directory"},
-		{Names: []string{"metrics-dir-restore", "metric-dir-restore"}, Value: Flag, Flags: StartsMaster, Doc: "take the values of metrics from that directory at the start"},
-		{Names: []string{"metrics-no-cores"}, Value: Flag, Flags: StartsMaster, Doc: "do not collect metrics of single cores"},
+		{Names: []string{"enable-metrics"}, Flags: StartsMaster, Doc: "collect metrics", Value: flagOn(func(c *Config) *bool { return &c.EnableMetrics })},
+		{Names: []string{"metric"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "add a metric", Value: List.by(setMetric)},
+		{Names: []string{"metric-threshold", "metric-alarm", "alarm-metric"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "raise an alarm when a metric passes a value", Value: List.by(setMetricThreshold)},
+		{Names: []string{"metrics-dir", "metric-dir"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "write metrics to files in this directory", Value: Text.by(setMetricsDir)},
+		{Names: []string{"metrics-dir-restore", "metric-dir-restore"}, Flags: StartsMaster, Doc: "take the values of metrics from that directory at the start", Value: flagOn(func(c *Config) *bool { return &c.MetricsDirRestore })},
+		{Names: []string{"metrics-no-cores"}, Flags: StartsMaster, Doc: "do not collect metrics of single cores", Value: flagOn(func(c *Config) *bool { return &c.MetricsNoCores })},
 		{Names: []string{"udp"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "listen for multicast messages on this address"},
 		{Names: []string{"stats", "stats-server"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "serve statistics as JSON on this address", Value: Text.by(setStats)},
 		{Names: []string{"stats-http"}, Flags: StartsMaster, Doc: "put HTTP headers before the statistics", Value: flagOn(func(c *Config) *bool { return &c.StatsHTTP })},
@@ -18,7 +18,7 @@ func metricsOptions() []Option {
 		{Names: []string{"stats-push"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "send statistics somewhere: PUSHER:ARGUMENTS", Value: List.by(setStatsPush)},
 		{Names: []string{"stats-pusher-default-freq", "stats-pushers-default-freq"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "seconds between sends of statistics", Value: seconds(func(c *Config) *time.Duration { return &c.PushEvery })},
 		{Names: []string{"stats-no-cores"}, Flags: StartsMaster, Doc: "leave single cores out of the statistics", Value: flagOn(func(c *Config) *bool { return &c.StatsNoCores })},
-		{Names: []string{"stats-no-metrics"}, Value: Flag, Flags: StartsMaster, Doc: "leave metrics out of the statistics"},
+		{Names: []string{"stats-no-metrics"}, Flags: StartsMaster, Doc: "leave metrics out of the statistics", Value: flagOn(func(c *Config) *bool { return &c.StatsNoMetrics })},
 		{Names: []string{"snmp"}, Arg: OptionalArg, Doc: "answer SNMP on this address"},
 		{Names: []string{"snmp-community"}, Arg: RequiredArg, Doc: "community of SNMP"},
 		{Names: []string{"carbon"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "send statistics to this Carbon server", Value: list(func(c *Config) *[]string { return &c.Carbon })},

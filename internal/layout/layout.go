@@ -24,6 +24,7 @@ var structs = []struct {
 }{
 	{"CORE", "Core", "a core's line of the scoreboard", reflect.TypeFor[shm.Core]()},
 	{"AUXILIARY", "Auxiliary", "the line of a mule or spooler", reflect.TypeFor[shm.Auxiliary]()},
+	{"METRIC", "", "a metric; the value of the first one is how many follow", reflect.TypeFor[shm.Metric]()},
 	{"NOTE_HEAD", "", "before the text of a note", reflect.TypeFor[shm.NoteHead]()},
 	{"PROGRESS_SLOT", "", "a worker's counter of the messages of a delivery", reflect.TypeFor[shm.ProgressSlot]()},
 	{"FRAME_HEAD", "", "before a call to the gateway, and before its answer", reflect.TypeFor[gatewayspec.FrameHead]()},

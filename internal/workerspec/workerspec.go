@@ -31,6 +31,7 @@ type Spec struct {
 	AliveFD      int    `json:"alive_fd"`   // reads end of file when the master is gone
 	ScoreboardFD int    `json:"scoreboard_fd"`
 	AuxiliaryFD  int    `json:"auxiliary_fd"` // lines of mules and spoolers: see internal/shm.Auxiliary
+	MetricsFD    int    `json:"metrics_fd"`   // see internal/shm.Metrics; -1: none are kept
 	HandoverFD   [2]int `json:"handover_fd"`  // a socket pair for connections that change cores; -1 where there is one core
 	Lib          string `json:"lib"`          // the folder lib/envoxyd
 

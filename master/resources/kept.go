@@ -52,6 +52,20 @@ func (k *Kept) Bell(name string) (*os.File, error) {
 	return k.files[name], err
 }
 
+// Memory is a file of memory that fresh makes; it is the caller's to map.
+func (k *Kept) Memory(name string, fresh func() (*os.File, error)) (*os.File, error) {
+	err := k.get([]string{name}, func() ([]int, error) {
+		file, err := fresh()
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		fd, err := unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+		return []int{fd}, err
+	})
+	return k.files[name], err
+}
+
 // get has all of names in files: those that are there, that were passed on, or that it makes.
 func (k *Kept) get(names []string, fresh func() ([]int, error)) error {
 	if k.files[names[0]] != nil {

@@ -48,8 +48,8 @@ func (c *carbon) text(s *Snapshot, now int64) string {
 	var b strings.Builder
 	line := func(key string, value uint64) { fmt.Fprintf(&b, "%s%s %d %d\n", c.head, key, value, now) }
 	if c.metrics {
-		for _, m := range s.metrics(c.workers) {
-			line(m.name, m.value)
+		for _, m := range s.Metrics(MetricsDetail{Workers: c.workers}) {
+			line(m.Name, uint64(m.Value))
 		}
 		return b.String()
 	}

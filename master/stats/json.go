@@ -12,6 +12,8 @@ import (
 type JSONForm struct {
 	Minified bool // without blanks
 	NoCores  bool // the lists of cores are empty
+
+	NoMetrics bool // metrics are left out
 }
 
 // WriteJSON writes the document that --stats answers. Its fields and their order are uWSGI's,
@@ -29,20 +31,23 @@ func (s *Snapshot) WriteJSON(w io.Writer, form JSONForm) error {
 }
 
 type document struct {
-	Version           string           `json:"version"`
-	ListenQueue       int              `json:"listen_queue"`
-	ListenQueueErrors int              `json:"listen_queue_errors"`
-	SignalQueue       int              `json:"signal_queue"`
-	Load              int              `json:"load"`
-	PID               int              `json:"pid"`
-	UID               int              `json:"uid"`
-	GID               int              `json:"gid"`
-	Cwd               string           `json:"cwd"`
-	Daemons           []daemonObject   `json:"daemons,omitempty"`
-	Locks             []map[string]int `json:"locks"` // 0: free; 1: held (uWSGI: the holder's pid)
-	Sockets           []socketObject   `json:"sockets"`
-	Workers           []workerObject   `json:"workers"`
-	Crons             []cronObject     `json:"crons,omitempty"`
+	Version           string                  `json:"version"`
+	ListenQueue       int                     `json:"listen_queue"`
+	ListenQueueErrors int                     `json:"listen_queue_errors"`
+	SignalQueue       int                     `json:"signal_queue"`
+	Load              int                     `json:"load"`
+	PID               int                     `json:"pid"`
+	UID               int                     `json:"uid"`
+	GID               int                     `json:"gid"`
+	Cwd               string                  `json:"cwd"`
+	Daemons           []daemonObject          `json:"daemons,omitempty"`
+	Locks             []map[string]int        `json:"locks"` // 0: free; 1: held (uWSGI: the holder's pid)
+	Metrics           map[string]metricObject `json:"metrics,omitempty"`
+	Sockets           []socketObject          `json:"sockets"`
+	Workers           []workerObject          `json:"workers"`
+	Spoolers          []spoolerObject         `json:"spoolers,omitempty"`
+	Mules             []muleObject            `json:"mules,omitempty"` // uWSGI does not list them
+	Crons             []cronObject            `json:"crons,omitempty"`
 }
 
 type socketObject struct {
@@ -58,6 +63,29 @@ type daemonObject struct {
 	Cmd      string `json:"cmd"`
 	PID      int    `json:"pid"`
 	Respawns int    `json:"respawns"`
+}
+
+type metricObject struct {
+	Type  int    `json:"type"`
+	OID   string `json:"oid"`
+	Value int64  `json:"value"`
+}
+
+type spoolerObject struct {
+	Dir      string `json:"dir"`
+	PID      int    `json:"pid"`
+	Tasks    uint64 `json:"tasks"`
+	Respawns int    `json:"respawns"`
+	Running  int    `json:"running"`
+}
+
+type muleObject struct {
+	ID       int    `json:"id"`
+	PID      int    `json:"pid"`
+	Runs     string `json:"runs"`
+	Tasks    uint64 `json:"tasks"`
+	Respawns int    `json:"respawns"`
+	Running  int    `json:"running"`
 }
 
 type cronObject struct {
@@ -81,7 +109,7 @@ type workerObject struct {
 	DeltaRequests uint64       `json:"delta_requests"`
 	Exceptions    uint64       `json:"exceptions"`
 	HarakiriCount int          `json:"harakiri_count"`
-	Signals       int          `json:"signals"`
+	Signals       uint64       `json:"signals"`
 	SignalQueue   int          `json:"signal_queue"`
 	Status        Status       `json:"status"`
 	RSS           int64        `json:"rss"` // bytes, as the next three
@@ -138,6 +166,20 @@ func (s *Snapshot) document(form JSONForm) *document {
 	for i := range s.Workers {
 		d.Workers = append(d.Workers, s.Workers[i].object(s.App, form))
 	}
+	if s.ShowMetrics != nil && !form.NoMetrics {
+		detail := *s.ShowMetrics
+		detail.Cores = detail.Cores && !form.NoCores
+		d.Metrics = map[string]metricObject{}
+		for _, m := range s.Metrics(detail) {
+			d.Metrics[m.Name] = metricObject{int(m.Kind), m.OID, m.Value}
+		}
+	}
+	for _, one := range s.Spoolers {
+		d.Spoolers = append(d.Spoolers, spoolerObject{one.Dir, one.PID, one.Tasks, one.Respawns, number(one.Busy)})
+	}
+	for _, one := range s.Mules {
+		d.Mules = append(d.Mules, muleObject{one.ID, one.PID, one.Runs, one.Tasks, one.Respawns, number(one.Busy)})
+	}
 	for _, job := range s.Crons {
 		d.Crons = append(d.Crons, job.object())
 	}
@@ -156,7 +198,7 @@ func (c *Cron) object() cronObject {
 func (w *Worker) object(app App, form JSONForm) workerObject {
 	object := workerObject{
 		ID: w.ID, PID: w.PID, Accepting: number(w.Accepting), Requests: w.Requests, DeltaRequests: w.Delta,
-		Exceptions: w.Exceptions, HarakiriCount: w.Harakiris, Status: w.Status, RSS: w.RSS, VSZ: w.VSZ, USS: w.USS, PSS: w.PSS,
+		Exceptions: w.Exceptions, HarakiriCount: w.Harakiris, Signals: w.Signals, Status: w.Status, RSS: w.RSS, VSZ: w.VSZ, USS: w.USS, PSS: w.PSS,
 		RunningTime: micros(w.RunningTime), RespawnCount: w.Starts, TX: w.Sent, AvgRT: micros(w.AverageTime()), Cores: []coreObject{},
 	}
 	if !w.Started.IsZero() {

@@ -34,7 +34,7 @@ type pusher struct {
 	retries  int           // after a failure
 	delay    time.Duration // before each of them
 
-	before map[string]uint64 // counters as statsd knows them
+	before map[string]int64 // counters as statsd knows them
 	busy   bool
 	failed int // times in a row
 	next   time.Time
@@ -51,7 +51,7 @@ func (p *Pushers) Replace(s PushSettings) {
 		if push.Every == 0 {
 			push.Every = s.PushEvery
 		}
-		p.all = append(p.all, &pusher{Push: push, settings: &s, timeout: pushTimeout, before: map[string]uint64{}})
+		p.all = append(p.all, &pusher{Push: push, settings: &s, timeout: pushTimeout, before: map[string]int64{}})
 	}
 	for _, address := range s.Carbon {
 		p.all = append(p.all, &pusher{
@@ -99,9 +99,9 @@ func (p *pusher) send(ctx context.Context, s *Snapshot, now time.Time) error {
 	case "carbon":
 		return p.write(ctx, "tcp", []string{p.carbon.text(s, now.Unix())})
 	case "statsd":
-		return p.write(ctx, "udp", statsdText(p.Prefix, s.metrics(!p.settings.StatsdNoWorkers), p.settings.StatsdAllGauges, p.before))
+		return p.write(ctx, "udp", statsdText(p.Prefix, s.Metrics(MetricsDetail{Workers: !p.settings.StatsdNoWorkers}), p.settings.StatsdAllGauges, p.before))
 	}
-	return p.write(ctx, "udp", plainText(p.Prefix, s.metrics(true)))
+	return p.write(ctx, "udp", plainText(p.Prefix, s.Metrics(MetricsDetail{Workers: true})))
 }
 
 // write connects and sends; the name is looked up each time.

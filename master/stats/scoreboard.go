@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -29,8 +30,11 @@ func (w *Worker) Read(board *shm.Board, rows []int) {
 				core.Request = more.Request
 			}
 		}
-		if core.Request != nil {
+		switch {
+		case core.Request != nil:
 			w.Status = Busy
+		case core.Signal >= 0 && w.Status != Busy:
+			w.Status = Status(fmt.Sprintf("sig%d", core.Signal))
 		}
 		w.Add(core.Counters)
 		w.Cores = append(w.Cores, core)
@@ -38,12 +42,13 @@ func (w *Worker) Read(board *shm.Board, rows []int) {
 }
 
 func readCore(number int, line *shm.Core) Core {
-	c := Core{ID: number, Counters: Counters{
+	c := Core{ID: number, Signal: int(line.Handling.Load()) - 1, Counters: Counters{
 		Requests: line.Requests.Load(), Static: line.Static.Load(), Exceptions: line.Exceptions.Load(),
 		WriteErrors: line.WriteErrors.Load(), ReadErrors: line.ReadErrors.Load(), Sent: line.Sent.Load(),
 		RunningTime: time.Duration(line.Micros.Load()) * time.Microsecond,
+		Signals:     line.Signals.Load(),
 	}}
-	if line.State.Load() == shm.Busy {
+	if line.State.Load() == shm.Busy && c.Signal < 0 {
 		c.Request = parseRequest(line.Request())
 		c.Request.Since = monotime.Time(line.Since.Load())
 	}

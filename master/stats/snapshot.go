@@ -36,6 +36,17 @@ type Snapshot struct {
 	Crons   []Cron
 	Locks   []Lock
 
+	Mules    []Auxiliary
+	Spoolers []Auxiliary
+
+	RoutedSignals uint64 // uwsgi signals that were passed on
+	LostSignals   uint64 // those that nobody could get
+	SignalQueue   int    // those that wait for room
+	Overloaded    uint64 // seconds in which no worker was idle
+
+	ShowMetrics *MetricsDetail // nil: metrics are not collected
+	Added       []Metric       // those that the configuration has added
+
 	Memory MemoryReport // what Measure reads of each worker, at least
 }
 
@@ -43,6 +54,17 @@ type Snapshot struct {
 type App struct {
 	Chdir    string // absolute; "": none was asked for
 	LoadTime time.Duration
+}
+
+// Auxiliary is a process beside the workers.
+type Auxiliary struct {
+	ID       int
+	PID      int    // 0: there is none
+	Runs     string // of a mule: a file or function; "": it waits for messages
+	Dir      string // of a spooler
+	Busy     bool
+	Tasks    uint64 // messages, signals and jobs that are done
+	Respawns int
 }
 
 // Socket is a listening socket. The kernel tells of no queue for unix sockets: both numbers are 0.
@@ -64,6 +86,7 @@ type Counters struct {
 	ReadErrors  uint64        // requests that could not be read
 	Sent        uint64        // bytes
 	RunningTime time.Duration // spent in requests
+	Signals     uint64        // uwsgi signals that were handled
 }
 
 // Add adds other counts.
@@ -75,6 +98,7 @@ func (c *Counters) Add(other Counters) {
 	c.ReadErrors += other.ReadErrors
 	c.Sent += other.Sent
 	c.RunningTime += other.RunningTime
+	c.Signals += other.Signals
 }
 
 // AverageTime is the mean time of a request.
@@ -91,6 +115,7 @@ const (
 	Idle   Status = "idle"
 	Paused Status = "pause" // no core accepts connections
 	Busy   Status = "busy"  // a core has a request in hand
+	// "sigN": a core handles uwsgi signal N
 )
 
 // Worker is one worker's place.
@@ -118,6 +143,7 @@ type Core struct {
 	ID int // from 0
 	Counters
 	Request *Request // in hand; nil: none
+	Signal  int      // the uwsgi signal that it handles; -1: none
 }
 
 // Request is a request in hand, as far as the scoreboard knows it: a long URI is cut, and

@@ -44,6 +44,9 @@ Auxiliary = namedtuple("Auxiliary", """
     tasks
 """)
 
+# a metric; the value of the first one is how many follow: value, name
+METRIC = Struct("<q120s")
+
 # before the text of a note: sequence, size
 NOTE_HEAD = Struct("<II")
 
