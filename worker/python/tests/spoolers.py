@@ -51,12 +51,16 @@ class Spoolers:
 
 
 class Process:
-    """The process of one spooler, in this one. It leaves when there is nothing to do for `patience` seconds, or by `leaving`."""
+    """The process of one spooler, in this one.
 
-    def __init__(self, spoolers, function, number=1, patience=0.0):
+    It leaves when no job has begun for `patience` seconds, after `jobs` ones, or by `leaving`.
+    """
+
+    def __init__(self, spoolers, function, number=1, patience=0.0, jobs=0):
         self.spec, self.uwsgi, self.number, self.patience = spoolers.spec, spoolers.uwsgi, number, patience
-        self.leaving = False
+        self.leaving, self.jobs = False, jobs
         self.pauses, self.begun, self.ended = [], [], 0
+        self.busy = time.monotonic()
         if function is not None:
             self.uwsgi.spooler = function
 
@@ -80,16 +84,19 @@ class Process:
         if seconds == 0:
             return [fd for fd, _ in poll.poll(0)]
         self.pauses.append(seconds)
-        found = [fd for fd, _ in poll.poll(min(seconds, self.patience) * 1000)]
-        if not found and seconds > self.patience:
+        rest = self.busy + self.patience - time.monotonic()
+        found = [fd for fd, _ in poll.poll(max(min(seconds, rest), 0) * 1000)]
+        if not found and seconds >= rest:
             self.leaving = True
         return found
 
     def begin(self, harakiri):
         self.begun.append(harakiri)
+        self.busy = time.monotonic()
 
     def end(self):
         self.ended += 1
+        self.leaving = self.leaving or self.ended == self.jobs
 
 
 def until(what, timeout=10.0):

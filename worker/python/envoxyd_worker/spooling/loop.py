@@ -54,7 +54,7 @@ class Loop:
         os.register_at_fork(after_in_child=self.forget)
         try:
             while not self.finished():
-                if self.work():
+                if self.work() or self.finished():
                     continue
                 if self.process.wait(self.fds, self.pause()):
                     self.bell.silence()

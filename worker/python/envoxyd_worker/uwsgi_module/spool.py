@@ -2,7 +2,7 @@
 import os
 
 from .. import log
-from ..spooling import files
+from ..spooling import files, order
 from ..spooling.shared import Shared
 from .state import named
 
@@ -43,8 +43,7 @@ def functions(mine):
         return True
 
     def spooler_jobs():
-        with os.scandir(first) as entries:  # of the first spooler, without its priorities, as in uWSGI
-            return [os.fsencode(entry.path) for entry in entries if entry.name.startswith(files.PREFIX) and entry.is_file()]
+        return [os.fsencode(entry.path) for entry in order.entries(first) if entry.is_file()]  # not those with a priority, as in uWSGI
 
     def spooler_get_task(path):
         if not isinstance(path, str):
