@@ -58,7 +58,7 @@ class Process:
 
     def __init__(self, spoolers, function, number=1, patience=0.0, jobs=0):
         self.spec, self.uwsgi, self.number, self.patience = spoolers.spec, spoolers.uwsgi, number, patience
-        self.leaving, self.jobs = False, jobs
+        self.leaving, self.jobs, self.signalled = False, jobs, False
         self.pauses, self.begun, self.ended = [], [], 0
         self.busy = time.monotonic()
         if function is not None:

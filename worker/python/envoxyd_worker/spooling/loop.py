@@ -56,7 +56,7 @@ class Loop:
             while not self.finished():
                 if self.work() or self.finished():
                     continue
-                if self.process.wait(self.fds, self.pause()):
+                if self.wait(self.pause()):
                     self.bell.silence()
         finally:
             self.bell.ring()  # what we were woken for may be another's
@@ -70,6 +70,13 @@ class Loop:
     def finished(self):
         most = self.settings["max_tasks"]
         return self.process.leaving or 0 < most <= self.tasks
+
+    def wait(self, seconds):
+        """Whether somebody has rung; meanwhile uwsgi signals are handled."""
+        found = self.process.wait(self.fds, seconds)
+        if self.process.signalled and self.settings["signal_as_task"]:
+            self.tasks += 1
+        return found
 
     def pause(self):
         """Seconds until a job is due, or a look is."""
@@ -87,7 +94,7 @@ class Loop:
         looked = time.monotonic()
         again = looked + RESCAN * (looked - began)
         for number, path in enumerate(paths):
-            woken = self.process.wait(self.fds, 0)
+            woken = self.wait(0)
             if self.finished():
                 return False
             if woken and self.settings["ordered"] and time.monotonic() > again:
