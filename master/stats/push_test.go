@@ -50,7 +50,7 @@ func TestStatisticsArePushed(t *testing.T) {
 	}
 	packet := make([]byte, 512)
 	n, _, err := receiver.ReadFrom(packet)
-	if got := string(packet[:n]); err != nil || got != "shop.core.busy_workers:1|g" {
+	if got := string(packet[:n]); err != nil || got != "shop.core.routed_signals:0|c" {
 		t.Errorf("%q, %v", got, err)
 	}
 	pushers.Poll(host, now.Add(time.Second/2))
