@@ -28,6 +28,7 @@ export CGO_LDFLAGS_ALLOW = -Wl,--unresolved-symbols=.*
 
 GO_SOURCES := go.mod go.sum $(shell find cmd gateway master worker modules uwsgiopts protocol transports internal \
 	\( -name '*.go' -o -name '*.c' -o -name '*.h' \) ! -name '*_test.go')
+SHARED_SOURCES := $(addprefix worker/shared/,module.c lock.c cache.c queue.c area.c lock.h cache.h queue.h area.h layout.h)
 WORKER_PYTHON := $(shell find worker/python -name __pycache__ -prune -o -print)
 MODULES_PYTHON := $(shell find modules/python -name __pycache__ -prune -o -print)
 
@@ -37,7 +38,7 @@ MODULES_PYTHON := $(shell find modules/python -name __pycache__ -prune -o -print
 
 # ---- build -----------------------------------------------------------------
 
-build: headers bin/envoxyd lib/envoxyd/envoxyd-gateway lib/envoxyd/envoxyd-zmq lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/_envoxyd_zygote.abi3.so lib/envoxyd/python/.copied lib/envoxyd/modules/.copied
+build: headers bin/envoxyd lib/envoxyd/envoxyd-gateway lib/envoxyd/envoxyd-zmq lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/_envoxyd_zygote.abi3.so lib/envoxyd/_envoxyd_shared.abi3.so lib/envoxyd/python/.copied lib/envoxyd/modules/.copied
 
 # Everything is made under another name and moved into place: a server that runs from here keeps its own files.
 bin/envoxyd: $(GO_SOURCES)
@@ -65,6 +66,11 @@ lib/envoxyd/_envoxyd.abi3.so: $(GO_SOURCES)
 lib/envoxyd/_envoxyd_zygote.abi3.so: worker/zygote/zygote.c
 	@mkdir -p $(@D)
 	$(CC) $(CGO_CFLAGS) $(LDFLAGS) -fPIC -shared -o $@.new $<
+	@mv $@.new $@
+
+lib/envoxyd/_envoxyd_shared.abi3.so: $(SHARED_SOURCES)
+	@mkdir -p $(@D)
+	$(CC) $(CGO_CFLAGS) $(LDFLAGS) -fPIC -shared -pthread -o $@.new $(filter %.c,$^)
 	@mv $@.new $@
 
 lib/envoxyd/python/.copied: $(WORKER_PYTHON)
@@ -107,7 +113,7 @@ test: test-go test-python compat
 test-go: build
 	.ci/test-go
 
-test-python: $(VENV)/.tests
+test-python: lib/envoxyd/_envoxyd_shared.abi3.so $(VENV)/.tests
 	.ci/test-python $(VENV)/bin/python3
 
 compat: build tools $(VENV)/.tests
@@ -136,7 +142,7 @@ docs:
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/envoxyd
 	install -m 755 bin/envoxyd $(DESTDIR)$(PREFIX)/bin/envoxyd
-	install -m 755 lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/_envoxyd_zygote.abi3.so lib/envoxyd/envoxyd-gateway lib/envoxyd/envoxyd-zmq $(DESTDIR)$(PREFIX)/lib/envoxyd/
+	install -m 755 lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/_envoxyd_zygote.abi3.so lib/envoxyd/_envoxyd_shared.abi3.so lib/envoxyd/envoxyd-gateway lib/envoxyd/envoxyd-zmq $(DESTDIR)$(PREFIX)/lib/envoxyd/
 	packaging/copy-python worker/python $(DESTDIR)$(PREFIX)/lib/envoxyd/python
 	packaging/copy-python modules/python $(DESTDIR)$(PREFIX)/lib/envoxyd/modules
 	test -z "$(BUNDLE_LIBZMQ)" || packaging/bundle-libzmq $(DESTDIR)$(PREFIX)/lib/envoxyd

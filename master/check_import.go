@@ -71,6 +71,9 @@ func (c *checker) load(python string, document []byte) error {
 	if err := inherited.addMemory(spec, shared, alive, board); err != nil {
 		return err
 	}
+	if spec.Shared, _, err = share(cfg, shared, &inherited, false); err != nil {
+		return err
+	}
 	reports := inherited.keepLink()
 	defer reports.close()
 	if isService(cfg) { // it may say what it wants to hear of, and nobody listens

@@ -40,6 +40,8 @@ type generation struct {
 	handover int // where the gateway sends what it wants handled; -1: nowhere
 	arrivals int // where that comes out, for the workers
 
+	shared *sharedMemory // nil before the zygote has been started
+
 	measured       time.Time // --evil-reload-on-*
 	cheapening     cheapening
 	initialWorkers int  // places that were filled at the start

@@ -192,7 +192,7 @@ func libDir() (string, error) {
 		executable = resolved
 	}
 	dir := filepath.Join(filepath.Dir(filepath.Dir(executable)), "lib", "envoxyd")
-	for _, name := range []string{"_envoxyd.abi3.so", "_envoxyd_zygote.abi3.so"} {
+	for _, name := range []string{"_envoxyd.abi3.so", "_envoxyd_zygote.abi3.so", "_envoxyd_shared.abi3.so"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			return "", fmt.Errorf("envoxyd is not installed whole: %w", err)
 		}

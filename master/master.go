@@ -340,6 +340,7 @@ func (m *master) sweep(now time.Time) {
 		}
 		m.checkIdleness(now)
 	}
+	m.syncStores(now)
 	m.owned.locks.retry()
 	m.forgetGone()
 	m.strangers.reap(m.knows)

@@ -230,6 +230,7 @@ func (m *master) promote() {
 		m.logs.reopen(g.cfg)
 	}
 	g.takeLog()
+	m.useShared(g)
 	m.gateways.activate(g)
 	m.triggers.touched.reconfigure(g.cfg)
 	m.pausing.paused, m.reloads.chain = false, nil

@@ -1,8 +1,6 @@
 package master
 
 import (
-	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -41,6 +39,9 @@ func (m *master) snapshot() *stats.Snapshot {
 	if g := m.newest(); g != nil {
 		m.showMetrics(s, g.cfg)
 		g.describeAuxiliaries(s)
+		if g.shared != nil {
+			g.shared.statistics(s)
+		}
 		s.App.LoadTime = g.loadTime
 		if g.cfg.Chdir != "" {
 			s.App.Chdir = workDir(g.cfg)
@@ -129,14 +130,4 @@ func listenQueue(fd int) (queue, limit int) {
 		return 0, 0
 	}
 	return int(info.Unacked), int(info.Sacked)
-}
-
-// userLocks tells which of uwsgi.lock()'s locks are held: lock 0 and those that --locks adds.
-func userLocks(file *os.File, added int) (all []stats.Lock) {
-	for number := range added + 1 {
-		lock := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart, Start: int64(number), Len: 1}
-		err := unix.FcntlFlock(file.Fd(), unix.F_OFD_GETLK, &lock) // ours holds none
-		all = append(all, stats.Lock{Name: fmt.Sprintf("user %d", number), Held: err == nil && lock.Type != unix.F_UNLCK})
-	}
-	return all
 }

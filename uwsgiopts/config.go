@@ -142,6 +142,7 @@ type Config struct {
 	MuleConfig
 	MetricsConfig
 	SpoolerConfig
+	SharingConfig
 
 	IgnoreSigpipe         bool
 	IgnoreWriteErrors     bool

@@ -9,18 +9,22 @@ import (
 	"testing"
 )
 
-func TestPythonsFileIsWhatTheDeclarationsSay(t *testing.T) {
-	const file = "../../worker/python/envoxyd_worker/layouts.py"
-	want, err := Python()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s is not up to date: run make docs", file)
+func TestFilesAreWhatTheDeclarationsSay(t *testing.T) {
+	for file, write := range map[string]func() ([]byte, error){
+		"../../worker/python/envoxyd_worker/layouts.py": Python,
+		"../../worker/shared/layout.h":                  C,
+	} {
+		want, err := write()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s is not up to date: run make docs", file)
+		}
 	}
 }
 

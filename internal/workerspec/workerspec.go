@@ -27,7 +27,7 @@ type Spec struct {
 
 	ControlFD    int    `json:"control_fd"` // zygote ↔ master: commands and reports
 	EventFD      int    `json:"event_fd"`   // workers → master: reports
-	LocksFD      int    `json:"locks_fd"`   // uwsgi.lock: a byte for each lock
+	LocksFD      int    `json:"locks_fd"`   // uwsgi.lock and the locks of areas
 	AliveFD      int    `json:"alive_fd"`   // reads end of file when the master is gone
 	ScoreboardFD int    `json:"scoreboard_fd"`
 	AuxiliaryFD  int    `json:"auxiliary_fd"` // lines of mules and spoolers: see internal/shm.Auxiliary
@@ -49,6 +49,8 @@ type Spec struct {
 	Process Process  `json:"process"`
 	Mules   Mules    `json:"mules"`
 	Signals Signals  `json:"signals"`
+
+	Shared *Shared `json:"shared,omitempty"` // nil: there are only locks
 
 	Static *staticspec.Options `json:"static,omitempty"` // nil: the application answers everything
 

@@ -15,9 +15,11 @@ const keyPrefix = "resource:"
 
 // Resources are all of them. The files stay open as long as the process lives, or until Close.
 type Resources struct {
-	// Locks is the file on which workers lock a byte for each of uwsgi.lock()'s locks: the
-	// kernel lets go of one when its holder dies (fcntl(2), open file description locks).
+	// Locks is the memory of uwsgi.lock()'s locks and of those of shared areas: see internal/shm.
 	Locks *os.File
+
+	memory    map[string]*os.File // by key: see Memory
+	inherited func(key string) int
 }
 
 // all names the resources, for what is done to each.
@@ -26,9 +28,9 @@ func (r *Resources) all() map[string]**os.File {
 }
 
 // Open takes over what inherited has under a key, and makes the rest. inherited returns
-// descriptors, which are the caller's no more, or -1.
+// descriptors, which are the caller's no more, or -1. It is asked by Get, too.
 func Open(inherited func(key string) int) (*Resources, error) {
-	r := &Resources{}
+	r := &Resources{memory: map[string]*os.File{}, inherited: inherited}
 	for name, file := range r.all() {
 		fd := inherited(keyPrefix + name)
 		if fd < 0 {
@@ -48,12 +50,15 @@ func (r *Resources) Passed() map[string]int {
 	for name, file := range r.all() {
 		passed[keyPrefix+name] = int((*file).Fd())
 	}
+	for key, file := range r.memory {
+		passed[keyPrefix+key] = int(file.Fd())
+	}
 	return passed
 }
 
 // Close closes those that are open.
 func (r *Resources) Close() error {
-	var errs []error
+	errs := []error{r.Keep(nil)}
 	for _, file := range r.all() {
 		if *file != nil {
 			errs = append(errs, (*file).Close())

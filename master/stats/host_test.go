@@ -67,6 +67,6 @@ func sample() *Snapshot {
 			{When: [5]int{-5, -1, -1, -1, 0}, Command: "true", Unique: true},
 			{When: [5]int{0, 4, 1, 12, -1}, Command: "backup", PID: 30, Started: at},
 		},
-		Locks: []Lock{{Name: "user 0"}, {Name: "user 1", Held: true}},
+		Locks: []Lock{{Name: "user 0"}, {Name: "user 1", Holder: 1}},
 	}
 }

@@ -41,7 +41,8 @@ type document struct {
 	GID               int                     `json:"gid"`
 	Cwd               string                  `json:"cwd"`
 	Daemons           []daemonObject          `json:"daemons,omitempty"`
-	Locks             []map[string]int        `json:"locks"` // 0: free; 1: held (uWSGI: the holder's pid)
+	Locks             []map[string]int        `json:"locks"` // the holder's pid; 0: free
+	Caches            []cacheObject           `json:"caches,omitempty"`
 	Metrics           map[string]metricObject `json:"metrics,omitempty"`
 	Sockets           []socketObject          `json:"sockets"`
 	Workers           []workerObject          `json:"workers"`
@@ -57,6 +58,21 @@ type socketObject struct {
 	MaxQueue   int    `json:"max_queue"`
 	Shared     int    `json:"shared"`
 	CanOffload int    `json:"can_offload"`
+}
+
+type cacheObject struct {
+	Name         string `json:"name"`
+	Hash         string `json:"hash"`
+	HashSize     int64  `json:"hashsize"`
+	KeySize      int64  `json:"keysize"`
+	MaxItems     int64  `json:"max_items"`
+	Blocks       int64  `json:"blocks"`
+	BlockSize    int64  `json:"blocksize"`
+	Items        uint64 `json:"items"`
+	Hits         uint64 `json:"hits"`
+	Misses       uint64 `json:"miss"`
+	Full         uint64 `json:"full"`
+	LastModified int64  `json:"last_modified_at"`
 }
 
 type daemonObject struct {
@@ -158,7 +174,10 @@ func (s *Snapshot) document(form JSONForm) *document {
 		d.Daemons = append(d.Daemons, daemonObject{one.Command, one.PID, one.Respawns})
 	}
 	for _, lock := range s.Locks {
-		d.Locks = append(d.Locks, map[string]int{lock.Name: number(lock.Held)})
+		d.Locks = append(d.Locks, map[string]int{lock.Name: lock.Holder})
+	}
+	for _, cache := range s.Caches {
+		d.Caches = append(d.Caches, cacheObject(cache))
 	}
 	for _, one := range s.Sockets {
 		d.Sockets = append(d.Sockets, socketObject{Name: one.Name, Proto: one.Protocol, Queue: one.Queue, MaxQueue: one.MaxQueue, Shared: number(one.Shared)})

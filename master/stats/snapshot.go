@@ -35,6 +35,7 @@ type Snapshot struct {
 	Daemons []Daemon
 	Crons   []Cron
 	Locks   []Lock
+	Caches  []Cache
 
 	Mules    []Auxiliary
 	Spoolers []Auxiliary
@@ -169,10 +170,25 @@ type Cron struct {
 	Started time.Time // when the run with that PID was begun
 }
 
-// Lock is a lock that processes share. The kernel does not tell who holds one.
+// Lock is a lock that processes share.
 type Lock struct {
-	Name string
-	Held bool
+	Name   string
+	Holder int // process; 0: it is free
+}
+
+// Cache is a cache that processes share.
+type Cache struct {
+	Name      string
+	Hash      string
+	HashSize  int64
+	KeySize   int64 // bytes
+	MaxItems  int64
+	Blocks    int64
+	BlockSize int64 // bytes
+
+	Items, Hits, Misses uint64
+	Full                uint64 // items that found no room
+	LastModified        int64  // unix seconds; 0: never, or it is not kept
 }
 
 // ListenQueue is how many connections wait on the fullest of the sockets.

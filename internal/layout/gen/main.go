@@ -1,9 +1,10 @@
-// Command gen writes the layouts that Python shares with Go.
+// Command gen writes the layouts that Python or, in a .h file, C shares with Go.
 package main
 
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"envoxyd/internal/layout"
 )
@@ -13,7 +14,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: gen FILE")
 		os.Exit(2)
 	}
-	text, err := layout.Python()
+	write := layout.Python
+	if filepath.Ext(os.Args[1]) == ".h" {
+		write = layout.C
+	}
+	text, err := write()
 	if err == nil {
 		err = os.WriteFile(os.Args[1], text, 0o644)
 	}

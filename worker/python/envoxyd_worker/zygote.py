@@ -88,6 +88,7 @@ def prepare(spec):
     uwsgi = uwsgi_module.make(spec)
     uwsgi_module.state(uwsgi).importer = os.getpid()
     uwsgi_module.state(uwsgi).auxiliaries("mule")
+    uwsgi_module.shared.close(spec)
     uwsgi_module.state(uwsgi).rows()  # maps the scoreboard, which children have no descriptor of
     sys.modules["uwsgi"] = uwsgi
     if "conf_content" in uwsgi.opt:  # an Envoxy service, which may have a run.py of its own

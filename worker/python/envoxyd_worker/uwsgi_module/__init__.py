@@ -8,14 +8,14 @@ import re
 import types
 
 from ..failures import report
-from . import absent, chunks, connections, control, files, identity, importers, locks, loops, messages, mules
-from . import placeholders, refused, request, response, rpc, scoreboard, signals, spool
+from . import absent, cache, chunks, connections, control, files, identity, importers, locks, loops, messages, mules
+from . import placeholders, queue, refused, request, response, rpc, scoreboard, shared, sharedarea, signals, spool
 from .state import State
 
 # Each has functions(state), which returns those that this process is to have, by name. A later one's hide an earlier one's.
 SUBJECTS = (
-    absent, refused, identity, scoreboard, request, response, chunks, connections, files, messages, loops, control, locks, rpc, signals,
-    mules, spool,
+    absent, refused, identity, scoreboard, request, response, chunks, connections, files, messages, loops, control, locks, cache, queue,
+    sharedarea, rpc, signals, mules, spool,
 )
 
 

@@ -1,16 +1,23 @@
-"""uwsgi.lock and its kin."""
+"""uwsgi.lock and its kin: locks that all processes share and that no dead one can keep."""
 
 from .state import named
 
 
 def functions(mine):
+    def refuse_spooler():
+        if mine.spooler:
+            raise ValueError("a spooler cannot use locks")
+
     def lock(number=0):
-        mine.locks.acquire(number)
+        refuse_spooler()
+        mine.shared.lock(number)
 
     def unlock(number=0):
-        mine.locks.release(number)
+        refuse_spooler()
+        mine.shared.unlock(number)
 
     def is_locked(number=0):
-        return mine.locks.held(number)
+        refuse_spooler()
+        return mine.shared.is_locked(number)
 
     return named(lock, unlock, is_locked)

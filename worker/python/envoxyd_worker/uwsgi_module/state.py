@@ -4,7 +4,7 @@ import mmap
 import os
 
 from ..layouts import AUXILIARY, CORE, Core
-from . import lockfile
+from . import shared
 
 
 class State:
@@ -22,7 +22,7 @@ class State:
         self.extension = None
         self.ready = False
         self.rpc = {}
-        self.locks = lockfile.Locks(spec["locks_fd"], spec["python"]["locks"])
+        self.shared = shared.attach(spec)  # the extension for memory that processes share
         self._board = None
 
     def request(self, name, *args):

@@ -1,0 +1,86 @@
+"""Caches over the uwsgi protocol: packets of modifier1 111, and what a server answers to them."""
+import struct
+
+from .shared import extension
+
+MODIFIER1 = 111
+GET, SET, DELETE, COMMAND = 0, 1, 2, 17  # modifier2
+
+
+def head(size, modifier2=COMMAND):
+    return struct.pack("<BHB", MODIFIER1, size, modifier2)
+
+
+def encode(pairs):
+    """A packet of variables."""
+    block = b"".join(struct.pack("<H", len(part)) + part for pair in pairs for part in pair)
+    if len(block) > 0xFFFF:
+        raise ValueError("the packet is too large")
+    return head(len(block)) + block
+
+
+def decode(block):
+    """The variables of a packet. One that is cut short is a ValueError."""
+    parts, at = [], 0
+    while at < len(block):
+        if at + 2 > len(block):
+            raise ValueError("half a length")
+        size = block[at] | block[at + 1] << 8
+        at += 2
+        if at + size > len(block):
+            raise ValueError("half a variable")
+        parts.append(bytes(block[at : at + size]))
+        at += size
+    if len(parts) % 2:
+        raise ValueError("a name without a value")
+    return dict(zip(parts[::2], parts[1::2]))
+
+
+def body_size(modifier2, block):
+    """How many bytes of a value follow the packet."""
+    if modifier2 != COMMAND:
+        return 0
+    try:
+        asked = decode(block)
+        return max(int(asked.get(b"size", b"0")), 0) if asked.get(b"cmd") in (b"set", b"update") else 0
+    except ValueError:
+        return 0
+
+
+def answer_cache(modifier2, block, body):
+    """The answer to a packet; b"": nothing was found, or nothing done, and the connection is closed without a word."""
+    shared = extension()
+    try:
+        if modifier2 == COMMAND:
+            return answer_command(shared, decode(block), body)
+        if modifier2 == GET:
+            return shared.cache_get(bytes(block)) or b""
+        if modifier2 == SET:
+            (key, value), = decode(block).items()
+            shared.cache_set(key, value)
+        elif modifier2 == DELETE:
+            shared.cache_del(bytes(block))
+    except (ValueError, TypeError):  # nonsense
+        pass
+    return b""
+
+
+def answer_command(shared, asked, body):
+    name = asked.get(b"cache", b"").decode()
+    if "@" in name:  # or two instances could ask each other for ever
+        return b""
+    command, key = asked.get(b"cmd", b"").decode(), asked.get(b"key", b"")
+    expires = int(asked.get(b"expires", b"0"))
+    ok = (b"status", b"ok")
+    if command == "get":
+        value = shared.cache_get(key, name)
+        return encode([ok, (b"size", b"%d" % len(value))]) + value if value is not None else b""
+    if command in ("set", "update"):
+        done = getattr(shared, "cache_" + command)(key, bytes(body), expires, name)
+    elif command in ("inc", "dec", "mul", "div"):  # not uWSGI's, which sends the sum of nothing and the operand
+        done = getattr(shared, "cache_" + command)(key, int(asked[b"by"]), expires, name)
+    elif command in ("del", "exists"):
+        done = getattr(shared, "cache_" + command)(key, name)
+    else:
+        done = command == "clear" and shared.cache_clear(name)
+    return encode([ok]) if done else b""

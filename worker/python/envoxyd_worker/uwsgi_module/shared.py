@@ -1,0 +1,53 @@
+"""The memory that processes share, and the extension that knows what is in it."""
+import importlib.machinery
+import importlib.util
+import os
+import sys
+
+NAME = "_envoxyd_shared"
+
+_extension = None
+
+
+def extension():
+    """The extension, once attach() has loaded it."""
+    return _extension
+
+
+def attach(spec):
+    """Loads the extension and maps all that the specification names."""
+    global _extension
+    if _extension is None:
+        _extension = sys.modules.get(NAME) or load(os.path.join(spec["lib"], NAME + ".abi3.so"))
+    _extension.attach_locks(spec["locks_fd"], spec["python"]["locks"])
+    shared = spec.get("shared") or {}
+    for c in shared.get("caches") or ():
+        geometry = (c["items"], c["blocks"], c["block_size"], c["key_size"], c["hash_size"], c["bitmap"])
+        _extension.attach_cache(c["fd"], c["name"], geometry, c["math_initial"], shared["expire_freq"], c["purge_lru"], c["lazy_expire"],
+                                c["no_expire"], c["clear_on_full"], c["last_modified"], not c["ignore_full"], shared["report_freed"])
+    queue = shared.get("queue")
+    if queue:
+        _extension.attach_queue(queue["fd"], queue["slots"], queue["block_size"])
+    for area in shared.get("areas") or ():
+        _extension.attach_area(area["fd"], area["offset"], area["size"], area["grows"])
+    return _extension
+
+
+def load(path):
+    loader = importlib.machinery.ExtensionFileLoader(NAME, path)
+    module = importlib.util.module_from_spec(importlib.util.spec_from_file_location(NAME, path, loader=loader))
+    loader.exec_module(module)
+    return module
+
+
+def close(spec):
+    """What is mapped needs no descriptors, and nobody who is forked or executed gets any."""
+    shared = spec.get("shared") or {}
+    holders = [*(shared.get("caches") or ()), *(shared.get("areas") or ())]
+    if shared.get("queue"):
+        holders.append(shared["queue"])
+    for fd in {spec["locks_fd"], *(holder["fd"] for holder in holders)}:
+        os.close(fd)
+    for holder in holders:
+        holder["fd"] = -1
+    spec["locks_fd"] = -1

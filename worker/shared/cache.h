@@ -1,0 +1,62 @@
+/* A cache: keys and values of bytes in memory that processes share. */
+#pragma once
+#include <stddef.h>
+
+#include "lock.h"
+
+/* What a cache is made of. Memory that was made for another geometry cannot be used. */
+struct cache_geometry {
+    uint64_t items; /* one of them is never used, as in uWSGI */
+    uint64_t blocks;
+    uint64_t block_size;
+    uint64_t key_size;
+    uint64_t hash_size;
+    uint64_t bitmap; /* not 0: a value may have several blocks */
+};
+
+struct cache {
+    struct cache_geometry geometry;
+    struct cache_head *head;
+    uint32_t *chains;
+    struct cache_item *items;
+    char *keys;
+    uint64_t *bitmap;
+    char *blocks;
+    uint64_t key_stride, block_stride;
+
+    /* How this process uses it. */
+    const char *name;
+    const char *hash;
+    int64_t math_initial;
+    uint32_t sweep_seconds;
+    int purge_lru, lazy_expire, no_expire, clear_on_full, last_modified;
+};
+
+enum cache_result { CACHE_DONE, CACHE_ABSENT, CACHE_THERE, CACHE_REFUSED, CACHE_FULL };
+enum cache_math { CACHE_INC, CACHE_DEC, CACHE_MUL, CACHE_DIV };
+
+/* The memory that it takes; 0: no memory is that large. */
+uint64_t cache_memory(const struct cache_geometry *geometry);
+
+/* Uses memory: makes a cache in it where there is none, and repairs one of another instance's. 0, or -1: it is another cache. */
+int cache_attach(struct cache *cache, const struct cache_geometry *geometry, void *memory, uint64_t instance);
+
+/* A repair_function for the cache's lock, which whoever calls the functions below has. */
+void cache_repair(void *cache);
+
+/* The item under a key; 0: there is none. It counts as a hit or a miss. */
+uint32_t cache_get(struct cache *cache, const char *key, size_t key_size);
+const char *cache_value(const struct cache *cache, uint32_t item, size_t *size);
+int cache_exists(struct cache *cache, const char *key, size_t key_size);
+
+/* Stores a value: where there is one already only if replace. Seconds: 0 is for ever, less than that long ago. */
+enum cache_result cache_store(struct cache *cache, const char *key, size_t key_size, const char *value, size_t size, int64_t seconds,
+                              int replace);
+enum cache_result cache_delete(struct cache *cache, const char *key, size_t key_size);
+enum cache_result cache_calculate(struct cache *cache, const char *key, size_t key_size, enum cache_math math, int64_t by,
+                                  int64_t seconds);
+void cache_clear(struct cache *cache);
+
+/* The item behind another one, 0 for the first, in no particular order; 0: that was the last one. */
+uint32_t cache_next(const struct cache *cache, uint32_t item);
+const char *cache_key(const struct cache *cache, uint32_t item, size_t *size);

@@ -1,0 +1,135 @@
+#define _GNU_SOURCE
+#include "lock.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+_Static_assert(sizeof(pthread_mutex_t) <= sizeof(((struct lock *)0)->mutex), "room for a mutex");
+
+/* The numbers of this process and thread, which are system calls to ask for. */
+static uint32_t process;
+static __thread uint32_t thread;
+
+static void forget_numbers(void)
+{
+    process = (uint32_t)getpid();
+    thread = 0; /* the one thread of the new process is this one */
+}
+
+__attribute__((constructor)) static void know_numbers(void)
+{
+    forget_numbers();
+    pthread_atfork(NULL, NULL, forget_numbers);
+}
+
+static uint32_t this_thread(void)
+{
+    if (!thread)
+        thread = (uint32_t)syscall(SYS_gettid);
+    return thread;
+}
+
+static pthread_mutex_t *mutex_of(struct lock *lock) { return (pthread_mutex_t *)lock->mutex; }
+
+int lock_make(struct lock *lock)
+{
+    pthread_mutexattr_t attributes;
+    int error = pthread_mutexattr_init(&attributes);
+    if (error)
+        return error;
+    memset(lock, 0, sizeof *lock);
+    pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+    pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+    pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
+    error = pthread_mutex_init(mutex_of(lock), &attributes);
+    pthread_mutexattr_destroy(&attributes);
+    if (!error)
+        __atomic_store_n(&lock->made, 1, __ATOMIC_RELEASE);
+    return error;
+}
+
+/* What has become of an attempt. Who dies in a repair leaves it to the next one. */
+static enum lock_result settle(struct lock *lock, int error, repair_function repair, void *guarded)
+{
+    switch (error) {
+    case EOWNERDEAD:
+        if (repair)
+            repair(guarded);
+        pthread_mutex_consistent(mutex_of(lock));
+        /* fall through */
+    case 0:
+        __atomic_store_n(&lock->thread, this_thread(), __ATOMIC_RELAXED);
+        __atomic_store_n(&lock->holder, process, __ATOMIC_RELAXED);
+        return LOCK_TAKEN;
+    case EBUSY:
+    case ETIMEDOUT:
+    case EAGAIN:
+        return LOCK_BUSY;
+    case EDEADLK:
+        return LOCK_MINE_ALREADY;
+    }
+    return LOCK_BROKEN;
+}
+
+static void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ __volatile__("yield");
+#endif
+}
+
+enum lock_result lock_try(struct lock *lock, int tries, repair_function repair, void *guarded)
+{
+    for (;;) {
+        if (tries <= 1 || !__atomic_load_n(&lock->holder, __ATOMIC_RELAXED)) {
+            enum lock_result result = settle(lock, pthread_mutex_trylock(mutex_of(lock)), repair, guarded);
+            if (result != LOCK_BUSY || tries <= 1)
+                return result;
+        }
+        tries--;
+        relax();
+    }
+}
+
+enum lock_result lock_wait(struct lock *lock, int milliseconds, repair_function repair, void *guarded)
+{
+    struct timespec end;
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_nsec += (milliseconds % 1000) * 1000000L;
+    end.tv_sec += milliseconds / 1000 + end.tv_nsec / 1000000000L;
+    end.tv_nsec %= 1000000000L;
+    return settle(lock, pthread_mutex_timedlock(mutex_of(lock), &end), repair, guarded);
+}
+
+void lock_end(struct lock *lock)
+{
+    __atomic_store_n(&lock->holder, 0, __ATOMIC_RELAXED);
+    pthread_mutex_unlock(mutex_of(lock));
+}
+
+int lock_release(struct lock *lock)
+{
+    if (__atomic_load_n(&lock->holder, __ATOMIC_RELAXED) != process || __atomic_load_n(&lock->thread, __ATOMIC_RELAXED) != this_thread())
+        return 0;
+    lock_end(lock);
+    return 1;
+}
+
+int lock_held(struct lock *lock)
+{
+    int error = pthread_mutex_trylock(mutex_of(lock));
+    if (error == EOWNERDEAD) { /* what it guards is the application's own */
+        pthread_mutex_consistent(mutex_of(lock));
+        error = 0;
+    }
+    if (error)
+        return 1;
+    lock_end(lock);
+    return 0;
+}
