@@ -15,6 +15,7 @@ from . import apps, auxiliary, check, children, ending, gateway, limits, listene
 from .failures import report, report_import
 from .reports import LOAD_FAILED, Reports, exit_status
 from .signals import OURS, ignore, ignore_broken_pipes
+from .uwsgi_module import shared
 
 
 def run(text):
@@ -88,7 +89,7 @@ def prepare(spec):
     uwsgi = uwsgi_module.make(spec)
     uwsgi_module.state(uwsgi).importer = os.getpid()
     uwsgi_module.state(uwsgi).auxiliaries("mule")
-    uwsgi_module.shared.close(spec)
+    shared.close(spec)
     uwsgi_module.state(uwsgi).rows()  # maps the scoreboard, which children have no descriptor of
     sys.modules["uwsgi"] = uwsgi
     if "conf_content" in uwsgi.opt:  # an Envoxy service, which may have a run.py of its own

@@ -29,6 +29,7 @@ def made_up():
     for name in ("add_timer", "add_ms_timer", "add_rb_timer", "add_file_monitor", "lock", "unlock", "set_user_harakiri",
                  "install_mule_msg_hook", "log"):
         noting(name)
+    uwsgi.SPOOL_OK, uwsgi.SPOOL_RETRY, uwsgi.SPOOL_IGNORE = -2, -1, 0
     noting("add_cron", True)
     noting("register_rpc", True)
     uwsgi.masterpid = lambda: 1

@@ -9,7 +9,7 @@ import types
 
 from ..failures import report
 from . import absent, cache, chunks, connections, control, files, identity, importers, locks, loops, messages, mules
-from . import placeholders, queue, refused, request, response, rpc, scoreboard, shared, sharedarea, signals, spool
+from . import placeholders, queue, refused, request, response, rpc, scoreboard, sharedarea, signals, spool
 from .state import State
 
 # Each has functions(state), which returns those that this process is to have, by name. A later one's hide an earlier one's.

@@ -72,7 +72,8 @@ def functions(mine):
     for bits in (32, 64):
         made[f"sharedarea_inc{bits}"] = adder(shared, f"sharedarea_inc{bits}", bits // 8, 1)
         made[f"sharedarea_dec{bits}"] = adder(shared, f"sharedarea_dec{bits}", bits // 8, -1)
-    for alias, name in (("readbyte", "read8"), ("writebyte", "write8"), ("readlong", "read64"), ("writelong", "write64"), ("inclong", "inc64")):
+    aliases = {"readbyte": "read8", "writebyte": "write8", "readlong": "read64", "writelong": "write64", "inclong": "inc64"}
+    for alias, name in aliases.items():
         made[f"sharedarea_{alias}"] = made[f"sharedarea_{name}"]
     return made
 
