@@ -28,7 +28,7 @@ export CGO_LDFLAGS_ALLOW = -Wl,--unresolved-symbols=.*
 
 GO_SOURCES := go.mod go.sum $(shell find cmd gateway master worker modules uwsgiopts protocol transports internal \
 	\( -name '*.go' -o -name '*.c' -o -name '*.h' \) ! -name '*_test.go')
-SHARED_SOURCES := $(addprefix worker/shared/,module.c lock.c cache.c queue.c area.c lock.h cache.h queue.h area.h layout.h)
+SHARED_SOURCES := $(addprefix worker/shared/,module.c lock.c cache.c queue.c area.c metric.c lock.h cache.h queue.h area.h metric.h layout.h)
 WORKER_PYTHON := $(shell find worker/python -name __pycache__ -prune -o -print)
 MODULES_PYTHON := $(shell find modules/python -name __pycache__ -prune -o -print)
 

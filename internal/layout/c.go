@@ -23,6 +23,7 @@ var cStructs = []struct {
 	{"cache_head", reflect.TypeFor[shm.CacheHead]()},
 	{"cache_item", reflect.TypeFor[shm.CacheItem]()},
 	{"queue_head", reflect.TypeFor[shm.QueueHead]()},
+	{"metric", reflect.TypeFor[shm.Metric]()},
 }
 
 var cConstants = []struct {
@@ -95,6 +96,8 @@ func cType(t reflect.Type) (string, error) {
 		return "uint8_t", nil
 	case reflect.TypeFor[atomic.Uint32]():
 		return "uint32_t", nil
+	case reflect.TypeFor[atomic.Int64]():
+		return "int64_t", nil
 	case reflect.TypeFor[uint64](), reflect.TypeFor[atomic.Uint64]():
 		return "uint64_t", nil
 	}

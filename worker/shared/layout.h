@@ -147,3 +147,11 @@ _Static_assert(offsetof(struct queue_head, operation_slot) == 112, "as in Go");
 _Static_assert(offsetof(struct queue_head, operation) == 120, "as in Go");
 _Static_assert(offsetof(struct queue_head, unused_9) == 124, "as in Go");
 _Static_assert(sizeof(struct queue_head) == 128, "as in Go");
+
+struct metric {
+    int64_t value;
+    uint8_t name[120];
+};
+_Static_assert(offsetof(struct metric, value) == 0, "as in Go");
+_Static_assert(offsetof(struct metric, name) == 8, "as in Go");
+_Static_assert(sizeof(struct metric) == 128, "as in Go");

@@ -16,6 +16,7 @@
 
 #include "area.h"
 #include "cache.h"
+#include "metric.h"
 #include "queue.h"
 
 #ifndef PyBUF_WRITE
@@ -711,6 +712,8 @@ static PyMethodDef functions[] = {
     FUNCTION("attach_cache", attach_cache),
     FUNCTION("attach_queue", attach_queue),
     FUNCTION("attach_area", attach_area),
+    FUNCTION("attach_metrics", metric_attach),
+    FUNCTION("metric", metric_change),
     FUNCTION("call_back", call_back),
     FUNCTION("lock", take_lock),
     FUNCTION("unlock", release_lock),

@@ -62,6 +62,7 @@ def queues(spec):
     """Queues of signals and messages. Children keep them: they may send messages."""
     signals, mules = spec["signals"], spec["mules"]
     yield from (*(signals["workers"] or ()), *(signals["mules"] or ()), *(signals["farms"] or ()), signals["spooler"])
+    yield spec["metrics_fd"]
     yield from (spooler["wake_fd"] for spooler in spec.get("spoolers") or ())
     for pipe in (mules["shared"], *(mule["queue"] for mule in mules["list"] or ()), *(farm["queue"] for farm in mules["farms"] or ())):
         yield from pipe.values()

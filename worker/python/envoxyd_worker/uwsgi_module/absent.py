@@ -1,34 +1,14 @@
-"""What there is nothing behind, as in a uWSGI that was not configured for it."""
-
+"""What comes with the loops that have it."""
 from .state import named
 
 
 def functions(mine):
-    def nothing(name):
+    def missing(name):
         def function(*args, **kwargs):
-            return None
+            raise OSError(f"uwsgi.{name}(): websockets are not there yet")
 
         function.__name__ = name
         return function
 
-    def missing(name, error, what):
-        def function(*args, **kwargs):
-            raise error(f"uwsgi.{name}(): {what}")
-
-        function.__name__ = name
-        return function
-
-    silent = ["metric_set", "metric_inc", "metric_dec"]
-    later = {
-        "websocket_handshake": (OSError, "websockets are not there yet"),
-        "websocket_recv": (OSError, "websockets are not there yet"),
-        "websocket_recv_nb": (OSError, "websockets are not there yet"),
-        "websocket_send": (OSError, "websockets are not there yet"),
-        "websocket_send_binary": (OSError, "websockets are not there yet"),
-    }
-
-    def metric_get(name):
-        return 0
-
-    unavailable = [missing(name, *how) for name, how in later.items()]
-    return named(*map(nothing, silent), *unavailable, metric_get)
+    names = ("websocket_handshake", "websocket_recv", "websocket_recv_nb", "websocket_send", "websocket_send_binary")
+    return named(*map(missing, names))
