@@ -95,7 +95,7 @@ func baseSpec(cfg *uwsgiopts.Config, number int, started time.Time, lib string) 
 	if file := cfg.LogFile(); file != "" {
 		spec.Log.File = paths.In(cfg.StartDir, file)
 	}
-	for _, p := range cfg.Pairs {
+	for _, p := range cfg.GivenPairs() {
 		spec.Opt = append(spec.Opt, [3]any{p.Name, p.Value, p.Flag})
 	}
 	return spec, nil

@@ -27,7 +27,7 @@ func (p *parser) applyProfile() error {
 		if pair.Name == "module" && p.namesApp() {
 			continue
 		}
-		pair.Origin = Origin{Source: "built-in profile"}
+		pair.Origin = Origin{Source: profileSource}
 		e := &entry{Pair: pair}
 		front = append(front, e)
 		p.first[pair.Name] = e
@@ -53,6 +53,22 @@ func (p *parser) applyLateProfile() error {
 		}
 	}
 	return nil
+}
+
+const profileSource = "built-in profile"
+
+// GivenPairs are Pairs without what the built-in profile says of options that somebody else has set.
+func (c *Config) GivenPairs() (all []Pair) {
+	given := map[string]bool{}
+	for _, p := range c.Pairs {
+		given[p.Name] = given[p.Name] || p.Origin.Source != profileSource
+	}
+	for _, p := range c.Pairs {
+		if p.Origin.Source != profileSource || !given[p.Name] {
+			all = append(all, p)
+		}
+	}
+	return all
 }
 
 // namesApp tells whether any option says which application to serve.
