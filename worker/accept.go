@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strconv"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -20,6 +21,23 @@ func (r *reactor) startAccepting() {
 	_ = r.watchHandover() // it was in the set before
 	r.watchSignals()
 	r.accepting, r.pausedTo = true, 0
+}
+
+// turnEvery is how often a worker lets others go first. The kernel wakes the first one in a listener's queue, always
+// the same where all are idle; rarely enough to cost nothing, requests are shared out.
+const turnEvery = 20 * time.Millisecond
+
+// takeTurns puts the worker at the end of the listeners' queues. A connection that comes meanwhile is seen when it is
+// in the queue again.
+func (r *reactor) takeTurns() {
+	r.turned, r.accepted = r.now, false
+	if r.w.spec.Processes < 2 {
+		return
+	}
+	for _, l := range r.w.ours {
+		_ = epollCtl(r.epoll, unix.EPOLL_CTL_DEL, l.fd, nil)
+	}
+	r.startAccepting()
 }
 
 func (r *reactor) stopAccepting() {
@@ -59,7 +77,7 @@ func (r *reactor) accept(l *listener) *conn {
 		}
 		return nil
 	}
-	r.starved = false
+	r.starved, r.accepted = false, true
 	cn := r.newConn()
 	cn.fd, cn.listener, cn.index = int(fd), l, -1
 	cn.lastUse, cn.forks = r.now, before

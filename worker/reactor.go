@@ -62,10 +62,12 @@ type reactor struct {
 
 	hot              *listener
 	hotLeft          int
-	listenersDrained bool // the listener that was hot has nothing more, and no connection is kept
-	accepting        bool // the listeners are in the epoll set
-	suspended        bool // they are not, because the worker is paused
-	leaving          bool // they never will be again
+	listenersDrained bool  // the listener that was hot has nothing more, and no connection is kept
+	accepted         bool  // a connection, since turned
+	turned           int64 // when the worker last went to the end of the listeners' queues
+	accepting        bool  // the listeners are in the epoll set
+	suspended        bool  // they are not, because the worker is paused
+	leaving          bool  // they never will be again
 	pausedTo         int64
 	starved          bool // descriptors, or memory for them, had run out when last asked for
 	signalled        bool // Python's signal handlers are to be run, by the first slot
@@ -268,6 +270,9 @@ func (r *reactor) wait(block bool) bool {
 		}
 	}
 	r.listenersDrained = false
+	if r.accepted && r.accepting && r.now-r.turned > int64(turnEvery) {
+		r.takeTurns()
+	}
 	timeout := -1
 	if r.kept > 0 || r.pausedTo > 0 || r.w.phase.Load() != serving {
 		timeout = r.waitTimeout()
