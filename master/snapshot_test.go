@@ -2,13 +2,14 @@ package master
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
+	"unsafe"
 
 	"envoxyd/internal/monotime"
 	"envoxyd/internal/shm"
@@ -136,31 +137,30 @@ func TestSnapshotShowsWhichLocksAreHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { m.owned.resources.Close() })
-	held := func() (all []bool) {
+	holders := func() (all []int) {
 		for number, lock := range m.snapshot().Locks {
 			if want := fmt.Sprintf("user %d", number); lock.Name != want {
 				t.Errorf("lock %d is called %q, not %q", number, lock.Name, want)
 			}
-			all = append(all, lock.Held)
+			all = append(all, lock.Holder)
 		}
 		return all
 	}
-	worker, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", m.owned.resources.Locks.Fd()), os.O_RDWR, 0) // a description of its own
-	if err != nil {
+	if got, want := holders(), []int{0, 0, 0}; !slices.Equal(got, want) {
+		t.Errorf("before there are any: held by %v, want %v", got, want)
+	}
+	dead := exec.Command("true")
+	if err := dead.Run(); err != nil {
 		t.Fatal(err)
 	}
-	lock := unix.Flock_t{Type: unix.F_WRLCK, Start: 1, Len: 1}
-	if err := unix.FcntlFlock(worker.Fd(), unix.F_OFD_SETLK, &lock); err != nil {
-		t.Fatal(err)
+	for number, pid := range map[int]int{1: os.Getpid(), 2: dead.Process.Pid} { // as the C in worker/shared does
+		at := int64(shm.LocksOffset + number*shm.LockSize + int(unsafe.Offsetof(shm.Lock{}.Holder)))
+		if _, err := m.owned.resources.Locks.WriteAt(binary.NativeEndian.AppendUint32(nil, uint32(pid)), at); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if got, want := held(), []bool{false, true, false}; !slices.Equal(got, want) {
-		t.Errorf("held are %v, want %v", got, want)
-	}
-	if err := worker.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if got, want := held(), []bool{false, false, false}; !slices.Equal(got, want) {
-		t.Errorf("after the holder's end: held are %v, want %v", got, want)
+	if got, want := holders(), []int{0, os.Getpid(), 0}; !slices.Equal(got, want) {
+		t.Errorf("held by %v, want %v", got, want)
 	}
 }
 

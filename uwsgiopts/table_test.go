@@ -117,7 +117,7 @@ func TestStatusesDecideWhatAnOptionDoes(t *testing.T) {
 	}{
 		{"processes", Implemented, false, 0},
 		{"thunder-lock", NoOp, false, 0},
-		{"cache2", NotYet, false, 1},
+		{"multicast-ttl", NotYet, false, 1},
 		{"psgi", Unsupported, true, 0},
 		{"chroot", Unsupported, true, 0},
 	}

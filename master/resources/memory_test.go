@@ -1,0 +1,108 @@
+package resources
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func none(string) int { return -1 }
+
+func TestMemoryIsMadeOnceAndKept(t *testing.T) {
+	r, err := Open(none)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	one, err := r.Get(Memory{Key: "cache-a\n1"}, t.Logf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := one.WriteString("kept"); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := r.Get(Memory{Key: "cache-a\n1"}, t.Logf); err != nil || again != one {
+		t.Errorf("another file: %v", err)
+	}
+	if other, err := r.Get(Memory{Key: "cache-a\n2"}, t.Logf); err != nil || other == one {
+		t.Errorf("the same file for another geometry: %v", err)
+	}
+	passed := r.Passed()
+	next, err := Open(func(key string) int {
+		if fd, is := passed[key]; is {
+			copied, err := unix.Dup(fd)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return copied
+		}
+		return -1
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	taken, err := next.Get(Memory{Key: "cache-a\n1"}, t.Logf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := make([]byte, 4)
+	if _, err := taken.ReadAt(text, 0); err != nil || string(text) != "kept" {
+		t.Errorf("%q: %v", text, err)
+	}
+	if err := r.Keep(map[string]bool{"cache-a\n2": true}); err != nil || len(r.memory) != 1 {
+		t.Errorf("%v: %v", r.memory, err)
+	}
+}
+
+func TestStores(t *testing.T) {
+	store := filepath.Join(t.TempDir(), "store")
+	get := func(m Memory) (string, error) {
+		t.Helper()
+		r, err := Open(none)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		var said strings.Builder
+		file, err := r.Get(m, func(format string, args ...any) { said.WriteString(format) })
+		if err == nil {
+			if info, err := file.Stat(); err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("%v: %v", info.Mode(), err)
+			}
+		}
+		return said.String(), err
+	}
+	never := func(int) bool { return false }
+	if said, err := get(Memory{Key: "k", Store: store, Fits: never}); err != nil || said != "" { // new
+		t.Errorf("%q: %v", said, err)
+	}
+	for number := range 2 {
+		if err := os.WriteFile(store, []byte{byte('0' + number)}, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if said, err := get(Memory{Key: "k", Store: store, Fits: never}); err != nil || said == "" {
+			t.Errorf("%q: %v", said, err)
+		}
+	}
+	for number, old := range []string{store + ".old", store + ".old1"} {
+		if text, err := os.ReadFile(old); err != nil || string(text) != string(rune('0'+number)) {
+			t.Errorf("%s: %q, %v", old, text, err)
+		}
+	}
+	if err := os.WriteFile(store, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := get(Memory{Key: "k", Store: store, Fits: never, Replace: true}); err != nil || said == "" {
+		t.Errorf("%q: %v", said, err)
+	}
+	if _, err := os.Stat(store + ".old2"); err == nil {
+		t.Error("store_delete has kept the file")
+	}
+	if _, err := get(Memory{Key: "k", Store: filepath.Join(store, "in a file")}); err == nil {
+		t.Error("no error for a path that is none")
+	}
+}
