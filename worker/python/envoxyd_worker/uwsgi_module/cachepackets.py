@@ -60,7 +60,7 @@ def answer_cache(modifier2, block, body):
             shared.cache_set(key, value)
         elif modifier2 == DELETE:
             shared.cache_del(bytes(block))
-    except (ValueError, TypeError):  # nonsense
+    except (ValueError, TypeError, OverflowError):  # nonsense
         pass
     return b""
 
@@ -77,8 +77,8 @@ def answer_command(shared, asked, body):
         return encode([ok, (b"size", b"%d" % len(value))]) + value if value is not None else b""
     if command in ("set", "update"):
         done = getattr(shared, "cache_" + command)(key, bytes(body), expires, name)
-    elif command in ("inc", "dec", "mul", "div"):  # not uWSGI's, which sends the sum of nothing and the operand
-        done = getattr(shared, "cache_" + command)(key, int(asked[b"by"]), expires, name)
+    elif command in ("inc", "dec", "mul", "div"):  # uWSGI has no such commands: it sends the operand as an update
+        done = getattr(shared, "cache_" + command)(key, int(asked.get(b"by", b"")), expires, name)
     elif command in ("del", "exists"):
         done = getattr(shared, "cache_" + command)(key, name)
     else:
