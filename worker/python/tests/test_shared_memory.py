@@ -9,6 +9,8 @@ import time
 import pytest
 from envoxyd_worker import uwsgi_module
 from envoxyd_worker.uwsgi_module import cachepackets
+from envoxyd_worker.uwsgi_module.shared import close
+from specs import ALONE
 
 AREA = 5 << 30  # over 4 GiB, of which next to nothing is used
 
@@ -21,12 +23,13 @@ def cache(name, **more):
 
 def make(**shared):
     spec = {
+        **ALONE,
         "version": "2.1.0-envoxyd", "processes": 1, "threads": 1, "started_on": 1, "master_pid": 0, "generation": 0, "sockets": [], "opt": [],
         "limits": {"buffer_size": 4096}, "python": {"hostname": "here", "pidfile": "", "locks": 1}, "locks_fd": os.memfd_create("locks"),
         "shared": {"caches": None, "areas": None, "items": None, "expire_freq": 3, "report_freed": False, **shared},
     }
     module = uwsgi_module.make(spec)
-    uwsgi_module.shared.close(spec)
+    close(spec)
     return module
 
 
