@@ -7,11 +7,7 @@ from envoxyd_worker import uwsgi_module
 from test_uwsgi_module import SPEC
 
 # In the table before they are in the module: what other branches bring.
-AWAITED = {
-    "add_ms_timer", "cache_num", "farm_msg", "metric_mul", "metric_div", "metric_set_max", "metric_set_min", "mule_file",
-    "mule_msg_recv_size", "signal_received", "signal_wait", "spooler_dir",
-}
-EARLY = {"spool"}  # there although its option is not given
+AWAITED = {"cache_num", "metric_mul", "metric_div", "metric_set_max", "metric_set_min"}
 
 # Not there before somebody sets it, or outside of a request.
 SET = {"atexit", "post_fork_hook", "after_req_hook", "spooler", "mule_msg_hook", "env"}
@@ -33,7 +29,7 @@ def test_the_module_is_what_the_table_says(rows):
     table, optional = {row.name for row in rows}, {row.name for row in rows if row.status.startswith("with ")}
     assert public - table == set()
     assert table - public - optional - SET <= AWAITED
-    assert public & optional - {"mode", "pidfile"} <= EARLY
+    assert public & optional == {"mode", "pidfile"}
 
 
 def test_functions_take_what_the_table_says(rows):
