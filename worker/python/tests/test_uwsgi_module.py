@@ -90,7 +90,7 @@ def test_a_lock_that_a_dead_process_held_is_free(uwsgi):
 
 def test_the_size_of_the_log_is_its_files(tmp_path):
     (tmp_path / "x.log").write_text("12345")
-    for name, size in ((str(tmp_path / "x.log"), 5), (str(tmp_path / "none"), 0), ("", os.fstat(2).st_size)):
+    for name, size in ((str(tmp_path / "x.log"), 5), (str(tmp_path / "none"), 0), ("", 0)):
         assert uwsgi_module.make({**SPEC, "log": {"file": name}}).logsize() == size
 
 
@@ -123,3 +123,17 @@ def test_a_worker_is_all_of_its_rows():
     assert (two["id"], two["pid"], two["requests"], two["status"], two["tx"]) == (2, 22, 208, b"busy", 60)
     assert two["avg_rt"] == 7
     assert module.total_requests() == 218
+
+
+def test_only_a_mule_may_end_in_its_hook(uwsgi, capfd):
+    def leave():
+        raise SystemExit(3)
+
+    uwsgi.post_fork_hook = uwsgi.atexit = leave
+    mine = uwsgi_module.state(uwsgi)
+    with pytest.raises(SystemExit):
+        uwsgi_module.run_hook(uwsgi, "post_fork_hook")
+    uwsgi_module.run_hook(uwsgi, "atexit")
+    mine.worker = 1
+    uwsgi_module.run_hook(uwsgi, "post_fork_hook")
+    assert capfd.readouterr().err.count("SystemExit: 3") == 2

@@ -38,13 +38,18 @@ def state(uwsgi):
 
 
 def run_hook(uwsgi, name):
-    """Calls uwsgi.NAME if somebody has set it; its exceptions are printed, not passed on."""
+    """Calls uwsgi.NAME if somebody has set it; its exceptions are printed, not passed on.
+
+    But for the end of a mule or spooler: the loop of one may be within its post_fork_hook (@mulemsg and kin).
+    """
     hook = uwsgi.__dict__.get(name)
     if hook is None:
         return
     try:
         hook()
     except BaseException as error:
+        if isinstance(error, SystemExit) and name == "post_fork_hook" and not state(uwsgi).worker:
+            raise
         report(error)
 
 

@@ -43,8 +43,9 @@ def functions(mine):
         return int(resident) * page, int(size) * page
 
     def logsize():
+        """Of the file of --logto; 0 where the log goes elsewhere."""
         try:
-            return os.stat(spec["log"]["file"] or 2).st_size
+            return os.stat(spec["log"]["file"]).st_size
         except OSError:
             return 0
 
