@@ -204,7 +204,8 @@ def import_or_run(name):
 class Mounts:
     """Several applications under one roof, chosen by SCRIPT_NAME or, with --manage-script-name, by path."""
 
-    def __init__(self, found, python, extension):
+    def __init__(self, found, python, extension, counts=None):
+        self.counts = counts
         self.apps = found
         self.numbers = {point: number for number, point in enumerate(found)}
         self.by_path = python["manage_script_name"]
@@ -226,8 +227,16 @@ class Mounts:
         app = self.apps.get(point)
         if app is None:
             return no_app(environ, start_response, self.set_app)
-        self.set_app(self.numbers[point])
-        return app(environ, start_response)
+        number = self.numbers[point]
+        self.set_app(number)
+        if self.counts is None:
+            return app(environ, start_response)
+        self.counts.request(number)
+        try:
+            return app(environ, start_response)
+        except BaseException:
+            self.counts.exception(number)
+            raise
 
     def split(self, environ):
         path = environ.get("PATH_INFO", "")
@@ -246,8 +255,8 @@ def no_app(environ, start_response, set_app):
     return [b"Internal Server Error"]
 
 
-def choose(found, python, extension):
-    """What the cores call: the only application itself, if that is all."""
+def choose(found, python, extension, counts=None):
+    """What the cores call: the only application itself, if that is all; where there are several, their requests are counted."""
     if list(found) == [""] and not python["no_default_app"] and not python["manage_script_name"]:
         return found[""]
-    return Mounts(found, python, extension)
+    return Mounts(found, python, extension, counts)

@@ -58,7 +58,7 @@ def main(spec, text, uwsgi, serving, order):
     with limits.AddressSpace(spec["process"]["limit_as"]):
         extension = start(spec, text, order)
     state.extension = extension
-    settings = wsgi.settings(spec, uwsgi, apps.choose(serving, python, extension), extension)
+    settings = wsgi.settings(spec, uwsgi, apps.choose(serving, python, extension, state.served.of(number)), extension)
     settings["event"] = events.application if events else None
     settings["signal"] = functools.partial(signals.handle, state)
     settings["service"] = services.Services(state, spec["limits"]["socket_timeout_ms"] / 1000)

@@ -117,3 +117,22 @@ def test_paste_loads_the_named_application_of_an_absolute_path(tmp_path, monkeyp
     assert logging.getLogger("pasted.site").level == logging.ERROR
     assert load(paste="egg:Site")[""](None, None) == "pasted"
     assert asked[-1] == ("egg:Site", None)
+
+
+def test_requests_of_several_applications_are_counted():
+    class Counts(list):
+        def request(self, number):
+            self.append(number)
+
+        def exception(self, number):
+            self.append(-number)
+
+    def failing(environ, start_response):
+        raise ZeroDivisionError
+
+    counts = Counts()
+    serve = apps.choose({"": lambda e, s: "root", "/a": failing}, PYTHON, Extension(), counts)
+    assert serve({"PATH_INFO": "/"}, None) == "root"
+    with pytest.raises(ZeroDivisionError):
+        serve({"PATH_INFO": "/", "SCRIPT_NAME": "/a"}, None)
+    assert counts == [0, 1, -1]

@@ -281,3 +281,20 @@ def test_figures_of_a_worker_that_came_again(monkeypatch):
     assert uwsgi.workers()[0] is one and uwsgi.workers() is uwsgi.workers()
     assert one["apps"] == ({"id": 0, "modifier1": 0, "mountpoint": b"", "startup_time": 3, "interpreter": id(sys.modules),
                             "callable": id(print), "requests": 35, "exceptions": 0, "chdir": b""},)
+
+
+def test_each_of_several_applications_has_figures(monkeypatch):
+    monkeypatch.setattr(apps, "loaded", [apps.Loaded(point, print, 0) for point in ("", "/a", "/b")])
+    spec = {**SPEC, "processes": 2, "threads": 1, "scoreboard_fd": board_of({"worker": 1, "requests": 9}, {"worker": 2})}
+    uwsgi = uwsgi_module.make(spec)
+    served = uwsgi_module.state(uwsgi).served
+    for _ in range(2):  # the second is another process in the same place
+        counts = served.of(2)
+        counts.request(1)
+        counts.request(2)
+        counts.exception(2)
+        counts.request(10000)
+    served.of(1).request(1)
+    one, two = uwsgi.workers()
+    assert [(app["requests"], app["exceptions"]) for app in one["apps"]] == [(0, 0), (1, 0), (0, 0)]
+    assert [(app["requests"], app["exceptions"]) for app in two["apps"]] == [(0, 0), (2, 0), (2, 2)]

@@ -45,7 +45,7 @@ def worker_dict(mine, number, rows):
         "respawn_count": max(sum(row[0].starts for row in rows) - 1, 0),
         "tx": sum(core.sent for core in lines),
         "avg_rt": micros // requests if requests else 0,
-        "apps": app_dicts(mine, requests, exceptions),
+        "apps": app_dicts(mine, number, requests, exceptions),
     }
 
 
@@ -73,9 +73,10 @@ def memory(pid):
     return int(resident) * page, int(size) * page
 
 
-def app_dicts(mine, requests, exceptions):
-    """The applications of every worker, which are those of this one."""
+def app_dicts(mine, worker, requests, exceptions):
+    """The applications of every worker, which are those of this one. A single one has served all."""
     loaded = apps.loaded
+    served = [(requests, exceptions)] if len(loaded) == 1 else [mine.served.read(worker, n) for n in range(len(loaded))]
     folder = os.fsencode(os.getcwd()) if "chdir" in mine.uwsgi.opt else b""
     return tuple(
         {
@@ -85,8 +86,8 @@ def app_dicts(mine, requests, exceptions):
             "startup_time": one.seconds,
             "interpreter": id(apps.sys.modules),
             "callable": id(one.app),
-            "requests": requests if len(loaded) == 1 else 0,
-            "exceptions": exceptions if len(loaded) == 1 else 0,
+            "requests": served[number][0],
+            "exceptions": served[number][1],
             "chdir": folder,
         }
         for number, one in enumerate(loaded)

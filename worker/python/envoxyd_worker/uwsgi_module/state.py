@@ -5,6 +5,7 @@ import os
 
 from ..layouts import AUXILIARY, CORE, Core
 from . import shared
+from .served import Served
 
 
 class State:
@@ -22,6 +23,7 @@ class State:
         self.extension = None
         self.ready = False
         self.rpc = {}
+        self.served = Served(spec["processes"])
         self.shared = shared.attach(spec)  # the extension for memory that processes share
         self._board = None
 
