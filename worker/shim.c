@@ -166,23 +166,11 @@ static core_t *in_request(void)
     return core;
 }
 
-static PyObject *shim_environ(PyObject *self, PyObject *unused)
+/* request() -> (core, the client's descriptor, environ, start_response, write) of the request in hand. */
+static PyObject *shim_request(PyObject *self, PyObject *unused)
 {
     core_t *core = in_request();
-    (void)self;
-    (void)unused;
-    if (!core)
-        return NULL;
-    Py_INCREF(core->environ);
-    return core->environ;
-}
-
-static PyObject *shim_connection_fd(PyObject *self, PyObject *unused)
-{
-    core_t *core = in_request();
-    (void)self;
-    (void)unused;
-    return core ? PyLong_FromLong(core->io->client_fd) : NULL;
+    return core ? Py_BuildValue("iiOOO", core->index, core->io->client_fd, core->environ, core->start_response, core->write) : NULL;
 }
 
 /* disconnect(): the client is answered; the application goes on without it. */
@@ -214,13 +202,6 @@ static PyObject *shim_send(PyObject *self, PyObject *args)
     int failed = response_raw(core, data, (size_t)size) < 0;
     PyErr_Clear();
     return PyBool_FromLong(!failed);
-}
-
-/* response() -> (start_response, write) of the request in hand. */
-static PyObject *shim_response(PyObject *self, PyObject *unused)
-{
-    core_t *core = in_request();
-    return core ? PyTuple_Pack(2, core->start_response, core->write) : NULL;
 }
 
 /* chunks() -> (where the chunks of the body end, as native int64s; wsgi.input); None: it did not come in chunks. */
@@ -262,14 +243,6 @@ static PyObject *shim_set_app(PyObject *self, PyObject *args)
         return NULL;
     core->io->app = id;
     Py_RETURN_NONE;
-}
-
-static PyObject *shim_core(PyObject *self, PyObject *unused)
-{
-    core_t *core = in_request();
-    (void)self;
-    (void)unused;
-    return core ? PyLong_FromLong(core->index) : NULL;
 }
 
 /* log_this_request(): a line for it even where logging is off. */
@@ -418,12 +391,9 @@ static PyMethodDef methods[] = {
     {"close_services", shim_close_services, METH_NOARGS, NULL},
     {"wakeup_fd", shim_wakeup_fd, METH_NOARGS, NULL},
     {"forked", shim_forked, METH_NOARGS, NULL},
-    {"environ", shim_environ, METH_NOARGS, NULL},
-    {"core", shim_core, METH_NOARGS, NULL},
-    {"connection_fd", shim_connection_fd, METH_NOARGS, NULL},
+    {"request", shim_request, METH_NOARGS, NULL},
     {"disconnect", shim_disconnect, METH_NOARGS, NULL},
     {"send", shim_send, METH_VARARGS, NULL},
-    {"response", shim_response, METH_NOARGS, NULL},
     {"chunks", shim_chunks, METH_NOARGS, NULL},
     {"user_harakiri", shim_user_harakiri, METH_VARARGS, NULL},
     {"set_app", shim_set_app, METH_VARARGS, NULL},

@@ -23,8 +23,8 @@ class Request:
         self.body, self.ends, self.fd = io.BytesIO(body), ends, fd
         self.sent, self.said, self.logvars = [], [], {}
 
-    def connection_fd(self):
-        return self.fd
+    def request(self):
+        return 0, self.fd, {}, (lambda *args: self.said.append(args)), self.sent.append
 
     def send(self, data):
         self.sent.append(data)
@@ -32,9 +32,6 @@ class Request:
 
     def disconnect(self):
         self.said.append("disconnect")
-
-    def response(self):
-        return (lambda *args: self.said.append(args)), self.sent.append
 
     def chunks(self):
         return None if self.ends is None else (struct.pack(f"{len(self.ends)}q", *self.ends), self.body)

@@ -25,9 +25,9 @@ class Module(types.ModuleType):
     def __getattr__(self, name):
         if name == "env":
             kept = self.__dict__["_state"]
-            if kept.extension is not None and kept.spec["threads"] < 2:
+            if kept.spec["threads"] < 2:
                 try:
-                    return kept.extension.environ()
+                    return kept.request("environ")
                 except RuntimeError:
                     pass
         raise AttributeError(f"module 'uwsgi' has no attribute {name!r}")

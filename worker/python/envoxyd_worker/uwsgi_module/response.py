@@ -8,7 +8,7 @@ PIECE = 256 << 10
 
 def functions(mine):
     def start_response(status, headers, exc_info=None):
-        start, _ = mine.request("response")
+        start = mine.request("start_response")
         return start(status, headers, exc_info) if exc_info else start(status, headers)
 
     def sendfile(what, chunk=0, pos=0, size=0):
@@ -17,7 +17,7 @@ def functions(mine):
         if file is None:
             return None
         try:
-            _, write = mine.request("response")
+            write = mine.request("write")
             for piece in pieces(file.fileno(), pos, size):
                 write(piece)
         finally:

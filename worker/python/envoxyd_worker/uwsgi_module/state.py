@@ -8,6 +8,9 @@ from . import shared
 from .served import Served
 
 
+REQUEST = ("core", "connection_fd", "environ", "start_response", "write")  # what the extension tells at once
+
+
 class State:
     """This process's part: which worker it is, and its extension once that is loaded."""
 
@@ -28,9 +31,11 @@ class State:
         self._board = None
 
     def request(self, name, *args):
-        """Calls the extension on behalf of the request in hand."""
+        """Calls the extension on behalf of the request in hand, or asks it for a part of that."""
         if self.extension is None:
             raise RuntimeError("you are not in a request")
+        if name in REQUEST:
+            return self.extension.request()[REQUEST.index(name)]
         return getattr(self.extension, name)(*args)
 
     def tell(self, kind, **more):
