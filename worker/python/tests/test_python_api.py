@@ -6,8 +6,8 @@ import pytest
 from envoxyd_worker import uwsgi_module
 from test_uwsgi_module import SPEC
 
-# In the table before they are in the module: what other branches bring.
-AWAITED = {"cache_num", "metric_mul", "metric_div", "metric_set_max", "metric_set_min"}
+
+AWAITED = {"metric_mul", "metric_div", "metric_set_max", "metric_set_min"}  # in the table before they are in the module
 
 # Not there before somebody sets it, or outside of a request.
 SET = {"atexit", "post_fork_hook", "after_req_hook", "spooler", "mule_msg_hook", "env"}
@@ -28,7 +28,7 @@ def test_the_module_is_what_the_table_says(rows):
     public = {name for name in vars(module) if not name.startswith("_")}
     table, optional = {row.name for row in rows}, {row.name for row in rows if row.status.startswith("with ")}
     assert public - table == set()
-    assert table - public - optional - SET <= AWAITED
+    assert table - public - optional - SET - AWAITED == set()
     assert public & optional == {"mode", "pidfile"}
 
 
@@ -38,7 +38,10 @@ def test_functions_take_what_the_table_says(rows):
         function = vars(module).get(row.name)
         if not row.signature or "*" in row.signature or function is None:
             continue
-        taken = inspect.signature(function).parameters.values()
+        try:
+            taken = inspect.signature(function).parameters.values()
+        except ValueError:  # C's
+            continue
         if any(parameter.kind == parameter.VAR_POSITIONAL for parameter in taken):  # whatever comes
             continue
         wanted = [argument for argument in row.signature[1:-1].split(", ") if ":" in argument]

@@ -87,9 +87,7 @@ def test_the_import_needs_a_master_and_sets_the_hooks(uwsgi):
 
 def test_the_names_are_those_of_the_table(decorators, python_api):
     table = {row.name for row in python_api.rows("uwsgidecorators") if python_api.available(row)}
-    awaited = {"manage_spool_request", "spool", "spoolraw", "spoolforever"}  # of another branch
-    assert set(decorators.__all__) - {"uwsgi"} - table == set()
-    assert table - set(decorators.__all__) <= awaited
+    assert set(decorators.__all__) - {"uwsgi"} == table
 
 
 def test_postfork_runs_in_order_and_where_it_is_meant_to(uwsgi, decorators):
