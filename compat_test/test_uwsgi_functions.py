@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 
+import protocols
 import pytest
 from http_client import Connection, eventually
 
@@ -73,6 +74,16 @@ def test_a_response_may_be_sent_by_hand(server, transport):
     for path in ("/hints", "/late"):
         hints, _, answer = exchange(transport, get(path, "Connection: close")).partition(b"\r\n\r\n")
         assert hints.startswith(b"HTTP/1.1 103 ") and answer.startswith(b"HTTP/1.1 200 OK\r\n") and answer.endswith(b"\r\n\r\nplain"), path
+
+
+@pytest.mark.parametrize("protocol", protocols.PROTOCOLS)
+def test_every_protocol_carries_what_is_sent_by_hand(server, protocol):
+    sockets = protocols.Sockets(server, SENDING)
+    answer = sockets.post(protocol, b"body")
+    if protocol == "fastcgi":
+        answer, whole = protocols.stdout(answer)
+        assert whole
+    assert answer == b"HTTP/1.1 299 Raw\r\nX-A: b\r\n\r\nby hand, and the rest"
 
 
 SENDFILE = """

@@ -46,9 +46,9 @@ def micros() -> int:
 atexit: Callable[[], Any]
 post_fork_hook: Callable[[], Any]
 after_req_hook: Callable[[], Any]
-spooler: Callable[[dict], int]
+spooler: Callable[[dict[Any, Any]], int]
 mule_msg_hook: Callable[[bytes], Any]
-applications: dict[str, Callable] | None
+applications: dict[str, Callable[..., Any]] | None
 # Orders to the server
 def reload() -> Literal[True] | None:
     """Reload as with SIGHUP; None without a master."""
