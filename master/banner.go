@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/shm"
 	"envoxyd/uwsgiopts"
 )
 
@@ -60,5 +61,5 @@ func logMode(cfg *uwsgiopts.Config) {
 	logf("your server socket listen backlog is limited to %d connections", cfg.Listen)
 	logf("your mercy for graceful operations on workers is %d seconds", cfg.WorkerReloadMercy/time.Second)
 	logf("your request buffer size is %d bytes", cfg.BufferSize)
-	logf("mapped %s for %d cores", fmt.Sprint(cfg.Processes*cfg.Threads*256, " bytes"), cfg.Processes*cfg.Threads)
+	logf("mapped %s for %d cores", fmt.Sprint(cfg.Processes*cfg.Threads*shm.CoreSize, " bytes"), cfg.Processes*cfg.Threads)
 }

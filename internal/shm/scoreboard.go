@@ -73,9 +73,10 @@ type Board struct {
 	workers int
 }
 
-const coreSize = 320
+// CoreSize is what one core takes of a board, in bytes.
+const CoreSize = 320
 
-var _ [coreSize]byte = [unsafe.Sizeof(Core{})]byte{}
+var _ [CoreSize]byte = [unsafe.Sizeof(Core{})]byte{}
 
 // NewBoard makes a scoreboard for workers × cores in a memfd. The caller closes it.
 func NewBoard(workers, cores int) (*Board, error) { return newBoard(workers, workers, cores) }
@@ -93,7 +94,7 @@ func NewBoardWithSpare(workers, cores int) (*Board, error) {
 }
 
 func newBoard(workers, rows, cores int) (*Board, error) {
-	file, err := newFile("envoxyd-scoreboard", rows*cores*coreSize)
+	file, err := newFile("envoxyd-scoreboard", rows*cores*CoreSize)
 	if err != nil {
 		return nil, err
 	}
@@ -172,11 +173,11 @@ func (b *Board) File() *os.File { return b.file }
 
 // Core is the line of a core (from 0) in a row (from 1).
 func (b *Board) Core(row, core int) *Core {
-	return (*Core)(unsafe.Pointer(&b.mem[((row-1)*b.cores+core)*coreSize]))
+	return (*Core)(unsafe.Pointer(&b.mem[((row-1)*b.cores+core)*CoreSize]))
 }
 
 // Rows is the number of rows.
-func (b *Board) Rows() int { return len(b.mem) / coreSize / b.cores }
+func (b *Board) Rows() int { return len(b.mem) / CoreSize / b.cores }
 
 // Cores is the number of cores in each row.
 func (b *Board) Cores() int { return b.cores }
@@ -205,7 +206,7 @@ func (b *Board) Suspended(row int) bool {
 
 // IdleElsewhere tells whether a core other than the given one has nothing to do.
 func (b *Board) IdleElsewhere(except *Core) bool {
-	for at := 0; at < len(b.mem); at += coreSize {
+	for at := 0; at < len(b.mem); at += CoreSize {
 		core := (*Core)(unsafe.Pointer(&b.mem[at]))
 		if core != except && core.State.Load() == Idle {
 			return true
