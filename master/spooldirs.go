@@ -63,7 +63,7 @@ func spoolingSpec(cfg *uwsgiopts.Config) workerspec.Spooling {
 	spec := workerspec.Spooling{
 		Ordered: cfg.SpoolerOrdered, FrequencySeconds: cfg.SpoolerFrequency, MaxTasks: cfg.SpoolerMaxTasks,
 		HarakiriSeconds: int(cfg.SpoolerHarakiri / time.Second), Quiet: cfg.SpoolerQuiet, Imports: cfg.SpoolerImports,
-		Cheap: cfg.SpoolerCheap, SignalAsTask: cfg.SpoolerSignalAsTask,
+		SignalAsTask: cfg.SpoolerSignalAsTask,
 	}
 	if cfg.SpoolerChdir != "" {
 		spec.Chdir = paths.In(workDir(cfg), cfg.SpoolerChdir)

@@ -18,7 +18,6 @@ type SpoolerConfig struct {
 	SpoolerQuiet        bool          // jobs are not logged
 	SpoolerChdir        string        // where jobs run; "": in their directory
 	SpoolerImports      []string
-	SpoolerCheap        bool // processes run only while there are jobs
 	SpoolerSignalAsTask bool // signals count as jobs
 }
 

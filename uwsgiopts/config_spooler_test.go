@@ -18,7 +18,7 @@ func TestSpoolerOptions(t *testing.T) {
 	want := SpoolerConfig{
 		Spoolers:       []Spooler{{Dir: cfg.StartDir + "/one", Processes: 1}, {Dir: "/srv/jobs", External: true}, {Dir: up + "/two", Processes: 1}},
 		SpoolerOrdered: true, SpoolerFrequency: 5, SpoolerMaxTasks: 7, SpoolerHarakiri: 9 * time.Second, SpoolerQuiet: true,
-		SpoolerChdir: "there", SpoolerImports: []string{"tasks", "more.py"}, SpoolerCheap: true, SpoolerSignalAsTask: true,
+		SpoolerChdir: "there", SpoolerImports: []string{"tasks", "more.py"}, SpoolerSignalAsTask: true,
 	}
 	if !reflect.DeepEqual(cfg.SpoolerConfig, want) {
 		t.Errorf("got  %+v\nwant %+v", cfg.SpoolerConfig, want)

@@ -1,5 +1,7 @@
 package uwsgiopts
 
+import "time"
+
 // noCompiledPlugins is the reason for options that build or load C code.
 const noCompiledPlugins = "there are no compiled plugins; write it in Python"
 
@@ -41,8 +43,8 @@ func extrasOptions() []Option {
 		{Names: []string{"notfound-log"}, Value: Flag, Doc: "log paths that nothing was found for"},
 		{Names: []string{"pam"}, Arg: RequiredArg, Doc: "PAM service to log in with", Unsupported: "authenticate in nginx or in the application"},
 		{Names: []string{"pam-user"}, Arg: RequiredArg, Doc: "user to log in by PAM", Unsupported: "authenticate in nginx or in the application"},
-		{Names: []string{"ping"}, Arg: RequiredArg, Doc: "ask the instance at this address whether it lives, and exit"},
-		{Names: []string{"ping-timeout"}, Arg: RequiredArg, Value: Int, Doc: "seconds to wait for that"},
+		{Names: []string{"ping"}, Arg: RequiredArg, Doc: "ask the instance at this address whether it lives, and exit", Value: text(func(c *Config) *string { return &c.Ping })},
+		{Names: []string{"ping-timeout"}, Arg: RequiredArg, Doc: "seconds to wait for that", Value: seconds(func(c *Config) *time.Duration { return &c.PingTimeout })},
 		{Names: []string{"pty-socket"}, Arg: RequiredArg, Doc: "give access to a terminal on this address", Unsupported: "terminals are not served; use ssh"},
 		{Names: []string{"pty-log"}, Value: Flag, Doc: "log what the terminal shows", Unsupported: "terminals are not served; use ssh"},
 		{Names: []string{"pty-input"}, Value: Flag, Doc: "take input on the terminal", Unsupported: "terminals are not served; use ssh"},

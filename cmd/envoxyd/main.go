@@ -40,6 +40,10 @@ func start() (*uwsgiopts.Config, int) {
 		return cfg, check(cfg)
 	case cfg.Action != nil:
 		return cfg, act(cfg.Action)
+	case cfg.Ping != "":
+		return cfg, ping(cfg.Ping, cfg.PingTimeout)
+	case cfg.RemoteSignal != nil:
+		return cfg, raise(cfg.RemoteSignal, cfg.PingTimeout)
 	case cfg.NoServer:
 		return cfg, showOnly(cfg)
 	}

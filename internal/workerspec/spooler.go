@@ -17,6 +17,5 @@ type Spooling struct {
 	Quiet            bool     `json:"quiet"`
 	Chdir            string   `json:"chdir"` // absolute; "": the directory of the jobs
 	Imports          []string `json:"imports"`
-	Cheap            bool     `json:"cheap"`
 	SignalAsTask     bool     `json:"signal_as_task"`
 }

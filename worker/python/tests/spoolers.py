@@ -15,7 +15,7 @@ SPEC = {
     "opt": [], "scoreboard_fd": -1,
 }
 SPOOLING = {"ordered": False, "frequency": 30, "max_tasks": 0, "harakiri": 0, "quiet": True, "chdir": "", "imports": None,
-            "cheap": False, "signal_as_task": False}
+            "signal_as_task": False}
 
 
 class Spoolers:

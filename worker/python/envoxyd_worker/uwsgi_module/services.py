@@ -3,7 +3,7 @@ import os
 import socket
 
 from ..log import line
-from . import rpc, signals, spoolpackets
+from . import cachepackets, rpc, signals, spoolpackets
 
 
 class Services:
@@ -13,6 +13,7 @@ class Services:
         self.mine, self.timeout = mine, timeout
         self.answers = {
             signals.MODIFIER: self.raise_signal,
+            cachepackets.MODIFIER1: cachepackets.answer_cache,
             spoolpackets.MODIFIER: lambda modifier2, block, body: spoolpackets.answer_spool(mine, block, body),
             rpc.MODIFIER: lambda modifier2, block, body: rpc.answer(mine, block),
         }

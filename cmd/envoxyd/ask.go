@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"envoxyd/protocol/uwsgi"
+	"envoxyd/uwsgiopts"
+)
+
+// ping asks whether an instance lives (--ping), and returns the exit status.
+func ping(address string, timeout time.Duration) int {
+	fmt.Fprintf(os.Stderr, "PING uwsgi host %s (timeout: %d)\n", address, int(timeout.Seconds()))
+	return ask(address, uwsgi.Header{Modifier1: uwsgi.ModifierPing}, [4]byte{uwsgi.ModifierPing, 0, 0, 1}, timeout)
+}
+
+// raise raises a uwsgi signal in an instance (--signal), and returns the exit status.
+func raise(s *uwsgiopts.RemoteSignal, timeout time.Duration) int {
+	return ask(s.Address, uwsgi.Header{Modifier1: uwsgi.ModifierSignal, Modifier2: s.Number}, [4]byte{255, 0, 0, 1}, timeout)
+}
+
+// ask sends a packet without variables and compares the answer with the one that means yes.
+func ask(address string, question uwsgi.Header, yes [4]byte, timeout time.Duration) int {
+	var answer [4]byte
+	conn, err := net.DialTimeout(network(address), strings.TrimPrefix(address, "unix:"), timeout)
+	if err == nil {
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(timeout))
+		if _, err = conn.Write(uwsgi.AppendHeader(nil, question)); err == nil {
+			_, err = io.ReadFull(conn, answer[:])
+		}
+	}
+	switch {
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "%s: %v\n", address, err)
+		return 1
+	case answer != yes:
+		fmt.Fprintf(os.Stderr, "%s has answered %x, not %x\n", address, answer, yes)
+		return 1
+	}
+	return 0
+}
+
+// network tells whether an address is HOST:PORT or the path of a unix socket.
+func network(address string) string {
+	_, port, err := net.SplitHostPort(address)
+	if _, number := strconv.Atoi(port); err != nil || number != nil {
+		return "unix"
+	}
+	return "tcp"
+}
