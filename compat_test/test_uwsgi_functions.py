@@ -1,5 +1,6 @@
 """Functions of the `uwsgi` module, as an application calls them within a request."""
 import ast
+import importlib.util
 import os
 import signal
 import socket
@@ -7,6 +8,7 @@ import socket
 import protocols
 import pytest
 from http_client import Connection, eventually
+from server import ROOT
 
 ASKED = """
 import os, time, uwsgi
@@ -199,3 +201,16 @@ def test_what_add_var_adds_is_in_the_log(server, http):
     running = server(http, ["--log-format", "added=%(var.COLOUR)"], app=ASKED)
     assert ask(http, "uwsgi.add_var('COLOUR', 'red')") is True
     running.wait_log(r"^added=red$")
+
+
+def test_every_name_of_the_documentation_is_there_with_its_option(server, http):
+    spec = importlib.util.spec_from_file_location("write_python_api", ROOT / "docs/python_api/write.py")
+    api = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(api)
+    rows = [row for row in api.rows("uwsgi") if api.available(row) and not row.section.startswith("Hooks")]
+    options = ["--queue", "10", "--sharedarea", "1", "--py-sharedarea", "4096", "--spooler", "jobs", "--mode", "live", "--pidfile", "x.pid"]
+    assert {row.status[5:] for row in rows if row.status.startswith("with ")} <= {option.lstrip("-") for option in options}
+    server(http, ["--master", *options], app=ASKED)
+    names = [row.name for row in rows]
+    for some in (names[at:at + 40] for at in range(0, len(names), 40)):
+        assert ask(http, f"[n for n in {some!r} if not hasattr(uwsgi,n)]".replace(", ", ",")) == []
