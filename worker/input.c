@@ -242,21 +242,17 @@ static PyObject *input_seek(PyObject *object, PyObject *args)
 
 static PyObject *input_tell(PyObject *object, PyObject *unused)
 {
-    (void)unused;
     return PyLong_FromUnsignedLongLong(((input_t *)object)->at);
 }
 
 static PyObject *input_fileno(PyObject *object, PyObject *unused)
 {
     input_t *self = (input_t *)object;
-    (void)unused;
     return PyLong_FromLong(self->core ? self->core->io->client_fd : -1);
 }
 
 static PyObject *input_close(PyObject *object, PyObject *unused)
 {
-    (void)object;
-    (void)unused;
     Py_RETURN_NONE;
 }
 
@@ -291,7 +287,6 @@ static PyType_Spec input_spec = {"uwsgi._Input", sizeof(input_t), 0, Py_TPFLAGS_
 
 int input_init(PyObject *module)
 {
-    (void)module;
     input_type = (PyTypeObject *)PyType_FromSpec(&input_spec);
     return input_type ? 0 : -1;
 }

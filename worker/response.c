@@ -399,7 +399,6 @@ static PyObject *write_call(PyObject *object, PyObject *args, PyObject *kwargs)
     PyObject *data;
     char *bytes;
     Py_ssize_t size;
-    (void)kwargs;
     if (!PyArg_ParseTuple(args, "O", &data))
         return NULL;
     if (!core->environ) {
@@ -430,7 +429,6 @@ static PyType_Spec write_spec = {"uwsgi.write", sizeof(bound_t), 0, Py_TPFLAGS_D
 
 int response_init(PyObject *module)
 {
-    (void)module;
     start_type = (PyTypeObject *)PyType_FromSpec(&start_spec);
     write_type = (PyTypeObject *)PyType_FromSpec(&write_spec);
     return start_type && write_type ? 0 : -1;

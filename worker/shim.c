@@ -36,7 +36,6 @@ static PyObject *shim_start(PyObject *self, PyObject *args)
     Py_ssize_t size;
     int worker, count;
     char problem[512] = "";
-    (void)self;
     if (!PyArg_ParseTuple(args, "y#ii", &spec, &size, &worker, &count))
         return NULL;
     if (cores || count < 1) {
@@ -72,7 +71,6 @@ static PyObject *shim_serve(PyObject *self, PyObject *args)
 {
     int index;
     PyObject *settings;
-    (void)self;
     if (!PyArg_ParseTuple(args, "iO!", &index, &PyDict_Type, &settings) || !usable())
         return NULL;
     if (index < 0 || index >= core_count) {
@@ -110,8 +108,6 @@ static PyObject *shim_serve(PyObject *self, PyObject *args)
 static PyObject *shim_forked(PyObject *self, PyObject *unused)
 {
     static const int gos[] = {SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGTSTP, SIGWINCH, SIGPIPE, SIGSEGV, SIGBUS, SIGFPE, SIGURG, END_CALLS};
-    (void)self;
-    (void)unused;
     forked = 1;
     for (int i = 0; i < core_count; i++) { /* or the gateway would not see that the worker ended */
         if (cores[i].link_fd >= 0)
@@ -128,7 +124,6 @@ static PyObject *shim_forked(PyObject *self, PyObject *unused)
 static PyObject *shim_stop(PyObject *self, PyObject *args)
 {
     int status;
-    (void)self;
     if (!PyArg_ParseTuple(args, "i", &status) || !usable())
         return NULL;
     Py_BEGIN_ALLOW_THREADS
@@ -140,16 +135,12 @@ static PyObject *shim_stop(PyObject *self, PyObject *args)
 /* status() -> the status that the worker is to leave with. */
 static PyObject *shim_status(PyObject *self, PyObject *unused)
 {
-    (void)self;
-    (void)unused;
     return usable() ? PyLong_FromLong(envoxyd_status()) : NULL;
 }
 
 /* ready(): the application is there; the master may count on this worker. */
 static PyObject *shim_ready(PyObject *self, PyObject *unused)
 {
-    (void)self;
-    (void)unused;
     if (!usable())
         return NULL;
     Py_BEGIN_ALLOW_THREADS
@@ -177,8 +168,6 @@ static PyObject *shim_request(PyObject *self, PyObject *unused)
 static PyObject *shim_disconnect(PyObject *self, PyObject *unused)
 {
     core_t *core = in_request();
-    (void)self;
-    (void)unused;
     if (!core)
         return NULL;
     wsgi_flush(core, SEND_WHOLE);
@@ -221,7 +210,6 @@ static PyObject *shim_chunks(PyObject *self, PyObject *unused)
 static PyObject *shim_user_harakiri(PyObject *self, PyObject *args)
 {
     int seconds;
-    (void)self;
     if (!PyArg_ParseTuple(args, "i", &seconds))
         return NULL;
     core_t *core = in_request();
@@ -235,7 +223,6 @@ static PyObject *shim_user_harakiri(PyObject *self, PyObject *args)
 static PyObject *shim_set_app(PyObject *self, PyObject *args)
 {
     int id;
-    (void)self;
     if (!PyArg_ParseTuple(args, "i", &id))
         return NULL;
     core_t *core = in_request();
@@ -249,8 +236,6 @@ static PyObject *shim_set_app(PyObject *self, PyObject *args)
 static PyObject *shim_log_this(PyObject *self, PyObject *unused)
 {
     core_t *core = in_request();
-    (void)self;
-    (void)unused;
     if (!core)
         return NULL;
     envoxyd_log_this(core->index);
@@ -262,7 +247,6 @@ static PyObject *shim_set_logvar(PyObject *self, PyObject *args)
 {
     const char *name, *value;
     Py_ssize_t name_len, size;
-    (void)self;
     if (!PyArg_ParseTuple(args, "s#s#", &name, &name_len, &value, &size))
         return NULL;
     core_t *core = in_request();
@@ -278,7 +262,6 @@ static PyObject *shim_get_logvar(PyObject *self, PyObject *args)
     const char *name;
     char value[256];
     Py_ssize_t name_len;
-    (void)self;
     if (!PyArg_ParseTuple(args, "s#", &name, &name_len))
         return NULL;
     core_t *core = in_request();
@@ -310,7 +293,6 @@ static PyObject *shim_call(PyObject *self, PyObject *args)
     int operation, failed;
     char *reply = NULL;
     size_t reply_len = 0;
-    (void)self;
     if (!PyArg_ParseTuple(args, "s#iy#", &name, &name_len, &operation, &payload, &size) || !usable())
         return NULL;
     core_t *core = wsgi_current();
@@ -337,16 +319,12 @@ static PyObject *shim_call(PyObject *self, PyObject *args)
 /* usable() -> bool: whether call() reaches anything in this process. */
 static PyObject *shim_usable(PyObject *self, PyObject *unused)
 {
-    (void)self;
-    (void)unused;
     return PyBool_FromLong(!forked && cores);
 }
 
 /* close_services(): ends the connectors' connections. */
 static PyObject *shim_close_services(PyObject *self, PyObject *unused)
 {
-    (void)self;
-    (void)unused;
     if (!usable())
         return NULL;
     Py_BEGIN_ALLOW_THREADS
@@ -359,8 +337,6 @@ static PyObject *shim_close_services(PyObject *self, PyObject *unused)
  * on a Go thread's small stack they would end the process. */
 static PyObject *shim_alternate_stacks(PyObject *self, PyObject *unused)
 {
-    (void)self;
-    (void)unused;
     for (int number = 1; number < NSIG; number++) {
         struct sigaction action;
         if (sigaction(number, NULL, &action) < 0 || action.sa_flags & SA_ONSTACK || action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN)
@@ -374,8 +350,6 @@ static PyObject *shim_alternate_stacks(PyObject *self, PyObject *unused)
 /* wakeup_fd() -> where Python's signal handlers are to write so that core 0 wakes up. */
 static PyObject *shim_wakeup_fd(PyObject *self, PyObject *unused)
 {
-    (void)self;
-    (void)unused;
     return usable() ? PyLong_FromLong(envoxyd_wakeup_fd()) : NULL;
 }
 
