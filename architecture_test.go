@@ -16,7 +16,7 @@ import (
 // A folder stands for those below it that have no line of their own; what is not listed may
 // import nothing of ours.
 var mayImport = map[string][]string{
-	"cmd/envoxyd":         {"master", "uwsgiopts", "modules"},
+	"cmd/envoxyd":         {"master", "uwsgiopts", "modules", "protocol"},
 	"cmd/envoxyd-gateway": {"gateway", "gateway/sidecar"},
 	"cmd/envoxyd-zmq":     {"gateway/peers", "gateway/sidecar", "transports/zmq"},
 	"gateway":             {"gateway/sidecar", "protocol", "transports", "modules", "internal"},
@@ -29,7 +29,9 @@ var mayImport = map[string][]string{
 	"master/logging":      {"uwsgiopts", "internal"},
 	"master/privileges":   {"uwsgiopts"},
 	"master/process":      {"internal/respawn", "internal/workerspec", "internal/socketpair"},
-	"master/resources":    {},
+	"master/metrics":      {"uwsgiopts", "internal", "master/stats"},
+	"master/resources":    {"internal/socketpair"},
+	"master/signaling":    {},
 	"master/sockets":      {"uwsgiopts", "internal/scmrights", "internal/socketpair", "internal/paths"},
 	"master/stats":        {"uwsgiopts", "internal"},
 	"worker":              {"protocol", "transports", "modules/postgres", "internal", "worker"},

@@ -52,15 +52,19 @@ func (g *generation) auxiliary(role string, id int) *auxiliary {
 	return g.auxiliaries[at]
 }
 
-// fillAuxiliaries starts what is missing, once the predecessors have gone.
-func (g *generation) fillAuxiliaries() {
+// fillAuxiliaries starts what is missing of the given roles, once the predecessors have gone.
+func (g *generation) fillAuxiliaries(roles ...string) {
 	for _, a := range g.auxiliaries {
-		g.fillAuxiliary(a)
+		if slices.Contains(roles, a.Kind) {
+			g.fillAuxiliary(a)
+		}
 	}
 }
 
+// fillAuxiliary starts a process in a place, if its time has come: new code that may fail has none beside the old.
 func (g *generation) fillAuxiliary(a *auxiliary) {
-	if g.draining || g != g.m.current || !a.Is(process.Absent) || g.m.predecessor(a) {
+	early := g == g.m.next && g.m.current == nil
+	if g.draining || g != g.m.current && !early || !a.Is(process.Absent) || g.m.predecessor(a) {
 		return
 	}
 	err := g.zygote.Fork(&a.Place, g.m.sys.now().Add(forkTimeout))
@@ -181,7 +185,7 @@ func (g *generation) auxiliaryExited(a *auxiliary, pid int, exit process.Exit, e
 	if g.draining {
 		logf("%v (pid: %d) annihilated", a.title(), pid)
 		if g.m.current != nil {
-			g.m.current.fillAuxiliaries()
+			g.m.current.fillAuxiliaries(a.Kind)
 		}
 		g.m.forgetGone()
 		return

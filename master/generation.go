@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/shm"
+	"envoxyd/internal/workerspec"
 	"envoxyd/master/hooks"
 	"envoxyd/master/logging"
 	"envoxyd/master/process"
@@ -140,6 +141,9 @@ func (g *generation) forkAll(m *master, err error) {
 			logf("%v", err)
 			m.generationFailed(g, statusFailed)
 			return
+		}
+		if m.current == nil { // as uWSGI has it: jobs are seen to before requests
+			g.fillAuxiliaries(workerspec.RoleSpooler)
 		}
 		for _, w := range g.workers {
 			g.fill(w)

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"envoxyd/internal/workerspec"
 	"envoxyd/master/hooks"
 	"envoxyd/master/sockets"
 	"envoxyd/modules"
@@ -254,7 +255,7 @@ func (m *master) promote() {
 		m.retire(old)
 	}
 	g.startSignals()
-	g.fillAuxiliaries()
+	g.fillAuxiliaries(workerspec.RoleSpooler, workerspec.RoleMule)
 	if g.asleep {
 		m.watchForConnections()
 	}

@@ -119,8 +119,7 @@ def functions(mine):
     def farm_get_msg():
         if not mine.mule:
             raise ValueError("farm_get_msg(): messages come to mules only")
-        fds = farm_queues(mine)
-        return wait(mine, fds, True, None, spec["receive_size"]) if fds else None
+        return wait(mine, farm_queues(mine), True, None, spec["receive_size"])
 
     def in_farm(name=None):
         if not mine.mule:
