@@ -269,7 +269,7 @@ func (m *master) promote() {
 		m.metrics.Reconfigure(&g.cfg.MetricsConfig, workDir(g.cfg))
 	}
 	m.triggers.notifySocket.reconfigure(g.cfg, old == nil && m.upgrader.second)
-	notify("READY=1\nMAINPID=" + pidText())
+	notify("STATUS=uWSGI is ready\nREADY=1\nMAINPID=" + pidText())
 	m.forgetGone()
 	m.catchUp()
 }

@@ -17,6 +17,8 @@ type MuleConfig struct {
 	MuleMsgSize     int           // of the sockets' buffers, in bytes; 0: the system's
 	MuleMsgRecvSize int           // largest message that a mule takes; default 65536
 
+	ConnectAndRead string // the address whose output is printed; "": none is
+
 	Ping         string        // the address of an instance that is asked whether it lives; "": none is
 	PingTimeout  time.Duration // default 3 s
 	RemoteSignal *RemoteSignal // raised in another instance; nil: none is

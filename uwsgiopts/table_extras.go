@@ -8,7 +8,7 @@ const noCompiledPlugins = "there are no compiled plugins; write it in Python"
 // extrasOptions declares: Other plugins and the rest.
 func extrasOptions() []Option {
 	return []Option{
-		{Names: []string{"connect-and-read"}, Arg: RequiredArg, Flags: Immediate, Doc: "connect to this address, print what comes and exit"},
+		{Names: []string{"connect-and-read"}, Arg: RequiredArg, Flags: Immediate, Doc: "connect to this address, print what comes and exit", Value: text(func(c *Config) *string { return &c.ConnectAndRead })},
 		{Names: []string{"profiler"}, Arg: RequiredArg, Doc: "profile the application with this profiler"},
 		{Names: []string{"cgi-mode"}, Short: 'c', Value: Flag, Doc: "force CGI-like output for all requests", NoOp: "no other kind of program is served"},
 		{Names: []string{"honour-stdin"}, Doc: "leave standard input open instead of reading from /dev/null", Value: flagOn(func(c *Config) *bool { return &c.HonourStdin })},

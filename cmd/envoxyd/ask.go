@@ -24,6 +24,20 @@ func raise(s *uwsgiopts.RemoteSignal, timeout time.Duration) int {
 	return ask(s.Address, uwsgi.Header{Modifier1: uwsgi.ModifierSignal, Modifier2: s.Number}, [4]byte{255, 0, 0, 1}, timeout)
 }
 
+// connectAndRead prints what an address sends (--connect-and-read), where uWSGI does, and returns the exit status.
+func connectAndRead(address string) int {
+	conn, err := net.Dial(network(address), strings.TrimPrefix(address, "unix:"))
+	if err == nil {
+		defer conn.Close()
+		_, err = io.Copy(os.Stderr, conn)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", address, err)
+		return 1
+	}
+	return 0
+}
+
 // ask sends a packet without variables and compares the answer with the one that means yes.
 func ask(address string, question uwsgi.Header, yes [4]byte, timeout time.Duration) int {
 	var answer [4]byte

@@ -40,6 +40,8 @@ func start() (*uwsgiopts.Config, int) {
 		return cfg, check(cfg)
 	case cfg.Action != nil:
 		return cfg, act(cfg.Action)
+	case cfg.ConnectAndRead != "":
+		return cfg, connectAndRead(cfg.ConnectAndRead)
 	case cfg.Ping != "":
 		return cfg, ping(cfg.Ping, cfg.PingTimeout)
 	case cfg.RemoteSignal != nil:
