@@ -4,12 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
+	"sync"
 	"syscall"
 	"time"
 	"unsafe"
 
 	"envoxyd/internal/logdate"
 	"envoxyd/internal/procmem"
+	"envoxyd/internal/shm"
 	"envoxyd/internal/workerspec"
 	"envoxyd/protocol/uwsgi"
 	"envoxyd/worker/requestlog"
@@ -35,6 +38,27 @@ func (w *Worker) prepareLog() error {
 	}
 	line.Micros, line.Memory, line.Host = log.Micros, log.Memory, log.Host
 	w.line = line
+	if w.spec.MetricsFD >= 0 && strings.Contains(log.Format, "%(metric.") {
+		return w.openMetrics()
+	}
+	return nil
+}
+
+// openMetrics lets log lines tell of metrics.
+func (w *Worker) openMetrics() error {
+	memory, err := shm.OpenMetrics(w.spec.MetricsFD)
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex // lines of several cores are written at once
+	w.metric = func(name string) (int64, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if m := memory.Find(name); m != nil {
+			return m.Value.Load(), true
+		}
+		return 0, false
+	}
 	return nil
 }
 
@@ -49,7 +73,7 @@ func (s *slot) logRequest() {
 		Block: unsafe.Slice((*byte)(io.vars), io.vars_len), Vars: q.nvars, Logvars: s.logvars,
 		Start: end - (s.now - q.start), End: end, ContentLength: int64(io.content_length),
 		Status: int(io.status), Headers: int(io.headers), HeadSize: int(io.head_len), Sent: int64(io.sent),
-		Modifier1: q.modifier1, Modifier2: q.modifier2,
+		Modifier1: q.modifier1, Modifier2: q.modifier2, Metric: s.w.metric,
 	}
 	if io.app >= 0 && !s.response.sendfile {
 		r.Switches = 1 + int(io.switches)

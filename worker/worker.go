@@ -57,8 +57,9 @@ type Worker struct {
 	started  int64    // as reactor.now
 	events   *os.File // reports to the master
 
-	line *requestlog.Line // how requests are logged
-	date *logdate.Layout  // before the server's own lines; nil: none
+	line   *requestlog.Line                // how requests are logged
+	metric func(name string) (int64, bool) // for log lines; nil: they tell of none
+	date   *logdate.Layout                 // before the server's own lines; nil: none
 
 	responders []responder // of requests that need no application
 

@@ -82,5 +82,19 @@ func (m *Metrics) Get(name string) (metric *Metric, isNew bool) {
 	return metric, true
 }
 
+// Find returns the metric of that name, also one that was added since OpenMetrics; nil: there is none. It may be called by
+// one goroutine at a time.
+func (m *Metrics) Find(name string) *Metric {
+	if m.byName[name] == 0 {
+		for number := len(m.byName) + 1; number <= m.Count(); number++ {
+			m.byName[m.at(number).Name()] = number
+		}
+	}
+	if number := m.byName[name]; number != 0 {
+		return m.at(number)
+	}
+	return nil
+}
+
 // Close unmaps the memory.
 func (m *Metrics) Close() error { return unix.Munmap(m.memory) }

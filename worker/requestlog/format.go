@@ -148,6 +148,16 @@ func writer(name string, date *logdate.Layout, escape func(b, text []byte) []byt
 			return appendOrDash(b, text)
 		}
 	}
+	if key, is := strings.CutPrefix(name, "metric."); is {
+		return func(b []byte, r *Record) []byte {
+			if r.Metric != nil {
+				if value, ok := r.Metric(key); ok {
+					return strconv.AppendInt(b, value, 10)
+				}
+			}
+			return append(b, '-')
+		}
+	}
 	switch name {
 	case "secs":
 		return func(b []byte, r *Record) []byte {

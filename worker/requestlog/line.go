@@ -21,9 +21,10 @@ type Record struct {
 	App                            int    // -1: no application was asked
 	AppRequests, Total             uint64 // of this process, of all workers
 	Addr, User, Method, URI, Proto []byte
-	Block                          []byte // the request's variables
-	Vars                           int    // how many there are
-	Logvars                        []byte // uwsgi.set_logvar's, as a block of variables
+	Block                          []byte                                   // the request's variables
+	Metric                         func(name string) (value int64, ok bool) // nil: none are kept
+	Vars                           int                                      // how many there are
+	Logvars                        []byte                                   // uwsgi.set_logvar's, as a block of variables
 	Start, End                     int64
 	Status, Headers, HeadSize      int
 	Sent                           int64 // of the body

@@ -196,3 +196,14 @@ func FuzzCompile(f *testing.F) {
 		}
 	})
 }
+func TestMetricsOfALine(t *testing.T) {
+	r := &Record{Metric: func(name string) (int64, bool) { return -7, name == "hits" }}
+	f := Compile("%(metric.hits) %(metric.none)", nil)
+	if got := string(f.Append(nil, r)); got != "-7 -\n" {
+		t.Errorf("%q", got)
+	}
+	r.Metric = nil
+	if got := string(f.Append(nil, r)); got != "- -\n" {
+		t.Errorf("without metrics: %q", got)
+	}
+}
