@@ -9,7 +9,7 @@ import (
 func TestMessagesWaitOverAnUpgrade(t *testing.T) {
 	first := NewKept(func(string) int { return -1 })
 	defer first.Close()
-	out, in, err := first.Pipe("mule 1", 1<<16)
+	_, in, err := first.Pipe("mule 1", 1<<16)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,8 @@ func TestMessagesWaitOverAnUpgrade(t *testing.T) {
 		return fd
 	})
 	defer next.Close()
-	if out, _, err = next.Pipe("mule 1", 0); err != nil {
+	out, _, err := next.Pipe("mule 1", 0)
+	if err != nil {
 		t.Fatal(err)
 	}
 	var buffer [8]byte

@@ -19,9 +19,13 @@ const (
 	Spooler   = "spooler"
 )
 
-// Worker, Mule and Farm name the queues of one worker, one mule, and the mules of one farm.
-func Worker(n int) string     { return "worker " + strconv.Itoa(n) }
-func Mule(n int) string       { return "mule " + strconv.Itoa(n) }
+// Worker names the queue of one worker.
+func Worker(n int) string { return "worker " + strconv.Itoa(n) }
+
+// Mule names the queue of one mule.
+func Mule(n int) string { return "mule " + strconv.Itoa(n) }
+
+// Farm names the queue of the mules of a farm.
 func Farm(name string) string { return "farm " + name }
 
 // Fleet is who there is to be signalled.
