@@ -1,5 +1,6 @@
 """Files of jobs: their form, their names, and what is no job."""
 import errno
+import fcntl
 import os
 import re
 import struct
@@ -104,13 +105,13 @@ def test_one_process_has_a_job_until_it_lets_go(tmp_path):
 
 
 def test_a_job_that_was_done_between_open_and_lock_is_gone(tmp_path, monkeypatch):
-    path, lock = files.write(str(tmp_path), None, GOOD, None, "h"), files._lock
+    path, lock = files.write(str(tmp_path), None, GOOD, None, "h"), fcntl.fcntl
 
-    def slow(fd, kind):
+    def slow(*args):
         os.unlink(path)
-        lock(fd, kind)
+        lock(*args)
 
-    monkeypatch.setattr(files, "_lock", slow)
+    monkeypatch.setattr(fcntl, "fcntl", slow)
     assert files.take(path) is None
 
 

@@ -20,8 +20,8 @@ LONGEST_PRIORITY = 18  # digits
 
 HEADER = struct.Struct("<BHB")
 LENGTH = struct.Struct("<H")
-LOCK = struct.Struct("hhqqi4x")
 OFD_SETLK = 37  # F_OFD_SETLK, which Python before 3.9 has no name for
+LOCKED, UNLOCKED = (struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0) for kind in (fcntl.F_WRLCK, fcntl.F_UNLCK))
 
 _written = itertools.count(1)
 _random = random.SystemRandom()
@@ -214,24 +214,25 @@ class Taken:
     """
 
     def __init__(self, fd, path, found):
-        self.fd, self.path, self.found = fd, path, found
+        self.fd, self.path, self.found, self.removed = fd, path, found, False
 
     def read(self):
         """(pairs, body); raises Broken."""
-        pieces, size = [], 0
-        while size < self.found.st_size:
-            piece = os.read(self.fd, self.found.st_size - size)
+        data = os.read(self.fd, self.found.st_size)
+        while len(data) < self.found.st_size:
+            piece = os.read(self.fd, self.found.st_size - len(data))
             if not piece:
                 break
-            pieces.append(piece)
-            size += len(piece)
-        return parse(b"".join(pieces))
+            data += piece
+        return parse(data)
 
     def remove(self):
         os.unlink(self.path)
+        self.removed = True
 
     def release(self):
-        _lock(self.fd, fcntl.F_UNLCK)  # closing alone would leave it locked while a child has a copy
+        if not self.removed:  # closing alone would leave it locked while a child has a copy
+            fcntl.fcntl(self.fd, OFD_SETLK, UNLOCKED)
         os.close(self.fd)
 
 
@@ -243,7 +244,7 @@ def take(path):
         return None
     found = None
     try:
-        _lock(fd, fcntl.F_WRLCK)
+        fcntl.fcntl(fd, OFD_SETLK, LOCKED)
         state = os.fstat(fd)
         if state.st_nlink and stat.S_ISREG(state.st_mode):  # else it was done, and removed, between open and lock
             found = Taken(fd, path, state)
@@ -254,10 +255,6 @@ def take(path):
         if found is None:
             os.close(fd)
     return found
-
-
-def _lock(fd, kind):
-    fcntl.fcntl(fd, OFD_SETLK, LOCK.pack(kind, os.SEEK_SET, 0, 0, 0))
 
 
 def read(path):

@@ -11,6 +11,7 @@ OK, RETRY, IGNORE = -2, -1, 0
 NICE = 19
 YOUNG = 5  # seconds in which a file without content may be one that a uWSGI is about to write
 RESCAN = 4  # times as long as a look has taken, the next one waits
+GLANCE = 0.002  # seconds of short jobs between glances at signals and at the bell
 
 NO_FUNCTION = "unable to find the spooler function for %s: is the code that sets uwsgi.spooler imported there?"
 
@@ -91,15 +92,16 @@ class Loop:
         """Runs what is due; tells whether it is to look again at once."""
         began = time.monotonic()
         paths = self.look()
-        looked = time.monotonic()
-        again = looked + RESCAN * (looked - began)
+        asked = looked = time.monotonic()
         for number, path in enumerate(paths):
-            woken = self.wait(0)
+            now = time.monotonic()
+            if now - asked > GLANCE:
+                asked = now
+                if self.wait(0) and self.settings["ordered"] and now - looked > RESCAN * (looked - began):
+                    self.bell.silence()
+                    return True
             if self.finished():
                 return False
-            if woken and self.settings["ordered"] and time.monotonic() > again:
-                self.bell.silence()
-                return True
             self.attempt(path, number + 1 < len(paths))
         return False
 
@@ -111,18 +113,18 @@ class Loop:
             self.future.clear()
         self.announced = False
         seen, due = set(), []
-        for folder in order.folders(self.spooler["dir"]):
+        for entries in order.folders(self.spooler["dir"]):
             found = []
-            for entry in order.entries(folder):
+            for entry in entries:
                 seen.add(entry.path)
                 if self.failed.get(entry.path, 0) > steady or self.future.get(entry.path, 0) > now:
                     continue
                 state = self.examine(entry, now)
                 if state:
-                    found.append((entry.path, entry.name, state.st_mtime_ns))
+                    found.append((state.st_mtime_ns, entry.name, entry.path))
             due += order.sort(found, self.settings["ordered"])
         for known in (self.failed, self.future, self.told):
-            for path in [path for path in known if path not in seen]:
+            for path in known.keys() - seen:
                 del known[path]
         if self.last in due:  # the others first: it may end us as well
             due.remove(self.last)
@@ -136,7 +138,7 @@ class Loop:
             state = entry.stat(follow_symlinks=False)
         except OSError:  # it has gone
             return None
-        if not stat.S_ISREG(state.st_mode) or self.told.get(entry.path) == identity(state):
+        if not stat.S_ISREG(state.st_mode) or entry.path in self.told and self.told[entry.path] == identity(state):
             return None
         if state.st_mtime > now:
             self.future[entry.path] = state.st_mtime

@@ -6,29 +6,29 @@ from . import files
 
 
 def folders(directory):
-    """The directories of the priorities that there are, and last the one itself, of the jobs without a priority."""
-    found = []
+    """What may be a job, as lists of directory entries: of each priority that there is, and last those without a priority."""
+    priorities, jobs = [], []
+    for entry in scan(directory):
+        if entry.name.startswith(files.PREFIX):
+            jobs.append(entry)
+        elif re.fullmatch("[0-9]+", entry.name) and entry.is_dir(follow_symlinks=False):
+            priorities.append(entry)
+    for priority in sorted(priorities, key=lambda entry: version(entry.name)):
+        yield [entry for entry in scan(priority.path) if entry.name.startswith(files.PREFIX)]
+    yield jobs
+
+
+def scan(directory):
     try:
-        with os.scandir(directory) as entries_:
-            found = [entry.name for entry in entries_ if re.fullmatch("[0-9]+", entry.name) and entry.is_dir(follow_symlinks=False)]
+        with os.scandir(directory) as found:
+            return list(found)
     except OSError:  # it will be back, or the spool() of others complains
-        pass
-    return [os.path.join(directory, name) for name in sorted(found, key=version)] + [directory]
-
-
-def entries(folder):
-    """What may be a job, as directory entries."""
-    try:
-        with os.scandir(folder) as found:
-            return [entry for entry in found if entry.name.startswith(files.PREFIX)]
-    except OSError:
         return []
 
 
 def sort(found, by_name):
-    """Paths of (path, name, time of change in ns)."""
-    key = (lambda one: version(one[1])) if by_name else (lambda one: (one[2], version(one[1])))
-    return [one[0] for one in sorted(found, key=key)]
+    """Paths of (time of change in ns, name, path)."""
+    return [one[2] for one in (sorted(found, key=lambda one: version(one[1])) if by_name else sorted(found))]
 
 
 def version(name):

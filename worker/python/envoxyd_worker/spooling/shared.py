@@ -36,13 +36,15 @@ class Shared:
 
     def take_in_hand(self, number, path):
         """Says so before the job begins, and with "" when it has ended."""
-        path = os.fsencode(path)
-        if not 1 <= number <= self.slots or len(path) > SLOT - LENGTH.size:
+        if not 1 <= number <= self.slots:
             return
         at = SLOT * number
-        LENGTH.pack_into(self.memory, at, 0)
-        self.memory[at + LENGTH.size:at + LENGTH.size + len(path)] = path
-        LENGTH.pack_into(self.memory, at, len(path))
+        if not path:
+            LENGTH.pack_into(self.memory, at, 0)
+            return
+        path = os.fsencode(path)
+        if len(path) <= SLOT - LENGTH.size:
+            self.memory[at:at + LENGTH.size + len(path)] = LENGTH.pack(len(path)) + path
 
 
 class Bell:

@@ -43,7 +43,8 @@ def functions(mine):
         return True
 
     def spooler_jobs():
-        return [os.fsencode(entry.path) for entry in order.entries(first) if entry.is_file()]  # not those with a priority, as in uWSGI
+        found = order.scan(first)  # without those that have a priority, as in uWSGI
+        return [os.fsencode(entry.path) for entry in found if entry.name.startswith(files.PREFIX) and entry.is_file()]
 
     def spooler_get_task(path):
         if not isinstance(path, str):
