@@ -29,6 +29,10 @@ def serve(process, spooler):
             apps.import_or_run(name)
         except BaseException as error:
             report_import(error)
+    try:
+        os.chdir(process.spec["spooling"]["chdir"] or spooler["dir"])
+    except OSError as error:  # each job tries again
+        log.line(f"spooler: {error}")
     Loop(process, spooler, state.spooling).run()
 
 
