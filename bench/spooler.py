@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Spooler: envoxyd beside uWSGI, on the file system of this folder.
+"""Spooler: envoxyd beside uWSGI, on the file system of this folder or of SPOOL=path.
 
 usage: bench/spooler.py [JOBS [ROUNDS]]     needs gcc; UWSGI=path of a uwsgi, by default the one of the tests
 
@@ -134,7 +134,7 @@ def done(folder):
 
 def measure(binary, preload, jobs, backlog):
     """Jobs per second: written, done, done of a backlog."""
-    with tempfile.TemporaryDirectory(dir=ROOT / "bench") as name:
+    with tempfile.TemporaryDirectory(dir=os.environ.get("SPOOL", ROOT / "bench")) as name:
         folder = pathlib.Path(name)
         (folder / "app.py").write_text(APP)
         (folder / "jobs").mkdir()

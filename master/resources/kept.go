@@ -87,9 +87,20 @@ func (k *Kept) get(names []string, fresh func() ([]int, error)) error {
 		}
 	}
 	for i, name := range names {
-		k.files[name] = os.NewFile(uintptr(fds[i]), name)
+		k.files[name] = unwatched(fds[i], name)
 	}
 	return nil
+}
+
+// unwatched makes a file of a descriptor that Go's poller does not take: each message that others send would wake this process.
+func unwatched(fd int, name string) *os.File {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	nonblocking := err == nil && flags&unix.O_NONBLOCK != 0
+	if nonblocking {
+		_ = unix.SetNonblock(fd, false) // else NewFile hands it to the poller
+		defer func() { _ = unix.SetNonblock(fd, true) }()
+	}
+	return os.NewFile(uintptr(fd), name)
 }
 
 // Passed is what an upgrade hands over, by key. The descriptors stay k's.

@@ -1,7 +1,10 @@
 package resources
 
 import (
+	"errors"
+	"os"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -80,5 +83,27 @@ func TestHalfAPipeIsMadeAnew(t *testing.T) {
 	var buffer [16]byte
 	if n, err := unix.Read(int(out.Fd()), buffer[:]); err != nil || string(buffer[:n]) != "message" {
 		t.Errorf("read %q, %v", buffer[:n], err)
+	}
+}
+
+// What processes send each other through these files is not for the master: it must not wake for it.
+func TestKeptFilesDoNotWakeTheMaster(t *testing.T) {
+	k := NewKept(func(string) int { return -1 })
+	defer k.Close()
+	bell, err := k.Bell("bell")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, in, err := k.Pipe("pipe", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []*os.File{bell, out, in} {
+		if err := file.SetReadDeadline(time.Now()); !errors.Is(err, os.ErrNoDeadline) {
+			t.Errorf("%s is watched by Go's poller (%v)", file.Name(), err)
+		}
+		if flags, err := unix.FcntlInt(file.Fd(), unix.F_GETFL, 0); err != nil || flags&unix.O_NONBLOCK == 0 {
+			t.Errorf("%s makes its users wait (%v)", file.Name(), err)
+		}
 	}
 }
