@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -43,7 +44,8 @@ func share(cfg *uwsgiopts.Config, r *resources.Resources, i *inheritance, stores
 	get := func(m resources.Memory) (*os.File, error) {
 		if m.Store != "" && stores {
 			m.Store = paths.In(workDir(cfg), m.Store)
-			m.Key += "\n" + m.Store
+			_, geometry, _ := strings.Cut(m.Key, "\n")
+			m.Key = "store\n" + geometry + "\n" + m.Store
 		} else {
 			m.Store = ""
 		}
@@ -170,6 +172,7 @@ func (m *master) useShared(g *generation) {
 
 // syncStores writes the stores that are due.
 func (m *master) syncStores(now time.Time) {
+	m.owned.resources.Claim()
 	if m.current == nil || m.current.shared == nil {
 		return
 	}

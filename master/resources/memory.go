@@ -35,22 +35,39 @@ func (r *Resources) Get(m Memory, logf func(format string, args ...any)) (*os.Fi
 	case m.Store == "":
 		name, _, _ := strings.Cut(m.Key, "\n")
 		if fd, err = unix.MemfdCreate("envoxyd-"+name, unix.MFD_CLOEXEC); err != nil {
-			err = fmt.Errorf("memfd_create: %w", err)
+			return nil, fmt.Errorf("memfd_create: %w", err)
 		}
 	default:
-		fd, err = openStore(m, logf)
-	}
-	if err != nil {
-		return nil, err
+		if fd, err = openStore(m, logf); err != nil {
+			return nil, err
+		}
 	}
 	file := os.NewFile(uintptr(fd), m.Key)
 	if m.Store != "" {
-		// Not shared with forks, and gone with this process. Whom the previous master has left it to takes it when that has gone.
-		lock := unix.Flock_t{Type: unix.F_WRLCK}
-		_ = unix.FcntlFlock(file.Fd(), unix.F_SETLK, &lock)
+		claimed, err := os.OpenFile(m.Store, os.O_RDWR, 0)
+		if err != nil { // it has been removed since the previous master opened it
+			logf("store: %v", err)
+		} else {
+			claim(claimed) // or later: the previous master may still have it
+			r.claims[m.Key] = claimed
+		}
 	}
 	r.memory[m.Key] = file
 	return file, nil
+}
+
+// claim keeps other instances from using a store. The description is this process's alone: forks that map the store do
+// not hold it. False: somebody has it.
+func claim(file *os.File) bool {
+	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	return !errors.Is(unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &lock), unix.EAGAIN)
+}
+
+// Claim takes the claims on stores over that the previous master still had, if it has gone.
+func (r *Resources) Claim() {
+	for _, file := range r.claims {
+		claim(file)
+	}
 }
 
 // Keep closes what has none of the keys. Processes that have mapped it keep it.
@@ -60,6 +77,10 @@ func (r *Resources) Keep(keys map[string]bool) error {
 		if !keys[key] {
 			errs = append(errs, file.Close())
 			delete(r.memory, key)
+			if held := r.claims[key]; held != nil {
+				errs = append(errs, held.Close())
+				delete(r.claims, key)
+			}
 		}
 	}
 	return errors.Join(errs...)
@@ -96,8 +117,8 @@ func fitsStore(fd int, m Memory) (bool, error) {
 		return false, fmt.Errorf("%s is not a regular file", m.Store)
 	}
 	lock := unix.Flock_t{Type: unix.F_WRLCK}
-	if err := unix.FcntlFlock(uintptr(fd), unix.F_GETLK, &lock); err == nil && lock.Type != unix.F_UNLCK {
-		return false, fmt.Errorf("%s is in use by another instance (pid: %d)", m.Store, lock.Pid)
+	if err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, &lock); err == nil && lock.Type != unix.F_UNLCK {
+		return false, fmt.Errorf("%s is in use by another instance", m.Store)
 	}
 	return is.Size == 0 || m.Fits == nil || m.Fits(fd), nil
 }

@@ -106,3 +106,48 @@ func TestStores(t *testing.T) {
 		t.Error("no error for a path that is none")
 	}
 }
+
+func TestAStoreIsOfOneInstance(t *testing.T) {
+	m := Memory{Key: "k", Store: filepath.Join(t.TempDir(), "store")}
+	first, err := Open(none)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	file, err := first.Get(m, t.Logf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := Open(none)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if _, err := other.Get(m, t.Logf); err == nil || !strings.Contains(err.Error(), "another instance") {
+		t.Errorf("the store of another instance: %v", err)
+	}
+	next, err := Open(func(key string) int { // an upgrade
+		if key != keyPrefix+"k" {
+			return -1
+		}
+		fd, err := unix.Dup(int(file.Fd()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fd
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	if _, err := next.Get(m, t.Logf); err != nil {
+		t.Error(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Error(err)
+	}
+	next.Claim()
+	if _, err := other.Get(m, t.Logf); err == nil {
+		t.Error("after the upgrade the store is nobody's")
+	}
+}

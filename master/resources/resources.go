@@ -19,6 +19,7 @@ type Resources struct {
 	Locks *os.File
 
 	memory    map[string]*os.File // by key: see Memory
+	claims    map[string]*os.File // of stores
 	inherited func(key string) int
 }
 
@@ -30,7 +31,7 @@ func (r *Resources) all() map[string]**os.File {
 // Open takes over what inherited has under a key, and makes the rest. inherited returns
 // descriptors, which are the caller's no more, or -1. It is asked by Get, too.
 func Open(inherited func(key string) int) (*Resources, error) {
-	r := &Resources{memory: map[string]*os.File{}, inherited: inherited}
+	r := &Resources{memory: map[string]*os.File{}, claims: map[string]*os.File{}, inherited: inherited}
 	for name, file := range r.all() {
 		fd := inherited(keyPrefix + name)
 		if fd < 0 {

@@ -4,6 +4,8 @@ import importlib.util
 import os
 import sys
 
+from ..log import line
+
 NAME = "_envoxyd_shared"
 
 _extension = None
@@ -15,10 +17,19 @@ def extension():
 
 
 def attach(spec):
-    """Loads the extension and maps all that the specification names."""
+    """Loads the extension and maps all that the specification names; what cannot be mapped ends the start."""
     global _extension
     if _extension is None:
         _extension = sys.modules.get(NAME) or load(os.path.join(spec["lib"], NAME + ".abi3.so"))
+    try:
+        map_all(spec)
+    except (OSError, ValueError) as error:
+        line(f"memory that processes share: {error}")
+        raise SystemExit(1) from None
+    return _extension
+
+
+def map_all(spec):
     _extension.attach_locks(spec["locks_fd"], spec["python"]["locks"])
     shared = spec.get("shared") or {}
     for c in shared.get("caches") or ():
@@ -30,7 +41,6 @@ def attach(spec):
         _extension.attach_queue(queue["fd"], queue["slots"], queue["block_size"])
     for area in shared.get("areas") or ():
         _extension.attach_area(area["fd"], area["offset"], area["size"], area["grows"])
-    return _extension
 
 
 def load(path):
