@@ -78,8 +78,9 @@ def measure(binary, operations):
         Path(folder, "app.py").write_text(APPLICATION)
         with open(Path(folder, "log"), "w") as log:
             server = subprocess.Popen(
-                [binary, "--master", "--http-socket", f"127.0.0.1:{port}", "--wsgi-file", "app.py", "--cache2", "name=c,items=10000,blocksize=1024",
-                 "--virtualenv", PYTHON_HOME, "--disable-logging"], cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                [binary, "--master", "--http-socket", f"127.0.0.1:{port}", "--wsgi-file", "app.py", "--cache2",
+                 "name=c,items=10000,blocksize=1024", "--virtualenv", PYTHON_HOME,
+                 "--disable-logging"], cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             for _ in range(100):
                 try:

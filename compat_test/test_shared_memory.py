@@ -212,7 +212,8 @@ def kill(rounds, seed):
 def test_a_thousand_killed_writers(server, way):
     """A worker forks writers and kills them at random points; all that they have written to is looked at each time. Nobody hangs."""
     server(way, ["--master", "-p", "2", "--cache2", "name=blocks,items=60,blocks=200,blocksize=64,bitmap=1,purge_lru=1",
-                 "--cache2", "name=c,items=60,blocksize=400", "--queue", "8", "--queue-blocksize", "400", "--sharedarea", "1", "--locks", "2"], app=KILLS)
+                 "--cache2", "name=c,items=60,blocksize=400", "--queue", "8", "--queue-blocksize", "400", "--sharedarea", "1",
+                 "--locks", "2"], app=KILLS)
     assert ask(way, "kill(1000, 1)", timeout=120) == (1000, [])
 
 

@@ -311,15 +311,6 @@ static PyObject *is_locked(PyObject *self, PyObject *args)
 
 enum cache_operation { GET, SET, UPDATE, DEL, EXISTS, CLEAR, NUM, KEYS, INC, DEC, MUL, DIV };
 
-static const struct {
-    const char *name, *format;
-} cache_functions[] = {
-    [GET] = {"cache_get", "s#|z"},     [SET] = {"cache_set", "s#s#|Lz"},  [UPDATE] = {"cache_update", "s#s#|Lz"},
-    [DEL] = {"cache_del", "s#|z"},     [EXISTS] = {"cache_exists", "s#|z"}, [CLEAR] = {"cache_clear", "|z"},
-    [NUM] = {"cache_num", "s#|z"},     [KEYS] = {"cache_keys", "|z"},     [INC] = {"cache_inc", "s#|LLz"},
-    [DEC] = {"cache_dec", "s#|LLz"},   [MUL] = {"cache_mul", "s#|LLz"},   [DIV] = {"cache_div", "s#|LLz"},
-};
-
 struct cache_call {
     enum cache_operation operation;
     const char *key, *value;
@@ -424,33 +415,27 @@ static PyObject *cache_answer(struct cache_call *call, int there)
     Py_RETURN_NONE;
 }
 
-static PyObject *cache_function(enum cache_operation operation, PyObject *args)
+static PyMethodDef cache_functions[DIV + 1];
+
+/* All functions of caches; self is the operation. */
+static PyObject *cache_function(PyObject *self, PyObject *args)
 {
+    enum cache_operation operation = (enum cache_operation)PyLong_AsLong(self);
     struct cache_call call = {.operation = operation, .by = operation >= MUL ? 2 : 1};
-    const char *name = NULL, *format = cache_functions[operation].format;
+    const char *name = NULL;
     int parsed;
-    switch (operation) {
-    case SET:
-    case UPDATE:
-        parsed = PyArg_ParseTuple(args, format, &call.key, &call.key_size, &call.value, &call.size, &call.seconds, &name);
-        break;
-    case CLEAR:
-    case KEYS:
-        parsed = PyArg_ParseTuple(args, format, &name);
-        break;
-    case GET:
-    case DEL:
-    case EXISTS:
-    case NUM:
-        parsed = PyArg_ParseTuple(args, format, &call.key, &call.key_size, &name);
-        break;
-    default:
-        parsed = PyArg_ParseTuple(args, format, &call.key, &call.key_size, &call.by, &call.seconds, &name);
-    }
+    if (operation == SET || operation == UPDATE)
+        parsed = PyArg_ParseTuple(args, "s#s#|Lz", &call.key, &call.key_size, &call.value, &call.size, &call.seconds, &name);
+    else if (operation == CLEAR || operation == KEYS)
+        parsed = PyArg_ParseTuple(args, "|z", &name);
+    else if (operation >= INC)
+        parsed = PyArg_ParseTuple(args, "s#|LLz", &call.key, &call.key_size, &call.by, &call.seconds, &name);
+    else
+        parsed = PyArg_ParseTuple(args, "s#|z", &call.key, &call.key_size, &name);
     if (!parsed)
         return NULL;
     if (name && strchr(name, '@'))
-        return PyObject_CallFunction(elsewhere, "sO", cache_functions[operation].name, args);
+        return PyObject_CallFunction(elsewhere, "sO", cache_functions[operation].ml_name, args);
     struct own_cache *own = cache_named(name);
     if (own) {
         struct cache *c = &own->cache;
@@ -464,35 +449,27 @@ static PyObject *cache_function(enum cache_operation operation, PyObject *args)
     return cache_answer(&call, own != NULL);
 }
 
-#define CACHE_FUNCTION(name, operation)                                                                                                    \
-    static PyObject *name(PyObject *self, PyObject *args)                                                                                  \
-    {                                                                                                                                      \
-        (void)self;                                                                                                                        \
-        return cache_function(operation, args);                                                                                            \
-    }
+#define FUNCTION(name, function) {name, function, METH_VARARGS, NULL}
 
-CACHE_FUNCTION(py_cache_get, GET)
-CACHE_FUNCTION(py_cache_set, SET)
-CACHE_FUNCTION(py_cache_update, UPDATE)
-CACHE_FUNCTION(py_cache_del, DEL)
-CACHE_FUNCTION(py_cache_exists, EXISTS)
-CACHE_FUNCTION(py_cache_clear, CLEAR)
-CACHE_FUNCTION(py_cache_num, NUM)
-CACHE_FUNCTION(py_cache_keys, KEYS)
-CACHE_FUNCTION(py_cache_inc, INC)
-CACHE_FUNCTION(py_cache_dec, DEC)
-CACHE_FUNCTION(py_cache_mul, MUL)
-CACHE_FUNCTION(py_cache_div, DIV)
+static PyMethodDef cache_functions[DIV + 1] = {
+    [GET] = FUNCTION("cache_get", cache_function),     [SET] = FUNCTION("cache_set", cache_function),
+    [UPDATE] = FUNCTION("cache_update", cache_function), [DEL] = FUNCTION("cache_del", cache_function),
+    [EXISTS] = FUNCTION("cache_exists", cache_function), [CLEAR] = FUNCTION("cache_clear", cache_function),
+    [NUM] = FUNCTION("cache_num", cache_function),     [KEYS] = FUNCTION("cache_keys", cache_function),
+    [INC] = FUNCTION("cache_inc", cache_function),     [DEC] = FUNCTION("cache_dec", cache_function),
+    [MUL] = FUNCTION("cache_mul", cache_function),     [DIV] = FUNCTION("cache_div", cache_function),
+};
 
 /* ---- queue ---- */
 
-enum queue_operation { PUSH, PULL, POP, READ, WRITE, LAST };
+enum queue_operation { PUSH, PULL, POP, READ, WRITE, LAST, SLOT, PULL_SLOT };
 
 struct queue_call {
     enum queue_operation operation;
     const char *message;
     Py_ssize_t size;
     long long slot; /* LAST: how many */
+    unsigned long long at;
     int done;
     struct pieces pieces;
 };
@@ -532,11 +509,19 @@ static void work_on_queue(void *of, void *argument, int gil)
         for (uint64_t i = 0, slot = queue_last(q); i < (uint64_t)call->slot; i++, slot = (slot ? slot : q->count) - 1)
             read_slot(q, call, slot);
         break;
+    case SLOT:
+        call->at = q->head->position;
+        break;
+    case PULL_SLOT:
+        call->at = queue_first(q);
+        break;
     }
 }
 
-static PyObject *queue_function(enum queue_operation operation, PyObject *args)
+/* All functions of the queue; self is the operation. */
+static PyObject *queue_function(PyObject *self, PyObject *args)
 {
+    enum queue_operation operation = (enum queue_operation)PyLong_AsLong(self);
     struct queue_call call = {.operation = operation};
     int as_list = 0;
     if (!(operation == PUSH    ? PyArg_ParseTuple(args, "s#", &call.message, &call.size)
@@ -551,6 +536,8 @@ static PyObject *queue_function(enum queue_operation operation, PyObject *args)
     }
     if (with_lock(&queue.head->lock, queue_repair, &queue, work_on_queue, &call) < 0)
         return NULL;
+    if (operation == SLOT || operation == PULL_SLOT)
+        return PyLong_FromUnsignedLongLong(call.at);
     if (operation != PUSH && operation != WRITE)
         return give_pieces(&call.pieces, as_list);
     if (call.done)
@@ -558,33 +545,12 @@ static PyObject *queue_function(enum queue_operation operation, PyObject *args)
     Py_RETURN_NONE;
 }
 
-#define QUEUE_FUNCTION(name, operation)                                                                                                    \
-    static PyObject *name(PyObject *self, PyObject *args)                                                                                  \
-    {                                                                                                                                      \
-        (void)self;                                                                                                                        \
-        return queue_function(operation, args);                                                                                            \
-    }
-
-QUEUE_FUNCTION(py_queue_push, PUSH)
-QUEUE_FUNCTION(py_queue_pull, PULL)
-QUEUE_FUNCTION(py_queue_pop, POP)
-QUEUE_FUNCTION(py_queue_get, READ)
-QUEUE_FUNCTION(py_queue_set, WRITE)
-QUEUE_FUNCTION(py_queue_last, LAST)
-
-static PyObject *queue_slot(PyObject *self, PyObject *unused)
-{
-    (void)self;
-    (void)unused;
-    return PyLong_FromUnsignedLongLong(queue.head->position);
-}
-
-static PyObject *queue_pull_slot(PyObject *self, PyObject *unused)
-{
-    (void)self;
-    (void)unused;
-    return PyLong_FromUnsignedLongLong(queue.head->pull_position);
-}
+static PyMethodDef queue_functions[] = {
+    [PUSH] = FUNCTION("queue_push", queue_function), [PULL] = FUNCTION("queue_pull", queue_function),
+    [POP] = FUNCTION("queue_pop", queue_function),   [READ] = FUNCTION("queue_get", queue_function),
+    [WRITE] = FUNCTION("queue_set", queue_function), [LAST] = FUNCTION("queue_last", queue_function),
+    [SLOT] = FUNCTION("queue_slot", queue_function), [PULL_SLOT] = FUNCTION("queue_pull_slot", queue_function),
+};
 
 /* ---- areas ---- */
 
@@ -705,8 +671,6 @@ static PyObject *area_await(PyObject *self, PyObject *args)
 
 /* ---- module ---- */
 
-#define FUNCTION(name, function) {name, function, METH_VARARGS, NULL}
-
 static PyMethodDef functions[] = {
     FUNCTION("attach_locks", attach_locks),
     FUNCTION("attach_cache", attach_cache),
@@ -718,26 +682,6 @@ static PyMethodDef functions[] = {
     FUNCTION("lock", take_lock),
     FUNCTION("unlock", release_lock),
     FUNCTION("is_locked", is_locked),
-    FUNCTION("cache_get", py_cache_get),
-    FUNCTION("cache_set", py_cache_set),
-    FUNCTION("cache_update", py_cache_update),
-    FUNCTION("cache_del", py_cache_del),
-    FUNCTION("cache_exists", py_cache_exists),
-    FUNCTION("cache_clear", py_cache_clear),
-    FUNCTION("cache_num", py_cache_num),
-    FUNCTION("cache_keys", py_cache_keys),
-    FUNCTION("cache_inc", py_cache_inc),
-    FUNCTION("cache_dec", py_cache_dec),
-    FUNCTION("cache_mul", py_cache_mul),
-    FUNCTION("cache_div", py_cache_div),
-    FUNCTION("queue_push", py_queue_push),
-    FUNCTION("queue_pull", py_queue_pull),
-    FUNCTION("queue_pop", py_queue_pop),
-    FUNCTION("queue_get", py_queue_get),
-    FUNCTION("queue_set", py_queue_set),
-    FUNCTION("queue_last", py_queue_last),
-    {"queue_slot", queue_slot, METH_NOARGS, NULL},
-    {"queue_pull_slot", queue_pull_slot, METH_NOARGS, NULL},
     FUNCTION("area_memory", area_memory),
     FUNCTION("area_rlock", area_rlock),
     FUNCTION("area_wlock", area_wlock),
@@ -752,4 +696,26 @@ static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_envoxyd_shared", NU
 
 PyMODINIT_FUNC PyInit__envoxyd_shared(void);
 
-PyMODINIT_FUNC PyInit__envoxyd_shared(void) { return PyModule_Create(&module); }
+/* Adds functions that have their number as self. */
+static int add_numbered(PyObject *to, PyMethodDef *methods, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        PyObject *number = PyLong_FromSize_t(i);
+        PyObject *function = number ? PyCFunction_NewEx(&methods[i], number, NULL) : NULL;
+        Py_XDECREF(number);
+        if (!function || PyModule_AddObject(to, methods[i].ml_name, function) < 0) {
+            Py_XDECREF(function);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+PyMODINIT_FUNC PyInit__envoxyd_shared(void)
+{
+    PyObject *made = PyModule_Create(&module);
+    if (made && (add_numbered(made, cache_functions, sizeof cache_functions / sizeof *cache_functions) < 0 ||
+                 add_numbered(made, queue_functions, sizeof queue_functions / sizeof *queue_functions) < 0))
+        Py_CLEAR(made);
+    return made;
+}
