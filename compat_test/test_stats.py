@@ -41,7 +41,7 @@ def locks(running):
         return json.load(client.makefile())["locks"]
 
 
-def test_locks_are_shown_with_whether_somebody_holds_them(server):
+def test_locks_are_shown_with_who_holds_them(server):
     transport = http_socket()
     running = server(transport, ["--master", "--locks", "2", "--stats", "stats.sock"], app=LOCKING)
     running.wait_log("Stats server enabled")
@@ -49,11 +49,11 @@ def test_locks_are_shown_with_whether_somebody_holds_them(server):
     assert locks(running) == free
     with Connection(transport.port, timeout=60) as held:
         held.send("/")
-        holder(running)
-        assert locks(running) == [{"user 0": 0}, {"user 1": 1}, {"user 2": 0}]
+        pid = holder(running)
+        assert locks(running) == [{"user 0": 0}, {"user 1": pid}, {"user 2": 0}]
         running.signal(signal.SIGHUP)
         running.wait_log("gracefully .RE.spawned")
-        assert locks(running)[1] == {"user 1": 1}, "a worker of the last generation holds it still"
+        assert locks(running)[1] == {"user 1": pid}, "a worker of the last generation holds it still"
         running.write("release", "")
         assert held.receive().text == "unlocked"
     eventually(lambda: locks(running) == free)
@@ -66,7 +66,7 @@ def test_a_lock_is_free_when_its_holder_dies(server):
     with Connection(transport.port, timeout=60) as held:
         held.send("/")
         pid = holder(running)
-        assert locks(running)[1] == {"user 1": 1}
+        assert locks(running)[1] == {"user 1": pid}
         os.kill(pid, signal.SIGKILL)
         eventually(lambda: locks(running)[1] == {"user 1": 0})
 
