@@ -28,7 +28,7 @@ export CGO_LDFLAGS_ALLOW = -Wl,--unresolved-symbols=.*
 
 GO_SOURCES := go.mod go.sum $(shell find cmd gateway master worker modules uwsgiopts protocol transports internal \
 	\( -name '*.go' -o -name '*.c' -o -name '*.h' \) ! -name '*_test.go')
-SHARED_SOURCES := $(addprefix worker/shared/,module.c lock.c cache.c queue.c area.c metric.c lock.h cache.h queue.h area.h metric.h layout.h)
+SHARED_SOURCES := $(filter-out %_test.c,$(wildcard worker/shared/*.c)) $(wildcard worker/shared/*.h)
 WORKER_PYTHON := $(shell find worker/python -name __pycache__ -prune -o -print)
 MODULES_PYTHON := $(shell find modules/python -name __pycache__ -prune -o -print)
 
@@ -70,7 +70,7 @@ lib/envoxyd/_envoxyd_zygote.abi3.so: worker/zygote/zygote.c
 
 lib/envoxyd/_envoxyd_shared.abi3.so: $(SHARED_SOURCES)
 	@mkdir -p $(@D)
-	$(CC) $(CGO_CFLAGS) $(LDFLAGS) -fPIC -shared -pthread -o $@.new $(filter %.c,$^)
+	$(CC) $(CGO_CFLAGS) $(LDFLAGS) -fPIC -fvisibility=hidden -shared -pthread -o $@.new $(filter %.c,$^)
 	@mv $@.new $@
 
 lib/envoxyd/python/.copied: $(WORKER_PYTHON)
@@ -135,7 +135,6 @@ bench: build
 
 docs:
 	$(GO) generate ./...
-	$(PYTHON) docs/python_api/write.py
 
 # ---- install ---------------------------------------------------------------
 

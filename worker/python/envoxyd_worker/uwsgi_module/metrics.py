@@ -4,7 +4,7 @@ import mmap
 from ..layouts import METRIC
 from .state import named
 
-GET, SET, ADD, MULTIPLY, DIVIDE, MAX, MIN = range(7)  # worker/shared/metric.h
+GET, SET, ADD, MULTIPLY, DIVIDE, MAX, MIN = range(7)  # worker/shared/python_metrics.c
 
 
 class Names:

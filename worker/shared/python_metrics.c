@@ -1,19 +1,18 @@
 /* Metrics: numbers that any process changes at once, without a lock. The master has made the memory and names them (internal/shm). */
-#define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x03080000
-#include <Python.h>
+#include "module.h"
 
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "layout.h"
-#include "metric.h"
+
+/* What there is to do with one; uwsgi_module/metrics.py has these numbers too. */
+enum { METRIC_GET, METRIC_SET, METRIC_ADD, METRIC_MULTIPLY, METRIC_DIVIDE, METRIC_MAX, METRIC_MIN };
 
 static struct metric *metrics;
 static uint64_t room;
 
 /* attach_metrics(fd): maps all of them. */
-PyObject *metric_attach(PyObject *self, PyObject *args)
+static PyObject *attach_metrics(PyObject *self, PyObject *args)
 {
     int fd;
     struct stat is;
@@ -22,10 +21,9 @@ PyObject *metric_attach(PyObject *self, PyObject *args)
         return NULL;
     if (fstat(fd, &is) < 0)
         return PyErr_SetFromErrno(PyExc_OSError);
-    void *memory = mmap(NULL, (size_t)is.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (memory == MAP_FAILED)
-        return PyErr_SetFromErrno(PyExc_OSError);
-    metrics = memory;
+    metrics = (struct metric *)map_file(fd, 0, (uint64_t)is.st_size, 0);
+    if (!metrics)
+        return NULL;
     room = (uint64_t)is.st_size / sizeof *metrics;
     Py_RETURN_NONE;
 }
@@ -51,7 +49,7 @@ static int64_t apply(int operation, int64_t is, int64_t by)
 }
 
 /* metric(number, operation, by) -> its value then. */
-PyObject *metric_change(PyObject *self, PyObject *args)
+static PyObject *change_metric(PyObject *self, PyObject *args)
 {
     unsigned long long number;
     int operation;
@@ -59,7 +57,7 @@ PyObject *metric_change(PyObject *self, PyObject *args)
     (void)self;
     if (!PyArg_ParseTuple(args, "KiL", &number, &operation, &by))
         return NULL;
-    if (number >= room) {
+    if (!metrics || number >= room) {
         PyErr_SetString(PyExc_IndexError, "no such metric");
         return NULL;
     }
@@ -70,3 +68,11 @@ PyObject *metric_change(PyObject *self, PyObject *args)
     while (then != is && !__atomic_compare_exchange_n(value, &is, then, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
     return PyLong_FromLongLong(then);
 }
+
+static PyMethodDef functions[] = {
+    FUNCTION("attach_metrics", attach_metrics),
+    FUNCTION("metric", change_metric),
+    {NULL, NULL, 0, NULL},
+};
+
+int add_metrics(PyObject *to) { return PyModule_AddFunctions(to, functions); }
