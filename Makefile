@@ -26,7 +26,7 @@ export CGO_CFLAGS = -O2 -Wall -Wextra -Wno-unused-parameter -Werror -I$(PYTHON_I
 export CGO_LDFLAGS = -Wl,--unresolved-symbols=ignore-all
 export CGO_LDFLAGS_ALLOW = -Wl,--unresolved-symbols=.*
 
-GO_SOURCES := go.mod go.sum $(shell find cmd gateway master worker modules uwsgiopts protocol transports internal \
+GO_SOURCES := go.mod go.sum $(shell find cmd emperor gateway master worker modules uwsgiopts protocol transports internal \
 	\( -name '*.go' -o -name '*.c' -o -name '*.h' \) ! -name '*_test.go')
 SHARED_SOURCES := $(filter-out %_test.c,$(wildcard worker/shared/*.c)) $(wildcard worker/shared/*.h)
 WORKER_PYTHON := $(shell find worker/python -name __pycache__ -prune -o -print)

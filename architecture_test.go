@@ -16,9 +16,10 @@ import (
 // A folder stands for those below it that have no line of their own; what is not listed may
 // import nothing of ours.
 var mayImport = map[string][]string{
-	"cmd/envoxyd":         {"master", "uwsgiopts", "modules", "protocol"},
+	"cmd/envoxyd":         {"emperor", "master", "uwsgiopts", "modules", "protocol"},
 	"cmd/envoxyd-gateway": {"gateway", "gateway/sidecar"},
 	"cmd/envoxyd-zmq":     {"gateway/peers", "gateway/sidecar", "transports/zmq"},
+	"emperor":             {"uwsgiopts", "internal/respawn"},
 	"gateway":             {"gateway/sidecar", "protocol", "transports", "modules", "internal"},
 	"gateway/peers":       {"gateway/sidecar", "protocol", "transports/zmq", "modules/lenient", "internal"},
 	"gateway/sidecar":     {"protocol", "internal"},

@@ -65,6 +65,7 @@ type master struct {
 	gateways  gateways
 	queues    *signalQueues
 	router    *signaling.Router
+	vassal    *vassal
 	metrics   *metrics.Registry
 	commands  *commands
 	strangers strangers
@@ -101,6 +102,7 @@ type life struct {
 	giveUp   context.CancelFunc
 	stopping bool
 	stopped  lastStop
+	alone    bool // there are no sockets and no workers: see Alone
 	upgraded bool // another master has taken over
 	status   int  // that the process ends with
 }
@@ -213,6 +215,7 @@ func (m *master) run() (int, error) {
 	}
 	stopSignals := m.notifySignals()
 	defer stopSignals()
+	m.vassal = m.newVassal()
 	m.begin()
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
@@ -307,6 +310,7 @@ func (m *master) sweep(now time.Time) {
 		g.enforce(now)
 	}
 	m.giveUpLate(now)
+	m.vassal.beat(m.cfg.Heartbeat, now)
 	if err := m.router.Flush(); err != nil {
 		logf("%v", err)
 	}

@@ -270,6 +270,7 @@ func (m *master) promote() {
 	}
 	m.triggers.notifySocket.reconfigure(g.cfg, old == nil && m.upgrader.second)
 	notify("STATUS=uWSGI is ready\nREADY=1\nMAINPID=" + pidText())
+	m.vassal.say(sayLoyal, sayAccepting)
 	m.forgetGone()
 	m.catchUp()
 }

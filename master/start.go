@@ -27,8 +27,10 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 	if err := checkDirectories(m.cfg); err != nil {
 		return statusFailed, err
 	}
-	if err := m.life.make(func() (err error) { m.sockets, err = m.openSockets(m.cfg); return err }); err != nil {
-		return statusFailed, err
+	if !m.life.alone {
+		if err := m.life.make(func() (err error) { m.sockets, err = m.openSockets(m.cfg); return err }); err != nil {
+			return statusFailed, err
+		}
 	}
 	inherited := m.upgrader.inherited.Take
 	first := !m.upgrader.second // until an upgrade succeeds, the pidfiles are the old master's

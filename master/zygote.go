@@ -107,6 +107,7 @@ func (g *generation) loaded() {
 		m.hooked(g.cfg, g.hooks, []string{"post-app", "master-start"}, g.forkAll)
 	}
 	if g.m.current == nil {
+		g.m.vassal.say(sayVassalStarted)
 		g.m.gateways.prepare(g.number, start)
 	} else {
 		start(g.m)

@@ -140,6 +140,7 @@ type Config struct {
 	PushConfig
 	LoggingConfig
 	MuleConfig
+	EmperorConfig
 	MetricsConfig
 	SpoolerConfig
 	SharingConfig

@@ -1,0 +1,483 @@
+// Package emperor runs an instance, a vassal, for each configuration that it finds in directories and the like: it starts
+// them, has them reload when their file changes, ends them when it has gone, and starts the broken again with growing waits.
+//
+// One goroutine owns all state; ends of processes, words of vassals, changes of files and signals reach it as events.
+package emperor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
+
+	"envoxyd/internal/respawn"
+	"envoxyd/uwsgiopts"
+)
+
+// event is something that has happened; it runs on the goroutine that owns the state.
+type event func(e *Emperor)
+
+// Emperor is the state of one run.
+type Emperor struct {
+	cfg     *uwsgiopts.EmperorConfig
+	version string
+	self    string // the executable that instances are started with
+	log     func(format string, args ...any)
+	sources []*Source
+	vassals map[string]*vassal
+	order   []string // of the vassals
+	events  chan event
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+	ending  bool
+	told    map[string]bool
+}
+
+// Run rules until a signal ends it, and returns the exit status.
+func Run(cfg *uwsgiopts.Config, log func(format string, args ...any)) int {
+	e, err := newEmperor(cfg, log)
+	if err != nil {
+		log("%v", err)
+		return 1
+	}
+	return e.run()
+}
+
+func newEmperor(cfg *uwsgiopts.Config, log func(format string, args ...any)) (*Emperor, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("emperor: %w", err)
+	}
+	e := &Emperor{cfg: &cfg.EmperorConfig, version: uwsgiopts.Version, self: self, log: log, vassals: map[string]*vassal{}, events: make(chan event, 64), told: map[string]bool{}}
+	e.ctx, e.cancel = context.WithCancel(context.Background())
+	for _, text := range cfg.Emperors {
+		source, err := NewSource(&cfg.EmperorConfig, text)
+		if err != nil {
+			return nil, err
+		}
+		e.sources = append(e.sources, source)
+	}
+	return e, nil
+}
+
+func (e *Emperor) run() int {
+	defer e.running.Wait()
+	defer e.cancel()
+	if e.cfg.EmperorPidfile != "" {
+		if err := os.WriteFile(e.cfg.EmperorPidfile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+			e.log("emperor-pidfile: %v", err)
+			return 1
+		}
+	}
+	if err := e.serveStats(); err != nil {
+		e.log("%v", err)
+		return 1
+	}
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	changes := e.watch()
+	e.log("*** starting uWSGI Emperor ***")
+	e.scan()
+	e.notify()
+	ticker := time.NewTicker(e.cfg.EmperorFreq)
+	defer ticker.Stop()
+	for !e.ending || e.alive() > 0 {
+		wake := e.nextDue()
+		select {
+		case happened := <-e.events:
+			happened(e)
+		case <-ticker.C:
+			e.scan()
+		case <-changes:
+			e.scan()
+		case <-wake:
+			e.due(time.Now())
+		case s := <-signals:
+			if s == syscall.SIGHUP {
+				e.log("*** the emperor looks at all configurations ***")
+				e.scan()
+			} else {
+				e.end()
+			}
+		}
+	}
+	e.log("The Emperor is buried.")
+	_, _ = daemon.SdNotify(false, "STATUS=The Emperor is buried.")
+	return 0
+}
+
+// post hands an event to the owner of the state.
+func (e *Emperor) post(happened event) {
+	select {
+	case e.events <- happened:
+	case <-e.ctx.Done():
+	}
+}
+
+// watch tells of changes of the sources' directories, as soon as the kernel does; a look comes every --emperor-freq anyway.
+func (e *Emperor) watch() <-chan struct{} {
+	changes := make(chan struct{}, 1)
+	watcher, err := fsnotify.NewWatcher()
+	if err != nil {
+		return changes
+	}
+	for _, s := range e.sources {
+		_ = watcher.Add(s.Watched()) // not on every file system
+	}
+	e.running.Go(func() {
+		defer watcher.Close()
+		for {
+			select {
+			case <-watcher.Events:
+			case <-watcher.Errors:
+			case <-e.ctx.Done():
+				return
+			}
+			select {
+			case changes <- struct{}{}:
+			default:
+			}
+		}
+	})
+	return changes
+}
+
+// scan compares what is there with what runs.
+func (e *Emperor) scan() {
+	if e.ending {
+		return
+	}
+	seen := map[string]bool{}
+	for _, s := range e.sources {
+		found, err := s.Scan()
+		if err != nil { // a directory that is away for a moment ends nobody
+			e.complain("%v", err)
+			for _, v := range e.vassals {
+				seen[v.ID] = seen[v.ID] || v.source == s
+			}
+			continue
+		}
+		for _, one := range found {
+			if seen[one.ID] {
+				continue
+			}
+			seen[one.ID] = true
+			e.see(s, one)
+		}
+	}
+	for _, id := range slices.Clone(e.order) {
+		if v := e.vassals[id]; !seen[id] && !v.removed {
+			e.log("[emperor] stop the uwsgi instance %s", id)
+			v.removed = true
+			e.curse(v)
+		}
+	}
+}
+
+// see acts on a configuration that is there.
+func (e *Emperor) see(s *Source, one Instance) {
+	v := e.vassals[one.ID]
+	switch {
+	case v == nil:
+		v = &vassal{Instance: one, source: s, attrs: attributes(one.Path, e.wanted()), born: time.Now()}
+		v.backoff.Policy = respawn.Policy{Healthy: 10 * time.Second, First: e.cfg.EmperorThrottle, Max: e.cfg.EmperorMaxThrottle}
+		e.vassals[one.ID] = v
+		e.order = append(e.order, one.ID)
+		e.launch(v)
+	case v.removed: // it has come back before its process has ended
+		v.removed, v.Changed = false, one.Changed
+	case !v.Changed.Equal(one.Changed):
+		v.Instance.Changed, v.UID, v.GID = one.Changed, one.UID, one.GID
+		v.attrs = attributes(one.Path, e.wanted())
+		e.log("[emperor] reload the uwsgi instance %s", v.ID)
+		v.backoff.Reset() // it may have been repaired
+		if v.cmd == nil {
+			if !v.waiting {
+				e.launch(v)
+			}
+			return
+		}
+		if v.cursed.IsZero() {
+			v.say(SayReload)
+		}
+	}
+}
+
+// wanted are the attributes that anybody asks for.
+func (e *Emperor) wanted() (all []string) {
+	for _, name := range append(slices.Clone(e.cfg.EmperorAttributes), e.cfg.WrapperAttribute, e.cfg.ChdirAttribute) {
+		if name != "" {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
+// launch starts an instance, or what waits for its first connection.
+func (e *Emperor) launch(v *vassal) {
+	if v.Socket != "" && v.listener == nil {
+		if err := v.listen(); err != nil {
+			e.log("%v", err)
+			v.retry = time.Now().Add(v.backoff.Ended(0) + time.Second)
+			return
+		}
+	}
+	if v.Socket != "" && !v.waiting {
+		e.log("[emperor] %s -> \"on demand\" instance detected, waiting for connections on socket \"%s\" ...", v.ID, v.Socket)
+		v.waiting = true
+		e.await(v)
+		return
+	}
+	e.start(v)
+}
+
+// await has an instance on demand started when somebody connects.
+func (e *Emperor) await(v *vassal) {
+	fd, err := unix.FcntlInt(v.listener.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		e.log("[emperor] vassal %s: %v", v.ID, err)
+		return
+	}
+	_ = unix.SetNonblock(fd, true)
+	file := os.NewFile(uintptr(fd), "listener")
+	stop := context.AfterFunc(e.ctx, func() { file.Close() })
+	e.running.Go(func() {
+		defer stop()
+		defer file.Close()
+		raw, err := file.SyscallConn()
+		if err != nil {
+			return
+		}
+		err = raw.Read(func(fd uintptr) bool {
+			ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+			n, err := unix.Poll(ready, 0)
+			return n > 0 || err != nil && !errors.Is(err, unix.EINTR)
+		})
+		if err == nil {
+			e.post(func(e *Emperor) {
+				if v.waiting && !v.removed && !e.ending {
+					v.waiting = false
+					e.start(v)
+				}
+			})
+		}
+	})
+}
+
+// start starts an instance's process.
+func (e *Emperor) start(v *vassal) {
+	if err := v.start(e.cfg, e.self, time.Now()); err != nil {
+		e.complain("%v", err)
+		v.retry = time.Now().Add(max(v.backoff.Ended(0), e.cfg.EmperorThrottle))
+		return
+	}
+	e.hook(v, e.cfg.VassalStart)
+	cmd, link := v.cmd, v.link
+	e.running.Go(func() { // ends with the process, or with what it has the other end of
+		var word [1]byte
+		for {
+			if _, err := link.Read(word[:]); err != nil {
+				return
+			}
+			said := word[0]
+			e.post(func(e *Emperor) { e.heard(v, cmd, said) })
+		}
+	})
+	go func() { // ends with the process; an emperor that has finished does not wait for it
+		err := cmd.Wait()
+		e.post(func(e *Emperor) { e.exited(v, cmd, err) })
+	}()
+}
+
+// heard acts on a word of a vassal's.
+func (e *Emperor) heard(v *vassal, cmd *exec.Cmd, word byte) {
+	if v.cmd != cmd {
+		return
+	}
+	now := time.Now()
+	switch word {
+	case SayStarted:
+		v.ready = now
+		e.log("[emperor] vassal %s has been spawned", v.ID)
+	case SayLoyal:
+		v.loyal, v.failed = now, false
+		v.backoff.Reset()
+		e.log("[emperor] vassal %s is now loyal", v.ID)
+	case SayAccepting:
+		v.accepting = now
+		e.log("[emperor] vassal %s is ready to accept requests", v.ID)
+	case SayHeartbeat:
+		v.heartbeat = now
+	}
+}
+
+// exited notes the end of a vassal's process and decides what follows.
+func (e *Emperor) exited(v *vassal, cmd *exec.Cmd, err error) {
+	if v.cmd != cmd {
+		return
+	}
+	now := time.Now()
+	pid, lived := v.pid(), now.Sub(v.lastRun)
+	v.cmd = nil
+	v.link.Close()
+	v.link = nil
+	if v.cursed.IsZero() {
+		e.log("[emperor] curse the uwsgi instance %s (pid: %d)", v.ID, pid)
+	}
+	e.log("[emperor] removed uwsgi instance %s", v.ID)
+	e.hook(v, e.cfg.VassalStop)
+	if v.removed || e.ending {
+		v.closeFiles()
+		delete(e.vassals, v.ID)
+		e.order = slices.DeleteFunc(e.order, func(id string) bool { return id == v.ID })
+		e.notify()
+		return
+	}
+	wait := time.Duration(0)
+	if !e.cfg.EmperorNoBlacklist {
+		wait = v.backoff.Ended(lived)
+	}
+	if v.failed = v.loyal.IsZero(); v.failed && v.cursed.IsZero() {
+		e.log("[emperor] unloyal bad behaving vassal found: %s throttling it for %v... (%v)", v.ID, wait, exitText(err))
+	}
+	if v.Socket != "" && v.cursed.IsZero() && err == nil { // it has ended by itself: until somebody connects again
+		e.launch(v)
+		return
+	}
+	v.retry = now.Add(wait)
+}
+
+func exitText(err error) string {
+	if err == nil {
+		return "exit status 0"
+	}
+	return err.Error()
+}
+
+// curse ends an instance.
+func (e *Emperor) curse(v *vassal) {
+	v.waiting, v.retry = false, time.Time{}
+	if v.cmd == nil {
+		v.closeFiles()
+		delete(e.vassals, v.ID)
+		e.order = slices.DeleteFunc(e.order, func(id string) bool { return id == v.ID })
+		return
+	}
+	if v.cursed.IsZero() {
+		v.cursed = time.Now()
+		e.log("[emperor] curse the uwsgi instance %s (pid: %d)", v.ID, v.pid())
+		v.say(SayStop)
+	}
+}
+
+// end ends all instances, and then the emperor. A second time it does not wait for them.
+func (e *Emperor) end() {
+	if e.ending {
+		for _, v := range e.vassals {
+			v.signal(syscall.SIGKILL)
+		}
+		return
+	}
+	e.log("[emperor] *** RAGNAROK EVOKED ***")
+	e.ending = true
+	for _, id := range slices.Clone(e.order) {
+		e.curse(e.vassals[id])
+	}
+}
+
+// alive is how many instances have a process.
+func (e *Emperor) alive() (n int) {
+	for _, v := range e.vassals {
+		if v.cmd != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// nextDue fires when something is due that only the clock tells; nil: nothing is.
+func (e *Emperor) nextDue() <-chan time.Time {
+	var first time.Time
+	consider := func(t time.Time) {
+		if first.IsZero() || t.Before(first) {
+			first = t
+		}
+	}
+	for _, v := range e.vassals {
+		switch {
+		case v.cmd == nil && !v.retry.IsZero():
+			consider(v.retry)
+		case v.cmd != nil && !v.cursed.IsZero():
+			consider(v.cursed.Add(e.cfg.EmperorTolerance))
+		case v.cmd != nil && e.cfg.EmperorHeartbeat > 0 && !v.heartbeat.IsZero():
+			consider(v.heartbeat.Add(e.cfg.EmperorHeartbeat))
+		}
+	}
+	if first.IsZero() {
+		return nil
+	}
+	return time.After(max(time.Until(first), time.Millisecond))
+}
+
+// due acts on what is due.
+func (e *Emperor) due(now time.Time) {
+	for _, v := range e.vassals {
+		switch {
+		case v.cmd == nil && !v.retry.IsZero() && !now.Before(v.retry):
+			v.retry = time.Time{}
+			e.launch(v)
+		case v.cmd != nil && !v.cursed.IsZero() && now.After(v.cursed.Add(e.cfg.EmperorTolerance)):
+			e.log("[emperor] vassal %s (pid: %d) has not ended for %v: it is killed", v.ID, v.pid(), e.cfg.EmperorTolerance)
+			v.signal(syscall.SIGKILL)
+			v.cursed = now
+		case v.cmd != nil && e.cfg.EmperorHeartbeat > 0 && !v.heartbeat.IsZero() && now.After(v.heartbeat.Add(e.cfg.EmperorHeartbeat)):
+			e.log("[emperor] vassal %s sent no heartbeat in last %d seconds, brutally respawning it...", v.ID, int(e.cfg.EmperorHeartbeat.Seconds()))
+			v.signal(syscall.SIGKILL)
+			v.heartbeat = time.Time{}
+		}
+	}
+}
+
+// hook runs a command for an instance, beside everything else.
+func (e *Emperor) hook(v *vassal, command string) {
+	if command == "" {
+		return
+	}
+	id, pid, uid, gid := v.ID, v.pid(), v.UID, v.GID
+	e.running.Go(func() {
+		cmd := exec.CommandContext(e.ctx, "/bin/sh", "-c", command)
+		cmd.Env = append(os.Environ(), "UWSGI_VASSAL_CONFIG="+id, "UWSGI_VASSAL_PID="+strconv.Itoa(pid),
+			"UWSGI_VASSAL_UID="+strconv.Itoa(int(uid)), "UWSGI_VASSAL_GID="+strconv.Itoa(int(gid)))
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		if err := cmd.Run(); err != nil {
+			e.log("[emperor] %q for vassal %s: %v", command, id, err)
+		}
+	})
+}
+
+// complain says what is wrong, once.
+func (e *Emperor) complain(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !e.told[text] {
+		e.told[text] = true
+		e.log("%s", text)
+	}
+}
+
+// notify tells systemd how many instances there are.
+func (e *Emperor) notify() {
+	_, _ = daemon.SdNotify(false, strings.Join([]string{"READY=1", fmt.Sprintf("STATUS=The Emperor is governing %d vassals", len(e.vassals))}, "\n"))
+}

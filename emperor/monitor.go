@@ -1,0 +1,180 @@
+package emperor
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"envoxyd/uwsgiopts"
+)
+
+// Instance is a configuration that was found.
+type Instance struct {
+	ID       string    // its name among the vassals, and where it is for the process that reads it
+	Path     string    // where it is for this process
+	Changed  time.Time // when it last changed
+	UID, GID uint32    // of its owner
+	Monitor  string    // what has found it
+	Runs     bool      // it is executable, and its output is the configuration
+	Socket   string    // of an instance on demand: the address that is listened on; "": it starts at once
+}
+
+// options of each kind of file.
+var options = map[string]string{".ini": "ini", ".xml": "xml", ".yml": "yaml", ".yaml": "yaml", ".js": "json", ".json": "json"}
+
+// option is the option that has an instance read the file; "": it is no configuration.
+func option(cfg *uwsgiopts.EmperorConfig, name string) string {
+	if found := options[filepath.Ext(name)]; found != "" {
+		return found
+	}
+	if slices.ContainsFunc(cfg.EmperorExtensions, func(ext string) bool { return strings.HasSuffix(name, ext) }) {
+		return "config"
+	}
+	return ""
+}
+
+// Source is one place that configurations come from.
+type Source struct {
+	cfg     *uwsgiopts.EmperorConfig
+	text    string // as it was given
+	pattern string // of files; "": all of dir
+	dir     string
+}
+
+// NewSource reads a directory, a pattern, or the name of a file, with or without dir://, glob:// or file://.
+func NewSource(cfg *uwsgiopts.EmperorConfig, text string) (*Source, error) {
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok {
+		scheme, rest = "", text
+	}
+	s := &Source{cfg: cfg, text: text}
+	info, err := os.Stat(rest)
+	switch {
+	case scheme == "dir" || scheme == "" && err == nil && info.IsDir():
+		if err != nil {
+			return nil, fmt.Errorf("emperor: %w", err)
+		}
+		if s.dir, err = filepath.Abs(rest); err != nil {
+			return nil, fmt.Errorf("emperor: %w", err)
+		}
+	default:
+		s.pattern = rest
+		if _, err := filepath.Match(rest, ""); err != nil {
+			return nil, fmt.Errorf("emperor: %q: %w", rest, err)
+		}
+	}
+	return s, nil
+}
+
+// Watched are the directories whose changes matter.
+func (s *Source) Watched() string {
+	if s.dir != "" {
+		return s.dir
+	}
+	return filepath.Dir(s.pattern)
+}
+
+// Dir is where its instances run; "": where this process does.
+func (s *Source) Dir() string { return s.dir }
+
+// Scan returns the configurations that are there now. Files that are no configurations are passed over.
+func (s *Source) Scan() ([]Instance, error) {
+	var names []string
+	if s.dir != "" {
+		entries, err := os.ReadDir(s.dir)
+		if err != nil {
+			return nil, fmt.Errorf("emperor: %w", err)
+		}
+		for _, entry := range entries {
+			names = append(names, entry.Name())
+		}
+	} else {
+		var err error
+		if names, err = filepath.Glob(s.pattern); err != nil {
+			return nil, fmt.Errorf("emperor: %w", err)
+		}
+	}
+	var found []Instance
+	for _, name := range names {
+		if one, ok := s.look(name); ok {
+			found = append(found, one)
+		}
+	}
+	return found, nil
+}
+
+// look is Scan for one name.
+func (s *Source) look(name string) (one Instance, ok bool) {
+	if strings.HasPrefix(filepath.Base(name), ".") || option(s.cfg, name) == "" {
+		return one, false
+	}
+	one = Instance{ID: name, Path: filepath.Join(s.dir, name), Monitor: s.text}
+	stat := os.Stat
+	if s.cfg.EmperorNofollow {
+		stat = os.Lstat
+	}
+	info, err := stat(one.Path)
+	if err != nil || info.IsDir() {
+		return one, false
+	}
+	one.Changed = info.ModTime()
+	one.Runs = s.cfg.EmperorMagicExec && info.Mode()&0o111 != 0
+	if s.cfg.TyrantNofollow {
+		if info, err = os.Lstat(one.Path); err != nil {
+			return one, false
+		}
+	}
+	if owner, is := info.Sys().(*syscall.Stat_t); is {
+		one.UID, one.GID = owner.Uid, owner.Gid
+	}
+	one.Socket, err = s.socket(&one)
+	return one, err == nil
+}
+
+// socket is the address that an instance on demand is started by.
+func (s *Source) socket(one *Instance) (string, error) {
+	switch {
+	case s.cfg.OnDemandExtension != "":
+		text, err := os.ReadFile(one.Path + s.cfg.OnDemandExtension)
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", nil
+		}
+		return strings.TrimSpace(string(text)), err
+	case s.cfg.OnDemandDir != "":
+		return filepath.Join(s.cfg.OnDemandDir, filepath.Base(one.ID)+".socket"), nil
+	case s.cfg.OnDemandExec != "":
+		text, err := exec.Command(s.cfg.OnDemandExec, one.ID).Output()
+		return strings.TrimSpace(string(text)), err
+	}
+	return "", nil
+}
+
+// attributes reads the keys of a configuration's own section for its emperor: [emperor] of an ini file.
+func attributes(path string, wanted []string) map[string]string {
+	found := map[string]string{}
+	file, err := os.Open(path)
+	if err != nil || len(wanted) == 0 {
+		return found
+	}
+	defer file.Close()
+	section := ""
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		line := strings.TrimSpace(lines.Text())
+		if strings.HasPrefix(line, "[") {
+			section = strings.Trim(line, "[]")
+			continue
+		}
+		if key, value, ok := strings.Cut(line, "="); ok && section == "emperor" && slices.Contains(wanted, strings.TrimSpace(key)) {
+			found[strings.TrimSpace(key)] = strings.TrimSpace(value)
+		}
+	}
+	return found
+}

@@ -1,0 +1,203 @@
+package emperor
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"envoxyd/internal/respawn"
+	"envoxyd/uwsgiopts"
+)
+
+// What an emperor and a vassal say to each other, a byte each; uWSGI's.
+const (
+	SayStop      = 0  // to the vassal
+	SayReload    = 1  // to the vassal
+	SayStarted   = 1  // by the vassal: it has read its configuration, and runs
+	SayAccepting = 5  // it accepts requests
+	SayLoyal     = 17 // its application is loaded: it is not a broken one
+	SayHeartbeat = 26
+)
+
+// FDVariable names the descriptor of a vassal's way to its emperor.
+const FDVariable = "UWSGI_EMPEROR_FD"
+
+// vassal is one configuration, and the process that runs it.
+type vassal struct {
+	Instance
+	source  *Source
+	attrs   map[string]string
+	backoff respawn.Backoff
+
+	cmd      *exec.Cmd // nil: there is no process
+	link     *os.File  // to it
+	listener *os.File  // of an instance on demand
+	waiting  bool      // on demand: for a connection
+
+	born, ready, accepting, loyal, heartbeat, lastRun, firstRun time.Time
+	cursed                                                      time.Time // when it was told to end; zero: it was not
+	removed                                                     bool      // its configuration has gone
+	retry                                                       time.Time // when it is started again; zero: it is not to be
+	starts                                                      int
+	failed                                                      bool // it has ended without having been loyal
+}
+
+// pid is the process's; 0: there is none.
+func (v *vassal) pid() int {
+	if v.cmd == nil {
+		return 0
+	}
+	return v.cmd.Process.Pid
+}
+
+// command is how the instance is started.
+func (v *vassal) command(cfg *uwsgiopts.EmperorConfig, self string) *exec.Cmd {
+	program := self
+	if cfg.EmperorWrapper != "" {
+		program = cfg.EmperorWrapper
+	}
+	if wrapper := v.attrs[cfg.WrapperAttribute]; cfg.WrapperAttribute != "" && wrapper != "" {
+		program = wrapper
+	}
+	var before, after []string
+	for _, o := range cfg.VassalOptions {
+		if o.Before {
+			before = append(before, "--"+o.Name, o.Value)
+		} else {
+			after = append(after, "--"+o.Name, o.Value)
+		}
+	}
+	name := v.ID
+	if v.Runs {
+		name = "exec://" + v.Path
+	}
+	args := append(before, "--"+option(cfg, v.ID), name)
+	cmd := exec.Command(program, append(args, after...)...)
+	cmd.Dir = v.source.Dir()
+	if dir := v.attrs[cfg.ChdirAttribute]; cfg.ChdirAttribute != "" && dir != "" {
+		cmd.Dir = dir
+	}
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	for _, pair := range os.Environ() {
+		if name, _, _ := strings.Cut(pair, "="); name != "NOTIFY_SOCKET" && name != FDVariable && !strings.HasPrefix(name, "LISTEN_") {
+			cmd.Env = append(cmd.Env, pair)
+		}
+	}
+	cmd.Env = append(cmd.Env, FDVariable+"=3", "UWSGI_VASSALS_DIR="+v.source.Watched())
+	return cmd
+}
+
+// credential is who the instance runs as; an error: it must not run.
+func (v *vassal) credential(cfg *uwsgiopts.EmperorConfig) (*syscall.Credential, error) {
+	if !cfg.EmperorTyrant {
+		return nil, nil
+	}
+	if v.UID == 0 || v.GID == 0 {
+		return nil, fmt.Errorf("[emperor-tyrant] invalid permissions for vassal %s: its file belongs to root", v.ID)
+	}
+	who := &syscall.Credential{Uid: v.UID, Gid: v.GID}
+	if !cfg.TyrantInitgroups {
+		return who, nil
+	}
+	account, err := user.LookupId(strconv.Itoa(int(v.UID)))
+	if err != nil {
+		return nil, fmt.Errorf("[emperor-tyrant] vassal %s: %w", v.ID, err)
+	}
+	ids, err := account.GroupIds()
+	if err != nil {
+		return nil, fmt.Errorf("[emperor-tyrant] vassal %s: %w", v.ID, err)
+	}
+	for _, id := range ids {
+		if n, err := strconv.ParseUint(id, 10, 32); err == nil {
+			who.Groups = append(who.Groups, uint32(n))
+		}
+	}
+	return who, nil
+}
+
+// start starts the process. The caller waits for it.
+func (v *vassal) start(cfg *uwsgiopts.EmperorConfig, self string, now time.Time) error {
+	who, err := v.credential(cfg)
+	if err != nil {
+		return err
+	}
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socketpair", err)
+	}
+	theirs := os.NewFile(uintptr(fds[1]), "emperor")
+	defer theirs.Close()
+	cmd := v.command(cfg, self)
+	cmd.ExtraFiles = []*os.File{theirs}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: who}
+	if v.listener != nil {
+		cmd.Stdin = v.listener
+	}
+	if err := cmd.Start(); err != nil {
+		_ = unix.Close(fds[0])
+		return fmt.Errorf("[emperor] vassal %s: %w", v.ID, err)
+	}
+	_ = unix.SetNonblock(fds[0], true)
+	v.cmd, v.link = cmd, os.NewFile(uintptr(fds[0]), "vassal")
+	v.starts++
+	v.lastRun, v.cursed, v.retry = now, time.Time{}, time.Time{}
+	v.ready, v.accepting, v.loyal, v.heartbeat = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	if v.firstRun.IsZero() {
+		v.firstRun = now
+	}
+	return nil
+}
+
+// say tells the process something; that it has gone is no error here.
+func (v *vassal) say(word byte) {
+	if v.link != nil {
+		_, _ = v.link.Write([]byte{word})
+	}
+}
+
+// signal sends the process and its group a signal.
+func (v *vassal) signal(s syscall.Signal) {
+	if v.cmd != nil {
+		_ = v.cmd.Process.Signal(s)
+	}
+}
+
+// listen opens the socket of an instance on demand.
+func (v *vassal) listen() error {
+	network := "tcp"
+	if strings.Contains(v.Socket, "/") || !strings.Contains(v.Socket, ":") {
+		network = "unix"
+		_ = unix.Unlink(v.Socket)
+	}
+	l, err := net.Listen(network, v.Socket)
+	if err != nil {
+		return fmt.Errorf("[emperor] vassal %s on demand: %w", v.ID, err)
+	}
+	defer l.Close()
+	switch l := l.(type) {
+	case *net.TCPListener:
+		v.listener, err = l.File()
+	case *net.UnixListener:
+		l.SetUnlinkOnClose(false)
+		v.listener, err = l.File()
+	}
+	return err
+}
+
+// closeFiles closes what belongs to the vassal.
+func (v *vassal) closeFiles() {
+	for _, file := range []**os.File{&v.link, &v.listener} {
+		if *file != nil {
+			(*file).Close()
+			*file = nil
+		}
+	}
+}

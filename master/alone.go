@@ -1,0 +1,58 @@
+package master
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"envoxyd/uwsgiopts"
+)
+
+// Alone prepares this process as Run does (daemon, log, hooks, pidfiles, user), without sockets, application or workers, has
+// run do its work until it returns, and cleans up. log writes a line of the server's. It returns the exit status.
+func Alone(cfg *uwsgiopts.Config, run func(log func(format string, args ...any)) int) int {
+	outliveReaders()
+	if status, done := daemonize(cfg); done {
+		return status
+	}
+	m := &master{cfg: cfg, started: time.Now(), events: make(chan event, 64), life: life{alone: true}}
+	m.commands = newCommands()
+	defer m.commands.close()
+	m.logs.alarms, m.logs.commands = newAlarms(m.commands), m.commands
+	m.logs.alarms.reconfigure(cfg)
+	defer m.logs.close()
+	m.hooks = m.newHooks()
+	m.triggers.remapped = map[os.Signal]string{}
+	var err error
+	if m.upgrader, err = newUpgrader(); err == nil {
+		err = m.logs.open(cfg)
+	}
+	if err != nil {
+		logf("%v", err)
+		return statusFailed
+	}
+	for _, notice := range cfg.Notices {
+		logf("%s", notice)
+	}
+	banner(cfg, m.started)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	status, err := m.prepare(ctx)
+	stop()
+	if err != nil {
+		logf("%v", err)
+		return status
+	}
+	status = run(logf)
+	m.upgrader.stop()
+	if status == statusOK {
+		m.atExit(cfg, m.hooks)
+		m.finishAtExit()
+		if cfg.Vacuum {
+			m.vacuum()
+		}
+		logf("goodbye to uWSGI.")
+	}
+	return status
+}

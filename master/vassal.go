@@ -1,0 +1,91 @@
+package master
+
+import (
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// What an emperor and its vassals say to each other, a byte each; package emperor has them too.
+const (
+	emperorVariable  = "UWSGI_EMPEROR_FD"
+	hearStop         = 0
+	hearReload       = 1
+	sayVassalStarted = 1
+	sayAccepting     = 5
+	sayLoyal         = 17
+	sayHeartbeat     = 26
+)
+
+// vassal is this instance's way to the emperor that has started it; nil: there is none.
+type vassal struct {
+	link *os.File
+	last time.Time // when a heartbeat was sent
+}
+
+// newVassal takes the emperor's descriptor out of the environment, where nobody else has to find it.
+func (m *master) newVassal() *vassal {
+	text, ok := os.LookupEnv(emperorVariable)
+	if !ok {
+		return nil
+	}
+	os.Unsetenv(emperorVariable)
+	fd, err := strconv.Atoi(text)
+	if err != nil || fd < 3 {
+		return nil
+	}
+	if _, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err != nil {
+		return nil
+	}
+	unix.CloseOnExec(fd)
+	_ = unix.SetNonblock(fd, true)
+	v := &vassal{link: os.NewFile(uintptr(fd), "emperor")}
+	logf("*** has_emperor mode detected (fd: %d) ***", fd)
+	go func() { // ends when the emperor does; a master that has finished does not wait for it
+		var word [1]byte
+		for {
+			if n, err := v.link.Read(word[:]); err != nil || n == 0 {
+				m.post(func(m *master) {
+					if !m.life.stopping {
+						logf("lost connection with my emperor !!!")
+						m.stop()
+					}
+				})
+				return
+			}
+			said := word[0]
+			m.post(func(m *master) { m.obeyEmperor(said) })
+		}
+	}()
+	return v
+}
+
+// obeyEmperor does what the emperor says.
+func (m *master) obeyEmperor(word byte) {
+	logf("received message %d from emperor", word)
+	switch word {
+	case hearStop:
+		if !m.life.stopping {
+			m.stop()
+		}
+	case hearReload:
+		m.reload(false)
+	}
+}
+
+// say tells the emperor something; that it has gone is heard elsewhere.
+func (v *vassal) say(words ...byte) {
+	if v != nil {
+		_, _ = v.link.Write(words)
+	}
+}
+
+// beat sends a heartbeat each time that long has passed.
+func (v *vassal) beat(every time.Duration, now time.Time) {
+	if v != nil && every > 0 && now.Sub(v.last) >= every {
+		v.last = now
+		v.say(sayHeartbeat)
+	}
+}

@@ -1,0 +1,102 @@
+package uwsgiopts
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// EmperorConfig is about an emperor, which runs an instance for each configuration that it finds, and about vassals,
+// which are those instances.
+type EmperorConfig struct {
+	Emperors           []string // directories, patterns, files
+	EmperorFreq        time.Duration
+	EmperorWrapper     string        // what instances are started with; "": this executable
+	EmperorNofollow    bool          // a link's own time counts
+	EmperorHeartbeat   time.Duration // within which an instance that has sent one sends the next; 0: any
+	EmperorTolerance   time.Duration // that an instance has to end in
+	EmperorPidfile     string
+	EmperorTyrant      bool // instances run as the owners of their configurations
+	TyrantNofollow     bool // the owner of a link is not that of its target
+	TyrantInitgroups   bool
+	EmperorStats       string
+	EmperorThrottle    time.Duration // the first wait before an instance that has failed
+	EmperorMaxThrottle time.Duration
+	EmperorNoBlacklist bool // no waits
+	EmperorMagicExec   bool // executable configurations are run, and their output is read
+	EmperorExtensions  []string
+	EmperorAttributes  []string // keys of [emperor] in configurations
+	WrapperAttribute   string
+	ChdirAttribute     string
+	OnDemandExtension  string
+	OnDemandDir        string
+	OnDemandExec       string
+
+	VassalOptions []VassalOption
+	VassalStart   string // command
+	VassalStop    string
+	Heartbeat     time.Duration // of this instance to its emperor; 0: none
+}
+
+// VassalOption is one that every instance gets.
+type VassalOption struct {
+	Name, Value string
+	Before      bool // before the instance's own
+}
+
+func emperorDefaults() EmperorConfig {
+	return EmperorConfig{EmperorFreq: 3 * time.Second, EmperorThrottle: time.Second, EmperorMaxThrottle: 3 * time.Minute, EmperorTolerance: 30 * time.Second}
+}
+
+func setEmperor(c *Config, g given) error {
+	if g.text == "" {
+		return fmt.Errorf("option %q needs a directory, a pattern or a file", g.name)
+	}
+	if scheme, _, ok := strings.Cut(g.text, "://"); ok && scheme != "dir" && scheme != "glob" && scheme != "file" {
+		return fmt.Errorf("option %q: configurations from %q are not read here; name a directory, a pattern or files", g.name, scheme)
+	}
+	c.Emperors = append(c.Emperors, g.text)
+	return nil
+}
+
+func vassalOption(name string, before bool) effect {
+	return List.by(func(c *Config, g given) error {
+		c.VassalOptions = append(c.VassalOptions, VassalOption{name, g.text, before})
+		return nil
+	})
+}
+
+// millis is for options in milliseconds.
+func millis(field func(c *Config) *time.Duration) effect {
+	return Int.by(func(c *Config, g given) error {
+		n, err := g.integer(math.MaxInt32)
+		*field(c) = time.Duration(n) * time.Millisecond
+		return err
+	})
+}
+
+// ServesItself tells whether an instance with an emperor has something else to do too.
+func (c *Config) ServesItself() bool {
+	return len(c.Sockets)+len(c.SharedSockets)+len(c.Daemons)+len(c.Smart)+len(c.Crons)+len(c.Modules)+len(c.Mounts) > 0 ||
+		c.WSGIFile != "" || c.Eval != "" || c.Paste != ""
+}
+
+// EmperorPairs are the settings that are an emperor's.
+func (c *Config) EmperorPairs() (all []Pair) {
+	own := map[string]bool{}
+	for _, o := range emperorOptions() {
+		if o.setter() == nil || o.Name() == "heartbeat" {
+			continue
+		}
+		for _, name := range o.Names {
+			own[name] = true
+		}
+	}
+	for _, p := range c.Pairs {
+		if own[p.Name] {
+			all = append(all, p)
+		}
+	}
+	return all
+}
