@@ -2,6 +2,7 @@
 import errno
 import fcntl
 import os
+import random
 import re
 import struct
 import threading
@@ -83,6 +84,19 @@ def test_what_is_no_job(tmp_path, content):
     (tmp_path / "f").write_bytes(content)
     with pytest.raises(files.Broken):
         files.read(str(tmp_path / "f"))
+
+
+def test_any_bytes_are_a_job_or_are_not():
+    chance = random.Random(1)
+    for _ in range(5000):
+        content = bytearray(GOOD + b"body" if chance.random() < 0.7 else chance.getrandbits(8 * 40).to_bytes(40, "big"))
+        for _ in range(chance.randrange(4)):
+            content[chance.randrange(len(content))] = chance.choice((0, 1, 2, 127, 255))
+        try:
+            pairs, body = files.parse(bytes(content))
+        except files.Broken:
+            continue
+        assert all(isinstance(text, bytes) for text in (body, *pairs, *pairs.values()))
 
 
 def test_a_job_may_consist_of_nothing_but_its_header(tmp_path):

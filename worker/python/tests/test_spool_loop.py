@@ -1,8 +1,10 @@
 """The loop of a spooler process: what runs, in which order, when, and what is kept."""
+import errno
 import os
 import time
 
 import pytest
+from envoxyd_worker.spooling import files
 from spoolers import Spoolers, until
 
 NOW = 1_000_000_000  # a time that every job below is due at
@@ -198,6 +200,25 @@ def test_what_is_no_job_is_left_alone_and_told_once(spoolers, capfd, monkeypatch
     assert handler.values() == [b"good", b"good"]
     assert [text.count(f"uwsgi_spoolfile_on_{name} is left alone") for name in ("empty", "short", "pairs")] == [1, 1, 1]
     assert len(os.listdir(directory)) == 8
+
+
+@pytest.mark.parametrize("function", ["take", "Taken.read", "Taken.remove"])
+def test_what_the_system_refuses_is_tried_again_and_told_once(spoolers, capfd, monkeypatch, function):
+    one, handler, failures = spoolers(frequency=1), Handler(), []
+    holder = files.Taken if "." in function else files
+    real = getattr(holder, function.rpartition(".")[2])
+
+    def twice(*args):
+        if len(failures) < 2:
+            failures.append(args)
+            raise OSError(errno.EMFILE, "Too many open files")
+        return real(*args)
+
+    monkeypatch.setattr(holder, function.rpartition(".")[2], twice)
+    one.put(n=b"1")
+    process = one.process(handler, patience=5, jobs=3 if function == "Taken.remove" else 1)
+    process.run()
+    assert left(one) == [] and capfd.readouterr().err.count("Too many open files") == 1
 
 
 def test_an_empty_file_may_be_one_that_is_being_written(spoolers, capfd):

@@ -144,7 +144,7 @@ def _write_unnamed(where, content, at, hostname):
         try:
             os.fsync(fd)
             _sync(where)
-        except OSError:
+        except BaseException:
             _remove(where, name)
             raise
         return name

@@ -156,7 +156,7 @@ class Loop:
         try:
             self.held = files.take(path)
         except OSError as error:
-            self.refuse(path, os.lstat(path), error.strerror)
+            self.postpone(path, error)
             return
         if self.held is None:
             return
@@ -169,8 +169,11 @@ class Loop:
                 self.bell.ring()
             try:
                 pairs, body = self.held.read()
-            except (OSError, files.Broken) as error:
+            except files.Broken as error:
                 self.refuse(path, self.held.found, error)
+                return
+            except OSError as error:
+                self.postpone(path, error)
                 return
             self.perform(path, pairs, body)
         finally:
@@ -178,8 +181,15 @@ class Loop:
                 self.held.release()
                 self.held = None
 
+    def postpone(self, path, error):
+        """What the system refuses now (descriptors, memory, rights) it may grant later; it is told once."""
+        self.failed[path] = time.monotonic() + self.shared.frequency()
+        if path not in self.told:
+            self.told[path] = None
+            log.line(f"[spooler {self.spooler['dir']} pid: {os.getpid()}] {error}")
+
     def refuse(self, path, state, why):
-        """A file that cannot be read is left where it is, and told once."""
+        """A file that is no job is left where it is, and told once."""
         if time.time() - state.st_ctime < YOUNG:
             self.failed[path] = time.monotonic() + 1
             return
@@ -201,8 +211,7 @@ class Loop:
             else:
                 self.failed[path] = time.monotonic() + self.shared.frequency()
         except OSError as error:  # of chdir or of the removal
-            log.line(f"[spooler {self.spooler['dir']} pid: {os.getpid()}] {name}: {error}")
-            self.failed[path] = time.monotonic() + self.shared.frequency()
+            self.postpone(path, error)
         finally:
             self.tasks += 1
             self.process.end()
