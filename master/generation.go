@@ -69,6 +69,10 @@ type generation struct {
 	straysUntil  time.Time      // a worker may come that the zygote could not tell of before it ended
 	killed       bool
 	began        time.Time
+
+	reports <-chan struct{} // closed when no more come from workers, mules and spoolers
+	hearing bool            // the last of them are being read
+	heard   bool            // they were
 }
 
 // startNext starts a generation on sockets, which takes over when all workers that it starts with are ready.

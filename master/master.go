@@ -66,6 +66,7 @@ type master struct {
 	queues    *signalQueues
 	router    *signaling.Router
 	vassal    *vassal
+	flushing  bool // what waits for room is tried again soon
 	metrics   *metrics.Registry
 	commands  *commands
 	strangers strangers
@@ -104,7 +105,9 @@ type life struct {
 	stopped  lastStop
 	alone    bool // there are no sockets and no workers: see Alone
 	upgraded bool // another master has taken over
-	status   int  // that the process ends with
+
+	signalsUntil time.Time // how long it is waited for room for signals then
+	status       int       // that the process ends with
 }
 
 // reloads are the reload in hand, and what was asked for meanwhile.
@@ -233,7 +236,7 @@ func (m *master) run() (int, error) {
 
 // finished: nothing runs any more, and nothing is to be started.
 func (m *master) finished() bool {
-	return m.served() && !m.life.starting && !m.upgrader.busy && m.gateways.gone() && m.jobs.daemons.Gone()
+	return m.served() && !m.life.starting && !m.upgrader.busy && m.gateways.gone() && m.jobs.daemons.Gone() && !m.signalsLeft()
 }
 
 // served: no generation is left, and none is to be started.
@@ -311,9 +314,7 @@ func (m *master) sweep(now time.Time) {
 	}
 	m.giveUpLate(now)
 	m.vassal.beat(m.cfg.Heartbeat, now)
-	if err := m.router.Flush(); err != nil {
-		logf("%v", err)
-	}
+	m.flushSignals()
 	m.jobs.daemons.Enforce(now)
 	if now.Sub(m.lastSweep) < time.Second {
 		return

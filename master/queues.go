@@ -88,10 +88,7 @@ func (g *generation) signalReport(r process.Report) bool {
 
 // raise passes a uwsgi signal on to those that handle it.
 func (m *master) raise(number byte) {
-	g := m.current
-	if g == nil {
-		g = m.next
-	}
+	g := m.signalled()
 	if g == nil {
 		return
 	}
@@ -103,6 +100,57 @@ func (m *master) raise(number byte) {
 			logf("*** SIGNAL QUEUE IS FULL: %v (you can tune it with --signal-bufsize) ***", err)
 		}
 	}
+	m.flushSignals()
+}
+
+// signalled is the generation whose registrations count; nil: there is none.
+func (m *master) signalled() *generation {
+	switch {
+	case m.current != nil:
+		return m.current
+	case m.next != nil:
+		return m.next
+	case m.life.upgraded && len(m.old) > 0: // what its last workers raise is for those of the next master, which have the same queues
+		return m.old[len(m.old)-1]
+	}
+	return nil
+}
+
+// flushPause is how soon it is tried again to pass on what waits for room, as long as that goes on.
+const flushPause = 2 * time.Millisecond
+
+// flushSignals passes on what has been waiting for room. While somebody makes room, this goes on; else the next tick tries again.
+func (m *master) flushSignals() {
+	if m.flushing || m.router.Waiting() == 0 {
+		return
+	}
+	m.flushing = true
+	m.flushOn()
+}
+
+func (m *master) flushOn() {
+	before := m.router.Waiting()
+	if err := m.router.Flush(); err != nil {
+		logf("%v", err)
+	}
+	if left := m.router.Waiting(); left > 0 && left < before {
+		m.after(flushPause, (*master).flushOn)
+		return
+	}
+	m.flushing = false
+}
+
+// signalsLeft tells whether signals still wait for room in the queues of the master that has taken over.
+func (m *master) signalsLeft() bool {
+	n := m.router.Waiting()
+	if n == 0 || !m.life.upgraded {
+		return false
+	}
+	if m.sys.now().Before(m.life.signalsUntil) {
+		return true
+	}
+	logf("%d signals are lost: nobody has made room for them", n)
+	return false
 }
 
 // fleet is who there is to be signalled.

@@ -297,7 +297,7 @@ func (m *master) forgetGone() {
 	kept := m.old[:0]
 	for _, g := range m.old {
 		g.endLeftovers(m.sys.now())
-		if g.gone() {
+		if g.gone() && g.heardAll() {
 			g.close()
 		} else {
 			kept = append(kept, g)

@@ -256,6 +256,7 @@ func (m *master) upgradeDone(err error) {
 		signalSuccessor(syscall.SIGHUP)
 	}
 	m.life.upgraded, m.reloads.chain = true, nil
+	m.life.signalsUntil = m.sys.now().Add(mercy(m.cfg))
 	sockets.Disown(m.sockets)
 	if m.logs.log != nil {
 		m.logs.log.Retire()

@@ -35,7 +35,7 @@ func (g *generation) startZygote() error {
 	}
 	g.link, g.zygote = l, process.NewZygote(child, l.orders)
 	g.leftovers.of = l.forks
-	g.listen(l.workers, "worker", g.workerReport)
+	g.reports = g.listen(l.workers, "worker", g.workerReport)
 	said := g.listen(l.control, "zygote", g.zygoteReport)
 	go func() { // ends with the process; a master that has finished does not wait for it
 		exit, err := child.Wait()
@@ -70,6 +70,25 @@ func (g *generation) listen(from *process.Channel, who string, report func(proce
 		}
 	}()
 	return done
+}
+
+// heardAll has what the last processes have said be heard before the generation is let go of; false: some of it is not yet.
+func (g *generation) heardAll() bool {
+	if g.link.workers == nil || g.heard {
+		return true
+	}
+	if !g.hearing {
+		g.hearing = true
+		g.link.workers.Finish()
+		go func() { // ends at once; the master does not finish before
+			<-g.reports
+			g.m.post(func(m *master) {
+				g.heard = true
+				m.forgetGone()
+			})
+		}()
+	}
+	return false
 }
 
 // zygoteReport acts on what the zygote has to say. Processes that the application forks

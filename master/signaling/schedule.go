@@ -2,6 +2,7 @@ package signaling
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -160,5 +161,8 @@ func (s *Schedule) startFile(f watchedFile) error {
 			}
 		}
 	})
-	return missing
+	if missing != nil {
+		return fmt.Errorf("%s: %w", f.path, missing)
+	}
+	return nil
 }
