@@ -235,8 +235,8 @@ def refused(function, *args):
     except ValueError:
         return True
 """)
-    for call in ("uwsgi.add_timer, 1, 3600", "uwsgi.add_rb_timer, 1, 3600", "uwsgi.add_cron, 1, 61, 0, 0, 0, 0", "uwsgi.add_file_monitor, 1, '/'"):
-        assert ask(way, f"refused({call})") is True, call
+    for call in ("timer, 1, 3600", "rb_timer, 1, 3600", "cron, 1, 61, 0, 0, 0, 0", "file_monitor, 1, '/'"):
+        assert ask(way, f"refused(uwsgi.add_{call})") is True, call
 
 
 def test_a_cron_is_raised_when_its_time_matches(server, way):
