@@ -26,12 +26,16 @@ class Services:
         """What a worker calls in place of the application. The answer goes out as it is, with no head before it."""
         modifier1, modifier2 = int(environ["MODIFIER1"]), int(environ["MODIFIER2"])
         answer = self.answers.get(modifier1)
-        if answer is None:
-            line(f"-- unavailable modifier requested: {modifier1} --")
-            data = b""
-        else:
-            data = answer(modifier2, environ.get("BLOCK", "").encode("latin-1"), environ["wsgi.input"].read())
         try:
+            if answer is None:
+                line(f"-- unavailable modifier requested: {modifier1} --")
+                return ()
+            try:
+                body = environ["wsgi.input"].read()
+            except OSError as error:
+                line(f"a packet of modifier {modifier1} has been cut short: {error}")
+                return ()
+            data = answer(modifier2, environ.get("BLOCK", "").encode("latin-1"), body)
             if data:
                 self.send(data)
         finally:
