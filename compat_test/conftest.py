@@ -1,9 +1,16 @@
-"""Fixtures: `transport` (one of the ways in), `http` (--http), `server` (a factory whose servers end with the test), `postgres`."""
+"""Fixtures: `transport` (one of the ways in), `http` (--http), `server` (a factory whose servers end with the test),
+`postgres`, `uwsgi` (the reference's executable)."""
+import fcntl
+import subprocess
+import sys
+
 import pytest
 from postgresql import Postgres
-from server import Server
+from server import ROOT, Server
 from services import Service
 from transports import TRANSPORTS
+
+REFERENCE = "2.0.31"  # of uWSGI
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -72,3 +79,20 @@ def http():
     made = TRANSPORTS["http"]()
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def uwsgi():
+    """The reference, built once from PyPI into .cache."""
+    venv = ROOT / ".cache" / f"uwsgi-{REFERENCE}"
+    binary = venv / "bin/uwsgi"
+    venv.parent.mkdir(exist_ok=True)
+    with open(venv.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests may run in several processes
+        if not binary.exists():
+            for command in ([sys.executable, "-m", "venv", venv],
+                            [venv / "bin/pip", "install", "--quiet", "--disable-pip-version-check", f"uwsgi=={REFERENCE}"]):
+                done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+                if done.returncode:
+                    pytest.skip(f"uWSGI {REFERENCE} cannot be built here: {(done.stderr or done.stdout).strip().splitlines()[-1:]}")
+    return binary

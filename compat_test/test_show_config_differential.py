@@ -3,38 +3,18 @@
 SHOW_CONFIG_SEED chooses other configurations than usual; a failure names the seed of its case.
 """
 import difflib
-import fcntl
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 from configurations import ENVIRONMENT, FILES, Configuration
-from server import BINARY, ROOT
+from server import BINARY
 
 CASES = 200
 SEED = int(os.environ.get("SHOW_CONFIG_SEED", "20031"))
-REFERENCE = "2.0.31"
 START, END = ";uWSGI instance configuration\n[uwsgi]\n", ";end of configuration"
-
-
-@pytest.fixture(scope="session")
-def uwsgi():
-    """The reference, built once from PyPI into .cache."""
-    venv = ROOT / ".cache" / f"uwsgi-{REFERENCE}"
-    binary = venv / "bin/uwsgi"
-    venv.parent.mkdir(exist_ok=True)
-    with open(venv.with_suffix(".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # tests may run in several processes
-        if not binary.exists():
-            for command in ([sys.executable, "-m", "venv", venv],
-                            [venv / "bin/pip", "install", "--quiet", "--disable-pip-version-check", f"uwsgi=={REFERENCE}"]):
-                done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
-                if done.returncode:
-                    pytest.skip(f"uWSGI {REFERENCE} cannot be built here: {(done.stderr or done.stdout).strip().splitlines()[-1:]}")
-    return binary
 
 
 def show(binary, directory, args, env):
