@@ -95,7 +95,8 @@ def test_a_worker_may_register_functions_of_its_own(server):
 
 
 NONSENSE = [b"\0", b"\xff", b"\xff\xff", b"\x05\0abc", b"\0\0", b"\0\0\0\0", b"\xff" * 4096, b"\0" * 4096, b"\x01\0" * 2048,
-            strings(b"none"), strings(b"hello", b"\xff" * 4000), strings(b"cmd", b"get", b"key"), strings(b"cmd", b"\xff\xfe", b"key", b"\0"),
+            strings(b"none"), strings(b"hello", b"\xff" * 4000),
+            strings(b"cmd", b"get", b"key"), strings(b"cmd", b"\xff\xfe", b"key", b"\0"),
             strings(b"cmd", b"set", b"key", b"k", b"size", b"-1"), strings(b"cmd", b"set", b"key", b"k", b"size", b"9" * 30),
             strings(b"cmd", b"inc", b"key", b"k", b"by", b"x"), strings(b"cmd", b"set", b"key", b"k", b"size", b"1" + b"0" * 18),
             strings(b"size", b"x", b"CONTENT_LENGTH", b"9" * 18), strings(b"CONTENT_LENGTH", b"-5", b"priority", b"../../x"),

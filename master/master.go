@@ -261,6 +261,9 @@ func (m *master) end() int {
 	if m.life.upgraded {
 		return statusOK
 	}
+	if m.metrics != nil {
+		m.metrics.Save()
+	}
 	m.triggers.notifySocket.remove()
 	if m.life.status == statusOK && m.number > 0 { // an application was started
 		m.atExit(m.cfg, m.hooks)

@@ -1,7 +1,7 @@
 package metrics
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -37,19 +37,22 @@ func (d *Dir) file(name string) string {
 func (d *Dir) read(name string) (int64, error) { return readNumber(d.file(name)) }
 
 // write brings the files of those that have changed up to date. A reader sees the old number or the new one.
-func (d *Dir) write(all []stats.Metric) error {
-	var errs []error
+// The error is the first of them: what one file suffers from, all do.
+func (d *Dir) write(all []stats.Metric) (failed error) {
+	if len(d.written) == 0 {
+		_ = os.Mkdir(d.path, 0o750) // it is there already, or opening the files tells why not
+	}
 	for _, m := range all {
 		if last, ok := d.written[m.Name]; ok && last == m.Value {
 			continue
 		}
 		if err := d.writeOne(m.Name, m.Value); err != nil {
-			errs = append(errs, err)
+			failed = cmp.Or(failed, err)
 			continue
 		}
 		d.written[m.Name] = m.Value
 	}
-	return errors.Join(errs...)
+	return failed
 }
 
 func (d *Dir) writeOne(name string, value int64) error {

@@ -108,13 +108,21 @@ func (r *Registry) Collect(s *stats.Snapshot, now time.Time) {
 		}
 	}
 	s.Added = r.Added()
-	if r.dir != nil {
-		if err := r.dir.write(s.Metrics(r.detail)); err != nil {
-			r.complain("metrics-dir: %v", err)
-		}
-	}
+	r.writeFiles(s.Metrics(r.detail))
 	for i := range r.thresholds {
 		r.thresholds[i].check(r, now)
+	}
+}
+
+// Save writes what the application has changed since the last Collect into the files.
+func (r *Registry) Save() { r.writeFiles(r.Added()) }
+
+func (r *Registry) writeFiles(all []stats.Metric) {
+	if r.dir == nil {
+		return
+	}
+	if err := r.dir.write(all); err != nil {
+		r.complain("metrics-dir: %v", err)
 	}
 }
 
