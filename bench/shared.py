@@ -57,11 +57,13 @@ def application(environ, start_response):
     time.sleep(0.2)
     began = time.monotonic()
     os.close(go)
+    cpu = 0
     for pid in children:
-        os.waitpid(pid, 0)
+        used = os.wait4(pid, 0)[2]
+        cpu += used.ru_utime + used.ru_stime
     took = time.monotonic() - began
     start_response("200 OK", [])
-    return [f"{took} {uwsgi.cache_num('counter')}".encode()]
+    return [f"{took} {cpu} {uwsgi.cache_num('counter')}".encode()]
 '''.replace("PROCESSES", str(PROCESSES))
 
 
@@ -72,7 +74,7 @@ def free_port():
 
 
 def measure(binary, operations):
-    """Operations per second, by a server of its own."""
+    """Operations per second, and CPU time of each in ns, by a server of its own."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "app.py").write_text(APPLICATION)
@@ -89,13 +91,13 @@ def measure(binary, operations):
                 except OSError:
                     time.sleep(0.1)
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/?{operations}", timeout=300) as reply:
-                took, counted = reply.read().split()
+                took, cpu, counted = reply.read().split()
         finally:
             server.send_signal(2)
             server.wait(20)
     if int(counted) != operations // 10 // PROCESSES * PROCESSES:
         sys.exit(f"{binary} has counted {int(counted)}")
-    return operations / float(took)
+    return operations / float(took), float(cpu) / operations * 1e9
 
 
 def main():
@@ -105,8 +107,10 @@ def main():
     for _ in range(rounds):
         for name, binary in (("envoxyd", ROOT / "bin/envoxyd"), ("uWSGI", UWSGI)):
             rates[name].append(measure(binary, operations))
-    for name, all_rates in rates.items():
-        print(f"{name}: {statistics.median(all_rates):,.0f} cache operations/s (of {', '.join(f'{r:,.0f}' for r in all_rates)})")
+    for name, measured in rates.items():
+        each, cpu = zip(*measured)
+        print(f"{name}: {statistics.median(each):,.0f} cache operations/s (of {', '.join(f'{rate:,.0f}' for rate in each)}),"
+              f" {statistics.median(cpu):.0f} ns of CPU for each, {min(cpu):.0f} at best")
 
 
 main()

@@ -203,7 +203,7 @@ func (memory *sharedMemory) statistics(s *stats.Snapshot) {
 		one := stats.Cache{Name: c.Name, Hash: c.Hash, HashSize: c.HashSize, KeySize: c.KeySize, MaxItems: c.Items, Blocks: c.Blocks, BlockSize: c.BlockSize}
 		lock := stats.Lock{Name: "cache_" + c.Name}
 		if head, err := shm.ReadCacheHead(int(c.file.Fd())); err == nil {
-			one.Items, one.Hits, one.Misses, one.Full = head.Count.Load(), head.Hits.Load(), head.Misses.Load(), head.Full.Load()
+			one.Items, one.Hits, one.Misses, one.Full = head.Count.Load(), head.Hits(), head.Misses(), head.Full.Load()
 			one.LastModified = int64(head.LastModified.Load())
 			lock.Holder = head.Lock.HeldBy()
 		}

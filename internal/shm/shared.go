@@ -43,6 +43,8 @@ const (
 	AreaStride  = 2048
 	LocksOffset = HeadSize + MaxAreas*AreaStride
 	LockSize    = 64
+
+	CacheReadCounters = 8
 )
 
 // Magic numbers, stored last when memory is made.
@@ -60,9 +62,8 @@ type CacheHead struct {
 	Items, Blocks, BlockSize, KeySize, HashSize, Bitmap atomic.Uint64 // geometry
 
 	Lock         Lock
+	Sequence     atomic.Uint64 // odd while somebody has the lock
 	Count        atomic.Uint64 // items that are there
-	Hits         atomic.Uint64
-	Misses       atomic.Uint64
 	Full         atomic.Uint64 // items that found no room
 	LastModified atomic.Uint64 // unix seconds, with lastmod
 	SweptAt      atomic.Uint64 // when the last look for expired items ended, in seconds
@@ -74,7 +75,31 @@ type CacheHead struct {
 	Newest       atomic.Uint32 // ends of the list of items by their use
 	Oldest       atomic.Uint32
 	Cursor       atomic.Uint32 // of the look for expired items
-	_            [4]byte
+	_            [44]byte
+	Reads        [CacheReadCounters]CacheReads // threads take one of them by their number
+}
+
+// CacheReads counts in a cache line of its own: reading takes no lock.
+type CacheReads struct {
+	Hits   atomic.Uint64
+	Misses atomic.Uint64
+	_      [48]byte
+}
+
+// Hits is how many reads have found something.
+func (h *CacheHead) Hits() (n uint64) {
+	for i := range h.Reads {
+		n += h.Reads[i].Hits.Load()
+	}
+	return n
+}
+
+// Misses is how many reads have found nothing.
+func (h *CacheHead) Misses() (n uint64) {
+	for i := range h.Reads {
+		n += h.Reads[i].Misses.Load()
+	}
+	return n
 }
 
 // CacheItem is an item of a cache. Its key and its blocks are elsewhere.

@@ -4,7 +4,7 @@
 #include <time.h>
 
 enum state { ITEM_FREE, ITEM_WRITING, ITEM_WHOLE };
-enum { NONE = 0, SWEEP_STEP = 32, MAX_ITEMS = 1 << 30 };
+enum { NONE = 0, SWEEP_STEP = 32, LONGEST_CHAIN = 1000, MAX_ITEMS = 1 << 30 };
 static const uint64_t MAX_MEMORY = 1ULL << 46;
 static const uint64_t NO_ROOM = UINT64_MAX;
 
@@ -67,7 +67,8 @@ int cache_attach(struct cache *c, const struct cache_geometry *g, void *memory, 
     head->key_size = g->key_size;
     head->hash_size = g->hash_size;
     head->bitmap = g->bitmap;
-    head->hits = head->misses = head->full = 0;
+    memset(head->reads, 0, sizeof head->reads);
+    head->full = 0;
     head->instance = instance;
     __atomic_store_n(&head->magic, CACHE_MAGIC, __ATOMIC_RELEASE);
     return 0;
@@ -359,6 +360,56 @@ static int make_room(struct cache *c, uint32_t keep)
     return 0;
 }
 
+/* ---- reading without the lock ---- */
+
+void cache_begin(struct cache *c)
+{
+    __atomic_store_n(&c->head->sequence, c->head->sequence | 1, __ATOMIC_RELAXED); /* one that was killed has left it odd */
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+void cache_end(struct cache *c) { __atomic_store_n(&c->head->sequence, c->head->sequence + 1, __ATOMIC_RELEASE); }
+
+int cache_unchanged(const struct cache *c, const struct cache_peek *peek)
+{
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return __atomic_load_n(&c->head->sequence, __ATOMIC_RELAXED) == peek->sequence;
+}
+
+void cache_count_read(struct cache *c, int hit)
+{
+    struct cache_reads *reads = &c->head->reads[lock_thread() % CACHE_READ_COUNTERS];
+    __atomic_fetch_add(hit ? &reads->hits : &reads->misses, 1, __ATOMIC_RELAXED);
+}
+
+/* What is read here may be half written: nothing is believed of it but what keeps within the memory. */
+enum cache_result cache_peek(const struct cache *c, const char *key, size_t key_size, struct cache_peek *peek)
+{
+    if (!key_size || key_size > c->geometry.key_size)
+        return CACHE_ABSENT;
+    peek->sequence = __atomic_load_n(&c->head->sequence, __ATOMIC_ACQUIRE);
+    if (c->purge_lru || peek->sequence & 1)
+        return CACHE_FULL;
+    uint32_t hash = hash_of(key, key_size);
+    uint32_t i = __atomic_load_n(chain_of(c, hash), __ATOMIC_RELAXED);
+    for (int steps = 0; i; steps++) {
+        if (i >= c->geometry.items || steps == LONGEST_CHAIN)
+            return CACHE_FULL;
+        const struct cache_item *item = &c->items[i];
+        if (item->hash == hash && item->key_size == key_size && !memcmp(key_at(c, i), key, key_size))
+            break;
+        i = __atomic_load_n(&item->next, __ATOMIC_RELAXED);
+    }
+    if (!i)
+        return cache_unchanged(c, peek) ? CACHE_ABSENT : CACHE_FULL;
+    struct cache_item item = c->items[i];
+    if (!cache_unchanged(c, peek) || (item.expires && expired(c, &item, now_ms())))
+        return CACHE_FULL; /* it is to be dropped */
+    peek->value = block_at(c, item.first_block);
+    peek->size = item.size;
+    return CACHE_DONE;
+}
+
 /* ---- operations ---- */
 
 static uint64_t deadline(int64_t seconds)
@@ -437,12 +488,9 @@ static void used_now(struct cache *c, uint32_t i)
 uint32_t cache_get(struct cache *c, const char *key, size_t key_size)
 {
     uint32_t i = find_valid(c, key, key_size, hash_of(key, key_size));
-    if (i) {
-        c->head->hits++;
+    cache_count_read(c, i != NONE);
+    if (i)
         used_now(c, i);
-    } else {
-        c->head->misses++;
-    }
     return i;
 }
 

@@ -41,6 +41,22 @@ uint64_t cache_memory(const struct cache_geometry *geometry);
 /* Uses memory: makes a cache in it where there is none, and repairs one of another instance's. 0, or -1: it is another cache. */
 int cache_attach(struct cache *cache, const struct cache_geometry *geometry, void *memory, uint64_t instance);
 
+/* Reads without the lock. CACHE_DONE: the value, which is right if cache_unchanged says so once it has been copied;
+   CACHE_ABSENT; CACHE_FULL: it takes the lock to tell. A hit or a miss is for cache_count_read. */
+struct cache_peek {
+    uint64_t sequence;
+    const char *value;
+    size_t size;
+};
+
+enum cache_result cache_peek(const struct cache *cache, const char *key, size_t key_size, struct cache_peek *peek);
+int cache_unchanged(const struct cache *cache, const struct cache_peek *peek);
+void cache_count_read(struct cache *cache, int hit);
+
+/* Whoever has the lock says so to those who read without it, and when it is done. */
+void cache_begin(struct cache *cache);
+void cache_end(struct cache *cache);
+
 /* A repair_function for the cache's lock, which whoever calls the functions below has. */
 void cache_repair(void *cache);
 

@@ -10,6 +10,7 @@
 #define AREA_READERS 0x10ULL
 #define AREA_STRIDE 0x800ULL
 #define LOCKS_OFFSET 0x81000ULL
+#define CACHE_READ_COUNTERS 0x8ULL
 #define LOCKS_MAGIC 0x31736b636f4c7665ULL
 #define CACHE_MAGIC 0x3165686361437665ULL
 #define QUEUE_MAGIC 0x3165756575517665ULL
@@ -48,6 +49,16 @@ _Static_assert(offsetof(struct area_head, arithmetic) == 8, "as in Go");
 _Static_assert(offsetof(struct area_head, readers) == 72, "as in Go");
 _Static_assert(sizeof(struct area_head) == 1096, "as in Go");
 
+struct cache_reads {
+    uint64_t hits;
+    uint64_t misses;
+    uint8_t unused_2[48];
+};
+_Static_assert(offsetof(struct cache_reads, hits) == 0, "as in Go");
+_Static_assert(offsetof(struct cache_reads, misses) == 8, "as in Go");
+_Static_assert(offsetof(struct cache_reads, unused_2) == 16, "as in Go");
+_Static_assert(sizeof(struct cache_reads) == 64, "as in Go");
+
 struct cache_head {
     uint64_t magic;
     uint64_t instance;
@@ -58,9 +69,8 @@ struct cache_head {
     uint64_t hash_size;
     uint64_t bitmap;
     struct lock lock;
+    uint64_t sequence;
     uint64_t count;
-    uint64_t hits;
-    uint64_t misses;
     uint64_t full;
     uint64_t last_modified;
     uint64_t swept_at;
@@ -72,7 +82,8 @@ struct cache_head {
     uint32_t newest;
     uint32_t oldest;
     uint32_t cursor;
-    uint8_t unused_23[4];
+    uint8_t unused_22[44];
+    struct cache_reads reads[8];
 };
 _Static_assert(offsetof(struct cache_head, magic) == 0, "as in Go");
 _Static_assert(offsetof(struct cache_head, instance) == 8, "as in Go");
@@ -83,22 +94,22 @@ _Static_assert(offsetof(struct cache_head, key_size) == 40, "as in Go");
 _Static_assert(offsetof(struct cache_head, hash_size) == 48, "as in Go");
 _Static_assert(offsetof(struct cache_head, bitmap) == 56, "as in Go");
 _Static_assert(offsetof(struct cache_head, lock) == 64, "as in Go");
-_Static_assert(offsetof(struct cache_head, count) == 128, "as in Go");
-_Static_assert(offsetof(struct cache_head, hits) == 136, "as in Go");
-_Static_assert(offsetof(struct cache_head, misses) == 144, "as in Go");
-_Static_assert(offsetof(struct cache_head, full) == 152, "as in Go");
-_Static_assert(offsetof(struct cache_head, last_modified) == 160, "as in Go");
-_Static_assert(offsetof(struct cache_head, swept_at) == 168, "as in Go");
-_Static_assert(offsetof(struct cache_head, scanned_at) == 176, "as in Go");
-_Static_assert(offsetof(struct cache_head, freed) == 184, "as in Go");
-_Static_assert(offsetof(struct cache_head, hint) == 192, "as in Go");
-_Static_assert(offsetof(struct cache_head, used) == 200, "as in Go");
-_Static_assert(offsetof(struct cache_head, free) == 204, "as in Go");
-_Static_assert(offsetof(struct cache_head, newest) == 208, "as in Go");
-_Static_assert(offsetof(struct cache_head, oldest) == 212, "as in Go");
-_Static_assert(offsetof(struct cache_head, cursor) == 216, "as in Go");
-_Static_assert(offsetof(struct cache_head, unused_23) == 220, "as in Go");
-_Static_assert(sizeof(struct cache_head) == 224, "as in Go");
+_Static_assert(offsetof(struct cache_head, sequence) == 128, "as in Go");
+_Static_assert(offsetof(struct cache_head, count) == 136, "as in Go");
+_Static_assert(offsetof(struct cache_head, full) == 144, "as in Go");
+_Static_assert(offsetof(struct cache_head, last_modified) == 152, "as in Go");
+_Static_assert(offsetof(struct cache_head, swept_at) == 160, "as in Go");
+_Static_assert(offsetof(struct cache_head, scanned_at) == 168, "as in Go");
+_Static_assert(offsetof(struct cache_head, freed) == 176, "as in Go");
+_Static_assert(offsetof(struct cache_head, hint) == 184, "as in Go");
+_Static_assert(offsetof(struct cache_head, used) == 192, "as in Go");
+_Static_assert(offsetof(struct cache_head, free) == 196, "as in Go");
+_Static_assert(offsetof(struct cache_head, newest) == 200, "as in Go");
+_Static_assert(offsetof(struct cache_head, oldest) == 204, "as in Go");
+_Static_assert(offsetof(struct cache_head, cursor) == 208, "as in Go");
+_Static_assert(offsetof(struct cache_head, unused_22) == 212, "as in Go");
+_Static_assert(offsetof(struct cache_head, reads) == 256, "as in Go");
+_Static_assert(sizeof(struct cache_head) == 768, "as in Go");
 
 struct cache_item {
     uint32_t state;

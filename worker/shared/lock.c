@@ -26,7 +26,7 @@ __attribute__((constructor)) static void know_numbers(void)
     pthread_atfork(NULL, NULL, forget_numbers);
 }
 
-static uint32_t this_thread(void)
+uint32_t lock_thread(void)
 {
     if (!thread)
         thread = (uint32_t)syscall(SYS_gettid);
@@ -62,7 +62,7 @@ static enum lock_result settle(struct lock *lock, int error, repair_function rep
         pthread_mutex_consistent(mutex_of(lock));
         /* fall through */
     case 0:
-        __atomic_store_n(&lock->thread, this_thread(), __ATOMIC_RELAXED);
+        __atomic_store_n(&lock->thread, lock_thread(), __ATOMIC_RELAXED);
         __atomic_store_n(&lock->holder, process, __ATOMIC_RELAXED);
         return LOCK_TAKEN;
     case EBUSY:
@@ -75,7 +75,7 @@ static enum lock_result settle(struct lock *lock, int error, repair_function rep
     return LOCK_BROKEN;
 }
 
-static void relax(void)
+void lock_relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
@@ -93,7 +93,7 @@ enum lock_result lock_try(struct lock *lock, int tries, repair_function repair, 
                 return result;
         }
         tries--;
-        relax();
+        lock_relax();
     }
 }
 
@@ -115,7 +115,7 @@ void lock_end(struct lock *lock)
 
 int lock_release(struct lock *lock)
 {
-    if (__atomic_load_n(&lock->holder, __ATOMIC_RELAXED) != process || __atomic_load_n(&lock->thread, __ATOMIC_RELAXED) != this_thread())
+    if (__atomic_load_n(&lock->holder, __ATOMIC_RELAXED) != process || __atomic_load_n(&lock->thread, __ATOMIC_RELAXED) != lock_thread())
         return 0;
     lock_end(lock);
     return 1;

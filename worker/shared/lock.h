@@ -22,5 +22,11 @@ int lock_release(struct lock *lock);
 /* Lets go of a lock that this thread is known to have. */
 void lock_end(struct lock *lock);
 
+/* The number of this thread. */
+uint32_t lock_thread(void);
+
+/* Waits a moment within a loop that waits for another processor. */
+void lock_relax(void);
+
 /* Whether somebody has it who lives. */
 int lock_held(struct lock *lock);

@@ -7,7 +7,7 @@
 
 #include "lock.h"
 
-enum { TRIES = 200, SLICE_MS = 200 }; /* to take a lock with the GIL held; of a wait, after which signals are handled */
+enum { TRIES = 30, SLICE_MS = 200 }; /* to take a lock with the GIL held; of a wait, after which signals are handled */
 
 #define FUNCTION(name, function) {name, function, METH_VARARGS, NULL}
 #define COUNT(array) (sizeof(array) / sizeof *(array))

@@ -72,10 +72,8 @@ struct cache_call {
     struct pieces pieces;
 };
 
-static void work_on_cache(void *of, void *argument, int gil)
+static void operate(struct cache *c, struct cache_call *call, int gil)
 {
-    struct cache *c = of;
-    struct cache_call *call = argument;
     const char *key = call->key;
     size_t key_size = (size_t)call->key_size, size;
     enum cache_result result = CACHE_DONE;
@@ -117,6 +115,44 @@ static void work_on_cache(void *of, void *argument, int gil)
     }
     call->done = result == CACHE_DONE;
     call->full = result == CACHE_FULL;
+}
+
+static void work_on_cache(void *of, void *call, int gil)
+{
+    cache_begin(of);
+    operate(of, call, gil);
+    cache_end(of);
+}
+
+/* Reads without the lock: 1 if that was possible. Who writes is waited for a moment. */
+static int read_freely(struct cache *c, struct cache_call *call)
+{
+    struct cache_peek peek;
+    for (int i = 0; i < TRIES; i++) {
+        enum cache_result result = cache_peek(c, call->key, (size_t)call->key_size, &peek);
+        if (result == CACHE_FULL) {
+            if (!(peek.sequence & 1))
+                return 0;
+            lock_relax();
+            continue;
+        }
+        if (result == CACHE_DONE && call->operation == GET)
+            call->bytes = PyBytes_FromStringAndSize(peek.value, (Py_ssize_t)peek.size);
+        else if (result == CACHE_DONE && call->operation == NUM && peek.size == sizeof call->number)
+            memcpy(&call->number, peek.value, sizeof call->number);
+        if (result == CACHE_DONE && !cache_unchanged(c, &peek)) {
+            Py_CLEAR(call->bytes);
+            call->number = 0;
+            continue;
+        }
+        if (call->operation == SET) /* there is nothing to do where something is */
+            return result == CACHE_DONE;
+        call->done = result == CACHE_DONE;
+        if (call->operation != EXISTS)
+            cache_count_read(c, call->done);
+        return 1;
+    }
+    return 0;
 }
 
 static struct own_cache *cache_named(const char *name)
@@ -188,7 +224,8 @@ static PyObject *cache_function(PyObject *self, PyObject *args)
     struct own_cache *own = cache_named(name);
     if (own) {
         struct cache *c = &own->cache;
-        if (with_lock(&c->head->lock, cache_repair, c, work_on_cache, &call) < 0)
+        int reads = operation == GET || operation == NUM || operation == EXISTS || operation == SET;
+        if (!(reads && read_freely(c, &call)) && with_lock(&c->head->lock, cache_repair, c, work_on_cache, &call) < 0)
             return NULL;
         if (tell_of(own, &call) < 0) {
             Py_XDECREF(call.bytes);

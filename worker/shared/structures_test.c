@@ -306,6 +306,57 @@ static int uniform(const char *value, size_t size)
     return size >= 8 && size == 8 + (size - 8) % 900;
 }
 
+#if !defined(__SANITIZE_THREAD__) /* who reads without a lock finds out afterwards whether it was right */
+static int stop;
+
+static void *rewrite(void *unused)
+{
+    char value[1024], key[16];
+    for (unsigned i = 1; !__atomic_load_n(&stop, __ATOMIC_RELAXED); i++) {
+        size_t size = fill(value, i * 7919), key_size = (size_t)snprintf(key, sizeof key, "k%u", i % 40);
+        CHECK(lock_wait(&counted.head->lock, 60000, cache_repair, &counted) == LOCK_TAKEN);
+        cache_begin(&counted);
+        if (i % 5)
+            cache_store(&counted, key, key_size, value, size, 0, 1);
+        else
+            cache_delete(&counted, key, key_size);
+        cache_end(&counted);
+        lock_end(&counted.head->lock);
+    }
+    return unused;
+}
+
+static void test_readers(void)
+{
+    counted = make_cache((struct cache_geometry){50, 200, 100, 16, 16, 1});
+    pthread_t writers[2];
+    for (int i = 0; i < 2; i++)
+        CHECK(!pthread_create(&writers[i], NULL, rewrite, NULL));
+    char key[16], value[1024];
+    unsigned right = 0, wrong = 0;
+    for (unsigned i = 0; right < 20000; i++) {
+        struct cache_peek peek;
+        size_t key_size = (size_t)snprintf(key, sizeof key, "k%u", i % 40);
+        if (cache_peek(&counted, key, key_size, &peek) != CACHE_DONE)
+            continue;
+        CHECK(peek.size <= sizeof value);
+        memcpy(value, peek.value, peek.size);
+        if (!cache_unchanged(&counted, &peek)) {
+            wrong++;
+            continue;
+        }
+        CHECK(uniform(value, peek.size));
+        right++;
+    }
+    __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+    for (int i = 0; i < 2; i++)
+        pthread_join(writers[i], NULL);
+    printf("%u reads without the lock were right, %u were not\n", right, wrong);
+}
+#else
+static void test_readers(void) {}
+#endif
+
 static void write_for_ever(struct cache *c, struct queue *q, unsigned seed)
 {
     char value[1024], key[16];
@@ -388,5 +439,6 @@ int main(int argc, char **argv)
     test_unfinished();
     test_geometry();
     test_threads();
+    test_readers();
     return 0;
 }
