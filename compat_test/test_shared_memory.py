@@ -105,6 +105,34 @@ def test_a_store_belongs_to_one_instance(server, way):
     assert ask(way, "uwsgi.cache_set('k', 'v')") is True
 
 
+def test_a_store_that_processes_without_a_master_still_write(server, way):
+    """A copy takes its place, so that nobody writes to it under another lock."""
+    args = ["--master", "-p", "1", "--cache2", "name=c,items=100,store=c.store", "--wsgi-file", "app.py"]
+    running = server(way, args, files={"app.py": APP + """
+def orphan():
+    if os.fork():
+        return True
+    os.setsid()
+    while not os.path.exists("stop"):
+        for n in range(50):
+            uwsgi.cache_update(f"k{n}", os.urandom(1) * 50000)
+    os._exit(0)
+"""})
+    assert ask(way, "uwsgi.cache_set('mine', 'kept'), orphan()") == (True, True)
+    eventually(lambda: ask(way, "uwsgi.cache_exists('k49')"))
+    running.signal(signal.SIGKILL)
+    running.process.wait(20)
+    other = http_socket()
+    try:
+        second = server(other, [*args[:-3], f"name=c,items=100,store={running.dir}/c.store"], app=APP)
+        second.wait_log(r"c\.store is still written by processes of an instance that has ended")
+        assert ask(other, "uwsgi.cache_get('mine'), uwsgi.cache_clear()") == (b"kept", True)
+        assert ask(other, "[uwsgi.cache_get('k1') for _ in range(1000)] == [None] * 1000") is True
+    finally:
+        other.close()
+        running.write("stop", "")
+
+
 def test_four_processes_count(server, way):
     server(way, ["--master", "-p", "4", *EVERYTHING], app=APP + """
 def count(n):

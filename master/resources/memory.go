@@ -3,7 +3,9 @@ package resources
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -44,11 +46,12 @@ func (r *Resources) Get(m Memory, logf func(format string, args ...any)) (*os.Fi
 	}
 	file := os.NewFile(uintptr(fd), m.Key)
 	if m.Store != "" {
+		lock(file, byteMapped)
 		claimed, err := os.OpenFile(m.Store, os.O_RDWR, 0)
 		if err != nil { // it has been removed since the previous master opened it
 			logf("store: %v", err)
 		} else {
-			claim(claimed) // or later: the previous master may still have it
+			lock(claimed, byteClaimed) // or later: the previous master may still have it
 			r.claims[m.Key] = claimed
 		}
 	}
@@ -56,17 +59,28 @@ func (r *Resources) Get(m Memory, logf func(format string, args ...any)) (*os.Fi
 	return file, nil
 }
 
-// claim keeps other instances from using a store. The description is this process's alone: forks that map the store do
-// not hold it. False: somebody has it.
-func claim(file *os.File) bool {
-	lock := unix.Flock_t{Type: unix.F_WRLCK}
-	return !errors.Is(unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &lock), unix.EAGAIN)
+// Two bytes of a store are locked (fcntl(2), open file description locks). One claims it, by a description that
+// this process alone has. The other is locked by the description that processes map: it is free when the last has gone.
+const (
+	byteClaimed = iota
+	byteMapped
+)
+
+// lock locks a byte, if nobody else has.
+func lock(file *os.File, at int64) {
+	_ = unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK, Start: at, Len: 1})
+}
+
+// locked tells whether another description has locked a byte.
+func locked(fd int, at int64) bool {
+	lock := unix.Flock_t{Type: unix.F_WRLCK, Start: at, Len: 1}
+	return unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, &lock) == nil && lock.Type != unix.F_UNLCK
 }
 
 // Claim takes the claims on stores over that the previous master still had, if it has gone.
 func (r *Resources) Claim() {
 	for _, file := range r.claims {
-		claim(file)
+		lock(file, byteClaimed)
 	}
 }
 
@@ -94,10 +108,15 @@ func openStore(m Memory, logf func(format string, args ...any)) (int, error) {
 			return -1, fmt.Errorf("open %s: %w", m.Store, err)
 		}
 		fits, err := fitsStore(fd, m)
-		if err == nil && fits {
+		if err == nil && fits && !locked(fd, byteMapped) {
 			return fd, nil
 		}
-		if err == nil {
+		switch {
+		case err != nil:
+		case fits:
+			logf("%s is still written by processes of an instance that has ended: a copy takes its place", m.Store)
+			err = putCopy(fd, m.Store)
+		default:
 			err = moveAway(m, logf)
 		}
 		_ = unix.Close(fd)
@@ -116,8 +135,7 @@ func fitsStore(fd int, m Memory) (bool, error) {
 	if is.Mode&unix.S_IFMT != unix.S_IFREG {
 		return false, fmt.Errorf("%s is not a regular file", m.Store)
 	}
-	lock := unix.Flock_t{Type: unix.F_WRLCK}
-	if err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, &lock); err == nil && lock.Type != unix.F_UNLCK {
+	if locked(fd, byteClaimed) {
 		return false, fmt.Errorf("%s is in use by another instance", m.Store)
 	}
 	return is.Size == 0 || m.Fits == nil || m.Fits(fd), nil
@@ -154,4 +172,67 @@ func moveAway(m Memory, logf func(format string, args ...any)) error {
 		}
 	}
 	return fmt.Errorf("%s: there is no free name for what it holds", m.Store)
+}
+
+// putCopy puts a copy of a store in its place. What is no data of it stays a hole.
+func putCopy(fd int, name string) error {
+	to, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
+	if err != nil {
+		return fmt.Errorf("copy: %w", err)
+	}
+	defer to.Close()
+	err = copyData(to, fd)
+	if err == nil {
+		err = os.Rename(to.Name(), name)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("copy of %s: %w", name, err), os.Remove(to.Name()))
+	}
+	return nil
+}
+
+func copyData(to *os.File, from int) error {
+	var is unix.Stat_t
+	if err := unix.Fstat(from, &is); err != nil {
+		return err
+	}
+	if err := to.Truncate(is.Size); err != nil {
+		return err
+	}
+	for at := int64(0); at < is.Size; {
+		begin, err := unix.Seek(from, at, unix.SEEK_DATA)
+		if errors.Is(err, unix.ENXIO) { // only a hole is left
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		end, err := unix.Seek(from, begin, unix.SEEK_HOLE)
+		if err != nil {
+			return err
+		}
+		data := io.NewSectionReader(descriptor(from), begin, end-begin)
+		if _, err := io.Copy(io.NewOffsetWriter(to, begin), data); err != nil {
+			return err
+		}
+		at = end
+	}
+	return nil
+}
+
+// descriptor reads from a descriptor that somebody else owns.
+type descriptor int
+
+func (fd descriptor) ReadAt(to []byte, at int64) (n int, err error) {
+	for n < len(to) {
+		got, err := unix.Pread(int(fd), to[n:], at+int64(n))
+		if err != nil {
+			return n, err
+		}
+		if got == 0 {
+			return n, io.EOF
+		}
+		n += got
+	}
+	return n, nil
 }

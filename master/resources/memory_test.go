@@ -1,6 +1,7 @@
 package resources
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -149,5 +150,44 @@ func TestAStoreIsOfOneInstance(t *testing.T) {
 	next.Claim()
 	if _, err := other.Get(m, t.Logf); err == nil {
 		t.Error("after the upgrade the store is nobody's")
+	}
+}
+
+func TestACopyHasTheDataAndTheHoles(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "store")
+	file, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	const far = 1 << 30
+	for _, at := range []int64{0, far} {
+		if _, err := file.WriteAt([]byte("data"), at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := file.Truncate(2 * far); err != nil {
+		t.Fatal(err)
+	}
+	if err := putCopy(int(file.Fd()), name); err != nil {
+		t.Fatal(err)
+	}
+	copied, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer copied.Close()
+	var before, after unix.Stat_t
+	if err := errors.Join(unix.Fstat(int(file.Fd()), &before), unix.Fstat(int(copied.Fd()), &after)); err != nil {
+		t.Fatal(err)
+	}
+	if after.Ino == before.Ino || after.Size != before.Size || after.Blocks > 1000 || after.Mode != before.Mode&^0o177 {
+		t.Errorf("%+v of %+v", after, before)
+	}
+	for _, at := range []int64{0, far} {
+		text := make([]byte, 5)
+		if _, err := copied.ReadAt(text, at); err != nil || string(text) != "data\x00" {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }

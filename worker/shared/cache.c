@@ -277,6 +277,7 @@ void cache_repair(void *guarded)
 {
     struct cache *c = guarded;
     struct cache_head *head = c->head;
+    cache_begin(c); /* it stays so until whoever has the lock is done */
     memset(c->chains, 0, c->geometry.hash_size * sizeof *c->chains);
     if (c->geometry.bitmap)
         memset(c->bitmap, 0, round_up(c->geometry.blocks, 64) / 8);
