@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "area.h"
-#include "cache.c" /* its insides are looked at */
+#include "cache_items.h"
 #include "queue.h"
 
 #define CHECK(is)                                                                                                                          \
@@ -72,7 +72,7 @@ static const char *fault(struct cache *c)
             continue;
         whole++;
         blocks += blocks_for(c, c->items[i].size);
-        if (find(c, key_at(c, i), c->items[i].key_size, hash_of(key_at(c, i), c->items[i].key_size)) != i)
+        if (item_find(c, key_at(c, i), c->items[i].key_size, hash_of(key_at(c, i), c->items[i].key_size)) != i)
             return "an item that is not found under its key";
     }
     for (uint32_t i = c->head->newest; i && listed <= whole; i = c->items[i].older)
