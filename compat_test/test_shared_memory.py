@@ -257,6 +257,7 @@ def test_killed_workers_with_locks_hang_nobody(server, way):
 
 @pytest.mark.parametrize("option, reason", [
     (["--cache2", "items=5"], "needs a name"), (["--cache2", "name=c,items=5,store=/no/such/place"], "no such file"),
+    (["--cache2", "name=c,items=100000", "--limit-as", "600"], 'cache "c": its memory cannot be mapped'),
     (["--sharedarea", "file=/no/such/file"], "no such file"), (["--sharedarea", "fd=77,size=4096"], "descriptor 77"),
     (["--cache2", "name=c,items=5", "--load-file-in-cache", "/no/such/file"], "no such file")])
 def test_what_cannot_be_made_stops_the_start(server, way, option, reason):

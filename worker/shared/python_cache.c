@@ -35,12 +35,12 @@ static PyObject *attach_cache(PyObject *self, PyObject *args)
         return NULL;
     uint64_t size = cache_memory(&g);
     if (!size)
-        return PyErr_Format(PyExc_ValueError, "cache \"%s\": no memory is that large", name);
+        return PyErr_SetString(PyExc_ValueError, "no memory is that large"), NULL;
     char *memory = map_file(fd, 0, size, 1);
     if (!memory)
         return NULL;
     if (cache_attach(c, &g, memory, instance_number()) < 0)
-        return PyErr_Format(PyExc_ValueError, "cache \"%s\": its memory is another cache's", name);
+        return PyErr_SetString(PyExc_ValueError, "it is another cache's"), NULL;
     if (!(c->name = strdup(name)))
         return PyErr_NoMemory();
     cache_count++;

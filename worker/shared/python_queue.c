@@ -16,12 +16,12 @@ static PyObject *attach_queue(PyObject *self, PyObject *args)
         return NULL;
     uint64_t size = queue_memory(slots, block_size);
     if (!size)
-        return PyErr_SetString(PyExc_ValueError, "queue: no memory is that large"), NULL;
+        return PyErr_SetString(PyExc_ValueError, "no memory is that large"), NULL;
     char *memory = map_file(fd, 0, size, 1);
     if (!memory)
         return NULL;
     if (queue_attach(&queue, slots, block_size, memory, instance_number()) < 0)
-        return PyErr_SetString(PyExc_ValueError, "queue: its memory is another queue's"), NULL;
+        return PyErr_SetString(PyExc_ValueError, "it is another queue's"), NULL;
     Py_RETURN_NONE;
 }
 

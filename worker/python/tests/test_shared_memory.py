@@ -119,7 +119,7 @@ def test_expiry_of_counters_is_that_of_the_first(uwsgi):
 def test_a_full_cache_is_told_of(uwsgi, capfd):
     results = [uwsgi.cache_set(f"k{n}", "v") for n in range(21)]
     assert results == [True] * 19 + [None] * 2
-    assert capfd.readouterr().err.count('cache "c" is full') == 2
+    assert capfd.readouterr().err.count('cache "c" is full') == 1  # at most once a second
     assert all(uwsgi.cache_set(f"k{n}", "v", 0, "two") for n in range(50)) and len(uwsgi.cache_keys("two")) == 19
 
 

@@ -1,6 +1,7 @@
 """Caches: cache_get and its kin are the extension's own functions."""
 import gzip
 import os
+from time import monotonic
 
 from ..log import line
 from . import remotecache
@@ -15,11 +16,19 @@ def functions(mine):
     return {name: getattr(mine.shared, name) for name in NAMES}
 
 
+QUIET = 1.0  # seconds between lines about the same full cache
+
+_told = {}  # when a cache was said to be full
+
+
 def tell(name, freed):
     """Logs what has happened to a cache."""
     if freed:
         line(f'cache "{name}": {freed} items have expired')
-    else:
+        return
+    now = monotonic()
+    if now - _told.get(name, -QUIET) >= QUIET:
+        _told[name] = now
         line(f'*** cache "{name}" is full: an item could not be stored ***')
 
 

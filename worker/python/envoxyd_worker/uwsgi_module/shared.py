@@ -21,26 +21,27 @@ def attach(spec):
     global _extension
     if _extension is None:
         _extension = sys.modules.get(NAME) or load(os.path.join(spec["lib"], NAME + ".abi3.so"))
-    try:
-        map_all(spec)
-    except (OSError, ValueError) as error:
-        line(f"memory that processes share: {error}")
-        raise SystemExit(1) from None
-    return _extension
-
-
-def map_all(spec):
-    _extension.attach_locks(spec["locks_fd"], spec["python"]["locks"])
+    attached("locks", _extension.attach_locks, spec["locks_fd"], spec["python"]["locks"])
     shared = spec.get("shared") or {}
     for c in shared.get("caches") or ():
         geometry = (c["items"], c["blocks"], c["block_size"], c["key_size"], c["hash_size"], c["bitmap"])
-        _extension.attach_cache(c["fd"], c["name"], geometry, c["math_initial"], shared["expire_freq"], c["purge_lru"], c["lazy_expire"],
-                                c["no_expire"], c["clear_on_full"], c["last_modified"], not c["ignore_full"], shared["report_freed"])
+        attached(f'cache "{c["name"]}"', _extension.attach_cache, c["fd"], c["name"], geometry, c["math_initial"], shared["expire_freq"],
+                 c["purge_lru"], c["lazy_expire"], c["no_expire"], c["clear_on_full"], c["last_modified"], not c["ignore_full"],
+                 shared["report_freed"])
     queue = shared.get("queue")
     if queue:
-        _extension.attach_queue(queue["fd"], queue["slots"], queue["block_size"])
-    for area in shared.get("areas") or ():
-        _extension.attach_area(area["fd"], area["offset"], area["size"], area["grows"])
+        attached("queue", _extension.attach_queue, queue["fd"], queue["slots"], queue["block_size"])
+    for number, area in enumerate(shared.get("areas") or ()):
+        attached(f"sharedarea {number}", _extension.attach_area, area["fd"], area["offset"], area["size"], area["grows"])
+    return _extension
+
+
+def attached(what, function, *args):
+    try:
+        function(*args)
+    except (OSError, ValueError) as error:
+        line(f"{what}: its memory cannot be mapped: {error}")
+        raise SystemExit(1) from None
 
 
 def load(path):
