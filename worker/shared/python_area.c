@@ -41,19 +41,6 @@ static struct area *area_of(long number)
     return &areas[number];
 }
 
-static struct area *area_alone(PyObject *args)
-{
-    long number;
-    return PyArg_ParseTuple(args, "l", &number) ? area_of(number) : NULL;
-}
-
-static PyObject *area_memory(PyObject *self, PyObject *args)
-{
-    (void)self;
-    struct area *area = area_alone(args);
-    return area ? PyMemoryView_FromMemory(area->bytes, (Py_ssize_t)area->size, PyBUF_WRITE) : NULL;
-}
-
 static PyObject *area_lock(struct area *area, int write)
 {
     enum lock_result result;
@@ -71,29 +58,36 @@ static PyObject *area_lock(struct area *area, int write)
     Py_RETURN_NONE;
 }
 
-static PyObject *area_rlock(PyObject *self, PyObject *args)
-{
-    (void)self;
-    struct area *area = area_alone(args);
-    return area ? area_lock(area, 0) : NULL;
-}
+enum area_operation { MEMORY, READ_LOCK, WRITE_LOCK, UNLOCK, UPDATE };
 
-static PyObject *area_wlock(PyObject *self, PyObject *args)
+/* Functions of an area alone; self is the operation. */
+static PyObject *area_function(PyObject *self, PyObject *args)
 {
-    (void)self;
-    struct area *area = area_alone(args);
-    return area ? area_lock(area, 1) : NULL;
-}
-
-static PyObject *area_release(PyObject *self, PyObject *args)
-{
-    (void)self;
-    struct area *area = area_alone(args);
-    if (!area)
+    long number;
+    struct area *area;
+    if (!PyArg_ParseTuple(args, "l", &number) || !(area = area_of(number)))
         return NULL;
-    area_unlock(area);
+    switch ((enum area_operation)PyLong_AsLong(self)) {
+    case MEMORY:
+        return PyMemoryView_FromMemory(area->bytes, (Py_ssize_t)area->size, PyBUF_WRITE);
+    case READ_LOCK:
+        return area_lock(area, 0);
+    case WRITE_LOCK:
+        return area_lock(area, 1);
+    case UNLOCK:
+        area_unlock(area);
+        break;
+    case UPDATE:
+        area_changed(area);
+    }
     Py_RETURN_NONE;
 }
+
+static PyMethodDef numbered[] = {
+    [MEMORY] = FUNCTION("area_memory", area_function),    [READ_LOCK] = FUNCTION("area_rlock", area_function),
+    [WRITE_LOCK] = FUNCTION("area_wlock", area_function), [UNLOCK] = FUNCTION("area_release", area_function),
+    [UPDATE] = FUNCTION("area_update", area_function),
+};
 
 /* area_sum(number, position, by, bytes): adds to an integer. */
 static PyObject *area_sum(PyObject *self, PyObject *args)
@@ -115,16 +109,6 @@ static PyObject *area_sum(PyObject *self, PyObject *args)
         if (wrong(result))
             return NULL;
     } while (result == LOCK_BUSY);
-    area_changed(area);
-    Py_RETURN_NONE;
-}
-
-static PyObject *area_update(PyObject *self, PyObject *args)
-{
-    (void)self;
-    struct area *area = area_alone(args);
-    if (!area)
-        return NULL;
     area_changed(area);
     Py_RETURN_NONE;
 }
@@ -151,14 +135,12 @@ static PyObject *area_await(PyObject *self, PyObject *args)
 
 static PyMethodDef functions[] = {
     FUNCTION("attach_area", attach_area),
-    FUNCTION("area_memory", area_memory),
-    FUNCTION("area_rlock", area_rlock),
-    FUNCTION("area_wlock", area_wlock),
-    FUNCTION("area_release", area_release),
     FUNCTION("area_sum", area_sum),
-    FUNCTION("area_update", area_update),
     FUNCTION("area_await", area_await),
     {NULL, NULL, 0, NULL},
 };
 
-int add_areas(PyObject *to) { return PyModule_AddFunctions(to, functions); }
+int add_areas(PyObject *to)
+{
+    return PyModule_AddFunctions(to, functions) < 0 ? -1 : add_numbered(to, numbered, COUNT(numbered));
+}
