@@ -1,50 +1,22 @@
 """Caches over the uwsgi protocol: packets of modifier1 111, and what a server answers to them."""
-import struct
-
+from . import wire
 from .shared import extension
 
 MODIFIER1 = 111
 GET, SET, DELETE, COMMAND = 0, 1, 2, 17  # modifier2
 
 
-def head(size, modifier2=COMMAND):
-    return struct.pack("<BHB", MODIFIER1, size, modifier2)
-
-
 def encode(pairs):
     """A packet of variables."""
-    block = b"".join(struct.pack("<H", len(part)) + part for pair in pairs for part in pair)
-    if len(block) > 0xFFFF:
-        raise ValueError("the packet is too large")
-    return head(len(block)) + block
+    return wire.packet(MODIFIER1, COMMAND, wire.strings(*(part for pair in pairs for part in pair)))
 
 
 def decode(block):
     """The variables of a packet. One that is cut short is a ValueError."""
-    parts, at = [], 0
-    while at < len(block):
-        if at + 2 > len(block):
-            raise ValueError("half a length")
-        size = block[at] | block[at + 1] << 8
-        at += 2
-        if at + size > len(block):
-            raise ValueError("half a variable")
-        parts.append(bytes(block[at : at + size]))
-        at += size
+    parts = wire.parse_strings(block)
     if len(parts) % 2:
         raise ValueError("a name without a value")
     return dict(zip(parts[::2], parts[1::2]))
-
-
-def body_size(modifier2, block):
-    """How many bytes of a value follow the packet."""
-    if modifier2 != COMMAND:
-        return 0
-    try:
-        asked = decode(block)
-        return max(int(asked.get(b"size", b"0")), 0) if asked.get(b"cmd") in (b"set", b"update") else 0
-    except ValueError:
-        return 0
 
 
 def answer_cache(modifier2, block, body):

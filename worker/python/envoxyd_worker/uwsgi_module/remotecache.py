@@ -1,8 +1,7 @@
 """Caches of other instances, NAME@HOST:PORT: the client's side of the uwsgi protocol's modifier 111."""
-import socket
 import struct
 
-from . import cachepackets
+from . import cachepackets, wire
 
 TIMEOUT = 4  # seconds, as uWSGI's socket-timeout
 
@@ -40,35 +39,12 @@ def ask(node, command, name, key, value=None, by=None, expires=0):
         pairs.append((b"expires", b"%d" % expires))
     pairs.append((b"cache", name.encode()))
     try:
-        with connect(node) as stream:
+        with wire.connect(node, TIMEOUT) as stream:
             stream.sendall(cachepackets.encode(pairs) + (value or b""))
-            answer = receive(stream, 4)
-            modifier1, size, _ = struct.unpack("<BHB", answer)
-            said = cachepackets.decode(receive(stream, size))
+            modifier1, size, _ = wire.HEADER.unpack(wire.receive(stream, wire.HEADER.size))
+            said = cachepackets.decode(wire.receive(stream, size))
             if modifier1 != cachepackets.MODIFIER1 or said.get(b"status") != b"ok":
                 return None
-            return receive(stream, int(said.get(b"size", b"0"))) if command == "get" else True
+            return wire.receive(stream, int(said.get(b"size", b"0"))) if command == "get" else True
     except (OSError, ValueError):
         return None
-
-
-def connect(node):
-    if "/" in node:
-        stream = socket.socket(socket.AF_UNIX)
-        stream.settimeout(TIMEOUT)
-        stream.connect(node)
-        return stream
-    host, _, port = node.rpartition(":")
-    return socket.create_connection((host or "127.0.0.1", int(port)), TIMEOUT)
-
-
-def receive(stream, size):
-    """Exactly that many bytes."""
-    parts = []
-    while size:
-        part = stream.recv(min(size, 1 << 20))
-        if not part:
-            raise ValueError("the answer is cut short")
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
