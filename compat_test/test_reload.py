@@ -88,3 +88,22 @@ def test_request_in_flight_outlives_the_reload(server, transport):
     eventually(lambda: version_of(get(transport.port, timeout=20).text) == 2, 20)
     running.write("release", "")
     assert version_of(held.receive().text) == 1
+
+
+@pytest.mark.parametrize("option", ["--fs-reload", "--fs-brutal-reload"])
+def test_a_change_that_the_kernel_tells_of(server, transport, option):
+    """A file that is written reloads once; one that comes later, and a replaced one, do so too."""
+    running = server(transport, [*MASTER, option, "app.py", option, "late"], app=versioned(0))
+
+    def serves(version):
+        return eventually(lambda: version_of(get(transport.port).text) == version, 20)
+
+    serves(0)
+    running.write("app.py", versioned(1))
+    serves(1)
+    (running.dir / "new.py").write_text(versioned(2))
+    (running.dir / "new.py").rename(running.dir / "app.py")
+    serves(2)
+    reloads = running.log().count("has changed... reloading")
+    running.write("late", "")
+    eventually(lambda: running.log().count("has changed... reloading") > reloads, 20)

@@ -120,6 +120,9 @@ func (m *master) startNext(p *preparation) (err error) {
 	if m.metrics != nil && metricsWanted(cfg) { // before the application is imported
 		m.metrics.Declare(&cfg.MetricsConfig, workDir(cfg))
 	}
+	if m.current == nil { // a change counts from before the import on
+		m.triggers.fsReload.reconfigure(m, cfg)
+	}
 	if err = g.startZygote(); err != nil {
 		return err
 	}

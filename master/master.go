@@ -130,6 +130,7 @@ type triggers struct {
 	touched      touched
 	fifo         fifo
 	fdReload     fdReloadWatchers
+	fsReload     fsReload
 	notifySocket notifySocket
 	remapped     map[os.Signal]string // signals with another meaning
 	connections  *readableWatch       // while the serving generation is asleep; else nil
@@ -255,6 +256,7 @@ func (m *master) end() int {
 	m.stats.Close()
 	m.stopWatching()
 	m.triggers.fdReload.close()
+	m.triggers.fsReload.stop()
 	m.triggers.notifySocket.close()
 	m.triggers.fifo.close()
 	m.upgrader.stop()

@@ -264,6 +264,7 @@ func (m *master) promote() {
 	m.replaceDaemons()
 	m.jobs.crons.reconfigure(g.cfg)
 	m.triggers.fdReload.reconfigure(m, g.cfg)
+	m.triggers.fsReload.reconfigure(m, g.cfg)
 	m.replacePushers(g.cfg)
 	if m.metrics != nil {
 		m.metrics.Reconfigure(&g.cfg.MetricsConfig, workDir(g.cfg))

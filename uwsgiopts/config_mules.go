@@ -28,6 +28,8 @@ type MuleConfig struct {
 	TouchSignal   [][2]string   // FILE, SIGNAL: looked at once a second
 	FSSignal      [][2]string   // FILE, SIGNAL: the kernel tells
 
+	FSReload, FSBrutalReload []string
+
 	RPCMax int // functions that may be offered to other processes; default 64
 
 	TouchMulesReload    []string

@@ -2,11 +2,10 @@ package signaling
 
 import (
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
-	"github.com/fsnotify/fsnotify"
+	"envoxyd/master/filewatch"
 )
 
 // Most is how many timers, red-black timers, cron entries and file monitors there may be, each; uWSGI's number.
@@ -56,8 +55,7 @@ func (s *Schedule) AddTimer(signal byte, every time.Duration, times int) error {
 	return nil
 }
 
-// AddFile raises the signal when the file changes, or what the directory holds. Its error is that of the watch; a path
-// that is not there is looked for again.
+// AddFile raises the signal when the file changes, or what the directory holds; a path that is not there is waited for.
 func (s *Schedule) AddFile(signal byte, path string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,45 +122,11 @@ func (s *Schedule) startTimer(t timer) {
 	})
 }
 
-// again is how long a path that has gone is waited for before it is looked at once more.
-const again = time.Second
-
 func (s *Schedule) startFile(f watchedFile) error {
-	watcher, err := fsnotify.NewWatcher()
+	watch, err := filewatch.New(f.path, 0, func(stopped <-chan struct{}) { s.raise(f.signal, stopped) })
 	if err != nil {
 		return err
 	}
-	missing := watcher.Add(f.path)
-	ended := make(chan struct{})
-	s.stops = append(s.stops, sync.OnceFunc(func() { close(ended) }))
-	s.done.Go(func() {
-		defer watcher.Close()
-		var retry <-chan time.Time
-		if missing != nil {
-			retry = time.After(again)
-		}
-		for {
-			select {
-			case <-ended:
-				return
-			case <-retry:
-				if retry = nil; watcher.Add(f.path) != nil {
-					retry = time.After(again)
-				} else {
-					s.raise(f.signal, ended) // it is there
-				}
-			case event := <-watcher.Events:
-				s.raise(f.signal, ended)
-				if event.Has(fsnotify.Remove|fsnotify.Rename) && event.Name == f.path { // replaced, most likely
-					retry = time.After(again / 10)
-				}
-			case <-watcher.Errors: // of the kernel's queue: something has changed
-				s.raise(f.signal, ended)
-			}
-		}
-	})
-	if missing != nil {
-		return fmt.Errorf("%s: %w", f.path, missing)
-	}
+	s.stops = append(s.stops, watch.Stop)
 	return nil
 }

@@ -131,47 +131,25 @@ func TestTimersRaiseAsOftenAsTheyAreTo(t *testing.T) {
 	}
 }
 
-func TestChangesOfFilesAndDirectories(t *testing.T) {
+func TestAChangedFileRaisesItsSignal(t *testing.T) {
 	dir := t.TempDir()
-	file, late := filepath.Join(dir, "file"), filepath.Join(t.TempDir(), "late")
-	write := func(name string) {
-		t.Helper()
-		if err := os.WriteFile(name, []byte("x"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(file)
 	var s Schedule
-	for signal, path := range map[byte]string{1: file, 2: dir, 3: late} {
-		if err := s.AddFile(signal, path); err != nil {
-			t.Fatal(err)
-		}
-	}
-	raised := listen(t, &s)
-	await := func(what string, signal byte) {
-		t.Helper()
-		limit := time.After(10 * time.Second)
-		for {
-			select {
-			case got := <-raised:
-				if got == signal {
-					return
-				}
-			case <-limit:
-				t.Fatalf("%s: signal %d was not raised", what, signal)
-			}
-		}
-	}
-	write(filepath.Join(dir, "other"))
-	await("a new file in a directory", 2)
-	write(file)
-	await("a changed file", 1)
-	write(late)
-	await("a file that comes late", 3)
-	write(filepath.Join(dir, "new"))
-	if err := os.Rename(filepath.Join(dir, "new"), file); err != nil {
+	if err := s.AddFile(7, dir); err != nil {
 		t.Fatal(err)
 	}
-	await("a replaced file", 1)
-	await("a replaced file is there", 1)
+	raised := listen(t, &s)
+	if err := os.WriteFile(filepath.Join(dir, "new"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-raised; got != 7 {
+		t.Errorf("signal %d", got)
+	}
+	for i := 1; i < Most; i++ {
+		if err := s.AddFile(1, dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.AddFile(1, dir); !errors.Is(err, ErrTooMany) {
+		t.Errorf("one too many: %v", err)
+	}
 }
