@@ -113,7 +113,7 @@ func (cache *Cache) set(key string, g given) (err error) {
 		n, err = g.integer(math.MaxInt32)
 		cache.StoreSync = time.Duration(n) * time.Second
 	case key == "nodes" || key == "sync" || key == "udp" || key == "udp_servers":
-		g.notice("option %q: %s: caches of several instances do not tell each other of changes yet", g.name, key)
+		err = errors.New(cachesElsewhere)
 	default:
 		err = errors.New("is not known")
 	}

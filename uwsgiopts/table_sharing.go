@@ -2,6 +2,9 @@ package uwsgiopts
 
 import "time"
 
+// cachesElsewhere is why instances do not tell each other of changes.
+const cachesElsewhere = "changes that instances send each other get lost or overtake each other; let one instance have the cache, and name it in the others: uwsgi.cache_get(key, 'NAME@HOST:PORT')"
+
 // sharingOptions declares: Cache, queue and shared memory.
 func sharingOptions() []Option {
 	return []Option{
@@ -13,9 +16,9 @@ func sharingOptions() []Option {
 		{Names: []string{"cache-no-expire"}, Value: flagOn(func(c *Config) *bool { return &c.cacheNoExpire }), Doc: "never expire items of the cache"},
 		{Names: []string{"cache-expire-freq"}, Arg: RequiredArg, Value: number(func(c *Config) *int { return &c.CacheExpireFreq }), Doc: "seconds between looks for expired items"},
 		{Names: []string{"cache-report-freed-items"}, Value: flagOn(func(c *Config) *bool { return &c.CacheReportFreed }), Doc: "log how many items have expired"},
-		{Names: []string{"cache-udp-server"}, Arg: RequiredArg, Value: List, Flags: StartsMaster, Doc: "take changes of the cache from this address"},
-		{Names: []string{"cache-udp-node"}, Arg: RequiredArg, Value: List, Flags: StartsMaster, Doc: "send changes of the cache to this address"},
-		{Names: []string{"cache-sync"}, Arg: RequiredArg, Doc: "fill the cache from another instance at the start"},
+		{Names: []string{"cache-udp-server"}, Arg: RequiredArg, Value: List, Flags: StartsMaster, Doc: "take changes of the cache from this address", Unsupported: cachesElsewhere},
+		{Names: []string{"cache-udp-node"}, Arg: RequiredArg, Value: List, Flags: StartsMaster, Doc: "send changes of the cache to this address", Unsupported: cachesElsewhere},
+		{Names: []string{"cache-sync"}, Arg: RequiredArg, Doc: "fill the cache from another instance at the start", Unsupported: cachesElsewhere},
 		{Names: []string{"cache-use-last-modified"}, Value: flagOn(func(c *Config) *bool { return &c.cacheLastModified }), Doc: "keep the time of the last change of each item"},
 		{Names: []string{"add-cache-item"}, Arg: RequiredArg, Value: List.by(setCacheItem), Doc: "put an item into the cache: [CACHE ]KEY=VALUE"},
 		{Names: []string{"load-file-in-cache"}, Arg: RequiredArg, Value: cacheFile(false), Doc: "put a file into the cache"},
