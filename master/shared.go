@@ -85,6 +85,7 @@ func share(cfg *uwsgiopts.Config, r *resources.Resources, i *inheritance, stores
 		if err != nil {
 			return nil, nil, fmt.Errorf("sharedarea %d: %w", number, err)
 		}
+		one.Object = area.Object
 		spec.Areas = append(spec.Areas, one)
 	}
 	for _, item := range cfg.CacheItems {

@@ -27,6 +27,7 @@ type SharingConfig struct {
 	QueueSync      time.Duration
 
 	SharedAreas []SharedArea
+	pyAreas     []SharedArea
 }
 
 // Cache is one cache.
@@ -56,6 +57,7 @@ type SharedArea struct {
 	Offset int64  // in the file
 	File   string // "": memory
 	FD     int    // -1: none was passed on
+	Object bool   // uwsgi.sharedarea_object() gives it
 }
 
 // What uWSGI makes of a cache of which nothing is said.
@@ -202,6 +204,19 @@ func cacheItem(text string) CacheItem {
 	return CacheItem{Key: text}
 }
 
+// setPySharedArea reads a size. These areas have the numbers behind those of sharedarea.
+func setPySharedArea(c *Config, g given) error {
+	n, err := quantity(g)
+	if err == nil && (n <= 0 || n > mostMemory) {
+		err = fmt.Errorf("%s is no size of memory", g.text)
+	}
+	if err != nil {
+		return fmt.Errorf("option %q: %w", g.name, err)
+	}
+	c.pyAreas = append(c.pyAreas, SharedArea{FD: -1, Size: n, Object: true})
+	return nil
+}
+
 // setSharedArea reads PAGES, or KEY=VALUE,KEY=VALUE.
 func setSharedArea(c *Config, g given) error {
 	area := SharedArea{FD: -1}
@@ -257,6 +272,9 @@ const mostAreas = 256
 // finishSharing makes the cache of --cache, which comes before those of --cache2.
 func (p *parser) finishSharing() error {
 	c := p.cfg
+	if c.SharedAreas = append(c.SharedAreas, c.pyAreas...); len(c.SharedAreas) > mostAreas {
+		return fmt.Errorf("more than %d shared areas", mostAreas)
+	}
 	if c.cache.Items > 0 {
 		others := c.Caches
 		c.Caches = nil

@@ -56,7 +56,7 @@ func pythonOptions() []Option {
 		{Names: []string{"wsgi-disable-file-wrapper"}, Doc: "do not offer wsgi.file_wrapper", Value: flagOn(func(c *Config) *bool { return &c.DisableFileWrap })},
 		{Names: []string{"python-version"}, Flags: Immediate, Doc: "print the version of Python"},
 		{Names: []string{"python-raw"}, Arg: RequiredArg, Doc: "Python code that handles raw connections", Unsupported: noRawMode},
-		{Names: []string{"py-sharedarea"}, Arg: RequiredArg, Value: List, Doc: "make a shared area from a Python object", Unsupported: "a Python object cannot lie in memory that processes share; use --sharedarea size=BYTES and uwsgi.sharedarea_memoryview()"},
+		{Names: []string{"py-sharedarea"}, Arg: RequiredArg, Doc: "make a shared area of this many bytes that uwsgi.sharedarea_object() gives as a whole", Value: List.by(setPySharedArea)},
 		{Names: []string{"py-call-osafterfork"}, Value: Flag, Doc: "let Python know of forks", NoOp: "workers are forked by Python, which runs its fork hooks"},
 		{Names: []string{"py-call-uwsgi-fork-hooks"}, Value: Flag, Doc: "let Python's fork hooks run", NoOp: "workers are forked by Python, which runs its fork hooks"},
 		{Names: []string{"early-python"}, Flags: Immediate, Doc: "start Python as early as possible", NoOp: "Python runs from the start"},

@@ -53,4 +53,5 @@ type SharedArea struct {
 	Offset int64 `json:"offset"`
 	Size   int64 `json:"size"`
 	Grows  bool  `json:"grows"` // the file is made as large
+	Object bool  `json:"object"`
 }

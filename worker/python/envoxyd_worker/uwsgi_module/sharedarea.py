@@ -65,7 +65,7 @@ def functions(mine):
 
     made = named(sharedarea_read, sharedarea_write, sharedarea_memoryview, sharedarea_rlock, sharedarea_wlock, sharedarea_unlock,
                  sharedarea_update, sharedarea_wait)
-    made["sharedarea_object"] = without_object(view_of)
+    made["sharedarea_object"] = object_of(mine, view_of)
     for bits, signed, unsigned in ((8, "b", "B"), (16, "h", "h"), (32, "i", "i"), (64, "q", "q")):
         made[f"sharedarea_read{bits}"] = reader(part, f"sharedarea_read{bits}", struct.Struct("@" + signed))
         made[f"sharedarea_write{bits}"] = writer(part, shared, f"sharedarea_write{bits}", struct.Struct("@" + unsigned))
@@ -78,10 +78,15 @@ def functions(mine):
     return made
 
 
-def without_object(view_of):
+def object_of(mine, view_of):
+    objects = [area.get("object") for area in mine.spec["shared"]["areas"]]
+
     def sharedarea_object(number):
-        view_of(number)
-        raise ValueError("the shared area is not a Python object")
+        """The area as a memoryview; uWSGI gives a bytearray, which could not lie in memory that is shared."""
+        view = view_of(number)
+        if not objects[number]:
+            raise ValueError("the shared area was not made by --py-sharedarea")
+        return view
 
     return sharedarea_object
 
