@@ -244,6 +244,7 @@ IDLE = {
     "sleeps": "import time\nwhile True: time.sleep(3600)\n",
     "waits": "import threading\nthreading.Event().wait()\n",
     "works": "import uwsgi\nuwsgi.mule_get_msg(timeout=0)\nn = 0\nwhile True: n += 1\n",
+    "catches all": "import uwsgi\nwhile True:\n    try: uwsgi.mule_get_msg()\n    except: pass\n",
     "catches": "import time\nwhile True:\n    try: time.sleep(3600)\n    except Exception: pass\n",
 }
 

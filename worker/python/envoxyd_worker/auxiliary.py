@@ -31,6 +31,7 @@ class Process:
         self.leaving = False  # SIGTERM or SIGHUP has come: finish what is in hand
         self.interruptible = False  # then they end what runs at once
         self.signalled = False  # the last wait has handled uwsgi signals
+        self.parted = set()  # the threads in which SystemExit was raised for it
         self.first = (row - 1) * AUXILIARY.size // 8
         self.line = memoryview(mmap.mmap(spec["auxiliary_fd"], 0)).cast("q")
         self.woken, self.wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -48,7 +49,14 @@ class Process:
         self.leaving = True
         os.write(self.wake, b"!")
         if self.interruptible:
-            raise SystemExit(0)
+            self.part()
+
+    def part(self):
+        """Ends what runs by an exception. When it has caught that one and is here again, the process ends all the same."""
+        if threading.get_ident() in self.parted:
+            end(self, 0)
+        self.parted.add(threading.get_ident())
+        raise SystemExit(0)
 
     def get(self, field):
         return self.line[self.first + FIELDS[field]]

@@ -60,7 +60,7 @@ def wait(mine, fds, with_signals, timeout, size):
     while True:
         ready = process.wait(fds, None if end is None else end - time.monotonic(), with_signals)
         if process.leaving:
-            raise SystemExit(0)
+            process.part()
         if process.signalled:
             process.interruptible = True
             return None
