@@ -217,6 +217,19 @@ def test_timers_outlive_workers_and_are_not_doubled_by_a_reload(server, way):
     running.wait_gone()
 
 
+def test_ticks_do_not_pile_up_while_all_workers_are_asleep(server, way):
+    app = APP + "uwsgi.register_signal(3, 'worker', heard)\nuwsgi.register_signal(4, 'mule', heard)\n" \
+                "uwsgi.add_ms_timer(3, 1)\nuwsgi.add_ms_timer(4, 1)\n"
+    running = server(way, ["--master", "-p", "1", "--mule", "--idle", "1"], app=app)
+    running.wait_log("cheap mode enabled")
+    missed = len(heard(running, 4))
+    heard(running, 4, missed + 2000, 30)  # as many as the kernel's queue has no room for
+    before = len(heard(running, 3))
+    ask(way, "uwsgi.signal(5)")
+    running.wait_log("error managing signal 5 on worker 1")  # it was behind all that had waited
+    assert len(heard(running, 3)) - before < 1000
+
+
 def test_a_timer_of_a_worker_begins_at_once_and_outlives_it(server, way):
     running = server(way, ["--master", "-p", "1"], app=APP + "uwsgi.register_signal(3, 'worker', heard)\n")
     pid = ask(way, "[uwsgi.add_ms_timer(3, 50), os.getpid()]")[1]

@@ -87,13 +87,18 @@ func (g *generation) signalReport(r process.Report) bool {
 }
 
 // raise passes a uwsgi signal on to those that handle it.
-func (m *master) raise(number byte) {
+func (m *master) raise(number byte) { m.route(number, m.router.Route) }
+
+// tick is raise for signals that come by the clock, or from files that change. They do not pile up where nobody has time.
+func (m *master) tick(number byte) { m.route(number, m.router.Tick) }
+
+func (m *master) route(number byte, route func(byte, string, signaling.Fleet) error) {
 	g := m.signalled()
 	if g == nil {
 		return
 	}
 	target := g.signals.targets[number]
-	if err := m.router.Route(number, target, g.fleet()); err != nil {
+	if err := route(number, target, g.fleet()); err != nil {
 		if errors.Is(err, signaling.ErrUnsupported) {
 			logf("*** UNSUPPORTED SIGNAL TARGET: %s ***", target)
 		} else {
@@ -182,7 +187,7 @@ func (g *generation) startSignals() {
 	}
 	err := g.signals.schedule.Start(func(signal byte, stopped <-chan struct{}) {
 		select {
-		case g.m.events <- func(m *master) { m.raise(signal) }:
+		case g.m.events <- func(m *master) { m.tick(signal) }:
 		case <-stopped:
 		}
 	})
@@ -201,7 +206,7 @@ func signalNumber(text string) byte {
 func (g *generation) runSignalCrons(now time.Time) {
 	for _, job := range g.signals.crons {
 		if job.take(now) {
-			g.m.raise(job.signal)
+			g.m.tick(job.signal)
 		}
 	}
 }

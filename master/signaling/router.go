@@ -1,6 +1,7 @@
 package signaling
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 )
@@ -37,6 +38,16 @@ type Targets [Numbers]string
 
 // Route passes a signal on to all queues that its target means. The error says who does not get it; the others do.
 func (r *Router) Route(signal byte, target string, fleet Fleet) error {
+	return r.route(signal, target, fleet, false)
+}
+
+// Tick is Route for a signal that is raised again and again by itself: where one waits for room already, another one
+// would say nothing new.
+func (r *Router) Tick(signal byte, target string, fleet Fleet) error {
+	return r.route(signal, target, fleet, true)
+}
+
+func (r *Router) route(signal byte, target string, fleet Fleet, tick bool) error {
 	queues, err := fleet.Queues(target)
 	if err != nil {
 		r.Lost++
@@ -44,6 +55,9 @@ func (r *Router) Route(signal byte, target string, fleet Fleet) error {
 	}
 	var errs []error
 	for _, queue := range queues {
+		if tick && bytes.IndexByte(r.waiting[queue], signal) >= 0 {
+			continue
+		}
 		if err := r.send(queue, signal); err != nil {
 			r.Lost++
 			errs = append(errs, fmt.Errorf("signal %d to %s: %w", signal, queue, err))

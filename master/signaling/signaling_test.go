@@ -29,6 +29,26 @@ func TestTargets(t *testing.T) {
 	}
 }
 
+func TestTicksDoNotPileUp(t *testing.T) {
+	queues := &rooms{room: 1, got: map[string][]byte{}}
+	r := NewRouter(queues)
+	for range 100 {
+		for signal := range byte(2) {
+			if err := r.Tick(signal, "worker1", Fleet{Workers: 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_ = r.Route(1, "worker1", Fleet{Workers: 1}) // not by itself: it counts
+	queues.room = 1000
+	if err := r.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if want := []byte{0, 1, 0, 1}; !slices.Equal(queues.got["worker 1"], want) {
+		t.Errorf("worker 1 got %v, want %v", queues.got["worker 1"], want)
+	}
+}
+
 // rooms are queues with room for so many signals each.
 type rooms struct {
 	room int
