@@ -134,6 +134,8 @@ def test_a_full_queue_says_so_and_loses_nothing(server, way):
     assert ask(way, "uwsgi.mule_msg('last', 1)") is True
     eventually(lambda: notes(running)[-1] == "last")
     assert notes(running) == [str(n) for n in range(sent)] + ["last"]
+    assert ask(way, "uwsgi.mule_msg('x' * 10000000, 1)") is False
+    running.wait_log("a message of 10000000 bytes: Message too long")
 
 
 def test_no_message_is_lost_that_was_taken(server, way):

@@ -25,14 +25,15 @@ class Hooks:
             line(f"*** mule {number} received a {len(message)} bytes message ***")
 
 
-def send(pipe, message, refused):
-    """Puts a message into a queue; False: there is no room."""
+def send(pipe, message, function):
+    """Puts a message into a queue; False: there is no room, or never will be for one as long as that."""
     try:
         os.write(pipe["in"], message)
     except BlockingIOError:
         return False
     except OSError as error:
-        raise ValueError(f"{refused}: {error.strerror}") from error
+        line(f"{function}: a message of {len(message)} bytes: {error.strerror}")
+        return False
     return True
 
 
