@@ -150,6 +150,26 @@ def test_no_signal_is_lost(server, way, upset):
     running.wait_gone()
 
 
+def test_what_is_raised_while_the_application_starts_is_for_its_own_handlers(server, way):
+    raising = """
+uwsgi.register_signal(5, "worker", heard)
+uwsgi.register_signal(6, "mule1", heard)
+uwsgi.signal(5)
+uwsgi.post_fork_hook = lambda: uwsgi.signal(6)
+"""
+    running = server(way, ["--master", "-p", "1", "--mule", "--pidfile", "server.pid"], app=APP + raising)
+    heard(running, 5, 1), heard(running, 6, 2)  # of a worker and a mule
+    running.write("app.py", APP + raising.replace("(5", "(15").replace("(6", "(16"))
+    running.signal(signal.SIGHUP)
+    heard(running, 15, 1), heard(running, 16, 2)
+    running.write("app.py", APP + raising.replace("(5", "(25").replace("(6", "(26"))
+    os.kill(running.pid, signal.SIGUSR2)
+    heard(running, 25, 1), heard(running, 26, 2)
+    assert "error managing signal" not in running.log()
+    os.kill(int((running.dir / "server.pid").read_text()), signal.SIGTERM)
+    running.wait_gone()
+
+
 def test_what_a_worker_raises_in_its_last_moment_is_handled(server, way):
     app = APP + """
 uwsgi.register_signal(5, "mule1", heard)

@@ -22,6 +22,7 @@ type signals struct {
 	targets  signaling.Targets
 	schedule signaling.Schedule
 	crons    []*signalCron
+	early    []byte // raised while the generation before it serves, which knows nothing of them
 }
 
 // signalCron raises a signal by the clock.
@@ -68,6 +69,10 @@ func (g *generation) signalReport(r process.Report) bool {
 	var err error
 	switch r.Kind {
 	case workerspec.EventRaise:
+		if g == g.m.next && (g.m.current != nil || g.m.upgrader.second) {
+			g.signals.early = append(g.signals.early, number)
+			break
+		}
 		g.m.raise(number)
 	case workerspec.EventRegisterSignal:
 		g.signals.targets[number] = s.Target
@@ -173,8 +178,18 @@ func (g *generation) fleet() signaling.Fleet {
 	return fleet
 }
 
-// startSignals begins with timers and file monitors; the generation serves now.
+// earlyTime is how long what was raised during the start waits, once the generation serves: the one before it, maybe another
+// master's, has to have heard that it is to leave signals alone.
+const earlyTime = 500 * time.Millisecond
+
+// startSignals begins with what was raised during the start, with timers and file monitors; the generation serves now.
 func (g *generation) startSignals() {
+	g.m.after(earlyTime, func(m *master) {
+		for _, number := range g.signals.early {
+			m.raise(number)
+		}
+		g.signals.early = nil
+	})
 	for _, t := range g.cfg.SignalTimers {
 		if err := g.signals.schedule.AddTimer(t.Signal, t.Every, 0); err != nil {
 			logf("timer: %v", err)
