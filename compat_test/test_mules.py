@@ -282,6 +282,18 @@ def test_mules_end_with_their_master(server, way):
     running.wait_gone()
 
 
+@pytest.mark.parametrize("option", ["--mule-reload-mercy=1", "--no-orphans"])
+def test_a_busy_mule_does_not_outlive_its_master_for_long(server, way, option):
+    app = HEARING.replace("lambda message:", "lambda message: note('in hand') or until(message.decode()) or")
+    running = server(way, ["--master", "-p", "1", "--mule", option], app=app)
+    pid_of(running)
+    ask(way, "uwsgi.mule_msg('never', 1)")
+    eventually(lambda: notes(running) == ["in hand"])
+    running.signal(signal.SIGKILL)
+    running.process.wait(10)
+    running.wait_gone()
+
+
 def test_a_lost_zygote_takes_no_mule_with_it_and_doubles_none(server, way):
     running = server(way, ["--master", "-p", "1", "--mules", "2"], app=HEARING)
     first = [pid_of(running, 1), pid_of(running, 2)]

@@ -74,7 +74,8 @@ func baseSpec(cfg *uwsgiopts.Config, number int, started time.Time, lib string) 
 		Processes: cfg.Processes, Threads: cfg.Threads, Lib: lib, HandoverFD: [2]int{-1, -1}, AuxiliaryFD: -1, MetricsFD: -1, Signals: workerspec.Signals{Spooler: -1},
 		Mules: workerspec.Mules{
 			List: []workerspec.Mule{}, Shared: workerspec.Pipe{Out: -1, In: -1}, Farms: []workerspec.Farm{},
-			HarakiriSeconds: int(cfg.MuleHarakiri / time.Second), ReceiveSize: cfg.MuleMsgRecvSize,
+			HarakiriSeconds: int(cfg.MuleHarakiri / time.Second), MercySeconds: int(cfg.MuleReloadMercy / time.Second),
+			ReceiveSize: cfg.MuleMsgRecvSize,
 		},
 		HTTP: httpSpec(cfg), Limits: limitsSpec(cfg), Log: logSpec(cfg), Python: pythonSpec(cfg), Process: processSpec(cfg),
 		Spoolers: spoolerSpecs(cfg), Spooling: spoolingSpec(cfg),

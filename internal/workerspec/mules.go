@@ -6,6 +6,7 @@ type Mules struct {
 	Shared          Pipe   `json:"shared"` // read by the first mule that has time
 	Farms           []Farm `json:"farms"`
 	HarakiriSeconds int    `json:"harakiri"` // for a message or signal; 0: none
+	MercySeconds    int    `json:"mercy"`    // that a mule has to end in
 	ReceiveSize     int    `json:"receive_size"`
 }
 

@@ -19,6 +19,7 @@ from .signals import handlers
 from .uwsgi_module import mules, signals
 from .worker import become, name_process
 
+ORPHANED = 60  # seconds that a spooler may take for its job when the master has gone
 FIELDS = {name: number for number, name in enumerate(Auxiliary._fields)}
 
 
@@ -119,7 +120,7 @@ def main(spec, uwsgi, order):
     name_process(spec["python"]["procname"].replace("worker \0", names[role]).replace("\0", str(number)))
     random.seed()
     close_listeners(spec)
-    follow_master(spec["alive_fd"])
+    follow_master(spec, spec["mules"]["mercy"] if role == "mule" else ORPHANED)
     if spec.get("gateway"):
         gateway.current().in_worker(0)
     status = 0
@@ -186,12 +187,15 @@ def close_listeners(spec):
     spec["sockets"] = []
 
 
-def follow_master(alive):
-    """When the master has gone this process is told to leave."""
+def follow_master(spec, mercy):
+    """When the master has gone this process is told to leave, and has as long for that as with a master."""
 
     def watch():
-        select.select([alive], [], [])  # nothing is ever written to it
-        os.kill(os.getpid(), signal.SIGTERM)
+        select.select([spec["alive_fd"]], [], [])  # nothing is ever written to it
+        if not spec["process"]["no_orphans"]:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(mercy)
+        os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, name="uWSGIMaster", daemon=True).start()
 
