@@ -150,14 +150,23 @@ def test_packets_that_do_not_come_hold_nobody_up(server):
         client.close()
 
 
-def test_an_answer_that_nobody_reads_is_given_up(server):
-    peer = Peer(server, args=("-p", "1", "--socket-timeout", "1"))
-    with socket.socket() as client:
+def test_an_answer_that_nobody_reads_holds_nobody_up(server):
+    peer = Peer(server, args=("-p", "1", "--socket-timeout", "3"))
+    waiting = []
+    for _ in range(5):
+        client = socket.socket()
+        client.settimeout(30)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("127.0.0.1", peer.port))
-        client.sendall(packet(173, strings(b"large", b"50000000")))
-        peer.running.wait_log("an answer of .* bytes over the uwsgi protocol was not taken")
-        assert peer.ask("1") == 1
+        client.sendall(packet(173, strings(b"large", b"10000000")))
+        waiting.append(client)
+    begin = time.monotonic()
+    assert peer.ask("1") == 1 and time.monotonic() - begin < 2.5
+    whole = b"".join(iter(lambda: waiting[0].recv(1 << 20), b""))  # slowly, but it reads
+    assert whole == packet(173, strings(b"CONTENT_LENGTH", b"10000000"), 5) + b"x" * 10000000
+    for client in waiting:
+        client.close()
+    assert peer.ask("1") == 1
 
 
 def test_many_clients_at_once(server):

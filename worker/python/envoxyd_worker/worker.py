@@ -61,7 +61,7 @@ def main(spec, text, uwsgi, serving, order):
     settings = wsgi.settings(spec, uwsgi, apps.choose(serving, python, extension, state.served.of(number)), extension)
     settings["event"] = events.application if events else None
     settings["signal"] = functools.partial(signals.handle, state)
-    settings["service"] = services.Services(state, spec["limits"]["socket_timeout_ms"] / 1000)
+    settings["service"] = services.Services(state)
     try:
         hooks.accepting(spec["process"]["hooks"], number, order["again"])
     except hooks.Failed as error:
