@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-from . import children, ending, gateway, hooks, listeners, log, uwsgi_module
+from . import children, ending, gateway, hooks, listeners, log, threads, uwsgi_module
 from .failures import report
 from .layouts import AUXILIARY, BUSY, IDLE, Auxiliary
 from .reports import Reports
@@ -20,6 +20,9 @@ from .uwsgi_module import mules, signals
 from .worker import become, name_process
 
 ORPHANED = 60  # seconds that a spooler may take for its job when the master has gone
+# Seconds that an idle mule's program has from SystemExit to its end. uWSGI gives it none.
+GRACE = 3
+
 FIELDS = {name: number for number, name in enumerate(Auxiliary._fields)}
 
 
@@ -32,9 +35,11 @@ class Process:
         self.leaving = False  # SIGTERM or SIGHUP has come: finish what is in hand
         self.interruptible = False  # then they end what runs at once
         self.signalled = False  # the last wait has handled uwsgi signals
-        self.parted = set()  # the threads in which SystemExit was raised for it
+        self.raised = False  # the application has been told to leave by SystemExit
+        self.overdue = False  # and has had GRACE seconds since
         self.first = (row - 1) * AUXILIARY.size // 8
         self.line = memoryview(mmap.mmap(spec["auxiliary_fd"], 0)).cast("q")
+        self.thread = threading.get_ident()
         self.woken, self.wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.put("tasks", self.get("tasks"))
         self.put("deadline", 0)
@@ -49,15 +54,25 @@ class Process:
             return
         self.leaving = True
         os.write(self.wake, b"!")
-        if self.interruptible:
-            self.part()
+        if self.interruptible and (self.overdue or not self.raised):
+            self.leave()
 
-    def part(self):
-        """Ends what runs by an exception. When it has caught that one and is here again, the process ends all the same."""
-        if threading.get_ident() in self.parted:
+    def leave(self):
+        """Ends what runs by SystemExit. A program that catches even that (`except:` around its loop) and goes on is ended as it is."""
+        if threading.get_ident() != self.thread:  # one that waits for messages, while the main thread does something else
+            self.interruptible = True
+            os.kill(os.getpid(), signal.SIGTERM)
+        elif self.raised:
             end(self, 0)
-        self.parted.add(threading.get_ident())
+        else:
+            self.raised = True
+            threads.start(self.insist, (), "uWSGILeave")
         raise SystemExit(0)
+
+    def insist(self):
+        time.sleep(GRACE)
+        self.overdue = True
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def get(self, field):
         return self.line[self.first + FIELDS[field]]

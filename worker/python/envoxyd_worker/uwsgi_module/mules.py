@@ -50,8 +50,9 @@ def farm_queues(mine):
     return [farm["queue"]["out"] for farm in mine.spec["mules"]["farms"] if mine.mule in farm["mules"]]
 
 
-def wait(mine, fds, with_signals, timeout, size):
-    """The next message of the queues; b"" after timeout seconds (None: never), None when uwsgi signals were handled in place of one.
+def wait(mine, fds, with_signals, timeout, size, signals_end_it=False):
+    """The next message of the queues; b"" after timeout seconds (None: never). uwsgi signals are handled meanwhile, and end the
+    wait with None if asked to: programs that call mule_get_msg() in a loop expect bytes.
 
     What the last message has led to is over with that. A mule that is to leave does so here.
     """
@@ -61,8 +62,8 @@ def wait(mine, fds, with_signals, timeout, size):
     while True:
         ready = process.wait(fds, None if end is None else end - time.monotonic(), with_signals)
         if process.leaving:
-            process.part()
-        if process.signalled:
+            process.leave()
+        if process.signalled and signals_end_it:
             process.interruptible = True
             return None
         for fd in ready:
@@ -74,7 +75,7 @@ def wait(mine, fds, with_signals, timeout, size):
             if message:
                 return message
             process.end(done=False)
-        if not ready and end is not None:
+        if end is not None and not ready and time.monotonic() >= end:
             process.interruptible = True
             return b""
 
@@ -120,7 +121,7 @@ def functions(mine):
     def farm_get_msg():
         if not mine.mule:
             raise ValueError("farm_get_msg(): messages come to mules only")
-        return wait(mine, farm_queues(mine), True, None, spec["receive_size"])
+        return wait(mine, farm_queues(mine), True, None, spec["receive_size"], signals_end_it=True)
 
     def in_farm(name=None):
         if not mine.mule:

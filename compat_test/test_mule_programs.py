@@ -1,0 +1,96 @@
+"""Mules whose programs were written for uWSGI, which ends them by SIGKILL and gives them nothing but messages."""
+import signal
+
+import pytest
+from http_client import eventually, get
+
+NOTES = """
+import os
+
+def note(text):
+    fd = os.open("notes", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(fd, f"{text} {os.getpid()}\\n".encode())
+    os.close(fd)
+"""
+
+APP = """
+import uwsgi
+from notes import note
+from uwsgidecorators import signal
+
+@signal(30, target="mule1")
+def handle(number):
+    note(f"signal {number}")
+
+def application(environ, start_response):
+    value = eval(environ["QUERY_STRING"])
+    start_response("200 OK", [])
+    return [repr(value).encode()]
+"""
+
+OPTIONS = ["--master", "--mule=loop.py", "--pythonpath", "."]
+FILES = {"notes.py": NOTES, "notes": ""}
+
+BEGIN = """
+import atexit, threading, time, uwsgi
+from notes import note
+atexit.register(note, "end")
+note("begin")
+"""
+
+# Bare `except:` around the loop, as it is found in the wild; consumers in threads beside a main thread that does something else.
+STUBBORN = {
+    "messages": """
+while True:
+    try:
+        uwsgi.mule_get_msg()
+    except:
+        pass
+""",
+    "sleeping": """
+while True:
+    try:
+        time.sleep(1000)
+    except:
+        pass
+""",
+    "threads": """
+for n in range(2):
+    threading.Thread(target=lambda: [uwsgi.mule_get_msg() for _ in range(1000)], daemon=True).start()
+while True:
+    time.sleep(1)
+""",
+}
+
+
+@pytest.mark.parametrize("program", STUBBORN)
+def test_a_mule_ends_whatever_it_catches(server, http, program):
+    running = server(http, OPTIONS, app=APP, files={**FILES, "loop.py": BEGIN + STUBBORN[program]})
+    eventually(lambda: "begin" in (running.dir / "notes").read_text())
+    running.signal(signal.SIGTERM)
+    assert running.wait_exit() == 0
+    assert "end" in (running.dir / "notes").read_text()
+
+
+MESSAGES = """
+import uwsgi
+from notes import note
+note("begin")
+while True:
+    note(uwsgi.mule_get_msg().decode())
+"""
+
+
+def test_a_program_that_expects_messages_gets_no_none_for_a_signal(server, http):
+    running = server(http, OPTIONS, app=APP, files={**FILES, "loop.py": MESSAGES})
+
+    def notes():
+        return (running.dir / "notes").read_text().split("\n")[:-1]
+
+    eventually(lambda: len(notes()) == 1)
+    get(http.port, "/?uwsgi.signal(30)")
+    eventually(lambda: len(notes()) == 2)
+    get(http.port, "/?uwsgi.mule_msg('one',1)")
+    eventually(lambda: len(notes()) == 3)
+    pid = notes()[0].split()[1]
+    assert notes() == [f"begin {pid}", f"signal 30 {pid}", f"one {pid}"]
