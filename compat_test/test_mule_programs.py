@@ -94,3 +94,27 @@ def test_a_program_that_expects_messages_gets_no_none_for_a_signal(server, http)
     eventually(lambda: len(notes()) == 3)
     pid = notes()[0].split()[1]
     assert notes() == [f"begin {pid}", f"signal 30 {pid}", f"one {pid}"]
+
+
+TIMED = """
+import os, uwsgi
+from uwsgidecorators import rbtimer
+
+def note(number):
+    with open(f"{uwsgi.signal_received()}", "w") as f:
+        f.write(repr((uwsgi.worker_id(), uwsgi.mule_id())))
+
+for number, target in ((40, "mule"), (41, "mule1"), (42, "spooler"), (43, "farm_crew"), (44, "worker1")):
+    rbtimer(1, target=target, signum=number)(note)
+
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [b"loaded"]
+"""
+
+
+def test_signals_for_processes_that_have_not_loaded_the_application_come_to_a_worker(server, http):
+    options = ["--master", "--lazy-apps", "--mule", "--farm", "crew:1", "--spooler", "jobs"]
+    running = server(http, options, app=TIMED)
+    for number in range(40, 45):
+        eventually(lambda: (running.dir / str(number)).exists() and (running.dir / str(number)).read_text() == "(1, 0)")

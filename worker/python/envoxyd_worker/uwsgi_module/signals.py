@@ -124,6 +124,10 @@ def functions(mine):
             raise ValueError("register_signal(): mules and spoolers cannot register signals")
         if not mine.worker and number in mine.signals.handlers:
             raise ValueError(f"signal {number} is registered already")
+        if not mine.worker:
+            mine.signals.importing.add(number)
+        elif number not in mine.signals.importing and target.startswith(("mule", "farm", "spooler")):
+            target = ""  # only workers have the function (--lazy-apps): in uWSGI the first one that has time calls it, too
         order("register signal", number, target=target)
         mine.signals.handlers[number] = function
 
