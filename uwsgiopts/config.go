@@ -140,6 +140,7 @@ type Config struct {
 	PushConfig
 	LoggingConfig
 	MuleConfig
+	AskConfig
 	EmperorConfig
 	MetricsConfig
 	SpoolerConfig

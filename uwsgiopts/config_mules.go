@@ -17,18 +17,10 @@ type MuleConfig struct {
 	MuleMsgSize     int           // of the sockets' buffers, in bytes; 0: the system's
 	MuleMsgRecvSize int           // largest message that a mule takes; default 65536
 
-	ConnectAndRead string // the address whose output is printed; "": none is
-
-	Ping         string        // the address of an instance that is asked whether it lives; "": none is
-	PingTimeout  time.Duration // default 3 s
-	RemoteSignal *RemoteSignal // raised in another instance; nil: none is
-
 	SignalBufsize int           // of the queues of signals, in bytes; 0: the system's
 	SignalTimers  []SignalTimer // --timer and --rbtimer
 	TouchSignal   [][2]string   // FILE, SIGNAL: looked at once a second
 	FSSignal      [][2]string   // FILE, SIGNAL: the kernel tells
-
-	FSReload, FSBrutalReload []string
 
 	RPCMax int // functions that may be offered to other processes; default 64
 
@@ -47,12 +39,6 @@ type Farm struct {
 	Mules []int
 }
 
-// RemoteSignal is a uwsgi signal for another instance.
-type RemoteSignal struct {
-	Address string
-	Number  uint8
-}
-
 // SignalTimer raises a signal again and again.
 type SignalTimer struct {
 	Signal uint8
@@ -60,7 +46,7 @@ type SignalTimer struct {
 }
 
 func muleDefaults() MuleConfig {
-	return MuleConfig{MuleReloadMercy: 60 * time.Second, MuleMsgRecvSize: 65536, RPCMax: 64, PingTimeout: 3 * time.Second}
+	return MuleConfig{MuleReloadMercy: 60 * time.Second, MuleMsgRecvSize: 65536, RPCMax: 64}
 }
 
 // setMule adds one mule; what a file or a true says without a program is a plain one, as on the command line.
@@ -117,17 +103,6 @@ func (p *parser) validateFarms() error {
 			return fmt.Errorf("farm %q is configured twice", farm.Name)
 		}
 	}
-	return nil
-}
-
-// setRemoteSignal reads ADDRESS,NUMBER.
-func setRemoteSignal(c *Config, g given) error {
-	address, number, _ := strings.Cut(g.text, ",")
-	n, err := strconv.ParseUint(strings.TrimSpace(number), 10, 8)
-	if err != nil || address == "" {
-		return fmt.Errorf("option %q: %q is not an address, a comma and a signal (0 to 255)", g.name, g.text)
-	}
-	c.RemoteSignal = &RemoteSignal{address, uint8(n)}
 	return nil
 }
 

@@ -10,6 +10,8 @@ import (
 
 // SupervisedConfig is what the master looks after beside workers.
 type SupervisedConfig struct {
+	FSReload, FSBrutalReload []string // files and directories: the kernel tells of changes
+
 	StatsHTTP     bool
 	StatsMinified bool
 	StatsNoCores  bool

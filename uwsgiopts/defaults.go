@@ -28,6 +28,7 @@ func defaults() *Config {
 		ProcessConfig:      processDefaults(),
 		PushConfig:         pushDefaults(),
 		MuleConfig:         muleDefaults(),
+		AskConfig:          AskConfig{PingTimeout: 3 * time.Second},
 		EmperorConfig:      emperorDefaults(),
 		LoggingConfig:      LoggingConfig{LogfileChmod: -1, RsyslogPacketSize: 1024, AlarmFreq: 3, AlarmMsgSize: 8192},
 		SpoolerConfig:      SpoolerConfig{SpoolerFrequency: 30},
