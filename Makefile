@@ -135,6 +135,7 @@ bench: build
 
 docs:
 	$(GO) generate ./...
+	$(PYTHON) docs/python_api/write.py
 
 # ---- install ---------------------------------------------------------------
 
