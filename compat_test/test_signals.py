@@ -294,23 +294,19 @@ uwsgi.add_file_monitor(2, "later")
 """
     args = ["--master", "-p", "1", "--touch-signal", "touched 3", "--fs-signal", "watched 4"]
     running = server(way, args, app=app, files={"touched": "", "watched": ""})
-    running.wait_log("spawned uWSGI master process")
-    ask(way, "1")
-    running.wait_log("file monitor: .*/later: no such file")  # which is the last of them
-    running.write("folder/new", "")
-    heard(running, 1)
-    running.write("later", "")  # a path that is not there yet is waited for
-    heard(running, 2)
-    os.utime(running.dir / "touched", (time.time() + 10, time.time() + 10))
-    heard(running, 3)
-    running.write("watched", "1")
-    heard(running, 4)
-    before = len(notes(running))
+    times = []
 
-    def again():  # a file that was replaced is watched still, once it has been looked for again
-        running.write("watched", "2")
-        return len(notes(running)) > before
-    eventually(again, every=0.2)
+    def change(name, number):
+        """Again and again, since the server listens before it watches."""
+        times.append(name)
+        running.write(name, str(len(times)))
+        os.utime(running.dir / name, (time.time() + len(times), time.time() + len(times)))
+        return [line for line in notes(running) if line.startswith(f"{number} ")]
+
+    for name, number in (("folder/new", 1), ("later", 2), ("touched", 3), ("watched", 4)):  # one is not there yet
+        eventually(lambda name=name, number=number: change(name, number), every=0.3)
+    before = len(change("watched", 4))
+    eventually(lambda: len(change("watched", 4)) > before + 1, every=0.3)  # a file that was replaced is watched still
 
 
 def test_a_handler_that_raises_ends_nothing(server, way):
