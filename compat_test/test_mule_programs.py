@@ -1,5 +1,6 @@
 """Mules whose programs were written for uWSGI, which ends them by SIGKILL and gives them nothing but messages."""
 import signal
+import sys
 
 import pytest
 from http_client import eventually, get
@@ -28,7 +29,7 @@ def application(environ, start_response):
     return [repr(value).encode()]
 """
 
-OPTIONS = ["--master", "--mule=loop.py", "--pythonpath", "."]
+OPTIONS = ["--master", "--mule=loop.py", "--pythonpath", ".", "--virtualenv", sys.prefix]
 FILES = {"notes.py": NOTES, "notes": ""}
 
 BEGIN = """
@@ -60,11 +61,23 @@ for n in range(2):
 while True:
     time.sleep(1)
 """,
+    "greenlets": """
+from gevent import monkey, sleep, spawn
+monkey.patch_all()
+spawn(uwsgi.mule_get_msg)
+while True:
+    try:
+        sleep(1)
+    except:
+        pass
+""",
 }
 
 
 @pytest.mark.parametrize("program", STUBBORN)
 def test_a_mule_ends_whatever_it_catches(server, http, program):
+    if program == "greenlets":
+        pytest.importorskip("gevent")
     running = server(http, OPTIONS, app=APP, files={**FILES, "loop.py": BEGIN + STUBBORN[program]})
     eventually(lambda: "begin" in (running.dir / "notes").read_text())
     running.signal(signal.SIGTERM)

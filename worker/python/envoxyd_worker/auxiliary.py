@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from _thread import get_ident
 
 from . import children, ending, gateway, hooks, listeners, log, threads, uwsgi_module
 from .failures import report
@@ -39,7 +40,7 @@ class Process:
         self.overdue = False  # and has had GRACE seconds since
         self.first = (row - 1) * AUXILIARY.size // 8
         self.line = memoryview(mmap.mmap(spec["auxiliary_fd"], 0)).cast("q")
-        self.thread = threading.get_ident()
+        self.thread = get_ident()
         self.woken, self.wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.put("tasks", self.get("tasks"))
         self.put("deadline", 0)
@@ -59,11 +60,11 @@ class Process:
 
     def leave(self):
         """Ends what runs by SystemExit. A program that catches even that (`except:` around its loop) and goes on is ended as it is."""
-        if threading.get_ident() != self.thread:  # one that waits for messages, while the main thread does something else
+        if get_ident() != self.thread:  # one that waits for messages, while the main thread does something else
             self.interruptible = True
             os.kill(os.getpid(), signal.SIGTERM)
         elif self.raised:
-            end(self, 0)
+            end(self, 0, threads_too=False)
         else:
             self.raised = True
             threads.start(self.insist, (), "uWSGILeave")
@@ -215,14 +216,14 @@ def follow_master(spec, mercy):
     threading.Thread(target=watch, name="uWSGIMaster", daemon=True).start()
 
 
-def end(process, status):
+def end(process, status, threads_too=True):
     """As a worker ends: the application's functions for that are called, the interpreter is not taken apart."""
     process.interruptible = False
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     if not process.spec["python"]["skip_atexit"]:
         uwsgi_module.run_hook(process.uwsgi, "atexit")
-        for last in (threading._shutdown, atexit._run_exitfuncs):
+        for last in (*([threading._shutdown] if threads_too else []), atexit._run_exitfuncs):
             try:
                 last()
             except BaseException as error:
