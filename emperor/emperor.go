@@ -6,7 +6,6 @@ package emperor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,7 +19,6 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/fsnotify/fsnotify"
-	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/respawn"
 	"envoxyd/uwsgiopts"
@@ -44,6 +42,13 @@ type Emperor struct {
 	running sync.WaitGroup
 	ending  bool
 	told    map[string]bool
+	hooks   int             // that run
+	patient context.Context // of hooks; ends when the emperor is told to end a second time
+	hurry   context.CancelFunc
+	watcher *fsnotify.Watcher // nil: there is none here
+	// superior is the way to the emperor whose vassal this one is; nil: it is nobody's.
+	superior *os.File
+	governed int // instances that systemd was told of
 }
 
 // Run rules until a signal ends it, and returns the exit status.
@@ -63,6 +68,7 @@ func newEmperor(cfg *uwsgiopts.Config, log func(format string, args ...any)) (*E
 	}
 	e := &Emperor{cfg: &cfg.EmperorConfig, version: uwsgiopts.Version, self: self, log: log, vassals: map[string]*vassal{}, events: make(chan event, 64), told: map[string]bool{}}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
+	e.patient, e.hurry = context.WithCancel(e.ctx)
 	for _, text := range cfg.Emperors {
 		source, err := NewSource(&cfg.EmperorConfig, text)
 		if err != nil {
@@ -81,6 +87,7 @@ func (e *Emperor) run() int {
 			e.log("emperor-pidfile: %v", err)
 			return 1
 		}
+		defer os.Remove(e.cfg.EmperorPidfile)
 	}
 	if err := e.serveStats(); err != nil {
 		e.log("%v", err)
@@ -89,18 +96,23 @@ func (e *Emperor) run() int {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP)
 	defer signal.Stop(signals)
+	e.obeySuperior()
 	changes := e.watch()
 	e.log("*** starting uWSGI Emperor ***")
+	e.governed = -1 // systemd is told, be it of none
 	e.scan()
-	e.notify()
-	ticker := time.NewTicker(e.cfg.EmperorFreq)
+	e.tellSuperior(SayStarted, SayLoyal, SayAccepting)
+	ticker := time.NewTicker(max(e.cfg.EmperorFreq, time.Second))
 	defer ticker.Stop()
-	for !e.ending || e.alive() > 0 {
+	for !e.ending || e.alive() > 0 || e.hooks > 0 {
 		wake := e.nextDue()
 		select {
 		case happened := <-e.events:
 			happened(e)
 		case <-ticker.C:
+			if e.cfg.Heartbeat > 0 {
+				e.tellSuperior(SayHeartbeat)
+			}
 			e.scan()
 		case <-changes:
 			e.scan()
@@ -108,8 +120,7 @@ func (e *Emperor) run() int {
 			e.due(time.Now())
 		case s := <-signals:
 			if s == syscall.SIGHUP {
-				e.log("*** the emperor looks at all configurations ***")
-				e.scan()
+				e.reloadAll()
 			} else {
 				e.end()
 			}
@@ -128,92 +139,100 @@ func (e *Emperor) post(happened event) {
 	}
 }
 
-// watch tells of changes of the sources' directories, as soon as the kernel does; a look comes every --emperor-freq anyway.
-func (e *Emperor) watch() <-chan struct{} {
-	changes := make(chan struct{}, 1)
-	watcher, err := fsnotify.NewWatcher()
-	if err != nil {
-		return changes
-	}
-	for _, s := range e.sources {
-		_ = watcher.Add(s.Watched()) // not on every file system
-	}
-	e.running.Go(func() {
-		defer watcher.Close()
-		for {
-			select {
-			case <-watcher.Events:
-			case <-watcher.Errors:
-			case <-e.ctx.Done():
-				return
-			}
-			select {
-			case changes <- struct{}{}:
-			default:
-			}
-		}
-	})
-	return changes
-}
-
 // scan compares what is there with what runs.
 func (e *Emperor) scan() {
 	if e.ending {
 		return
 	}
+	e.watchSources()
 	seen := map[string]bool{}
 	for _, s := range e.sources {
 		found, err := s.Scan()
 		if err != nil { // a directory that is away for a moment ends nobody
 			e.complain("%v", err)
 			for _, v := range e.vassals {
-				seen[v.ID] = seen[v.ID] || v.source == s
+				seen[v.Path] = seen[v.Path] || v.source == s
 			}
 			continue
 		}
 		for _, one := range found {
-			if seen[one.ID] {
+			if seen[one.Path] {
 				continue
 			}
-			seen[one.ID] = true
+			seen[one.Path] = true
 			e.see(s, one)
 		}
 	}
-	for _, id := range slices.Clone(e.order) {
-		if v := e.vassals[id]; !seen[id] && !v.removed {
-			e.log("[emperor] stop the uwsgi instance %s", id)
+	for _, path := range slices.Clone(e.order) {
+		if v := e.vassals[path]; !seen[path] && !v.removed {
+			e.log("[emperor] stop the uwsgi instance %s", v.ID)
 			v.removed = true
 			e.curse(v)
+		}
+	}
+	if len(e.vassals) != e.governed {
+		e.notify()
+	}
+}
+
+// reloadAll looks at all configurations, and reloads the instances that are there already.
+func (e *Emperor) reloadAll() {
+	if e.ending {
+		return
+	}
+	e.log("*** the emperor reloads all vassals ***")
+	e.scan()
+	for _, path := range e.order {
+		if v := e.vassals[path]; !v.removed {
+			e.reload(v)
 		}
 	}
 }
 
 // see acts on a configuration that is there.
 func (e *Emperor) see(s *Source, one Instance) {
-	v := e.vassals[one.ID]
+	v := e.vassals[one.Path]
 	switch {
 	case v == nil:
 		v = &vassal{Instance: one, source: s, attrs: attributes(one.Path, e.wanted()), born: time.Now()}
 		v.backoff.Policy = respawn.Policy{Healthy: 10 * time.Second, First: e.cfg.EmperorThrottle, Max: e.cfg.EmperorMaxThrottle}
-		e.vassals[one.ID] = v
-		e.order = append(e.order, one.ID)
+		e.vassals[one.Path] = v
+		e.order = append(e.order, one.Path)
 		e.launch(v)
 	case v.removed: // it has come back before its process has ended
 		v.removed, v.Changed = false, one.Changed
+	case e.cfg.EmperorTyrant && (v.UID != one.UID || v.GID != one.GID):
+		e.log("[emperor-tyrant] the owner of vassal %s has changed: it is started again as the new one", v.ID)
+		v.Instance = one
+		e.restart(v)
 	case !v.Changed.Equal(one.Changed):
 		v.Instance.Changed, v.UID, v.GID = one.Changed, one.UID, one.GID
-		v.attrs = attributes(one.Path, e.wanted())
-		e.log("[emperor] reload the uwsgi instance %s", v.ID)
-		v.backoff.Reset() // it may have been repaired
-		if v.cmd == nil {
-			if !v.waiting {
-				e.launch(v)
-			}
-			return
-		}
-		if v.cursed.IsZero() {
-			v.say(SayReload)
-		}
+		e.reload(v)
+	}
+}
+
+// reload has an instance read its configuration again, or starts one that has failed.
+func (e *Emperor) reload(v *vassal) {
+	v.attrs = attributes(v.Path, e.wanted())
+	e.log("[emperor] reload the uwsgi instance %s", v.ID)
+	v.backoff.Reset() // it may have been repaired
+	switch {
+	case v.cmd == nil && !v.waiting:
+		e.launch(v)
+	case v.cmd != nil && v.cursed.IsZero():
+		v.say(SayReload)
+	}
+}
+
+// restart ends an instance's process, and starts another one.
+func (e *Emperor) restart(v *vassal) {
+	v.backoff.Reset()
+	v.closeListener()
+	v.waiting = false
+	if v.cmd == nil {
+		e.launch(v)
+	} else {
+		e.tellToEnd(v)
 	}
 }
 
@@ -230,7 +249,7 @@ func (e *Emperor) wanted() (all []string) {
 // launch starts an instance, or what waits for its first connection.
 func (e *Emperor) launch(v *vassal) {
 	if v.Socket != "" && v.listener == nil {
-		if err := v.listen(); err != nil {
+		if err := v.listen(e.cfg); err != nil {
 			e.log("%v", err)
 			v.retry = time.Now().Add(v.backoff.Ended(0) + time.Second)
 			return
@@ -245,39 +264,6 @@ func (e *Emperor) launch(v *vassal) {
 	e.start(v)
 }
 
-// await has an instance on demand started when somebody connects.
-func (e *Emperor) await(v *vassal) {
-	fd, err := unix.FcntlInt(v.listener.Fd(), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		e.log("[emperor] vassal %s: %v", v.ID, err)
-		return
-	}
-	_ = unix.SetNonblock(fd, true)
-	file := os.NewFile(uintptr(fd), "listener")
-	stop := context.AfterFunc(e.ctx, func() { file.Close() })
-	e.running.Go(func() {
-		defer stop()
-		defer file.Close()
-		raw, err := file.SyscallConn()
-		if err != nil {
-			return
-		}
-		err = raw.Read(func(fd uintptr) bool {
-			ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-			n, err := unix.Poll(ready, 0)
-			return n > 0 || err != nil && !errors.Is(err, unix.EINTR)
-		})
-		if err == nil {
-			e.post(func(e *Emperor) {
-				if v.waiting && !v.removed && !e.ending {
-					v.waiting = false
-					e.start(v)
-				}
-			})
-		}
-	})
-}
-
 // start starts an instance's process.
 func (e *Emperor) start(v *vassal) {
 	if err := v.start(e.cfg, e.self, time.Now()); err != nil {
@@ -285,7 +271,7 @@ func (e *Emperor) start(v *vassal) {
 		v.retry = time.Now().Add(max(v.backoff.Ended(0), e.cfg.EmperorThrottle))
 		return
 	}
-	e.hook(v, e.cfg.VassalStart)
+	e.hook(v, v.pid(), e.cfg.VassalStart)
 	cmd, link := v.cmd, v.link
 	e.running.Go(func() { // ends with the process, or with what it has the other end of
 		var word [1]byte
@@ -322,6 +308,9 @@ func (e *Emperor) heard(v *vassal, cmd *exec.Cmd, word byte) {
 		e.log("[emperor] vassal %s is ready to accept requests", v.ID)
 	case SayHeartbeat:
 		v.heartbeat = now
+	case SayIdle:
+		v.idle = true
+		e.tellToEnd(v)
 	}
 }
 
@@ -339,11 +328,9 @@ func (e *Emperor) exited(v *vassal, cmd *exec.Cmd, err error) {
 		e.log("[emperor] curse the uwsgi instance %s (pid: %d)", v.ID, pid)
 	}
 	e.log("[emperor] removed uwsgi instance %s", v.ID)
-	e.hook(v, e.cfg.VassalStop)
+	e.hook(v, pid, e.cfg.VassalStop)
 	if v.removed || e.ending {
-		v.closeFiles()
-		delete(e.vassals, v.ID)
-		e.order = slices.DeleteFunc(e.order, func(id string) bool { return id == v.ID })
+		e.forget(v)
 		e.notify()
 		return
 	}
@@ -354,7 +341,7 @@ func (e *Emperor) exited(v *vassal, cmd *exec.Cmd, err error) {
 	if v.failed = v.loyal.IsZero(); v.failed && v.cursed.IsZero() {
 		e.log("[emperor] unloyal bad behaving vassal found: %s throttling it for %v... (%v)", v.ID, wait, exitText(err))
 	}
-	if v.Socket != "" && v.cursed.IsZero() && err == nil { // it has ended by itself: until somebody connects again
+	if v.Socket != "" && (v.idle || v.cursed.IsZero() && err == nil) { // it has ended by itself: until somebody connects again
 		e.launch(v)
 		return
 	}
@@ -372,16 +359,26 @@ func exitText(err error) string {
 func (e *Emperor) curse(v *vassal) {
 	v.waiting, v.retry = false, time.Time{}
 	if v.cmd == nil {
-		v.closeFiles()
-		delete(e.vassals, v.ID)
-		e.order = slices.DeleteFunc(e.order, func(id string) bool { return id == v.ID })
+		e.forget(v)
 		return
 	}
+	e.tellToEnd(v)
+}
+
+// tellToEnd has an instance's process end, at the latest when the tolerance is over.
+func (e *Emperor) tellToEnd(v *vassal) {
 	if v.cursed.IsZero() {
 		v.cursed = time.Now()
 		e.log("[emperor] curse the uwsgi instance %s (pid: %d)", v.ID, v.pid())
 		v.say(SayStop)
 	}
+}
+
+// forget closes what belongs to an instance that has gone.
+func (e *Emperor) forget(v *vassal) {
+	v.closeFiles()
+	delete(e.vassals, v.Path)
+	e.order = slices.DeleteFunc(e.order, func(path string) bool { return path == v.Path })
 }
 
 // end ends all instances, and then the emperor. A second time it does not wait for them.
@@ -390,12 +387,13 @@ func (e *Emperor) end() {
 		for _, v := range e.vassals {
 			v.signal(syscall.SIGKILL)
 		}
+		e.hurry()
 		return
 	}
 	e.log("[emperor] *** RAGNAROK EVOKED ***")
 	e.ending = true
-	for _, id := range slices.Clone(e.order) {
-		e.curse(e.vassals[id])
+	for _, path := range slices.Clone(e.order) {
+		e.curse(e.vassals[path])
 	}
 }
 
@@ -452,23 +450,6 @@ func (e *Emperor) due(now time.Time) {
 	}
 }
 
-// hook runs a command for an instance, beside everything else.
-func (e *Emperor) hook(v *vassal, command string) {
-	if command == "" {
-		return
-	}
-	id, pid, uid, gid := v.ID, v.pid(), v.UID, v.GID
-	e.running.Go(func() {
-		cmd := exec.CommandContext(e.ctx, "/bin/sh", "-c", command)
-		cmd.Env = append(os.Environ(), "UWSGI_VASSAL_CONFIG="+id, "UWSGI_VASSAL_PID="+strconv.Itoa(pid),
-			"UWSGI_VASSAL_UID="+strconv.Itoa(int(uid)), "UWSGI_VASSAL_GID="+strconv.Itoa(int(gid)))
-		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-		if err := cmd.Run(); err != nil {
-			e.log("[emperor] %q for vassal %s: %v", command, id, err)
-		}
-	})
-}
-
 // complain says what is wrong, once.
 func (e *Emperor) complain(format string, args ...any) {
 	if text := fmt.Sprintf(format, args...); !e.told[text] {
@@ -479,5 +460,6 @@ func (e *Emperor) complain(format string, args ...any) {
 
 // notify tells systemd how many instances there are.
 func (e *Emperor) notify() {
+	e.governed = len(e.vassals)
 	_, _ = daemon.SdNotify(false, strings.Join([]string{"READY=1", fmt.Sprintf("STATUS=The Emperor is governing %d vassals", len(e.vassals))}, "\n"))
 }

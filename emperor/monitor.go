@@ -47,6 +47,7 @@ type Source struct {
 	text    string // as it was given
 	pattern string // of files; "": all of dir
 	dir     string
+	base    string // what names are relative to
 }
 
 // NewSource reads a directory, a pattern, or the name of a file, with or without dir://, glob:// or file://.
@@ -65,10 +66,16 @@ func NewSource(cfg *uwsgiopts.EmperorConfig, text string) (*Source, error) {
 		if s.dir, err = filepath.Abs(rest); err != nil {
 			return nil, fmt.Errorf("emperor: %w", err)
 		}
+		s.base = s.dir
 	default:
 		s.pattern = rest
 		if _, err := filepath.Match(rest, ""); err != nil {
 			return nil, fmt.Errorf("emperor: %q: %w", rest, err)
+		}
+		if !filepath.IsAbs(rest) {
+			if s.base, err = os.Getwd(); err != nil {
+				return nil, fmt.Errorf("emperor: %w", err)
+			}
 		}
 	}
 	return s, nil
@@ -87,6 +94,13 @@ func (s *Source) Dir() string { return s.dir }
 
 // Scan returns the configurations that are there now. Files that are no configurations are passed over.
 func (s *Source) Scan() ([]Instance, error) {
+	if info, err := os.Stat(s.pattern); err == nil && info.IsDir() { // it was not there at the start
+		found, err := NewSource(s.cfg, "dir://"+s.pattern)
+		if err != nil {
+			return nil, err
+		}
+		s.pattern, s.dir, s.base = "", found.dir, found.base
+	}
 	var names []string
 	if s.dir != "" {
 		entries, err := os.ReadDir(s.dir)
@@ -116,7 +130,7 @@ func (s *Source) look(name string) (one Instance, ok bool) {
 	if strings.HasPrefix(filepath.Base(name), ".") || option(s.cfg, name) == "" {
 		return one, false
 	}
-	one = Instance{ID: name, Path: filepath.Join(s.dir, name), Monitor: s.text}
+	one = Instance{ID: name, Path: filepath.Join(s.base, name), Monitor: s.text}
 	stat := os.Stat
 	if s.cfg.EmperorNofollow {
 		stat = os.Lstat

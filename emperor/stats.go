@@ -79,8 +79,8 @@ func (e *Emperor) document(now time.Time) document {
 	if e.cfg.EmperorTyrant {
 		d.Tyrant = 1
 	}
-	for _, id := range e.order {
-		v := e.vassals[id]
+	for _, path := range e.order {
+		v := e.vassals[path]
 		d.Vassals = append(d.Vassals, vassalObject{
 			ID: v.ID, PID: v.pid(), Born: seconds(v.born), LastMod: seconds(v.Changed), LastHeartbeat: seconds(v.heartbeat),
 			Loyal: given(v.loyal), Ready: given(v.ready), Accepting: given(v.accepting), LastLoyal: seconds(v.loyal), LastReady: seconds(v.ready),

@@ -1,8 +1,8 @@
 package emperor
 
 import (
+	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -19,12 +19,14 @@ import (
 
 // What an emperor and a vassal say to each other, a byte each; uWSGI's.
 const (
-	SayStop      = 0  // to the vassal
-	SayReload    = 1  // to the vassal
-	SayStarted   = 1  // by the vassal: it has read its configuration, and runs
-	SayAccepting = 5  // it accepts requests
-	SayLoyal     = 17 // its application is loaded: it is not a broken one
-	SayHeartbeat = 26
+	SayStop           = 0  // to the vassal
+	SayReload         = 1  // to the vassal
+	SayStopGracefully = 2  // to the vassal
+	SayStarted        = 1  // by the vassal: it has read its configuration, and runs
+	SayAccepting      = 5  // it accepts requests
+	SayIdle           = 22 // nobody needs it: it is to end
+	SayLoyal          = 17 // its application is loaded: it is not a broken one
+	SayHeartbeat      = 26
 )
 
 // FDVariable names the descriptor of a vassal's way to its emperor.
@@ -41,6 +43,9 @@ type vassal struct {
 	link     *os.File  // to it
 	listener *os.File  // of an instance on demand
 	waiting  bool      // on demand: for a connection
+	// stopAwait ends the wait for a connection; nil: nothing waits.
+	stopAwait context.CancelFunc
+	idle      bool // it has asked to end, since nobody needs it
 
 	born, ready, accepting, loyal, heartbeat, lastRun, firstRun time.Time
 	cursed                                                      time.Time // when it was told to end; zero: it was not
@@ -87,12 +92,19 @@ func (v *vassal) command(cfg *uwsgiopts.EmperorConfig, self string) *exec.Cmd {
 	}
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	for _, pair := range os.Environ() {
-		if name, _, _ := strings.Cut(pair, "="); name != "NOTIFY_SOCKET" && name != FDVariable && !strings.HasPrefix(name, "LISTEN_") {
+		if name, _, _ := strings.Cut(pair, "="); !emperorsOwn(name) {
 			cmd.Env = append(cmd.Env, pair)
 		}
 	}
 	cmd.Env = append(cmd.Env, FDVariable+"=3", "UWSGI_VASSALS_DIR="+v.source.Watched())
 	return cmd
+}
+
+// emperorsOwn tells whether a variable of the environment is for the emperor, and not for its instances: as options they would
+// make emperors of those.
+func emperorsOwn(name string) bool {
+	return name == "NOTIFY_SOCKET" || strings.HasPrefix(name, "LISTEN_") || strings.HasPrefix(name, "UWSGI_EMPEROR") ||
+		strings.HasPrefix(name, "UWSGI_VASSAL")
 }
 
 // credential is who the instance runs as; an error: it must not run.
@@ -148,7 +160,7 @@ func (v *vassal) start(cfg *uwsgiopts.EmperorConfig, self string, now time.Time)
 	_ = unix.SetNonblock(fds[0], true)
 	v.cmd, v.link = cmd, os.NewFile(uintptr(fds[0]), "vassal")
 	v.starts++
-	v.lastRun, v.cursed, v.retry = now, time.Time{}, time.Time{}
+	v.lastRun, v.cursed, v.retry, v.idle = now, time.Time{}, time.Time{}, false
 	v.ready, v.accepting, v.loyal, v.heartbeat = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	if v.firstRun.IsZero() {
 		v.firstRun = now
@@ -163,41 +175,18 @@ func (v *vassal) say(word byte) {
 	}
 }
 
-// signal sends the process and its group a signal.
+// signal sends the process a signal.
 func (v *vassal) signal(s syscall.Signal) {
 	if v.cmd != nil {
 		_ = v.cmd.Process.Signal(s)
 	}
 }
 
-// listen opens the socket of an instance on demand.
-func (v *vassal) listen() error {
-	network := "tcp"
-	if strings.Contains(v.Socket, "/") || !strings.Contains(v.Socket, ":") {
-		network = "unix"
-		_ = unix.Unlink(v.Socket)
-	}
-	l, err := net.Listen(network, v.Socket)
-	if err != nil {
-		return fmt.Errorf("[emperor] vassal %s on demand: %w", v.ID, err)
-	}
-	defer l.Close()
-	switch l := l.(type) {
-	case *net.TCPListener:
-		v.listener, err = l.File()
-	case *net.UnixListener:
-		l.SetUnlinkOnClose(false)
-		v.listener, err = l.File()
-	}
-	return err
-}
-
 // closeFiles closes what belongs to the vassal.
 func (v *vassal) closeFiles() {
-	for _, file := range []**os.File{&v.link, &v.listener} {
-		if *file != nil {
-			(*file).Close()
-			*file = nil
-		}
+	v.closeListener()
+	if v.link != nil {
+		v.link.Close()
+		v.link = nil
 	}
 }

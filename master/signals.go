@@ -53,7 +53,7 @@ func (m *master) handle(s os.Signal) {
 	}
 	switch s {
 	case syscall.SIGHUP:
-		if !m.upgrader.busy && m.upgrader.replaced() {
+		if !m.upgrader.busy && m.vassal == nil && m.upgrader.replaced() {
 			logf("the executable has been replaced: upgrading")
 			m.upgrade()
 			return

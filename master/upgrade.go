@@ -159,6 +159,9 @@ func (m *master) upgrade() {
 	case os.Getpid() == 1:
 		logf("upgrade: refused, this is process 1: its end would be the container's. Replace the container, or send SIGHUP to reload the application.")
 		return
+	case m.vassal != nil:
+		logf("upgrade: refused, this is a vassal: its emperor knows the process by its number. The next start takes the new executable.")
+		return
 	case m.upgrader.busy || m.upgrader.waiting:
 		logf("upgrade: refused, one is going on")
 		return

@@ -10,13 +10,14 @@ import (
 
 // What an emperor and its vassals say to each other, a byte each; package emperor has them too.
 const (
-	emperorVariable  = "UWSGI_EMPEROR_FD"
-	hearStop         = 0
-	hearReload       = 1
-	sayVassalStarted = 1
-	sayAccepting     = 5
-	sayLoyal         = 17
-	sayHeartbeat     = 26
+	emperorVariable    = "UWSGI_EMPEROR_FD"
+	hearStop           = 0
+	hearReload         = 1
+	hearStopGracefully = 2
+	sayVassalStarted   = 1
+	sayAccepting       = 5
+	sayLoyal           = 17
+	sayHeartbeat       = 26
 )
 
 // vassal is this instance's way to the emperor that has started it; nil: there is none.
@@ -66,7 +67,7 @@ func (m *master) newVassal() *vassal {
 func (m *master) obeyEmperor(word byte) {
 	logf("received message %d from emperor", word)
 	switch word {
-	case hearStop:
+	case hearStop, hearStopGracefully:
 		if !m.life.stopping {
 			m.stop()
 		}

@@ -46,7 +46,8 @@ type VassalOption struct {
 }
 
 func emperorDefaults() EmperorConfig {
-	return EmperorConfig{EmperorFreq: 3 * time.Second, EmperorThrottle: time.Second, EmperorMaxThrottle: 3 * time.Minute, EmperorTolerance: 30 * time.Second}
+	return EmperorConfig{EmperorFreq: 3 * time.Second, EmperorThrottle: time.Second, EmperorMaxThrottle: 3 * time.Minute, EmperorTolerance: 30 * time.Second,
+		EmperorHeartbeat: 30 * time.Second}
 }
 
 func setEmperor(c *Config, g given) error {
