@@ -206,8 +206,13 @@ func (e *Emperor) see(s *Source, one Instance) {
 		v.Instance = one
 		e.restart(v)
 	case !v.Changed.Equal(one.Changed):
-		v.Instance.Changed, v.UID, v.GID = one.Changed, one.UID, one.GID
-		e.reload(v)
+		otherwise := v.Socket != one.Socket || v.Runs != one.Runs // it is started in another way
+		v.Instance = one
+		if otherwise {
+			e.restart(v)
+		} else {
+			e.reload(v)
+		}
 	}
 }
 
@@ -226,6 +231,7 @@ func (e *Emperor) reload(v *vassal) {
 
 // restart ends an instance's process, and starts another one.
 func (e *Emperor) restart(v *vassal) {
+	v.attrs = attributes(v.Path, e.wanted())
 	v.backoff.Reset()
 	v.closeListener()
 	v.waiting = false

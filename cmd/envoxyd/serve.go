@@ -34,7 +34,13 @@ func emperorBeside(cfg *uwsgiopts.Config) error {
 	if err != nil {
 		return fmt.Errorf("emperor: %w", err)
 	}
-	words := []string{"exec", quote(self)}
+	words := []string{"exec", "env"}
+	for _, pair := range os.Environ() { // options of the workers' there would be its own too
+		if name, _, _ := strings.Cut(pair, "="); strings.HasPrefix(name, "UWSGI_") {
+			words = append(words, "-u", quote(name))
+		}
+	}
+	words = append(words, quote(self))
 	for _, p := range cfg.EmperorPairs() {
 		if p.Flag {
 			words = append(words, "--"+p.Name)
