@@ -37,6 +37,6 @@ func backgroundOptions() []Option {
 		{Names: []string{"daemons-honour-stdin"}, Flags: StartsMaster, Doc: "leave standard input open for daemons", Value: flagOn(func(c *Config) *bool { return &c.DaemonsHonourStdin })},
 		{Names: []string{"attach-daemon2"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "run a command beside the workers: cmd=COMMAND,freq=…,stopsignal=…", Value: List.by(setDaemon2)},
 		{Names: []string{"curl-cron", "cron-curl"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "fetch a URL by the clock: MINUTE HOUR DAY MONTH WEEKDAY URL"},
-		{Names: []string{"legion-curl-cron", "legion-cron-curl", "curl-cron-legion", "cron-curl-legion"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "the same, on the lord of a legion"},
+		{Names: []string{"legion-curl-cron", "legion-cron-curl", "curl-cron-legion", "cron-curl-legion"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "the same, on the lord of a legion", Unsupported: noLegion},
 	}
 }

@@ -1,5 +1,8 @@
 package uwsgiopts
 
+// noCFunctions is the reason for hooks that are functions of C.
+const noCFunctions = "functions of C are not called; use the hook-… or exec-… option of that phase"
+
 // hooksOptions declares: Hooks.
 func hooksOptions() []Option {
 	return []Option{
@@ -31,8 +34,8 @@ func hooksOptions() []Option {
 		{Names: []string{"hook-as-vassal-before-drop"}, Arg: RequiredArg, Value: List, Doc: "action to run in an instance before it drops privileges"},
 		{Names: []string{"hook-as-emperor-setns"}, Arg: RequiredArg, Value: List, Doc: "action to run in the emperor when an instance joins namespaces"},
 		{Names: []string{"hook-as-mule"}, Arg: RequiredArg, Doc: "action to run in each mule", Value: hook("as-mule")},
-		{Names: []string{"hook-as-gateway"}, Arg: RequiredArg, Value: List, Doc: "action to run in each gateway"},
-		{Names: []string{"after-request-call", "after-request-hook"}, Arg: RequiredArg, Value: List, Doc: "function to call after each request"},
+		{Names: []string{"hook-as-gateway"}, Arg: RequiredArg, Value: List, Doc: "action to run in each gateway", NoOp: "workers serve what gateways would, so there is none to run it in"},
+		{Names: []string{"after-request-call", "after-request-hook"}, Arg: RequiredArg, Value: List, Doc: "function to call after each request", Unsupported: "functions of C are not called; set uwsgi.after_req_hook in the application"},
 		{Names: []string{"exec-asap"}, Arg: RequiredArg, Doc: "run this shell command as soon as possible", Value: execute("asap")},
 		{Names: []string{"exec-pre-jail"}, Arg: RequiredArg, Doc: "run this shell command before the jail", Value: execute("pre-jail")},
 		{Names: []string{"exec-post-jail"}, Arg: RequiredArg, Value: List, Doc: "run this shell command after the jail", NoOp: "there is no jail, and the phase comes after it only"},
@@ -65,21 +68,21 @@ func hooksOptions() []Option {
 		{Names: []string{"wait-for-fs-timeout"}, Arg: RequiredArg, Value: Int, Doc: "seconds to wait for files"},
 		{Names: []string{"wait-for-socket"}, Arg: RequiredArg, Value: List, Doc: "wait until this address takes connections"},
 		{Names: []string{"wait-for-socket-timeout"}, Arg: RequiredArg, Value: Int, Doc: "seconds to wait for addresses"},
-		{Names: []string{"call-asap"}, Arg: RequiredArg, Value: List, Doc: "call this C function as soon as possible"},
-		{Names: []string{"call-pre-jail"}, Arg: RequiredArg, Value: List, Doc: "call this C function before the jail"},
-		{Names: []string{"call-post-jail"}, Arg: RequiredArg, Value: List, Doc: "call this C function after the jail"},
-		{Names: []string{"call-in-jail"}, Arg: RequiredArg, Value: List, Doc: "call this C function in the jail"},
-		{Names: []string{"call-as-root"}, Arg: RequiredArg, Value: List, Doc: "call this C function before privileges are dropped"},
-		{Names: []string{"call-as-user"}, Arg: RequiredArg, Value: List, Doc: "call this C function after privileges are dropped"},
-		{Names: []string{"call-as-user-atexit"}, Arg: RequiredArg, Value: List, Doc: "call this C function before the instance ends"},
-		{Names: []string{"call-pre-app"}, Arg: RequiredArg, Value: List, Doc: "call this C function before the application is loaded"},
-		{Names: []string{"call-post-app"}, Arg: RequiredArg, Value: List, Doc: "call this C function after the application is loaded"},
-		{Names: []string{"call-as-vassal"}, Arg: RequiredArg, Value: List, Doc: "call this C function in an instance before it executes"},
-		{Names: []string{"call-as-vassal1"}, Arg: RequiredArg, Value: List, Doc: "call this C function in an instance, with its name"},
-		{Names: []string{"call-as-vassal3"}, Arg: RequiredArg, Value: List, Doc: "call this C function in an instance, with its name, uid and gid"},
-		{Names: []string{"call-as-emperor"}, Arg: RequiredArg, Value: List, Doc: "call this C function in the emperor after an instance has started"},
-		{Names: []string{"call-as-emperor1"}, Arg: RequiredArg, Value: List, Doc: "call this C function in the emperor, with the name of the instance"},
-		{Names: []string{"call-as-emperor2"}, Arg: RequiredArg, Value: List, Doc: "call this C function in the emperor, with name and pid of the instance"},
-		{Names: []string{"call-as-emperor4"}, Arg: RequiredArg, Value: List, Doc: "call this C function in the emperor, with name, pid, uid and gid of the instance"},
+		{Names: []string{"call-asap"}, Arg: RequiredArg, Value: List, Doc: "call this C function as soon as possible", Unsupported: noCFunctions},
+		{Names: []string{"call-pre-jail"}, Arg: RequiredArg, Value: List, Doc: "call this C function before the jail", Unsupported: noCFunctions},
+		{Names: []string{"call-post-jail"}, Arg: RequiredArg, Value: List, Doc: "call this C function after the jail", Unsupported: noCFunctions},
+		{Names: []string{"call-in-jail"}, Arg: RequiredArg, Value: List, Doc: "call this C function in the jail", Unsupported: noCFunctions},
+		{Names: []string{"call-as-root"}, Arg: RequiredArg, Value: List, Doc: "call this C function before privileges are dropped", Unsupported: noCFunctions},
+		{Names: []string{"call-as-user"}, Arg: RequiredArg, Value: List, Doc: "call this C function after privileges are dropped", Unsupported: noCFunctions},
+		{Names: []string{"call-as-user-atexit"}, Arg: RequiredArg, Value: List, Doc: "call this C function before the instance ends", Unsupported: noCFunctions},
+		{Names: []string{"call-pre-app"}, Arg: RequiredArg, Value: List, Doc: "call this C function before the application is loaded", Unsupported: noCFunctions},
+		{Names: []string{"call-post-app"}, Arg: RequiredArg, Value: List, Doc: "call this C function after the application is loaded", Unsupported: noCFunctions},
+		{Names: []string{"call-as-vassal"}, Arg: RequiredArg, Value: List, Doc: "call this C function in an instance before it executes", Unsupported: noCFunctions},
+		{Names: []string{"call-as-vassal1"}, Arg: RequiredArg, Value: List, Doc: "call this C function in an instance, with its name", Unsupported: noCFunctions},
+		{Names: []string{"call-as-vassal3"}, Arg: RequiredArg, Value: List, Doc: "call this C function in an instance, with its name, uid and gid", Unsupported: noCFunctions},
+		{Names: []string{"call-as-emperor"}, Arg: RequiredArg, Value: List, Doc: "call this C function in the emperor after an instance has started", Unsupported: noCFunctions},
+		{Names: []string{"call-as-emperor1"}, Arg: RequiredArg, Value: List, Doc: "call this C function in the emperor, with the name of the instance", Unsupported: noCFunctions},
+		{Names: []string{"call-as-emperor2"}, Arg: RequiredArg, Value: List, Doc: "call this C function in the emperor, with name and pid of the instance", Unsupported: noCFunctions},
+		{Names: []string{"call-as-emperor4"}, Arg: RequiredArg, Value: List, Doc: "call this C function in the emperor, with name, pid, uid and gid of the instance", Unsupported: noCFunctions},
 	}
 }

@@ -14,7 +14,7 @@ func metricsOptions() []Option {
 		{Names: []string{"metrics-dir", "metric-dir"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "write metrics to files in this directory", Value: Text.by(setMetricsDir)},
 		{Names: []string{"metrics-dir-restore", "metric-dir-restore"}, Flags: StartsMaster, Doc: "take the values of metrics from that directory at the start", Value: flagOn(func(c *Config) *bool { return &c.MetricsDirRestore })},
 		{Names: []string{"metrics-no-cores"}, Flags: StartsMaster, Doc: "do not collect metrics of single cores", Value: flagOn(func(c *Config) *bool { return &c.MetricsNoCores })},
-		{Names: []string{"udp"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "listen for multicast messages on this address"},
+		{Names: []string{"udp"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "listen for multicast messages on this address", Unsupported: "multicast messages are not read; receive them in a mule or an attached daemon"},
 		{Names: []string{"stats", "stats-server"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "serve statistics as JSON on this address", Value: Text.by(setStats)},
 		{Names: []string{"stats-http"}, Flags: StartsMaster, Doc: "put HTTP headers before the statistics", Value: flagOn(func(c *Config) *bool { return &c.StatsHTTP })},
 		{Names: []string{"stats-minified", "stats-min"}, Flags: StartsMaster, Doc: "serve statistics without blanks", Value: flagOn(func(c *Config) *bool { return &c.StatsMinified })},

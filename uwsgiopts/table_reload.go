@@ -37,7 +37,7 @@ func reloadOptions() []Option {
 		{Names: []string{"fs-brutal-reload"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "reload brutally when this file or directory changes", Value: list(func(c *Config) *[]string { return &c.FSBrutalReload })},
 		{Names: []string{"fs-signal"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "raise a uwsgi signal when a file or directory changes: FILE SIGNAL", Value: touchSignal(func(c *Config) *[][2]string { return &c.FSSignal })},
 		{Names: []string{"mountpoint-check", "check-mountpoint", "check-mount", "mount-check"}, Arg: RequiredArg, Value: List, Flags: StartsMaster, Doc: "exit when this is no longer mounted"},
-		{Names: []string{"propagate-touch"}, Value: Flag, Doc: "pass touches of configurations on to reloads of all workers"},
+		{Names: []string{"propagate-touch"}, Value: Flag, Doc: "pass touches of configurations on to reloads of all workers", NoOp: "a touched file reloads the whole instance, whatever processes it has"},
 		{Names: []string{"catch-exceptions"}, Doc: "show the traceback of an exception to the client; for development only", Value: flagOn(func(c *Config) *bool { return &c.CatchExceptions })},
 		{Names: []string{"reload-on-exception"}, Doc: "replace a worker whose application raised an exception", Value: flagOn(func(c *Config) *bool { return &c.ReloadOnException })},
 		{Names: []string{"reload-on-exception-type"}, Arg: RequiredArg, Value: List, Doc: "replace a worker on exceptions of this type"},

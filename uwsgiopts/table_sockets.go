@@ -47,6 +47,6 @@ func socketsOptions() []Option {
 		{Names: []string{"reuse-port"}, Doc: "let several instances listen on one address", Value: flagOn(func(c *Config) *bool { return &c.ReusePort })},
 		{Names: []string{"unix-socket-takeover"}, Flags: Own, Doc: "take the place of another instance that serves a unix socket, the notify-socket or the master-fifo; without it the start is refused", Value: flagOn(func(c *Config) *bool { return &c.UnixSocketTakeover })},
 		{Names: []string{"tcp-fast-open", "tcp-fastopen"}, Arg: RequiredArg, Doc: "take data with the first packet of TCP connections (net.ipv4.tcp_fastopen must be 2 or 3): length of the queue of such", Value: number(func(c *Config) *int { return &c.TCPFastOpen })},
-		{Names: []string{"tcp-fast-open-client", "tcp-fastopen-client"}, Value: Flag, Doc: "use TCP fast open for connections to others"},
+		{Names: []string{"tcp-fast-open-client", "tcp-fastopen-client"}, Value: Flag, Doc: "use TCP fast open for connections to others", NoOp: "connections to others send nothing before they are established"},
 	}
 }

@@ -117,8 +117,11 @@ func TestStatusesDecideWhatAnOptionDoes(t *testing.T) {
 	}{
 		{"processes", Implemented, false, 0},
 		{"thunder-lock", NoOp, false, 0},
-		{"multicast-ttl", NotYet, false, 1},
+		{"rrdtool-freq", NotYet, false, 1},
+		{"ksm", NoOp, false, 0},
 		{"psgi", Unsupported, true, 0},
+		{"call-asap", Unsupported, true, 0},
+		{"legion", Unsupported, true, 0},
 		{"chroot", Unsupported, true, 0},
 	}
 	for _, tt := range tests {
