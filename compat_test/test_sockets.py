@@ -260,7 +260,11 @@ def listening_inode(path):
 
 def links(pid):
     found = set()
-    for fd in os.listdir(f"/proc/{pid}/fd"):
+    try:
+        fds = os.listdir(f"/proc/{pid}/fd")
+    except FileNotFoundError:  # it has ended since it was listed
+        return found
+    for fd in fds:
         try:
             found.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
         except OSError:  # closed meanwhile

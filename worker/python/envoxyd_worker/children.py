@@ -14,6 +14,8 @@ ours = False
 
 TIMEOUT = 5  # seconds that children have for their end
 
+NUMBERS = ("control_fd", "event_fd", "alive_fd", "scoreboard_fd", "auxiliary_fd", "metrics_fd")
+
 _spec = None
 _workers = (-1, -1)  # a pipe: workers hold its writing end, the zygote reads the end of the last
 
@@ -49,29 +51,37 @@ def descriptors(spec):
 
     Not among them are those by which children of an Envoxy service reach the gateways, each over a stream of its own.
     """
-    yield from (spec["control_fd"], spec["event_fd"], spec["alive_fd"], spec["scoreboard_fd"], spec["auxiliary_fd"])
+    yield from (spec[name] for name in NUMBERS)
     yield from spec["handover_fd"]
     yield from (s["fd"] for s in spec["sockets"] or ())
     if spec["log"]["request_fd"]:
         yield spec["log"]["request_fd"]
     if spec.get("gateway"):
         yield spec["gateway"]["progress_fd"]
-
-
-def queues(spec):
-    """Queues of signals and messages. Children keep them: they may send messages."""
-    signals, mules = spec["signals"], spec["mules"]
+    signals = spec["signals"]
     yield from (*(signals["workers"] or ()), *(signals["mules"] or ()), *(signals["farms"] or ()), signals["spooler"])
-    yield spec["metrics_fd"]
+    yield from (pipe["out"] for pipe in pipes(spec))
+
+
+def pipes(spec):
+    """The queues of messages for mules."""
+    mules = spec["mules"]
+    return (mules["shared"], *(mule["queue"] for mule in mules["list"]), *(farm["queue"] for farm in mules["farms"]))
+
+
+def kept(spec):
+    """What children may have: they may send messages to mules, and wake spoolers."""
+    yield from (pipe["in"] for pipe in pipes(spec))
     yield from (spooler["wake_fd"] for spooler in spec.get("spoolers") or ())
-    for pipe in (mules["shared"], *(mule["queue"] for mule in mules["list"] or ()), *(farm["queue"] for farm in mules["farms"] or ())):
-        yield from pipe.values()
 
 
 def forget(spec):
     """The numbers are the application's now: nothing of ours may use them again."""
-    for name in ("control_fd", "event_fd", "alive_fd", "scoreboard_fd", "auxiliary_fd"):
+    for name in NUMBERS:
         spec[name] = -1
+    spec["signals"] = {"workers": [], "mules": [], "farms": [], "spooler": -1}
+    for pipe in pipes(spec):
+        pipe["out"] = -1
     spec["handover_fd"] = [-1, -1]
     spec["sockets"] = []
     spec["log"]["request_fd"] = 0

@@ -99,7 +99,7 @@ def prepare(spec):
 
 def inherited(spec):
     """Everything that the master has passed on."""
-    return [fd for fd in (*children.descriptors(spec), *children.queues(spec), *(spec.get("gateway") or {}).values()) if fd >= 0]
+    return [fd for fd in (*children.descriptors(spec), *children.kept(spec), *(spec.get("gateway") or {}).values()) if fd >= 0]
 
 
 def set_path(spec):
