@@ -353,6 +353,22 @@ uwsgi.register_signal(6, "worker", heard)
     eventually(lambda: ask(way, "sum(w['signals'] for w in uwsgi.workers())") == 11)
 
 
+def test_harakiri_ends_a_worker_in_a_long_handler(server, way):
+    app = APP + """
+def slow(number):
+    note(f"{number} {where()}")
+    until("release")
+uwsgi.register_signal(5, "worker1", slow)
+uwsgi.register_signal(6, "worker1", heard)
+"""
+    running = server(way, ["--master", "-p", "1", "--harakiri", "1"], app=app)
+    pid = ask(way, "[uwsgi.signal(5), os.getpid()]")[1]
+    running.wait_log(rf"HARAKIRI ON WORKER 1 \(pid: {pid},")
+    running.wait_log(r"HARAKIRI \[core 0\] uwsgi - signal 5 since")
+    assert ask(way, "uwsgi.signal(6)") is None
+    assert heard(running, 6) == ["worker1"]
+
+
 def test_a_busy_worker_handles_its_signals_afterwards(server, way):
     app = APP + "uwsgi.register_signal(5, 'worker1', heard)\nuwsgi.register_signal(6, 'mule1', heard)\n"
     running = server(way, ["--master", "-p", "1", "--mule"], app=app)

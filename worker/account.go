@@ -11,8 +11,12 @@ import (
 // mark notes in the scoreboard that the core is busy, with what, and until when
 // it may be.
 func (s *slot) mark() {
-	s.line.Since.Store(s.now)
 	s.line.SetRequest(s.request.addr, s.request.method, s.request.uri)
+	s.markBusy()
+}
+
+func (s *slot) markBusy() {
+	s.line.Since.Store(s.now)
 	if limit := s.w.spec.Limits.HarakiriSeconds; limit > 0 {
 		s.line.Deadline.Store(s.now + int64(limit)*int64(time.Second))
 	}

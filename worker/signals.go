@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"strconv"
 	"syscall"
 	"unsafe"
 
@@ -52,13 +53,14 @@ func (s *slot) takeSignal(queue int) bool {
 	s.handling = true
 	s.io.uwsgi_signal = cInt32(number[0])
 	s.line.Handling.Store(uint32(number[0]) + 1)
-	s.line.State.Store(shm.Busy)
+	s.line.SetRequest([]byte("uwsgi"), []byte("signal"), strconv.AppendUint(nil, uint64(number[0]), 10))
 	return true
 }
 
 // enterSignal goes to the handler of the signal that was taken. The reactor's lock is held.
 func (s *slot) enterSignal() int {
 	s.now = monotime.Now()
+	s.markBusy()
 	s.setQueued()
 	s.entered.Store(s.now)
 	s.r.goesIn(s)
@@ -69,6 +71,7 @@ func (s *slot) enterSignal() int {
 func (s *slot) signalDone() {
 	s.handling = false
 	s.line.Handling.Store(0)
+	s.line.Deadline.Store(0)
 	s.line.Signals.Add(1)
 	s.line.State.Store(shm.Idle)
 }

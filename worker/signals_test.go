@@ -1,10 +1,12 @@
 package worker
 
 import (
+	"strconv"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/monotime"
 	"envoxyd/internal/shm"
 	"envoxyd/internal/socketpair"
 	"envoxyd/internal/workerspec"
@@ -46,6 +48,7 @@ func signalled(t *testing.T, n int) (s *stage, own, shared int) {
 	ownOut, own := signalQueue(t)
 	s = newStage(t, "http", func(spec *workerspec.Spec) {
 		spec.Threads, spec.Signals.Workers = n, []int{sharedOut, ownOut}
+		spec.Limits.HarakiriSeconds = 60
 	})
 	return s, own, shared
 }
@@ -68,10 +71,13 @@ func TestSignalsAreHandledOneAfterTheOther(t *testing.T) {
 		if line.Handling.Load() != uint32(number)+1 || line.State.Load() != shm.Busy || line.Signals.Load() != uint64(handled) {
 			t.Errorf("signal %d: it is shown as %d", number, line.Handling.Load())
 		}
+		if want := "uwsgi - signal " + strconv.Itoa(int(number)); line.Deadline.Load() <= monotime.Now() || line.Request() != want {
+			t.Errorf("signal %d: harakiri does not see it: %d, %q", number, line.Deadline.Load(), line.Request())
+		}
 		th.goOn()
 	}
 	s.until("it waits", func(r *reactor) bool { return r.polling })
-	if line.Handling.Load() != 0 || line.State.Load() != shm.Idle || line.Signals.Load() != 4 {
+	if line.Handling.Load() != 0 || line.Deadline.Load() != 0 || line.State.Load() != shm.Idle || line.Signals.Load() != 4 {
 		t.Errorf("after the last it is shown as %d, %d were handled", line.Handling.Load(), line.Signals.Load())
 	}
 	raise(t, shared, 9)
