@@ -53,7 +53,8 @@ func (s *slot) takeSignal(queue int) bool {
 	s.handling = true
 	s.io.uwsgi_signal = cInt32(number[0])
 	s.line.Handling.Store(uint32(number[0]) + 1)
-	s.line.SetRequest([]byte("uwsgi"), []byte("signal"), strconv.AppendUint(nil, uint64(number[0]), 10))
+	var digits [3]byte
+	s.line.SetRequest([]byte("uwsgi"), []byte("signal"), strconv.AppendUint(digits[:0], uint64(number[0]), 10))
 	return true
 }
 
