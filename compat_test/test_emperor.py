@@ -123,6 +123,15 @@ def test_a_vassal_that_is_killed_comes_back(emperor):
     assert e.vassal("a.ini")["respawns"] == 1
 
 
+@pytest.mark.parametrize("option", ["daemonize", "daemonize2"])
+def test_a_vassal_does_not_go_to_the_background_but_logs_there(emperor, option):
+    e = emperor(vassals={"a.ini": ini("a", 1, f"{option} = a.log")})
+    pid = e.loyal("a.ini")["pid"]
+    e.wait("a")
+    assert "WSGI app 0" in (e.dir / "a.log").read_text() and "WSGI app 0" not in e.server.log()
+    assert e.vassal("a.ini")["pid"] == pid and e.vassal("a.ini")["respawns"] == 0
+
+
 def test_hup_reloads_every_vassal(emperor):
     e = emperor(vassals={"a.ini": ini("a"), "b.ini": ini("b")})
     e.loyal("a.ini")

@@ -44,6 +44,8 @@ func Alone(cfg *uwsgiopts.Config, run func(log func(format string, args ...any))
 		logf("%v", err)
 		return status
 	}
+	tellParent()
+	os.Unsetenv(daemonVariable) // what is started from here is no daemon yet
 	status = run(logf)
 	m.upgrader.stop()
 	if status == statusOK {

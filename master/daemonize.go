@@ -17,13 +17,14 @@ const daemonVariable = "ENVOXYD_DAEMON"
 
 // daemonize starts this command line again in a session of its own, logging to the
 // file of --daemonize or --daemonize2. done: this process has nothing else to do.
-// With --daemonize2 it waits until the daemon serves or has failed.
+// With --daemonize2 it waits until the daemon serves or has failed. A vassal stays where its emperor has started it, and only
+// logs there.
 func daemonize(cfg *uwsgiopts.Config) (status int, done bool) {
 	path, wait := cfg.Daemonize, false
 	if path == "" {
 		path, wait = cfg.Daemonize2, true
 	}
-	if path == "" || os.Getenv(daemonVariable) != "" {
+	if path == "" || os.Getenv(daemonVariable) != "" || os.Getenv(emperorVariable) != "" {
 		return 0, false
 	}
 	if uwsgiopts.IsLogAddress(path) { // the daemon sends its lines itself
