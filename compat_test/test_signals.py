@@ -272,6 +272,24 @@ def refused(function, *args):
         assert ask(way, f"refused(uwsgi.add_{call})") is True, call
 
 
+def test_times_that_no_timer_can_have_are_refused(server, way):
+    running = server(way, ["--master", "-p", "1"], app=APP + """
+def refused(function, *args):
+    try:
+        return function(*args)
+    except (OverflowError, TypeError, ValueError) as error:
+        return type(error).__name__
+uwsgi.register_signal(5, "", heard)
+""")
+    for call, error in (("timer, 5, 10 ** 13", "OverflowError"), ("ms_timer, 5, 2 ** 62", "OverflowError"),
+                        ("rb_timer, 5, 1, 2 ** 40", "OverflowError"), ("timer, 5, -1", "ValueError"), ("timer, 5, 1.5", "TypeError"),
+                        ("cron, 5, -1, 2 ** 40, -1, -1, -1", "OverflowError"), ("timer, 5, 2 ** 31 - 1", None)):
+        assert ask(way, f"refused(uwsgi.add_{call})") == error, call
+    ask(way, "uwsgi.signal(6)")
+    running.wait_log("error managing signal 6")
+    assert notes(running) == [] and "malformed" not in running.log()
+
+
 def test_a_cron_is_raised_when_its_time_matches(server, way):
     app = APP + """
 uwsgi.register_signal(1, "", heard)

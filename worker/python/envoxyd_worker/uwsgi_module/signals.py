@@ -103,6 +103,15 @@ def byte(number, function):
     return number & 0xFF
 
 
+def c_int(value, function):
+    """The value, which has to be one of C's int, as with uWSGI."""
+    if not isinstance(value, int):
+        raise TypeError(f"{function}() takes ints")
+    if not -(1 << 31) <= value < 1 << 31:
+        raise OverflowError(f"{function}(): {value} is too large")
+    return value
+
+
 def functions(mine):
     mine.signals = Signals()
 
@@ -163,35 +172,26 @@ def functions(mine):
     def signal_received():
         return getattr(received, "number", 0)
 
-    def timer(kind, function, number, millis, iterations):
-        number = byte(number, function)
-        if not isinstance(millis, int) or not isinstance(iterations, int):
-            raise TypeError(f"{function}() takes ints")
+    def timer(kind, function, number, every, unit, iterations=0):
+        number, millis = byte(number, function), c_int(every, function) * unit
         need_master(function)
-        if millis < 0 or iterations < 0:
+        if millis < 0 or c_int(iterations, function) < 0:
             raise ValueError(f"{function}(): a time or count below 0")
         mine.signals.count(kind)
         order("timer", number, ms=millis, iterations=iterations)
 
-    def seconds(value, function):
-        if not isinstance(value, int):
-            raise TypeError(f"{function}() takes ints")
-        return value * 1000
-
     def add_timer(number, secs):
-        timer("timer", "add_timer", number, seconds(secs, "add_timer"), 0)
+        timer("timer", "add_timer", number, secs, 1000)
 
     def add_ms_timer(number, msecs):
-        timer("timer", "add_ms_timer", number, msecs, 0)
+        timer("timer", "add_ms_timer", number, msecs, 1)
 
     def add_rb_timer(number, secs, iterations=0):
-        timer("rb_timer", "add_rb_timer", number, seconds(secs, "add_rb_timer"), iterations)
+        timer("rb_timer", "add_rb_timer", number, secs, 1000, iterations)
 
     def add_cron(number, minute, hour, day, month, weekday):
         number = byte(number, "add_cron")
-        when = [minute, hour, day, month, weekday]
-        if not all(isinstance(field, int) for field in when):
-            raise TypeError("add_cron() takes ints")
+        when = [c_int(field, "add_cron") for field in (minute, hour, day, month, weekday)]
         mine.signals.count("cron")
         order("cron", number, when=when)
         return True
