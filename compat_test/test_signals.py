@@ -258,6 +258,31 @@ def test_a_timer_of_a_worker_begins_at_once_and_outlives_it(server, way):
     heard(running, 3, len(notes(running)) + 3)
 
 
+def test_what_each_worker_adds_is_not_doubled_by_its_death(server, way):
+    app = TIMED.split("uwsgi.register_signal(1")[0] + """
+uwsgi.register_signal(1, "", tick)
+uwsgi.register_signal(2, "", heard)
+def post_fork():
+    if uwsgi.worker_id():
+        uwsgi.add_ms_timer(1, 100)
+        uwsgi.add_file_monitor(2, HOME + "/folder")
+uwsgi.post_fork_hook = post_fork
+"""
+    running = server(way, ["--master", "-p", "1"], app=app, files={"folder/there": ""})
+    for _ in range(3):
+        ticks_ten_times_a_second(running)
+        pid = ask(way, "os.getpid()")
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda pid=pid: not alive(pid))
+        ask(way, "1")
+    ticks_ten_times_a_second(running)
+    (running.dir / "folder/there").unlink()
+    assert len(heard(running, 2)) == 1
+    ask(way, "uwsgi.signal(3)")
+    running.wait_log("error managing signal 3")
+    assert len(heard(running, 2)) == 1
+
+
 def test_there_are_64_timers_and_monitors_at_most(server, way):
     server(way, ["--master", "-p", "1"], app=APP + """
 def refused(function, *args):

@@ -23,6 +23,34 @@ type signals struct {
 	schedule signaling.Schedule
 	crons    []*signalCron
 	early    []byte // raised while the generation before it serves, which knows nothing of them
+	ordered  map[workerOrder][]int
+}
+
+// workerOrder is a timer, cron entry or file monitor that a worker has asked for; in signals.ordered with the processes that have.
+type workerOrder struct {
+	worker int
+	kind   string
+	order  workerspec.SignalOrder
+}
+
+// again tells whether the order is one of a process before in the worker's place, whose successor gives it again, as in a
+// post-fork hook. What it has set going goes on, and is not doubled.
+func (s *signals) again(r process.Report) bool {
+	if r.Worker == 0 || r.Signal.Iterations > 0 {
+		return false
+	}
+	key := workerOrder{r.Worker, r.Kind, *r.Signal}
+	for i, pid := range s.ordered[key] {
+		if pid != r.Sender {
+			s.ordered[key][i] = r.Sender
+			return true
+		}
+	}
+	if s.ordered == nil {
+		s.ordered = map[workerOrder][]int{}
+	}
+	s.ordered[key] = append(s.ordered[key], r.Sender)
+	return false
 }
 
 // signalCron raises a signal by the clock.
@@ -67,6 +95,12 @@ func (g *generation) signalReport(r process.Report) bool {
 	}
 	number := byte(s.Number)
 	var err error
+	switch r.Kind {
+	case workerspec.EventTimer, workerspec.EventMonitor, workerspec.EventCron:
+		if g.signals.again(r) {
+			return true
+		}
+	}
 	switch r.Kind {
 	case workerspec.EventRaise:
 		if g == g.m.next && (g.m.current != nil || g.m.upgrader.second) {
