@@ -262,6 +262,16 @@ def test_a_mule_that_takes_no_messages_delays_nothing(server, way, program):
     assert not alive(pid) and "NO MERCY" not in running.log()
 
 
+def test_a_mule_that_is_told_to_leave_while_it_starts_does(server, way):
+    hook = "exec:touch hooked; until test -e go; do sleep 0.01; done"
+    running = server(way, ["--master", "-p", "1", "--mule=mule.py", "--hook-as-mule", hook], app=APP, files={"mule.py": IDLE["sleeps"]})
+    pid = pid_of(running)
+    eventually((running.dir / "hooked").exists)
+    os.kill(pid, signal.SIGTERM)
+    running.write("go", "")
+    gone(running, pid)
+
+
 @pytest.mark.parametrize("end", ["", "raise ValueError('of the mule')", "import sys; sys.exit(3)", "import os; os._exit(4)"])
 def test_a_program_that_ends_is_run_again_after_a_while(server, way, end):
     script = SCRIPT + f"note(str(time.monotonic()), 'starts')\n{end}\n"

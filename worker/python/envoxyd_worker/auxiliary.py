@@ -58,6 +58,12 @@ class Process:
         if self.interruptible and (self.overdue or not self.raised):
             self.leave()
 
+    def let_go(self):
+        """Nothing is in hand: what runs now may be ended at any time, and is at once if that has been asked for meanwhile."""
+        self.interruptible = True
+        if self.leaving and not self.raised:
+            self.leave()
+
     def leave(self):
         """Ends what runs by SystemExit. A program that catches even that (`except:` around its loop) and goes on is ended as it is."""
         if get_ident() != self.thread:  # one that waits for messages, while the main thread does something else
@@ -143,7 +149,8 @@ def main(spec, uwsgi, order):
     try:
         if role == "mule":
             hooks.run(spec["process"]["hooks"], "as-mule")
-        process.interruptible = role == "mule"
+        if role == "mule":
+            process.let_go()
         state.ready = True
         Reports(os.dup(spec["event_fd"])).send("ready", role=role, worker=number)
         uwsgi_module.run_hook(uwsgi, "post_fork_hook")

@@ -64,7 +64,7 @@ def wait(mine, fds, with_signals, timeout, size, signals_end_it=False):
         if process.leaving:
             process.leave()
         if process.signalled and signals_end_it:
-            process.interruptible = True
+            process.let_go()
             return None
         for fd in ready:
             process.begin(mine.spec["mules"]["harakiri"])
@@ -76,7 +76,7 @@ def wait(mine, fds, with_signals, timeout, size, signals_end_it=False):
                 return message
             process.end(done=False)
         if end is not None and not ready and time.monotonic() >= end:
-            process.interruptible = True
+            process.let_go()
             return b""
 
 
