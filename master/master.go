@@ -34,9 +34,6 @@ const (
 	statusNoEnvoxy = 246 // upstream envoxyd's, for a conf that cannot be used
 )
 
-// tick is how often deadlines and watched files are looked at.
-const tick = 250 * time.Millisecond
-
 // Reread reads the configuration again, as it was read at the start.
 type Reread func() (*uwsgiopts.Config, error)
 
@@ -221,7 +218,7 @@ func (m *master) run() (int, error) {
 	defer stopSignals()
 	m.vassal = m.newVassal()
 	m.begin()
-	ticker := time.NewTicker(tick)
+	ticker := newPace()
 	defer ticker.Stop()
 	for !m.finished() {
 		select {
@@ -231,6 +228,7 @@ func (m *master) run() (int, error) {
 			m.sweep(now)
 		}
 		m.dismissGateways()
+		ticker.follow(m)
 	}
 	return m.end(), nil
 }
@@ -321,7 +319,7 @@ func (m *master) sweep(now time.Time) {
 	m.vassal.beat(m.cfg.Heartbeat, now)
 	m.flushSignals()
 	m.jobs.daemons.Enforce(now)
-	if now.Sub(m.lastSweep) < time.Second {
+	if now.Sub(m.lastSweep) < time.Second-tick/2 { // tickers are not exact
 		return
 	}
 	m.lastSweep = now

@@ -1,0 +1,57 @@
+package master
+
+import (
+	"time"
+
+	"envoxyd/internal/shm"
+	"envoxyd/master/process"
+)
+
+// What a sweep looks at is looked at this often: closely while anything has a deadline, slowly while all processes
+// are ready and have nothing to do. Hundreds of idle instances on a machine are not to keep it awake.
+const (
+	tick     = 250 * time.Millisecond
+	slowTick = time.Second
+)
+
+// pace is the ticker of the sweeps.
+type pace struct {
+	*time.Ticker
+	every time.Duration
+}
+
+func newPace() *pace { return &pace{time.NewTicker(tick), tick} }
+
+// follow sets the ticker to what the state asks for.
+func (p *pace) follow(m *master) {
+	every := tick
+	if m.calm() {
+		every = slowTick
+	}
+	if every != p.every {
+		p.every = every
+		p.Reset(every)
+	}
+}
+
+// calm: nothing has a deadline that a slow sweep would find too late.
+func (m *master) calm() bool {
+	if m.life.starting || m.life.stopping || m.life.upgraded || m.current == nil || m.next != nil || len(m.old) > 0 ||
+		m.reloads.preparing || m.upgrader.busy || m.lostZygote() ||
+		m.cfg.Harakiri > 0 || m.cfg.Heartbeat > 0 || !m.jobs.daemons.Gone() || len(m.current.auxiliaries) > 0 {
+		return false
+	}
+	for _, w := range m.current.workers {
+		for _, s := range w.seats() {
+			if !s.Is(process.Ready, process.Absent) {
+				return false
+			}
+			for c := range m.current.board.Cores() { // its request may have a deadline of its own
+				if s.Process() != nil && m.current.board.Core(s.Row, c).State.Load() == shm.Busy {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
