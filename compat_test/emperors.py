@@ -19,6 +19,15 @@ def ini(name, version=1, *more):
     return "\n".join(["[uwsgi]", *lines, ""])
 
 
+class Address:
+    """A vassal as Load wants it."""
+
+    keeps = True
+
+    def __init__(self, path):
+        self.port = path
+
+
 class Emperor:
     """One emperor over the directory `vassals` of its server's directory."""
 

@@ -6,7 +6,7 @@ import signal
 import socket
 
 import pytest
-from emperors import APP, BROKEN, Emperor, ini
+from emperors import APP, BROKEN, Address, Emperor, ini
 from http_client import eventually, get
 from load import Load
 from server import alive
@@ -15,15 +15,6 @@ from server import alive
 @pytest.fixture
 def emperor(server):
     return lambda *args, **rest: Emperor(server, *args, **rest)
-
-
-class Address:
-    """A vassal as Load wants it."""
-
-    keeps = True
-
-    def __init__(self, path):
-        self.port = path
 
 
 def touch(path):

@@ -5,8 +5,9 @@ import socket
 from pathlib import Path
 
 import pytest
-from emperors import APP, Emperor, ini
+from emperors import APP, Address, Emperor, ini
 from http_client import eventually, get
+from load import Load
 from server import BINARY, alive, free_port
 
 UWSGI = Path(os.environ.get("UWSGI", BINARY.parent.parent / ".cache/uwsgi-2.0.31/bin/uwsgi"))
@@ -217,10 +218,19 @@ def test_an_emperor_beside_workers(server, way):
     eventually(lambda: not refuses(port))
     assert get(port).text.startswith("own ")
     assert count(e, "*** starting uWSGI Emperor ***") == 1
+    pid = e.stats()["pid"]
+    vassal = e.loyal("a.ini")["pid"]
+    e.write("a.ini", ini("a", 2))
+    e.wait("a", 2)
+    with Load(Address(e.address("a"))) as load:  # the emperor and its vassals live through a reload of the workers, and reload too
+        e.server.signal(signal.SIGHUP)
+        e.server.wait_log("the emperor reloads all vassals")
+        load.wait_for(200)
+    assert not load.failures()
+    assert (e.stats()["pid"], e.vassal("a.ini")["pid"]) == (pid, vassal)
+    (e.server.dir / "own.ini").write_text(own + "vassal-set = mark=1\n")  # another emperor than before
     e.server.signal(signal.SIGHUP)
-    e.server.wait_log("reload: loading configuration")
-    eventually(lambda: count(e, "gracefully (RE)spawned") or count(e, "worker 1 buried") or count(e, "cursing") or get(port).status == 200)
-    e.wait("a")
+    eventually(lambda: e.version("a") == "2" and e.stats()["pid"] != pid, 20)
     e.server.signal(signal.SIGTERM)
     assert e.server.wait_exit() == 0
     e.server.wait_gone()

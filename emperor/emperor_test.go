@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fsnotify/fsnotify"
+
 	"envoxyd/uwsgiopts"
 )
 
@@ -116,5 +118,48 @@ func TestWhatTheStatisticsSay(t *testing.T) {
 	}
 	if len(d.Blacklist) != 1 || d.Blacklist[0].ID != "bad" || d.Blacklist[0].ThrottleLevel != 1500 || d.Blacklist[0].FirstAttempt != 1000 {
 		t.Errorf("%+v", d.Blacklist)
+	}
+}
+
+func TestChangesThatMatter(t *testing.T) {
+	e := &Emperor{cfg: &uwsgiopts.EmperorConfig{OnDemandExtension: ".socket", EmperorExtensions: []string{".conf"}}}
+	for name, want := range map[string]bool{"a.ini": true, "a.ini.socket": true, "a.conf": true, "a.log": false, "a.sock": false, "ini": false} {
+		if got := e.matters(fsnotify.Event{Name: "/v/" + name}); got != want {
+			t.Errorf("a change of %s matters: %v", name, got)
+		}
+	}
+}
+
+func TestWhatInstancesDoNotInherit(t *testing.T) {
+	for name, own := range map[string]bool{"UWSGI_EMPEROR": true, "UWSGI_EMPEROR_FD": true, "UWSGI_VASSAL_SET": true, "LISTEN_FDS": true,
+		"NOTIFY_SOCKET": true, "UWSGI_PROCESSES": false, "PATH": false} {
+		if emperorsOwn(name) != own {
+			t.Errorf("%s is the emperor's own: %v", name, !own)
+		}
+	}
+}
+
+func TestFilesOfTheSameNameInTwoPlaces(t *testing.T) {
+	paths := map[string]bool{}
+	for range 2 {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "a.ini"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		t.Chdir(filepath.Dir(dir))
+		for _, text := range []string{dir, filepath.Base(dir) + "/*.ini"} { // one file, found twice
+			s, err := NewSource(&uwsgiopts.EmperorConfig{}, text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, err := s.Scan()
+			if err != nil || len(found) != 1 {
+				t.Fatalf("%v, %v", found, err)
+			}
+			paths[found[0].Path] = true
+		}
+	}
+	if len(paths) != 2 {
+		t.Errorf("%v", paths)
 	}
 }

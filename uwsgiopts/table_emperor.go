@@ -38,7 +38,7 @@ func emperorOptions() []Option {
 		{Names: []string{"emperor-use-fork-server"}, Arg: RequiredArg, Doc: "start instances by this fork server"},
 		{Names: []string{"vassal-fork-base"}, Arg: RequiredArg, Value: List, Doc: "fork instances off these"},
 		{Names: []string{"emperor-subreaper"}, Value: Flag, Doc: "let the emperor adopt its instances' orphans"},
-		{Names: []string{"emperor-graceful-shutdown"}, Value: Flag, Doc: "stop instances gracefully"},
+		{Names: []string{"emperor-graceful-shutdown"}, Value: Flag, Doc: "stop instances gracefully", NoOp: "instances always finish their requests"},
 		{Names: []string{"emperor-cap", "vassals-cap", "vassal-cap"}, Arg: RequiredArg, Doc: "capabilities that instances keep"},
 		{Names: []string{"emperor-collect-attr", "emperor-collect-attribute"}, Arg: RequiredArg, Doc: "read this attribute of configurations", Value: list(func(c *Config) *[]string { return &c.EmperorAttributes })},
 		{Names: []string{"emperor-fork-server-attr"}, Arg: RequiredArg, Doc: "attribute that names the fork server"},

@@ -48,7 +48,7 @@ func emperorBeside(cfg *uwsgiopts.Config) error {
 			words = append(words, quote("--"+p.Name+"="+p.Value))
 		}
 	}
-	cfg.Daemons = append(cfg.Daemons, uwsgiopts.Daemon{Command: strings.Join(words, " "), StopSignal: 15})
+	cfg.Daemons = append(cfg.Daemons, uwsgiopts.Daemon{Command: strings.Join(words, " "), StopSignal: 15, KeepSignal: 1})
 	return nil
 }
 

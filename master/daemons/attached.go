@@ -2,6 +2,7 @@ package daemons
 
 import (
 	"os/exec"
+	"reflect"
 	"slices"
 	"syscall"
 	"time"
@@ -43,13 +44,28 @@ const longestThrottle = 300
 // NewAttached returns daemons of which there are none yet.
 func NewAttached(host Host) *Attached { return &Attached{host: host} }
 
-// Replace ends the daemons of the last configuration and starts those of another.
+// Replace ends the daemons of the last configuration and starts those of another. Those that stay through reloads get a signal.
 func (a *Attached) Replace(s Settings) {
 	a.settings = s
+	stays := map[int]*daemon{} // by the number in the settings
+	for number, one := range s.Daemons {
+		i := slices.IndexFunc(a.all, func(d *daemon) bool {
+			return one.KeepSignal != 0 && d.pid != 0 && d.killAt.IsZero() && !d.ending && reflect.DeepEqual(d.Daemon, one)
+		})
+		if i >= 0 {
+			stays[number] = a.all[i]
+			a.all = slices.Delete(a.all, i, i+1)
+		}
+	}
 	a.Stop()
 	a.leaving = append(a.leaving, a.all...)
 	a.all = nil
-	for _, one := range s.Daemons {
+	for number, one := range s.Daemons {
+		if old := stays[number]; old != nil {
+			a.all = append(a.all, old)
+			_ = a.host.Kill(old.pid, syscall.Signal(one.KeepSignal)) // it may have ended: ended will hear of it
+			continue
+		}
 		a.all = append(a.all, &daemon{Daemon: one, backoff: respawn.Backoff{Policy: throttle(one.MaxThrottle)}})
 	}
 	a.startAll()
