@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 from emperors import APP, BROKEN, Address, Emperor, ini
@@ -112,6 +113,34 @@ def test_a_vassal_that_is_killed_comes_back(emperor):
     eventually(lambda: e.loyal("a.ini")["pid"] != pid)
     e.wait("a")
     assert e.vassal("a.ini")["respawns"] == 1
+
+
+def ended_children(pid):
+    """Children of a process that have ended, and that it has not waited for."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if fields[0] == "Z" and int(fields[1]) == pid:
+            found.append(stat.parent.name)
+    return found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has other namespaces")
+def test_as_process_1_it_waits_for_what_killed_vassals_leave_behind(emperor):
+    e = emperor(vassals={"a.ini": ini("a")}, wrapper=["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"])
+    e.loyal("a.ini")
+    first, = (int(text) for text in Path(f"/proc/{e.server.pid}/task/{e.server.pid}/children").read_text().split())
+    vassal, = (int(text) for text in Path(f"/proc/{first}/task/{first}/children").read_text().split())
+    left = [pid for pid in e.server.processes() if pid not in (e.server.pid, first, vassal)]
+    os.kill(vassal, signal.SIGKILL)
+    eventually(lambda: not any(alive(pid) for pid in left))
+    e.loyal("a.ini")
+    eventually(lambda: not ended_children(first))
+    os.kill(first, signal.SIGTERM)
+    assert e.server.wait_exit() == 0
 
 
 @pytest.mark.parametrize("option", ["daemonize", "daemonize2"])

@@ -48,16 +48,19 @@ type Emperor struct {
 	watcher *fsnotify.Watcher // nil: there is none here
 	// superior is the way to the emperor whose vassal this one is; nil: it is nobody's.
 	superior *os.File
+	reap     func(known func(pid int) bool)
 	governed int // instances that systemd was told of
 }
 
-// Run rules until a signal ends it, and returns the exit status.
-func Run(cfg *uwsgiopts.Config, log func(format string, args ...any)) int {
+// Run rules until a signal ends it, and returns the exit status. reap waits for ended processes that were left to this one, as
+// to process 1 of a container, but for those that are known.
+func Run(cfg *uwsgiopts.Config, log func(format string, args ...any), reap func(known func(pid int) bool)) int {
 	e, err := newEmperor(cfg, log)
 	if err != nil {
 		log("%v", err)
 		return 1
 	}
+	e.reap = reap
 	return e.run()
 }
 
@@ -113,6 +116,7 @@ func (e *Emperor) run() int {
 			if e.cfg.Heartbeat > 0 {
 				e.tellSuperior(SayHeartbeat)
 			}
+			e.reap(e.knows)
 			e.scan()
 		case <-changes:
 			e.scan()
@@ -401,6 +405,16 @@ func (e *Emperor) end() {
 	for _, path := range slices.Clone(e.order) {
 		e.curse(e.vassals[path])
 	}
+}
+
+// knows tells whether the process is an instance's.
+func (e *Emperor) knows(pid int) bool {
+	for _, v := range e.vassals {
+		if v.pid() == pid {
+			return true
+		}
+	}
+	return false
 }
 
 // alive is how many instances have a process.

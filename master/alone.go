@@ -11,8 +11,9 @@ import (
 )
 
 // Alone prepares this process as Run does (daemon, log, hooks, pidfiles, user), without sockets, application or workers, has
-// run do its work until it returns, and cleans up. log writes a line of the server's. It returns the exit status.
-func Alone(cfg *uwsgiopts.Config, run func(log func(format string, args ...any)) int) int {
+// run do its work until it returns, and cleans up. log writes a line of the server's; reap, which is to be called now and then,
+// waits for processes left to this one that have ended and that nobody knows. It returns the exit status.
+func Alone(cfg *uwsgiopts.Config, run func(log func(format string, args ...any), reap func(known func(pid int) bool)) int) int {
 	outliveReaders()
 	if status, done := daemonize(cfg); done {
 		return status
@@ -46,7 +47,7 @@ func Alone(cfg *uwsgiopts.Config, run func(log func(format string, args ...any))
 	}
 	tellParent()
 	os.Unsetenv(daemonVariable) // what is started from here is no daemon yet
-	status = run(logf)
+	status = run(logf, m.strangers.reap)
 	m.upgrader.stop()
 	if status == statusOK {
 		m.atExit(cfg, m.hooks)

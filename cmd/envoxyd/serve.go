@@ -15,7 +15,7 @@ func serve(cfg *uwsgiopts.Config) int {
 	switch {
 	case len(cfg.Emperors) == 0:
 	case !cfg.ServesItself():
-		return master.Alone(cfg, func(log func(string, ...any)) int { return emperor.Run(cfg, log) })
+		return master.Alone(cfg, func(log func(string, ...any), reap func(func(int) bool)) int { return emperor.Run(cfg, log, reap) })
 	default:
 		if err := emperorBeside(cfg); err != nil {
 			fmt.Fprintln(os.Stderr, err)
