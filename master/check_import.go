@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"syscall"
 	"time"
@@ -113,7 +112,7 @@ func (c *checker) start(python, lib string, env []string, files []uintptr) (*os.
 	if attributes.Credential, err = privileges.Of(c.cfg).Credential(); err != nil {
 		return nil, err
 	}
-	argv := []string{python, filepath.Join(lib, "python", "main.py"), fmt.Sprint(firstFD)}
+	argv := arguments(c.cfg, python, lib)
 	pid, _, err := syscall.StartProcess(python, argv, &syscall.ProcAttr{
 		Dir: workDir(c.cfg), Env: append(env, "PYTHONDONTWRITEBYTECODE=1"), Files: files, Sys: attributes,
 	})

@@ -20,6 +20,18 @@ import (
 // firstFD is the number that the first of a child's extra descriptors has.
 const firstFD = 3
 
+// arguments are the words that start the interpreter.
+func arguments(cfg *uwsgiopts.Config, python, lib string) []string {
+	argv := []string{python}
+	if cfg.Optimize > 0 {
+		argv = append(argv, "-"+strings.Repeat("O", min(cfg.Optimize, 2)))
+	}
+	if cfg.NoSite {
+		argv = append(argv, "-S")
+	}
+	return append(argv, filepath.Join(lib, "python", "main.py"), fmt.Sprint(firstFD))
+}
+
 // interpreter starts the deployment's python3 with everything that it and its workers inherit.
 func interpreter(g *generation) (process.Process, *link, error) {
 	python, err := findPython(g.cfg)
@@ -41,11 +53,7 @@ func interpreter(g *generation) (process.Process, *link, error) {
 		return nil, nil, err
 	}
 	defer document.Close()
-	argv := []string{python}
-	if g.cfg.Optimize > 0 {
-		argv = append(argv, "-"+strings.Repeat("O", min(g.cfg.Optimize, 2)))
-	}
-	argv = append(argv, filepath.Join(lib, "python", "main.py"), fmt.Sprint(firstFD))
+	argv := arguments(g.cfg, python, lib)
 	stdin := os.Stdin
 	if !g.cfg.HonourStdin {
 		if stdin, err = os.Open(os.DevNull); err != nil {

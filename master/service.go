@@ -74,7 +74,7 @@ func readService(cfg *uwsgiopts.Config) (service *modules.Service, notice string
 
 // namesApplication: the configuration says what to load.
 func namesApplication(cfg *uwsgiopts.Config) bool {
-	return len(cfg.Modules)+len(cfg.Mounts) > 0 || cfg.WSGIFile != "" || cfg.Eval != "" || cfg.Paste != ""
+	return len(cfg.Modules)+len(cfg.Mounts) > 0 || cfg.WSGIFile != "" || cfg.Eval != "" || cfg.Paste != "" || cfg.Pecan != "" || len(cfg.WorkerMounts) > 0
 }
 
 // isService: what is served may use the gateways.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"envoxyd/internal/paths"
 	"envoxyd/internal/workerspec"
 	"envoxyd/uwsgiopts"
 )
@@ -64,7 +65,7 @@ func logSpec(cfg *uwsgiopts.Config) workerspec.Log {
 		On4xx: cfg.Log4xx, On5xx: cfg.Log5xx, Zero: cfg.LogZero, SlowMillis: int64(cfg.LogSlow / time.Millisecond), Big: cfg.LogBig,
 		Format: cfg.LogFormat, Strftime: cfg.LogFormatStrftime, Date: cfg.LogDate, Memory: cfg.MemoryReport, Host: cfg.VHost,
 		Sendfile: cfg.LogSendfile, IOErrors: cfg.LogIOError, Offload: cfg.Offload > 0,
-		QuietSigpipe: cfg.IgnoreSigpipe, QuietWrites: cfg.IgnoreWriteErrors, WritesAllowed: !cfg.DisableWriteException,
+		QuietSigpipe: cfg.IgnoreSigpipe, QuietWrites: cfg.IgnoreWriteErrors, WritesAllowed: !cfg.DisableWriteException && cfg.WriteTolerance == 0,
 	}
 }
 
@@ -80,7 +81,7 @@ func pythonSpec(cfg *uwsgiopts.Config) workerspec.Python {
 	return workerspec.Python{
 		Magic: magic, Modules: cfg.Modules, WSGIFile: cfg.WSGIFile, Callable: cfg.Callable, Eval: cfg.Eval,
 		Paste: cfg.Paste, PasteName: cfg.PasteName, PasteLogger: cfg.PasteLogger, Mounts: cfg.Mounts,
-		ManageScriptName: cfg.ManageScriptName, NoDefaultApp: cfg.NoDefaultApp, NeedApp: cfg.NeedApp && (namesApplication(cfg) || !cfg.OnlySupervises()),
+		ManageScriptName: cfg.ManageScriptName, NoDefaultApp: cfg.NoDefaultApp, NeedApp: cfg.NeedApp && cfg.WorkerExec == "" && !cfg.DynamicApps && (namesApplication(cfg) || !cfg.OnlySupervises()),
 		LazyApps: cfg.LazyApps || cfg.Lazy, Pythonpath: cfg.Pythonpath, Argv: cfg.PyArgv, Imports: cfg.Imports,
 		SharedImports: cfg.SharedImports, EarlyImports: cfg.EarlyImports, CatchExceptions: cfg.CatchExceptions,
 		Strict: cfg.WSGIStrict, AcceptBuffer: cfg.AcceptBuffer, ManageChunked: cfg.ManageChunked,
@@ -88,5 +89,20 @@ func pythonSpec(cfg *uwsgiopts.Config) workerspec.Python {
 		CollectHeaders: cfg.CollectHeaders, PullHeaders: cfg.PullHeaders, AutoGzip: cfg.HTTPAutoGzip,
 		ReloadOnException: cfg.ReloadOnException, Procname: workerName(cfg), Hostname: hostname, Pidfile: cfg.Pidfile,
 		Locks: cfg.Locks, RPCMax: cfg.RPCMax, AutoreloadMillis: int(cfg.PyAutoreload / time.Millisecond),
+		EarlyPath: cfg.EarlyPath, Aliases: cfg.ModuleAliases, PostAliases: cfg.PostAliases, Executable: cfg.SysExecutable, Pecan: cfg.Pecan,
+		WorkerMounts: cfg.WorkerMounts, VHost: cfg.VHost, VHostHost: cfg.VHostHost, DynamicApps: cfg.DynamicApps, MaxApps: cfg.MaxApps,
+		ThreadStack: cfg.ThreadStack << 10, AutoreloadSkip: cfg.AutoreloadSkip, Tracebacker: tracebackerPath(cfg),
+		Exec: cfg.WorkerExec, ExecLate: cfg.WorkerExecLate,
+		ReloadOnExceptionTypes: cfg.ReloadOnExceptionTypes, ReloadOnExceptionValues: cfg.ReloadOnExceptionValues,
+		ReloadOnExceptionReprs: cfg.ReloadOnExceptionReprs,
+		NoDelay:                cfg.StartResponseNoDelay, IgnoreScriptName: cfg.IgnoreScriptName, HarakiriNoAfter: cfg.HarakiriNoAfter,
 	}
+}
+
+// tracebackerPath is what the names of the sockets for tracebacks begin with; "": there are none.
+func tracebackerPath(cfg *uwsgiopts.Config) string {
+	if cfg.Tracebacker == "" {
+		return ""
+	}
+	return paths.In(workDir(cfg), cfg.Tracebacker)
 }

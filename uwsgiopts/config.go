@@ -138,6 +138,7 @@ type Config struct {
 	CheaperConfig
 	ProcessConfig
 	PushConfig
+	PythonConfig
 	LoggingConfig
 	MuleConfig
 	AskConfig

@@ -27,6 +27,7 @@ func defaults() *Config {
 		CheaperConfig:      cheaperDefaults(),
 		ProcessConfig:      processDefaults(),
 		PushConfig:         pushDefaults(),
+		PythonConfig:       pythonDefaults(),
 		MuleConfig:         muleDefaults(),
 		AskConfig:          AskConfig{PingTimeout: 3 * time.Second},
 		EmperorConfig:      emperorDefaults(),

@@ -147,15 +147,6 @@ func setLogDate(c *Config, g given) error {
 	return nil
 }
 
-// setVHost has the half that is there: applications are not kept apart by host.
-func setVHost(c *Config, g given) error {
-	c.VHost = g.on()
-	if c.VHost {
-		g.notice("option %q: the log names the host; one set of applications serves all hosts", g.name)
-	}
-	return nil
-}
-
 // setEnv keeps KEY=VALUE; KEY alone removes the variable, as putenv does.
 func setEnv(c *Config, g given) error {
 	c.Env = append(c.Env, g.text)

@@ -52,7 +52,7 @@ func configOptions() []Option {
 		{Names: []string{"ini"}, Arg: RequiredArg, Flags: Immediate, Doc: "read options from an ini file: FILE[:SECTION]", run: loads("ini")},
 		{Names: []string{"yaml", "yml"}, Short: 'y', Arg: RequiredArg, Flags: Immediate, Doc: "read options from a YAML file: FILE[:SECTION]", run: loads("yaml")},
 		{Names: []string{"json", "js"}, Short: 'j', Arg: RequiredArg, Flags: Immediate, Doc: "read options from a JSON file: FILE[:SECTION]", run: runJSON},
-		{Names: []string{"command-mode"}, Value: Flag, Flags: Immediate, Doc: "read options from standard input"},
+		{Names: []string{"command-mode"}, Value: Flag, Flags: Immediate, Doc: "run no server, but what pyrun and its kind name", NoOp: "what runs in place of serving needs no mode for it"},
 		{Names: []string{"forkbomb-delay"}, Arg: RequiredArg, Value: Int, Flags: StartsMaster, Doc: "seconds to wait when workers die as soon as they start", NoOp: "each worker that dies at once backs off by itself"},
 		{Names: []string{"env"}, Arg: RequiredArg, Doc: "set a variable: NAME=VALUE", Value: List.by(setEnv)},
 		{Names: []string{"ienv"}, Arg: RequiredArg, Value: List, Flags: Immediate, Doc: "set a variable at once, so that the configuration sees it: NAME=VALUE", run: runIenv},

@@ -40,7 +40,7 @@ func extrasOptions() []Option {
 		{Names: []string{"ldap-schema"}, Flags: Immediate, Doc: "print the LDAP schema", Unsupported: "keep the configuration in a file"},
 		{Names: []string{"ldap-schema-ldif"}, Flags: Immediate, Doc: "print the LDAP schema as LDIF", Unsupported: "keep the configuration in a file"},
 		{Names: []string{"zeromq", "zmq", "zeromq-socket", "zmq-socket", "mongrel2"}, Arg: RequiredArg, Value: List, Doc: "listen for Mongrel2 requests on ZeroMQ sockets", Unsupported: "Mongrel2 is not served; put nginx in front. Services of Envoxy name their ZeroMQ addresses in envoxy.json"},
-		{Names: []string{"notfound-log"}, Value: Flag, Doc: "log paths that nothing was found for"},
+		{Names: []string{"notfound-log"}, Value: Flag, Doc: "log paths that nothing was found for", NoOp: "a request that no application is found for is always logged"},
 		{Names: []string{"pam"}, Arg: RequiredArg, Doc: "PAM service to log in with", Unsupported: "authenticate in nginx or in the application"},
 		{Names: []string{"pam-user"}, Arg: RequiredArg, Doc: "user to log in by PAM", Unsupported: "authenticate in nginx or in the application"},
 		{Names: []string{"ping"}, Arg: RequiredArg, Doc: "ask the instance at this address whether it lives, and exit", Value: text(func(c *Config) *string { return &c.Ping })},

@@ -4,7 +4,7 @@ package uwsgiopts
 func limitsOptions() []Option {
 	return []Option{
 		{Names: []string{"max-vars"}, Short: 'v', Arg: RequiredArg, Doc: "largest number of request variables", Value: Int.by(setMaxVars)},
-		{Names: []string{"max-apps"}, Arg: RequiredArg, Value: Int, Doc: "largest number of applications in a worker"},
+		{Names: []string{"max-apps"}, Arg: RequiredArg, Doc: "largest number of applications in a worker that requests have named (dynamic-apps)", Value: number(func(c *Config) *int { return &c.MaxApps })},
 		{Names: []string{"buffer-size"}, Short: 'b', Arg: RequiredArg, Doc: "largest size of a request's headers, in bytes", Value: smallSize(func(c *Config) *int { return &c.BufferSize })},
 		{Names: []string{"limit-as"}, Arg: RequiredArg, Doc: "limit of each process's address space, in megabytes, without what the server's own runtime only reserves", Value: megabytes(func(c *Config) *int64 { return &c.LimitAS })},
 		{Names: []string{"limit-nproc"}, Arg: RequiredArg, Doc: "limit of the number of processes", Value: number(func(c *Config) *int { return &c.LimitNproc })},
@@ -24,7 +24,7 @@ func limitsOptions() []Option {
 		{Names: []string{"upload-progress"}, Arg: RequiredArg, Doc: "write the progress of uploads to this directory", Unsupported: "no file tells how far an upload is; browsers do (progress events of XMLHttpRequest), and so does nginx"},
 		{Names: []string{"max-fd"}, Arg: RequiredArg, Value: Int, Doc: "largest number of open descriptors", NoOp: "no table is sized by the descriptor limit, which is raised as far as it may be"},
 		{Names: []string{"chunked-input-limit"}, Arg: RequiredArg, Value: Bytes, Doc: "largest chunk of a request body, in bytes", NoOp: "a chunked body counts as a whole: limit-post bounds it"},
-		{Names: []string{"chunked-input-timeout"}, Arg: RequiredArg, Value: Int, Doc: "seconds to wait for a chunk"},
-		{Names: []string{"response-headers-limit"}, Arg: RequiredArg, Value: Int, Doc: "largest size of the response headers, in bytes"},
+		{Names: []string{"chunked-input-timeout"}, Arg: RequiredArg, Value: Int, Doc: "seconds to wait for a chunk", NoOp: "bodies are received before the application runs: socket-timeout bounds each wait"},
+		{Names: []string{"response-headers-limit"}, Arg: RequiredArg, Value: Int, Doc: "largest size of the response headers, in bytes", NoOp: "the head of a response may have any size"},
 	}
 }

@@ -93,8 +93,11 @@ func (s *slot) logWriteError(errno syscall.Errno) {
 }
 
 // userHarakiri has the master kill this worker if the request lasts that many
-// seconds longer; 0 disarms.
+// seconds longer; 0 disarms, and a negative number harakiri itself too.
 func (s *slot) userHarakiri(seconds int) {
+	if seconds < 0 {
+		s.line.Deadline.Store(0)
+	}
 	deadline := int64(0)
 	if seconds > 0 {
 		deadline = monotime.Now() + int64(seconds)*int64(time.Second)

@@ -186,6 +186,30 @@ type Python struct {
 	RPCMax            int      `json:"rpc_max"` // functions that may be offered
 	Locks             int      `json:"locks"`   // of the application's, beside lock 0
 
+	EarlyPath      []string `json:"early_path"`
+	Aliases        []string `json:"aliases"`      // ALIAS=MODULE, before the application
+	PostAliases    []string `json:"post_aliases"` // likewise, after it
+	Executable     string   `json:"executable"`   // for sys.executable; "": leave alone
+	Pecan          string   `json:"pecan"`        // a configuration
+	WorkerMounts   []string `json:"worker_mounts"`
+	VHost          bool     `json:"vhost"`           // applications are chosen by host too
+	VHostHost      bool     `json:"vhost_host"`      // which is the Host header
+	DynamicApps    bool     `json:"dynamic_apps"`    // requests may name applications
+	MaxApps        int      `json:"max_apps"`        // that they may name
+	ThreadStack    int      `json:"thread_stack"`    // bytes; 0: the system's choice
+	AutoreloadSkip []string `json:"autoreload_skip"` // modules
+	Tracebacker    string   `json:"tracebacker"`     // absolute beginning of sockets' names
+	Exec           string   `json:"exec"`            // runs as each worker; "": the worker serves
+	ExecLate       bool     `json:"exec_late"`       // after the worker's hooks
+
+	ReloadOnExceptionTypes  []string `json:"reload_on_exception_types"`
+	ReloadOnExceptionValues []string `json:"reload_on_exception_values"`
+	ReloadOnExceptionReprs  []string `json:"reload_on_exception_reprs"` // TYPE: TEXT
+
+	NoDelay          bool `json:"no_delay"` // start_response sends the head
+	IgnoreScriptName bool `json:"ignore_script_name"`
+	HarakiriNoAfter  bool `json:"harakiri_no_after"`
+
 	Magic map[string]string `json:"magic"` // what the letters behind a % stand for in files
 }
 

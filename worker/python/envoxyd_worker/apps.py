@@ -8,7 +8,7 @@ import time
 import types
 from collections import namedtuple
 
-from . import collisions, log
+from . import collisions, dynamic, log
 from .failures import NotFound, report_import
 from .signals import ignore_broken_pipes
 
@@ -26,6 +26,7 @@ loaded = []  # in the order of their numbers, as workers() tells them
 def load(spec, uwsgi, step):
     """{mountpoint: application}, "" being the default one; raises SystemExit(22) when one that is needed is missing."""
     python = spec["python"]
+    name_again(python["aliases"])
     for name in [*(python["early_imports"] or ()), *(python["shared_imports"] or ())]:
         step(f"importing {name}")
         import_or_run(name)
@@ -34,6 +35,8 @@ def load(spec, uwsgi, step):
         named.insert(0, ("", ("paste", python["paste"])))
         if python["paste_logger"]:
             paste_logger(python["paste"])
+    if python["pecan"]:
+        named.insert(0, ("", ("pecan", python["pecan"])))
     if python["wsgi_file"]:
         named.insert(0, ("", ("file", python["wsgi_file"])))
     if python["modules"]:
@@ -41,8 +44,45 @@ def load(spec, uwsgi, step):
     if python["eval"]:
         named.insert(0, ("", ("eval", python["eval"])))
     found = {}
+    load_named(spec, uwsgi, named, found, step)
+    name_again(python["post_aliases"])
+    mounted = uwsgi.__dict__.get("applications")
+    if isinstance(mounted, dict):
+        for point, app in mounted.items():
+            if normal(point) not in found:
+                found[normal(point)] = app
+                loaded.append(Loaded(normal(point), app, 0))
+    points = {point for point, _ in named} | {mount(text)[0] for text in python["worker_mounts"] or ()}
+    if python["need_app"] and len(found) + len(python["worker_mounts"] or ()) < max(len(points), 1):
+        lack(spec)
+    if not found and not python["worker_mounts"]:
+        log.line("*** no app loaded. going in full dynamic mode ***")
+    return found
+
+
+def lack(spec):
+    """Ends a process that lacks an application that is needed."""
+    log.line("*** no app loaded. GAME OVER ***" if not spec.get("generation") else "*** no app loaded ***")
+    raise SystemExit(22)
+
+
+def load_in_worker(spec, uwsgi, found):
+    """The applications of --worker-mount beside those that are there."""
+    texts = spec["python"]["worker_mounts"]
+    if not texts:
+        return found
+    found, named = dict(found), [mount(text) for text in texts]
+    load_named(spec, uwsgi, named, found, lambda step: None)
+    if spec["python"]["need_app"] and any(point not in found for point, _ in named):
+        lack(spec)
+    return found
+
+
+def load_named(spec, uwsgi, named, found, step):
+    """Adds to found what can be loaded of (mountpoint, source)s, and tells of the others."""
+    python = spec["python"]
     watch = collisions.Watch() if len(named) > 1 else None
-    for number, (point, source) in enumerate(named):
+    for number, (point, source) in enumerate(named, len(found)):
         if point in found:
             continue
         start = time.monotonic()
@@ -70,18 +110,6 @@ def load(spec, uwsgi, step):
             f"WSGI app {number} (mountpoint='{point}') ready in {seconds} seconds"
             f" on interpreter {hex(id(sys.modules))} pid: {os.getpid()}{kind}"
         )
-    mounted = uwsgi.__dict__.get("applications")
-    if isinstance(mounted, dict):
-        for point, app in mounted.items():
-            if normal(point) not in found:
-                found[normal(point)] = app
-                loaded.append(Loaded(normal(point), app, 0))
-    if python["need_app"] and len(found) < max(len({p for p, _ in named}), 1):
-        log.line("*** no app loaded. GAME OVER ***" if not spec.get("generation") else "*** no app loaded ***")
-        raise SystemExit(22)
-    if not found:
-        log.line("*** no app loaded. going in full dynamic mode ***")
-    return found
 
 
 def normal(point):
@@ -109,6 +137,8 @@ def find(source, default):
 def named_by(kind, text, default):
     if kind == "paste":
         return paste(text, default)
+    if kind == "pecan":
+        return pecan(text)
     default = default or "application"
     if kind == "eval":
         module = types.ModuleType("uwsgi_eval")
@@ -181,6 +211,15 @@ def paste(text, name):
     return loadapp(paste_uri(text), name=name or None)
 
 
+def pecan(path):
+    """The application of a Pecan configuration."""
+    try:
+        from pecan.deploy import deploy
+    except ImportError:
+        raise ModuleNotFoundError("--pecan needs pecan in the deployment's Python: pip install pecan", name="pecan") from None
+    return deploy(path)
+
+
 def paste_logger(text):
     """Logging as the Paste configuration has it, where it has loggers."""
     import configparser
@@ -201,6 +240,13 @@ def import_or_run(name):
         importlib.import_module(name)
 
 
+def name_again(aliases):
+    """Imports modules, or runs files, under other names: ALIAS=MODULE."""
+    for text in aliases or ():
+        name, _, source = text.partition("=")
+        sys.modules[name] = import_file(source) if source.endswith(".py") else importlib.import_module(source)
+
+
 class Mounts:
     """Several applications under one roof, chosen by SCRIPT_NAME or, with --manage-script-name, by path."""
 
@@ -214,14 +260,23 @@ class Mounts:
         default = None if python["no_default_app"] else ("" if "" in found else next(iter(found), None))
         self.default = default
         self.set_app = extension.set_app
+        self.ignores_script_name = python["ignore_script_name"]
+        self.host = ("HTTP_HOST" if python["vhost_host"] else "SERVER_NAME") if python["vhost"] else None
+        self.dynamic = dynamic.Apps(python["max_apps"]) if python["dynamic_apps"] else None
 
     def __call__(self, environ, start_response):
+        if self.dynamic and (named := self.dynamic.named_by(environ)):
+            self.set_app(-1)
+            return named(environ, start_response)
+        host = environ.get(self.host, "") if self.host else ""
         if self.by_path:
-            point = self.split(environ)
+            point = self.split(environ, host)
         else:
-            point = environ.get("SCRIPT_NAME", "")
+            point = "" if self.ignores_script_name else environ.get("SCRIPT_NAME", "")
             if point + "/" in self.apps and point not in self.apps:
                 point += "/"
+            if host and host + point in self.apps:
+                point = host + point
         if point not in self.apps:
             point = self.default
         app = self.apps.get(point)
@@ -238,12 +293,17 @@ class Mounts:
             self.counts.exception(number)
             raise
 
-    def split(self, environ):
+    def split(self, environ, host):
+        """The mount point of the request's path; those of its host, HOST/PATH, come first."""
         path = environ.get("PATH_INFO", "")
-        for place, point in self.paths:
-            if path == place or path.startswith(place + "/"):
-                environ["SCRIPT_NAME"], environ["PATH_INFO"] = point, path[len(place):]
-                return point
+        for prefix in (host, "") if host else ("",):
+            for place, point in self.paths:
+                if not place.startswith(prefix):
+                    continue
+                below = place[len(prefix):]
+                if (below.startswith("/") or not below and prefix) and (path == below or path.startswith(below + "/")):
+                    environ["SCRIPT_NAME"], environ["PATH_INFO"] = point[len(prefix):], path[len(below):]
+                    return point
         environ["SCRIPT_NAME"] = ""
         return ""
 
@@ -257,6 +317,6 @@ def no_app(environ, start_response, set_app):
 
 def choose(found, python, extension, counts=None):
     """What the cores call: the only application itself, if that is all; where there are several, their requests are counted."""
-    if list(found) == [""] and not python["no_default_app"] and not python["manage_script_name"]:
+    if list(found) == [""] and not any(python[name] for name in ("no_default_app", "manage_script_name", "dynamic_apps")):
         return found[""]
     return Mounts(found, python, extension, counts)

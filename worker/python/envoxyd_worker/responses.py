@@ -6,12 +6,27 @@ GZIP = 16 + zlib.MAX_WBITS
 
 
 def wrap(app, python, set_logvar):
-    """The application with --collect-header, --pull-header and --http-auto-gzip around it, if any of them is given."""
+    """The application with --collect-header, --pull-header, --http-auto-gzip and --start_response-nodelay around it, as they are given."""
+    if app is not None and python["no_delay"]:
+        app = at_once(app)
     notes = [(*pair.split()[:2], keep) for keep, pairs in ((True, python["collect_headers"]), (False, python["pull_headers"]))
              for pair in pairs or ()]
     if app is None or not notes and not python["auto_gzip"]:
         return app
     return Responses(app, notes, python["auto_gzip"], set_logvar)
+
+
+def at_once(app):
+    """The application, whose start_response sends the head."""
+    def prompt(environ, start_response):
+        def start(*given):
+            write = start_response(*given)
+            write(b"")
+            return write
+
+        return app(environ, start)
+
+    return prompt
 
 
 class Responses:

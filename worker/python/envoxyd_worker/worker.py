@@ -6,12 +6,13 @@ import importlib.machinery
 import importlib.util
 import json
 import os
+import shlex
 import signal
 import sys
 import threading
 from threading import local
 
-from . import apps, autoreload, children, ending, gateway, hooks, limits, listeners, log, threads, uwsgi_module, wsgi
+from . import apps, autoreload, children, ending, gateway, hooks, limits, listeners, log, threads, tracebacker, uwsgi_module, wsgi
 from .failures import report, report_import
 from .reports import LOAD_FAILED, Reports, exit_status
 from .signals import ordinary_signals
@@ -32,6 +33,8 @@ def main(spec, text, uwsgi, serving, order):
     events = gateway.current() if spec.get("gateway") else None
     if events:
         events.in_worker(number)
+    if python["exec"] and not python["exec_late"]:
+        execute(spec, number)
     try:
         hooks.run(spec["process"]["hooks"], "post-fork")
         uwsgi_module.run_hook(uwsgi, "post_fork_hook")
@@ -44,6 +47,7 @@ def main(spec, text, uwsgi, serving, order):
             listeners.restore()
             if events:
                 events.register(uwsgi.opt)
+        serving = apps.load_in_worker(spec, uwsgi, serving)
         for name in python["imports"] or ():
             apps.import_or_run(name)
     except hooks.Failed as error:
@@ -53,6 +57,8 @@ def main(spec, text, uwsgi, serving, order):
     except BaseException as error:
         report_import(error)
         fail(spec, number, LOAD_FAILED)
+    if python["exec"]:
+        execute(spec, number)
     if spec["process"]["stack_signal"]:
         faulthandler.register(spec["process"]["stack_signal"], file=log.FD, all_threads=True)
     with limits.AddressSpace(spec["process"]["limit_as"]):
@@ -67,16 +73,39 @@ def main(spec, text, uwsgi, serving, order):
     except hooks.Failed as error:
         fail_hook(spec, number, error)
     threads.prepare_greenlets()  # of lazy-apps
+    if python["thread_stack"]:
+        limits.attempt("thread-stacksize", threading.stack_size, python["thread_stack"])
     cores = [threads.start(serve, (extension, core, settings), f"uWSGIWorker{number}Core{core}") for core in range(1, spec["threads"])]
     threads.name_this(f"uWSGIWorker{number}Core0")
     if python["autoreload_ms"] and number == 1:
-        autoreload.start(python["autoreload_ms"] / 1000, uwsgi.reload)
+        autoreload.start(python["autoreload_ms"] / 1000, uwsgi.reload, python["autoreload_skip"] or ())
+    if python["tracebacker"]:
+        tracebacker.start(python["tracebacker"], number)
     state.ready = True
     extension.ready()
     serve(extension, 0, settings)
     for core in cores:
         core.join()
     end(spec, uwsgi, extension)
+
+
+def execute(spec, number):
+    """--worker-exec: another program is the worker from now on. The first socket is its standard input, as with FastCGI."""
+    words = shlex.split(spec["python"]["exec"])
+    if spec["sockets"]:
+        os.set_blocking(spec["sockets"][0]["fd"], True)
+        os.dup2(spec["sockets"][0]["fd"], 0)
+    for caught in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if signal.getsignal(caught) is not signal.SIG_DFL:
+            signal.signal(caught, signal.SIG_DFL)
+    Reports(os.dup(spec["event_fd"])).send("ready", worker=number, pid=os.getpid())
+    log.flush()
+    try:
+        os.execvp(words[0], words)
+    except (OSError, IndexError) as error:
+        log.line(f"worker-exec: {spec['python']['exec']}: {error}")
+        log.flush()
+        os._exit(1)
 
 
 def become(user):

@@ -41,6 +41,7 @@ class Errors:
     def __init__(self, spec, extension):
         self.catch = spec["python"]["catch_exceptions"]
         self.recycle = spec["python"]["reload_on_exception"]
+        self.types, self.values, self.reprs = (spec["python"]["reload_on_exception_" + of] or () for of in ("types", "values", "reprs"))
         self.extension = extension
 
     def __call__(self, kind, value, trace, where):
@@ -53,7 +54,7 @@ class Errors:
         log.put(text)
         if isinstance(value, SystemExit):
             self.extension.stop(value.code if isinstance(value.code, int) else 1)
-        elif self.recycle and where == "application":
+        elif where == "application" and (self.recycle or self.monitored(kind, value)):
             log.line(f"... monitored exception detected, respawning worker (pid: {os.getpid()})...")
             self.extension.stop(5)
         if not self.catch or where != "application":
@@ -63,6 +64,30 @@ class Errors:
             f"Exception message: {value}\n\nBacktrace:\n{text}"
         )
         return "500 Internal Server Error", [("Content-Type", "text/plain")], body.encode("utf-8", "backslashreplace")
+
+
+    def monitored(self, kind, value):
+        """Whether the type, the text, or both as TYPE: TEXT are what a worker is to be replaced for."""
+        if not self.types and not self.values and not self.reprs:
+            return False
+        try:
+            text = str(value)
+        except Exception:
+            text = ""
+        names = {kind.__name__, f"{kind.__module__}.{kind.__qualname__}"}
+        return not names.isdisjoint(self.types) or text in self.values or any(f"{name}: {text}" in self.reprs for name in names)
+
+
+def after_request(hook, python, extension):
+    """The application's hook; with --harakiri-no-arh its time does not count."""
+    if hook is None or not python["harakiri_no_after"]:
+        return hook
+
+    def run():
+        extension.user_harakiri(-1)
+        hook()
+
+    return run
 
 
 def settings(spec, uwsgi, app, extension):
@@ -86,7 +111,7 @@ def settings(spec, uwsgi, app, extension):
     return {
         "app": responses.wrap(app, python, uwsgi.set_logvar),
         "environ": environ,
-        "after": uwsgi.__dict__.get("after_req_hook"),
+        "after": after_request(uwsgi.__dict__.get("after_req_hook"), python, extension),
         "on_error": Errors(spec, extension),
         "file_wrapper": FileWrapper,
         "add_headers": "".join(h.strip() + "\r\n" for h in python["add_headers"] or ()).encode("latin-1") or None,

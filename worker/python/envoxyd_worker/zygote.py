@@ -85,6 +85,8 @@ def prepare(spec):
     for number in OURS:
         signal.signal(number, ignore)
     sys.argv = ["uwsgi", *python["argv"].split()]
+    if python["executable"]:
+        sys.executable = python["executable"]
     set_path(spec)
     uwsgi = uwsgi_module.make(spec)
     uwsgi_module.state(uwsgi).importer = os.getpid()
@@ -105,7 +107,8 @@ def inherited(spec):
 def set_path(spec):
     import glob
 
-    first = [found for given in spec["python"]["pythonpath"] or () for found in sorted(glob.glob(given)) or [given]]
+    given_paths = [*(spec["python"]["early_path"] or ()), *(spec["python"]["pythonpath"] or ())]
+    first = [found for given in given_paths for found in sorted(glob.glob(given)) or [given]]
     sys.path[:0] = [*(os.path.abspath(p) for p in first), ".", ""]
     sys.path += [os.path.join(spec["lib"], "python", "importable"), os.path.join(spec["lib"], "modules")]
 

@@ -8,7 +8,8 @@ from envoxyd_worker import apps
 PYTHON = {
     "modules": [], "wsgi_file": "", "eval": "", "paste": "", "paste_name": "", "paste_logger": False, "callable": "", "mounts": [],
     "need_app": True, "early_imports": None,
-    "shared_imports": None, "manage_script_name": False, "no_default_app": False,
+    "shared_imports": None, "manage_script_name": False, "no_default_app": False, "aliases": None, "post_aliases": None, "pecan": "",
+    "worker_mounts": None, "ignore_script_name": False, "vhost": False, "vhost_host": False, "dynamic_apps": False, "max_apps": 2,
 }
 
 
@@ -136,3 +137,54 @@ def test_requests_of_several_applications_are_counted():
     with pytest.raises(ZeroDivisionError):
         serve({"PATH_INFO": "/", "SCRIPT_NAME": "/a"}, None)
     assert counts == [0, 1, -1]
+
+
+HOSTED = {"": "root", "/x": "anywhere", "one.example": "one", "one.example/x": "one below x"}
+
+
+def hosted(**given):
+    found = {point: lambda e, s, name=name: (name, e["SCRIPT_NAME"], e["PATH_INFO"]) for point, name in HOSTED.items()}
+    return apps.choose(found, {**PYTHON, **given}, Extension())
+
+
+@pytest.mark.parametrize("host, path, result", [
+    ("one.example", "/", ("one", "", "/")), ("one.example", "/x/y", ("one below x", "/x", "/y")), ("one.example", "/xy", ("one", "", "/xy")),
+    ("two.example", "/x", ("anywhere", "/x", "")), ("two.example", "/", ("root", "", "/")), ("", "/", ("root", "", "/")),
+    ("one.exampl", "/", ("root", "", "/")), ("/x", "/y", ("root", "", "/y")),
+])
+def test_with_vhost_the_mountpoints_of_the_host_come_first(host, path, result):
+    for names, variable in (({}, "SERVER_NAME"), ({"vhost_host": True}, "HTTP_HOST")):
+        serve = hosted(vhost=True, manage_script_name=True, **names)
+        assert serve({"PATH_INFO": path, variable: host}, None) == result
+
+
+def test_with_vhost_a_script_name_belongs_to_its_host():
+    serve = hosted(vhost=True)
+    for host, script, name in (("one.example", "/x", "one below x"), ("one.example", "", "one"), ("two.example", "/x", "anywhere")):
+        assert serve({"PATH_INFO": "/", "SERVER_NAME": host, "SCRIPT_NAME": script}, None) == (name, script, "/")
+
+
+def test_a_script_name_may_be_ignored():
+    assert mounted(ignore_script_name=True)({"PATH_INFO": "/", "SCRIPT_NAME": "/foo"}, None) == ("root", "/foo", "/")
+
+
+def test_requests_name_applications_up_to_a_number(folder):
+    for name in ("b", "c"):
+        (folder / f"{name}.py").write_text(f"def application(e, s): return {name!r}\n")
+    serve = apps.choose({"": lambda e, s: "default"}, {**PYTHON, "dynamic_apps": True}, Extension())
+    named = [{"UWSGI_FILE": "a.py"}, {"UWSGI_SCRIPT": "b"}, {"UWSGI_MODULE": "c"}, {"UWSGI_SCRIPT": "b"}, {"UWSGI_FILE": "a.py"}, {}]
+    assert [serve(environ, None) for environ in named] == ["a", "b", "default", "b", "a", "default"]
+
+
+def test_an_application_that_a_request_names_in_vain_costs_no_place(folder):
+    serve = apps.choose({"": lambda e, s: "default"}, {**PYTHON, "dynamic_apps": True, "max_apps": 1}, Extension())
+    assert serve({"UWSGI_FILE": "absent.py"}, None) == "default"
+    assert serve({"UWSGI_FILE": "a.py", "UWSGI_CALLABLE": "other"}, None) == "other"
+
+
+def test_modules_have_other_names(folder, monkeypatch):
+    for name in ("another", "later"):
+        monkeypatch.setitem(sys.modules, name, None)
+    (folder / "user.py").write_text("import another\napplication = another.application\n")
+    assert load(modules=["user"], aliases=["another=a"], post_aliases=["later=a.py"])[""](None, None) == "a"
+    assert sys.modules["later"].other(None, None) == "other"

@@ -21,7 +21,7 @@ def looks(tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setitem(sys.modules, "odd", object())
 
-    def run(*changes):
+    def run(*changes, skip=()):
         reloads, left = [], list(changes)
 
         def sleep(interval):
@@ -34,7 +34,7 @@ def looks(tmp_path, monkeypatch):
 
         monkeypatch.setattr(autoreload, "sleep", sleep)
         with pytest.raises(Enough):
-            autoreload.watch(1, lambda: reloads.append(len(changes) - len(left)), {})
+            autoreload.watch(1, lambda: reloads.append(len(changes) - len(left)), {}, skip)
         return reloads
 
     return run
@@ -54,3 +54,7 @@ def test_reloads(looks, changes, reloads):
 def test_a_file_that_is_gone_for_a_moment(looks, tmp_path):
     (tmp_path / "other.py").unlink()
     assert looks("", "other", "other") == [3]
+
+
+def test_modules_that_do_not_matter(looks):
+    assert looks("watched", "other", "watched", skip=("watched",)) == [2]

@@ -8,7 +8,7 @@ from envoxyd_worker import responses
 
 def call(app, python, **environ):
     """What the server would get: status, headers, body and the variables that were set."""
-    options = {"collect_headers": None, "pull_headers": None, "auto_gzip": False, **python}
+    options = {"collect_headers": None, "pull_headers": None, "auto_gzip": False, "no_delay": False, **python}
     variables, started, written = {}, [], []
 
     def start_response(status, headers, exc_info=None):
@@ -32,7 +32,7 @@ def answering(*headers, parts=(b"some ", b"", b"text")):
 
 def test_without_options_the_application_is_left_alone():
     app = answering()
-    assert responses.wrap(app, {"collect_headers": None, "pull_headers": [], "auto_gzip": False}, None) is app
+    assert responses.wrap(app, {"collect_headers": None, "pull_headers": [], "auto_gzip": False, "no_delay": False}, None) is app
 
 
 def test_collected_headers_stay_and_pulled_ones_go():

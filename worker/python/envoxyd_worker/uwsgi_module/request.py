@@ -18,7 +18,7 @@ def functions(mine):
     def set_user_harakiri(seconds):
         if not isinstance(seconds, int):
             raise TypeError("set_user_harakiri() takes an int")
-        mine.request("user_harakiri", seconds)
+        mine.request("user_harakiri", max(seconds, 0))
 
     def log_this_request():
         mine.request("log_this_request")
