@@ -41,7 +41,8 @@ func (hookHost) Logf(format string, args ...any) { logf(format, args...) }
 func (m *master) newHooks() *hooks.Runner { return hooks.New(hookHost{m}) }
 
 func hookSettings(cfg *uwsgiopts.Config) hooks.Settings {
-	return hooks.Settings{Hooks: cfg.Hooks, StartDir: cfg.StartDir, Dir: workDir(cfg)}
+	return hooks.Settings{Hooks: cfg.Hooks, StartDir: cfg.StartDir, Dir: workDir(cfg),
+		FileTimeout: cfg.WaitForFiles, SocketTimeout: cfg.WaitForSockets, InterfaceTimeout: cfg.WaitForInterfaces}
 }
 
 // hookStatus is what the instance ends with when a hook has failed.
@@ -64,7 +65,7 @@ func (m *master) function(name string) {
 }
 
 // reloadPhases are what a reload runs again before the application is loaded.
-var reloadPhases = []string{"asap", "in-jail", "as-root", "as-user", "pre-app"}
+var reloadPhases = []string{"start", "asap", "in-jail", "as-root", "as-user", "pre-app"}
 
 // appDir is where the application and what belongs to it start: where a hook's cd has
 // led, or else --chdir.

@@ -119,8 +119,10 @@ func prepareReload(ctx context.Context, reread Reread, h *hooks.Runner, opener s
 	if p.err = checkDirectories(p.cfg); p.err != nil {
 		return p
 	}
+	settings := hookSettings(p.cfg)
+	settings.Again = true
 	for _, phase := range reloadPhases {
-		if p.err = h.Run(ctx, hookSettings(p.cfg), phase); p.err != nil {
+		if p.err = h.Run(ctx, settings, phase); p.err != nil {
 			return p
 		}
 	}

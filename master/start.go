@@ -19,7 +19,7 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 	if err := m.owned.locks.take(ctx, m.cfg, m.upgrader.second); err != nil {
 		return statusFailed, err
 	}
-	for _, phase := range []string{"asap", "pre-jail", "in-jail"} { // they may make the directories
+	for _, phase := range []string{"start", "asap", "pre-jail", "in-jail"} { // they may make the directories
 		if err := m.hooks.Run(ctx, hookSettings(m.cfg), phase); err != nil {
 			return hookStatus(err), err
 		}

@@ -22,7 +22,10 @@ type SupervisedConfig struct {
 	TouchExec [][2]string // file and shell command
 	HookTouch [][2]string // file and ACTION:ARGUMENT
 
-	Hooks   []Hook // --hook-PHASE and --exec-PHASE, in order
+	Hooks []Hook // --hook-PHASE and --exec-PHASE, in order; the phase start has what comes first of all
+
+	WaitForFiles, WaitForSockets, WaitForInterfaces time.Duration // how long hooks wait for them
+
 	Daemons []Daemon
 	Smart   []Daemon // those with a pidfile, which outlive the instance
 
@@ -156,6 +159,14 @@ type Hook struct {
 func hook(phase string) effect {
 	return List.by(func(c *Config, g given) error {
 		c.Hooks = append(c.Hooks, Hook{Phase: phase, Text: g.text})
+		return nil
+	})
+}
+
+// hookAction is hook for options that are one action of hooks: the value is the argument.
+func hookAction(phase, action string) effect {
+	return List.by(func(c *Config, g given) error {
+		c.Hooks = append(c.Hooks, Hook{Phase: phase, Text: action + ":" + g.text})
 		return nil
 	})
 }

@@ -25,7 +25,7 @@ func extrasOptions() []Option {
 		{Names: []string{"clock"}, Arg: RequiredArg, Doc: "source of time", NoOp: "there is one source of time, the kernel's"},
 		{Names: []string{"clock-list", "clocks-list"}, Value: Flag, Doc: "list the sources of time", NoOp: "there is one source of time, the kernel's"},
 		{Names: []string{"mode"}, Arg: RequiredArg, Doc: "name of the mode to run in; applications read it as uwsgi.opt[\"mode\"]", Value: text(func(c *Config) *string { return &c.Mode })},
-		{Names: []string{"file-write"}, Arg: RequiredArg, Value: List, Doc: "write to a file at the start: FILE=TEXT"},
+		{Names: []string{"file-write"}, Arg: RequiredArg, Doc: "write to a file at the start: FILE=TEXT", Value: hookAction("start", "file-write")},
 		{Names: []string{"allowed-modifiers"}, Arg: RequiredArg, Doc: "take only requests with these modifiers"},
 		{Names: []string{"remap-modifier"}, Arg: RequiredArg, Doc: "handle one modifier as another: FROM:TO"},
 		{Names: []string{"dumbloop-modifier1"}, Arg: RequiredArg, Value: Int, Doc: "modifier1 of the dumb loop", Unsupported: noCompiledPlugins},

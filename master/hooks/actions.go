@@ -22,6 +22,9 @@ func (r *run) act(ctx context.Context, text string) error {
 	if !ok {
 		return fmt.Errorf("invalid hook %q: ACTION:ARGUMENT is needed", text)
 	}
+	if w, is := waits[name]; is {
+		return r.await(ctx, w, argument)
+	}
 	file, rest, more := strings.Cut(argument, " ")
 	switch name {
 	case "exec":
@@ -47,6 +50,12 @@ func (r *run) act(ctx context.Context, text string) error {
 		return Exit{status}
 	case "unix_signal":
 		return r.mapSignal(argument)
+	case "mount":
+		return r.mount(argument)
+	case "umount":
+		return r.umount(argument)
+	case "file-write":
+		return r.writeLine(argument)
 	case "mkdir":
 		return os.Mkdir(r.path(argument), 0o777)
 	case "unlink":
@@ -110,6 +119,15 @@ func (r *run) write(name, text string, flags int) error {
 	}
 	_, err = file.WriteString(text)
 	return errors.Join(err, file.Close())
+}
+
+// writeLine takes FILE=TEXT.
+func (r *run) writeLine(argument string) error {
+	file, text, ok := strings.Cut(argument, "=")
+	if !ok {
+		return fmt.Errorf("file-write: %q is not FILE=TEXT", argument)
+	}
+	return r.write(file, text+"\n", os.O_TRUNC|os.O_CREATE)
 }
 
 // chown takes OWNER, OWNER:GROUP or OWNER GROUP, as names or numbers.

@@ -37,6 +37,10 @@ type Settings struct {
 	Hooks    []uwsgiopts.Hook
 	StartDir string // where the first phases run
 	Dir      string // where the others do
+
+	Again bool // a reload runs them again: what is mounted stays
+
+	FileTimeout, SocketTimeout, InterfaceTimeout time.Duration // of the actions that wait
 }
 
 // Exit is the error of the action exit.
@@ -112,7 +116,8 @@ func (r *Runner) Start(ctx context.Context, s Settings, phases []string, timeout
 // run is one phase.
 type run struct {
 	*Runner
-	dir string
+	settings Settings
+	dir      string
 }
 
 // titles are the names of phases in the log, where they differ.
@@ -120,8 +125,8 @@ var titles = map[string]string{"as-root": "as root", "as-user": "as user", "pre-
 
 // Run runs what there is for the phase, hooks before commands; the first failure ends it.
 func (r *Runner) Run(ctx context.Context, s Settings, phase string) error {
-	one := &run{Runner: r, dir: s.Dir}
-	if phase == "asap" || phase == "pre-jail" || phase == "in-jail" {
+	one := &run{Runner: r, settings: s, dir: s.Dir}
+	if phase == "start" || phase == "asap" || phase == "pre-jail" || phase == "in-jail" {
 		one.dir = s.StartDir
 	}
 	one.dir = r.Dir(one.dir)

@@ -269,6 +269,8 @@ class Mounts:
             self.set_app(-1)
             return named(environ, start_response)
         host = environ.get(self.host, "") if self.host else ""
+        if "/" in host:  # it would be taken for a path
+            host = ""
         if self.by_path:
             point = self.split(environ, host)
         else:

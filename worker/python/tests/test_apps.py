@@ -148,9 +148,10 @@ def hosted(**given):
 
 
 @pytest.mark.parametrize("host, path, result", [
-    ("one.example", "/", ("one", "", "/")), ("one.example", "/x/y", ("one below x", "/x", "/y")), ("one.example", "/xy", ("one", "", "/xy")),
-    ("two.example", "/x", ("anywhere", "/x", "")), ("two.example", "/", ("root", "", "/")), ("", "/", ("root", "", "/")),
-    ("one.exampl", "/", ("root", "", "/")), ("/x", "/y", ("root", "", "/y")),
+    ("one.example", "/", ("one", "", "/")), ("one.example", "/x/y", ("one below x", "/x", "/y")),
+    ("one.example", "/xy", ("one", "", "/xy")),
+    ("two.example", "/x", ("anywhere", "/x", "")), ("two.example", "/", ("root", "", "/")),
+    ("", "/", ("root", "", "/")), ("one.exampl", "/", ("root", "", "/")), ("/x", "/y", ("root", "", "/y")),
 ])
 def test_with_vhost_the_mountpoints_of_the_host_come_first(host, path, result):
     for names, variable in (({}, "SERVER_NAME"), ({"vhost_host": True}, "HTTP_HOST")):

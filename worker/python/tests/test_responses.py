@@ -76,7 +76,7 @@ def test_a_generator_that_starts_late_and_one_that_writes():
 
 def test_each_part_can_be_read_when_it_is_sent():
     part = os.urandom(100)
-    options = {"collect_headers": None, "pull_headers": None, "auto_gzip": True}
+    options = {"collect_headers": None, "pull_headers": None, "auto_gzip": True, "no_delay": False}
     body = responses.wrap(answering(ASKS, parts=[part, b"end"]), options, None)({"REQUEST_METHOD": "GET", **ROUTED}, lambda *_: None)
     first = next(body)
     assert gzip.zlib.decompressobj(wbits=responses.GZIP).decompress(first) == part
