@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // commands are the processes beside zygotes and workers that the master starts and
@@ -17,14 +19,15 @@ type commands struct {
 	ctx     context.Context // ends with the master
 	end     context.CancelFunc
 	running sync.WaitGroup
+	shells  []string                // of --binsh: the first that is there runs commands
 	output  atomic.Pointer[os.File] // what they write goes here; nil: where ours does
 
 	mu   sync.Mutex
 	pids map[int]bool
 }
 
-func newCommands() *commands {
-	c := &commands{pids: map[int]bool{}}
+func newCommands(shells ...string) *commands {
+	c := &commands{pids: map[int]bool{}, shells: shells}
 	c.ctx, c.end = context.WithCancel(context.Background())
 	return c
 }
@@ -38,6 +41,9 @@ func (c *commands) has(pid int) bool {
 
 // start starts a process and keeps it from being taken for a stranger's. The caller waits with wait.
 func (c *commands) start(cmd *exec.Cmd) error {
+	if cmd.Path == defaultShell { // of daemons and loggers too
+		cmd.Path = c.shellPath()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := cmd.Start(); err != nil {
@@ -61,9 +67,22 @@ func (c *commands) close() {
 	c.running.Wait()
 }
 
-// shell is a command for /bin/sh with our output and no input.
+// defaultShell runs commands where --binsh names none that is there.
+const defaultShell = "/bin/sh"
+
+// shellPath is the shell that runs commands.
+func (c *commands) shellPath() string {
+	for _, path := range c.shells {
+		if unix.Access(path, unix.X_OK) == nil {
+			return path
+		}
+	}
+	return defaultShell
+}
+
+// shell is a command for the shell with our output and no input.
 func (c *commands) shell(ctx context.Context, text, dir string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", text)
+	cmd := exec.CommandContext(ctx, defaultShell, "-c", text)
 	cmd.Dir = dir
 	cmd.Stdout, cmd.Stderr = c.stdio()
 	return cmd

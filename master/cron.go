@@ -1,10 +1,12 @@
 package master
 
 import (
+	"context"
 	"slices"
 	"syscall"
 	"time"
 
+	"envoxyd/internal/httpget"
 	"envoxyd/uwsgiopts"
 )
 
@@ -58,6 +60,10 @@ func (m *master) runCrons(now time.Time) {
 
 // run starts the job in dir; limit is the time that it has where it says nothing of that itself.
 func (job *cronJob) run(c *commands, events chan<- event, dir string, limit time.Duration) {
+	if job.URL {
+		job.fetch(c, events, limit)
+		return
+	}
 	if job.Harakiri >= 0 {
 		limit = job.Harakiri
 	}
@@ -84,6 +90,32 @@ func (job *cronJob) run(c *commands, events chan<- event, dir string, limit time
 		logDated("[uwsgi-cron] command %q running with pid %d exited after %d second(s)", job.Command, pid, int(time.Since(began).Seconds()))
 		select {
 		case events <- func(*master) { job.ended(pid) }:
+		case <-c.ctx.Done():
+		}
+	})
+}
+
+// fetchLimit is the time that a server has to answer where nothing else is said.
+const fetchLimit = time.Minute
+
+// fetch asks for the job's URL; only what goes wrong is told.
+func (job *cronJob) fetch(c *commands, events chan<- event, limit time.Duration) {
+	if limit <= 0 {
+		limit = fetchLimit
+	}
+	job.running++
+	c.running.Go(func() {
+		ctx, cancel := context.WithTimeout(c.ctx, limit)
+		defer cancel()
+		reply, err := httpget.Get(ctx, httpget.Request{URL: job.Command, UserAgent: "uWSGI"})
+		switch {
+		case err != nil:
+			logDated("[uwsgi-curl-cron] error on url %s: %v", job.Command, err)
+		case reply.Status/100 > 3:
+			logDated("[uwsgi-curl-cron] error on url %s: %s", job.Command, reply.Text())
+		}
+		select {
+		case events <- func(*master) { job.running-- }:
 		case <-c.ctx.Done():
 		}
 	})

@@ -163,7 +163,7 @@ func Run(cfg *uwsgiopts.Config, reread Reread) int {
 	m.life.startCtx, m.life.giveUp = context.WithCancel(context.Background())
 	defer m.life.giveUp()
 	m.gateways = newGateways(m)
-	m.commands = newCommands()
+	m.commands = newCommands(cfg.Binsh...)
 	defer m.commands.close()
 	m.logs.alarms, m.logs.commands = newAlarms(m.commands), m.commands
 	m.logs.alarms.reconfigure(cfg)
@@ -325,6 +325,7 @@ func (m *master) sweep(now time.Time) {
 	m.lastSweep = now
 	if m.current != nil {
 		m.triggers.touched.poll(m)
+		m.checkMountpoints()
 	}
 	if m.current != nil {
 		m.jobs.smart.Poll(now)

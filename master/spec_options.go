@@ -56,6 +56,7 @@ func limitsSpec(cfg *uwsgiopts.Config) workerspec.Limits {
 		HarakiriSeconds: int(cfg.Harakiri / time.Second),
 		MaxRequests:     cfg.MaxRequests, MaxRequestsDelta: cfg.MaxRequestsDelta,
 		MinLifetimeSeconds: int(cfg.MinWorkerLifetime / time.Second), ReloadOnRSS: cfg.ReloadOnRSS, ReloadOnAS: cfg.ReloadOnAS,
+		ReloadOnUSS: cfg.ReloadOnUSS, ReloadOnPSS: cfg.ReloadOnPSS,
 	}
 }
 

@@ -12,14 +12,20 @@ type Cron struct {
 	// When holds minute, hour, day, month and weekday (0 and 7 are Sunday): -1 is any, -N every N.
 	When     [5]int
 	Command  string
+	URL      bool          // Command is one, to be fetched
 	Unique   bool          // not while the last run lasts
 	Harakiri time.Duration // 0: none; negative: as --cron-harakiri says
 }
 
 // cron reads MINUTE HOUR DAY MONTH WEEKDAY COMMAND.
-func cron(unique bool) effect {
+func cron(unique bool) effect { return timed(Cron{Unique: unique, Harakiri: -1}) }
+
+// curlCron reads MINUTE HOUR DAY MONTH WEEKDAY URL.
+func curlCron() effect { return timed(Cron{URL: true, Harakiri: -1}) }
+
+func timed(job Cron) effect {
 	return List.by(func(c *Config, g given) error {
-		job := Cron{Unique: unique, Harakiri: -1}
+		job := job
 		rest := strings.TrimSpace(g.text)
 		for i := range job.When {
 			word, more, _ := strings.Cut(rest, " ")

@@ -3,6 +3,7 @@ package uwsgiopts
 import (
 	"fmt"
 	"math"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,6 +21,11 @@ type ProcessConfig struct {
 	HarakiriGracefulTimeout time.Duration // between the signal and the kill; 0: kill at once
 	HarakiriGracefulSignal  int
 	HarakiriQueueThreshold  int // connections that must wait for harakiri to strike
+
+	ReloadOnUSS int64    // bytes; 0: no limit
+	ReloadOnPSS int64    // likewise
+	Binsh       []string // shells, of which the first that is there runs commands
+	Mountpoints []string // whose loss stops the instance
 
 	EvilReloadOnAS   int64 // bytes; 0: no limit
 	EvilReloadOnRSS  int64 // bytes; 0: no limit
@@ -148,4 +154,16 @@ func headerVariable(field func(c *Config) *[]string) effect {
 		*field(c) = append(*field(c), g.text)
 		return nil
 	})
+}
+
+// setForceCwd changes what counts as the directory of the start.
+func setForceCwd(c *Config, g given) error {
+	if g.text == "" {
+		return fmt.Errorf("option %q needs a directory", g.name)
+	}
+	from := c.StartDir
+	if c.StartDir = g.text; !filepath.IsAbs(g.text) {
+		c.StartDir = filepath.Join(from, g.text)
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package uwsgiopts
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -65,6 +66,17 @@ func (p *parser) builtIn(text string) (known, works bool) {
 	}
 	o := p.options.find(plugins[i].option)
 	return true, o == nil || o.Status() != NotYet
+}
+
+// runPluginsList writes the names of all plugins that need no loading.
+func runPluginsList(p *parser, _ *entry) error {
+	fmt.Fprintln(p.opts.Stdout, "python")
+	for _, one := range plugins {
+		for _, name := range one.names {
+			fmt.Fprintln(p.opts.Stdout, name)
+		}
+	}
+	return leave(0)
 }
 
 // loadsPlugins makes the runner of plugin and need-plugin. A plugin that is not there is

@@ -63,7 +63,7 @@ func configOptions() []Option {
 		{Names: []string{"need-plugins"}, Arg: RequiredArg, Doc: "load plugins, or refuse to start", run: loadsPlugins(true)},
 		{Names: []string{"need-plugin"}, Arg: RequiredArg, Doc: "load plugins, or refuse to start", run: loadsPlugins(true)},
 		{Names: []string{"plugin-dir", "plugins-dir"}, Arg: RequiredArg, Value: List, Doc: "directory of plugins", NoOp: "there are no plugins to load"},
-		{Names: []string{"plugins-list", "plugin-list"}, Value: Flag, Doc: "list the plugins"},
+		{Names: []string{"plugins-list", "plugin-list"}, Value: Flag, Doc: "print the names of the plugins that are built in and exit", run: runPluginsList},
 		{Names: []string{"autoload"}, Value: Flag, Doc: "load the plugins that options need", NoOp: "there are no plugins to load"},
 		{Names: []string{"dlopen"}, Arg: RequiredArg, Flags: Immediate, Doc: "load a shared library", Unsupported: noCompiledPlugins},
 		{Names: []string{"dump-options"}, Value: Flag, Doc: "print the names of all options and exit", run: runDumpOptions},

@@ -14,7 +14,7 @@ import (
 func (w *Worker) requestDone(now int64) {
 	served := w.served.Add(1)
 	limits := &w.spec.Limits
-	if w.limit == 0 && limits.ReloadOnRSS == 0 && limits.ReloadOnAS == 0 || w.phase.Load() != serving {
+	if w.limit == 0 && limits.ReloadOnRSS == 0 && limits.ReloadOnAS == 0 && limits.ReloadOnUSS == 0 && limits.ReloadOnPSS == 0 || w.phase.Load() != serving {
 		return
 	}
 	if now-w.started < int64(limits.MinLifetimeSeconds)*int64(time.Second) {
@@ -31,6 +31,15 @@ func (w *Worker) requestDone(now int64) {
 			w.recycle("reload-on-rss limit reached (%d >= %d)", rss, limits.ReloadOnRSS)
 		case limits.ReloadOnAS > 0 && as >= limits.ReloadOnAS:
 			w.recycle("reload-on-as limit reached (%d >= %d)", as, limits.ReloadOnAS)
+		}
+	}
+	if limits.ReloadOnUSS > 0 || limits.ReloadOnPSS > 0 {
+		uss, pss := procmem.Self.Own()
+		switch {
+		case limits.ReloadOnUSS > 0 && uss >= limits.ReloadOnUSS:
+			w.recycle("reload-on-uss limit reached (%d >= %d)", uss, limits.ReloadOnUSS)
+		case limits.ReloadOnPSS > 0 && pss >= limits.ReloadOnPSS:
+			w.recycle("reload-on-pss limit reached (%d >= %d)", pss, limits.ReloadOnPSS)
 		}
 	}
 }

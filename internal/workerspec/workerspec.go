@@ -115,6 +115,8 @@ type Limits struct {
 	MinLifetimeSeconds  int   `json:"min_worker_lifetime"`
 	ReloadOnRSS         int64 `json:"reload_on_rss"`
 	ReloadOnAS          int64 `json:"reload_on_as"`
+	ReloadOnUSS         int64 `json:"reload_on_uss"` // memory of the worker's own
+	ReloadOnPSS         int64 `json:"reload_on_pss"` // with its part of what it shares
 }
 
 // LineMark begins a record for the log master that is a whole line. The line may come in

@@ -58,18 +58,20 @@ func (r *run) umount(argument string) error {
 	return nil
 }
 
-// mounted tells whether something is mounted at path.
+// mounted is Mounted for a path that may lead over links.
 func mounted(path string) bool {
 	path, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return false
-	}
+	return err == nil && Mounted(path)
+}
+
+// Mounted tells whether something is mounted at an absolute path. It asks the kernel alone: a file server that hangs holds nobody up.
+func Mounted(path string) bool {
 	text, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return false
 	}
 	const place = 4 // of proc(5)'s fields
-	escaped := strings.NewReplacer(`\`, `\134`, " ", `\040`, "\t", `\011`, "\n", `\012`).Replace(path)
+	escaped := strings.NewReplacer(`\`, `\134`, " ", `\040`, "\t", `\011`, "\n", `\012`).Replace(filepath.Clean(path))
 	for line := range strings.Lines(string(text)) {
 		if fields := strings.Fields(line); len(fields) > place && fields[place] == escaped {
 			return true
