@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from emperors import APP, Address, Emperor, ini
-from http_client import eventually, get
+from http_client import Connection, eventually, get
 from load import Load
 from server import BINARY, alive, free_port
 
@@ -152,6 +152,27 @@ def test_a_vassal_whose_heartbeat_stops_is_replaced(emperor):
     assert e.vassal("silent.ini")["pid"] == silent
 
 
+def test_a_vassal_that_does_not_end_in_time_is_killed(emperor):
+    app = APP.replace("    start_response", "    if environ['QUERY_STRING']:\n        open('held', 'w').close()\n"
+                      "        time.sleep(60)\n    start_response").replace("import os", "import os, time")
+    e = emperor("--emperor-curse-tolerance", "1", vassals={"a.ini": ini("a"), "app.py": app})
+    e.wait("a")
+    pid = e.loyal("a.ini")["pid"]
+    with Connection(e.address("a")) as held:
+        held.send("/?1")
+        eventually((e.dir / "held").exists)
+        (e.dir / "a.ini").unlink()
+        e.server.wait_log(r"has not ended for 1s: it is killed")
+        eventually(lambda: not alive(pid) and e.vassal("a.ini") is None)
+        eventually(lambda: e.server.processes() == [e.server.pid])
+
+
+def test_the_name_of_an_emperor(emperor):
+    e = emperor("--emperor-procname", "the emperor", vassals={"a.ini": ini("a")})
+    e.wait("a")
+    assert Path(f"/proc/{e.server.pid}/cmdline").read_bytes().rstrip(b"\0") == b"the emperor"
+
+
 # --- other programs --------------------------------------------------------------------------------------------------------
 
 def test_wrappers_and_commands_as_configurations(emperor, tmp_path):
@@ -190,6 +211,18 @@ def test_uwsgi_itself_as_a_vassal(emperor):
     assert e.vassal("a.ini")["pid"] == pid
     (e.dir / "a.ini").unlink()
     eventually(lambda: not alive(pid))
+
+
+@needs_uwsgi
+def test_uwsgi_on_demand_ends_when_it_is_idle_and_starts_again(emperor):
+    port = free_port()
+    e = emperor("--emperor-wrapper", UWSGI, "--emperor-on-demand-extension", ".socket", vassals={
+        "a.ini": on_demand(1, "idle = 1", "die-on-idle = true"), "a.ini.socket": f"127.0.0.1:{port}"})
+    e.server.wait_log("waiting for connections")
+    for _ in range(2):
+        assert get(port).text.startswith("1 ")
+        assert e.vassal("a.ini")["pid"] != 0
+        eventually(lambda: e.vassal("a.ini")["pid"] == 0, 20)
 
 
 @needs_uwsgi

@@ -19,6 +19,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/respawn"
 	"envoxyd/uwsgiopts"
@@ -91,6 +92,11 @@ func (e *Emperor) run() int {
 			return 1
 		}
 		defer os.Remove(e.cfg.EmperorPidfile)
+	}
+	if e.cfg.EmperorSubreaper {
+		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+			e.log("emperor-subreaper: %v", err)
+		}
 	}
 	if err := e.serveStats(); err != nil {
 		e.log("%v", err)
@@ -395,7 +401,7 @@ func (e *Emperor) forget(v *vassal) {
 func (e *Emperor) end() {
 	if e.ending {
 		for _, v := range e.vassals {
-			v.signal(syscall.SIGKILL)
+			v.kill()
 		}
 		e.hurry()
 		return
@@ -460,11 +466,11 @@ func (e *Emperor) due(now time.Time) {
 			e.launch(v)
 		case v.cmd != nil && !v.cursed.IsZero() && now.After(v.cursed.Add(e.cfg.EmperorTolerance)):
 			e.log("[emperor] vassal %s (pid: %d) has not ended for %v: it is killed", v.ID, v.pid(), e.cfg.EmperorTolerance)
-			v.signal(syscall.SIGKILL)
+			v.kill()
 			v.cursed = now
 		case v.cmd != nil && e.cfg.EmperorHeartbeat > 0 && !v.heartbeat.IsZero() && now.After(v.heartbeat.Add(e.cfg.EmperorHeartbeat)):
 			e.log("[emperor] vassal %s sent no heartbeat in last %d seconds, brutally respawning it...", v.ID, int(e.cfg.EmperorHeartbeat.Seconds()))
-			v.signal(syscall.SIGKILL)
+			v.kill()
 			v.heartbeat = time.Time{}
 		}
 	}

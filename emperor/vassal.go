@@ -175,10 +175,10 @@ func (v *vassal) say(word byte) {
 	}
 }
 
-// signal sends the process a signal.
-func (v *vassal) signal(s syscall.Signal) {
+// kill kills the process and its group, which has its workers.
+func (v *vassal) kill() {
 	if v.cmd != nil {
-		_ = v.cmd.Process.Signal(s)
+		_ = unix.Kill(-v.pid(), unix.SIGKILL) // it may have ended
 	}
 }
 

@@ -47,6 +47,7 @@ func Alone(cfg *uwsgiopts.Config, run func(log func(format string, args ...any),
 	}
 	tellParent()
 	os.Unsetenv(daemonVariable) // what is started from here is no daemon yet
+	setName(cfg.EmperorProcname)
 	status = run(logf, m.strangers.reap)
 	m.upgrader.stop()
 	if status == statusOK {

@@ -17,8 +17,10 @@ type EmperorConfig struct {
 	EmperorHeartbeat   time.Duration // within which an instance that has sent one sends the next; 0: any
 	EmperorTolerance   time.Duration // that an instance has to end in
 	EmperorPidfile     string
-	EmperorTyrant      bool // instances run as the owners of their configurations
-	TyrantNofollow     bool // the owner of a link is not that of its target
+	EmperorProcname    string // what ps is to show for it; "": its command line
+	EmperorSubreaper   bool   // orphans of instances become its children
+	EmperorTyrant      bool   // instances run as the owners of their configurations
+	TyrantNofollow     bool   // the owner of a link is not that of its target
 	TyrantInitgroups   bool
 	EmperorStats       string
 	EmperorThrottle    time.Duration // the first wait before an instance that has failed

@@ -53,7 +53,11 @@ func start() (*uwsgiopts.Config, int) {
 }
 
 func parse(reload bool) (*uwsgiopts.Config, error) {
-	return uwsgiopts.Parse(os.Args[1:], os.Environ(), uwsgiopts.ParseOptions{
+	args := slices.Clone(os.Args[1:])
+	for i := range args { // the process may write its name over them
+		args[i] = strings.Clone(args[i])
+	}
+	return uwsgiopts.Parse(args, os.Environ(), uwsgiopts.ParseOptions{
 		Args0: programName(), Stdin: os.Stdin, Stdout: os.Stdout, Build: build, Reload: reload, Inherits: inheritsSockets(),
 	})
 }
