@@ -115,6 +115,17 @@ def test_a_vassal_that_is_killed_comes_back(emperor):
     assert e.vassal("a.ini")["respawns"] == 1
 
 
+def test_what_only_has_the_name_of_a_configuration_disturbs_nobody(emperor):
+    e = emperor("--emperor-collect-attr", "colour", vassals={"a.ini": ini("a")})
+    e.wait("a")
+    os.mkfifo(e.dir / "pipe.ini")
+    (e.dir / "directory.ini").mkdir()
+    (e.dir / "to-nowhere.ini").symlink_to("nowhere")
+    e.write("b.ini", ini("b"))
+    e.wait("b")
+    assert [v["id"] for v in e.stats()["vassals"]] == ["a.ini", "b.ini"]
+
+
 def ended_children(pid):
     """Children of a process that have ended, and that it has not waited for."""
     found = []

@@ -83,6 +83,25 @@ def test_the_socket_of_a_tyrants_instance_on_demand_is_its_owners(emperor, tmp_p
     eventually(lambda: path.exists() and path.stat().st_uid == NOBODY.pw_uid)
 
 
+def test_an_owner_has_a_tyrant_remove_read_and_make_nothing_with_roots_rights(emperor, tmp_path):
+    precious, secret, place = tmp_path / "precious", tmp_path / "secret", tmp_path / "roots-own.sock"
+    precious.write_text("kept")
+    secret.write_text("/tmp/not-to-be-read")
+    secret.chmod(0o600)
+    tmp_path.chmod(0o755)
+    config = ini("a").replace("http-socket = a.sock", "protocol = http")
+    e = emperor("--emperor-tyrant", "--emperor-on-demand-extension", ".socket",
+                wrapper=f"ln -s {secret} vassals/c.ini.socket; " + give(NOBODY, "a.ini", "b.ini", "c.ini", "d.ini", "*.socket"),
+                vassals={"a.ini": config, "a.ini.socket": str(precious), "b.ini": config, "b.ini.socket": str(place), "c.ini": config,
+                         "d.ini": config, "d.ini.socket": "d.sock"})
+    e.server.wait_log(r"d\.ini -> \"on demand\"")
+    e.server.wait_log(r"vassal a\.ini on demand")
+    e.server.wait_log(r"vassal b\.ini on demand")
+    assert precious.read_text() == "kept" and not place.exists() and "not-to-be-read" not in e.server.log()
+    eventually(lambda: (e.dir / "d.sock").exists())
+    assert (e.dir / "d.sock").stat().st_uid == NOBODY.pw_uid
+
+
 def test_a_links_own_time_counts_with_nofollow(emperor):
     prepare = "ln -s ../target vassals/a.ini;"
     for options, follows in ([], True), (["--emperor-nofollow"], False):

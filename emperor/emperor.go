@@ -213,6 +213,7 @@ func (e *Emperor) see(s *Source, one Instance) {
 		v.removed, v.Changed = false, one.Changed
 	case e.cfg.EmperorTyrant && (v.UID != one.UID || v.GID != one.GID):
 		e.log("[emperor-tyrant] the owner of vassal %s has changed: it is started again as the new one", v.ID)
+		v.closeListener(e.cfg)
 		v.Instance = one
 		e.restart(v)
 	case !v.Changed.Equal(one.Changed):
@@ -243,7 +244,7 @@ func (e *Emperor) reload(v *vassal) {
 func (e *Emperor) restart(v *vassal) {
 	v.attrs = attributes(v.Path, e.wanted())
 	v.backoff.Reset()
-	v.closeListener()
+	v.closeListener(e.cfg)
 	v.waiting = false
 	if v.cmd == nil {
 		e.launch(v)
@@ -392,7 +393,7 @@ func (e *Emperor) tellToEnd(v *vassal) {
 
 // forget closes what belongs to an instance that has gone.
 func (e *Emperor) forget(v *vassal) {
-	v.closeFiles()
+	v.closeFiles(e.cfg)
 	delete(e.vassals, v.Path)
 	e.order = slices.DeleteFunc(e.order, func(path string) bool { return path == v.Path })
 }

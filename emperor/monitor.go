@@ -2,8 +2,10 @@ package emperor
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -136,7 +138,10 @@ func (s *Source) look(name string) (one Instance, ok bool) {
 		stat = os.Lstat
 	}
 	info, err := stat(one.Path)
-	if err != nil || info.IsDir() {
+	if err != nil {
+		return one, false
+	}
+	if kind, err := os.Stat(one.Path); err != nil || !kind.Mode().IsRegular() { // nobody waits for who writes into a pipe
 		return one, false
 	}
 	one.Changed = info.ModTime()
@@ -150,6 +155,9 @@ func (s *Source) look(name string) (one Instance, ok bool) {
 		one.UID, one.GID = owner.Uid, owner.Gid
 	}
 	one.Socket, err = s.socket(&one)
+	if one.Socket != "" && isPath(one.Socket) && !filepath.IsAbs(one.Socket) {
+		one.Socket = filepath.Join(s.dir, one.Socket)
+	}
 	return one, err == nil
 }
 
@@ -157,7 +165,14 @@ func (s *Source) look(name string) (one Instance, ok bool) {
 func (s *Source) socket(one *Instance) (string, error) {
 	switch {
 	case s.cfg.OnDemandExtension != "":
-		text, err := os.ReadFile(one.Path + s.cfg.OnDemandExtension)
+		var text []byte
+		err := fs.ErrPermission
+		look := func() { text, err = read(one.Path + s.cfg.OnDemandExtension) }
+		if s.cfg.EmperorTyrant { // who links to others' files is not to read them here
+			as(one.UID, one.GID, look)
+		} else {
+			look()
+		}
 		if errors.Is(err, fs.ErrNotExist) {
 			return "", nil
 		}
@@ -174,13 +189,15 @@ func (s *Source) socket(one *Instance) (string, error) {
 // attributes reads the keys of a configuration's own section for its emperor: [emperor] of an ini file.
 func attributes(path string, wanted []string) map[string]string {
 	found := map[string]string{}
-	file, err := os.Open(path)
-	if err != nil || len(wanted) == 0 {
+	if len(wanted) == 0 {
 		return found
 	}
-	defer file.Close()
+	text, err := read(path)
+	if err != nil {
+		return found
+	}
 	section := ""
-	for lines := bufio.NewScanner(file); lines.Scan(); {
+	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
 		line := strings.TrimSpace(lines.Text())
 		if strings.HasPrefix(line, "[") {
 			section = strings.Trim(line, "[]")
@@ -191,4 +208,20 @@ func attributes(path string, wanted []string) map[string]string {
 		}
 	}
 	return found
+}
+
+// longest is how much of a file is read here.
+const longest = 1 << 20
+
+// read reads a file that somebody else may have put there: it never waits, and reads no more than the longest.
+func read(path string) ([]byte, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no file", path)
+	}
+	return io.ReadAll(io.LimitReader(file, longest))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -13,36 +14,74 @@ import (
 	"envoxyd/uwsgiopts"
 )
 
-// listen opens the socket of an instance on demand.
-func (v *vassal) listen(cfg *uwsgiopts.EmperorConfig) error {
-	network := "tcp"
-	if strings.Contains(v.Socket, "/") || !strings.Contains(v.Socket, ":") {
-		network = "unix"
-		_ = unix.Unlink(v.Socket)
-	}
-	l, err := net.Listen(network, v.Socket)
-	if err != nil {
-		return fmt.Errorf("[emperor] vassal %s on demand: %w", v.ID, err)
-	}
-	defer l.Close()
-	switch l := l.(type) {
-	case *net.TCPListener:
-		v.listener, err = l.File()
-	case *net.UnixListener:
-		l.SetUnlinkOnClose(false)
-		if v.listener, err = l.File(); err == nil && cfg.EmperorTyrant {
+// listen opens the socket of an instance on demand. Where the owner of a tyrant's vassal has said where that is, the owner's
+// rights count.
+func (v *vassal) listen(cfg *uwsgiopts.EmperorConfig) (err error) {
+	v.opened, err = v.Socket, errors.New("no rights of its owner's")
+	switch {
+	case cfg.EmperorTyrant && cfg.OnDemandExtension != "":
+		as(v.UID, v.GID, func() { v.listener, err = listen(v.Socket) })
+	default:
+		if v.listener, err = listen(v.Socket); err == nil && cfg.EmperorTyrant && isPath(v.Socket) {
 			err = os.Lchown(v.Socket, int(v.UID), int(v.GID))
 		}
 	}
 	if err != nil {
-		v.closeListener()
+		v.closeListener(cfg)
 		return fmt.Errorf("[emperor] vassal %s on demand: %w", v.ID, err)
 	}
 	return nil
 }
 
+func listen(address string) (*os.File, error) {
+	network := "tcp"
+	if strings.Contains(address, "/") || !strings.Contains(address, ":") {
+		network = "unix"
+		removeSocket(address)
+	}
+	l, err := net.Listen(network, address)
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	if l, is := l.(*net.UnixListener); is {
+		l.SetUnlinkOnClose(false)
+		return l.File()
+	}
+	return l.(*net.TCPListener).File()
+}
+
+func isPath(address string) bool {
+	return !strings.HasPrefix(address, "@") && (strings.Contains(address, "/") || !strings.Contains(address, ":"))
+}
+
+// removeSocket removes a socket's file, and nothing else that has its name.
+func removeSocket(path string) {
+	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
+		_ = unix.Unlink(path)
+	}
+}
+
+// as does something with another user's rights to files.
+func as(uid, gid uint32, do func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // for good: the thread ends with the goroutine, and its rights with it
+		if _, _, failed := unix.RawSyscall(unix.SYS_SETGROUPS, 0, 0, 0); failed != 0 {
+			return
+		}
+		_ = unix.Setfsgid(int(gid))
+		_ = unix.Setfsuid(int(uid))
+		if now, err := unix.SetfsuidRetUid(-1); err == nil && now == int(uid) {
+			do()
+		}
+	}()
+	<-done
+}
+
 // closeListener closes the socket of an instance on demand, and removes its file.
-func (v *vassal) closeListener() {
+func (v *vassal) closeListener(cfg *uwsgiopts.EmperorConfig) {
 	if v.stopAwait != nil {
 		v.stopAwait()
 		v.stopAwait = nil
@@ -50,13 +89,15 @@ func (v *vassal) closeListener() {
 	if v.listener == nil {
 		return
 	}
-	if bound, err := unix.Getsockname(int(v.listener.Fd())); err == nil {
-		if address, is := bound.(*unix.SockaddrUnix); is && strings.HasPrefix(address.Name, "/") {
-			_ = unix.Unlink(address.Name)
-		}
-	}
 	v.listener.Close()
 	v.listener = nil
+	switch {
+	case !isPath(v.opened):
+	case cfg.EmperorTyrant && cfg.OnDemandExtension != "":
+		as(v.UID, v.GID, func() { removeSocket(v.opened) })
+	default:
+		removeSocket(v.opened)
+	}
 }
 
 // await has an instance on demand started when somebody connects.

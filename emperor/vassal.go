@@ -42,6 +42,7 @@ type vassal struct {
 	cmd      *exec.Cmd // nil: there is no process
 	link     *os.File  // to it
 	listener *os.File  // of an instance on demand
+	opened   string    // the address of listener
 	waiting  bool      // on demand: for a connection
 	// stopAwait ends the wait for a connection; nil: nothing waits.
 	stopAwait context.CancelFunc
@@ -183,8 +184,8 @@ func (v *vassal) kill() {
 }
 
 // closeFiles closes what belongs to the vassal.
-func (v *vassal) closeFiles() {
-	v.closeListener()
+func (v *vassal) closeFiles(cfg *uwsgiopts.EmperorConfig) {
+	v.closeListener(cfg)
 	if v.link != nil {
 		v.link.Close()
 		v.link = nil
