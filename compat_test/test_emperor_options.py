@@ -233,6 +233,7 @@ def test_an_emperor_of_uwsgi_over_our_vassals(server):
     e.server.wait_log(r"\[emperor\] vassal a\.ini is ready to accept requests")
     pid = int(get(e.address("a")).text.split()[3])
     e.write("a.ini", ini("a", 2))
+    os.utime(e.dir / "a.ini", (2_000_000_000, 2_000_000_000))  # it counts in seconds
     e.wait("a", 2)
     assert int(get(e.address("a")).text.split()[3]) == pid
     (e.dir / "a.ini").unlink()
