@@ -21,7 +21,6 @@ import (
 	"github.com/fsnotify/fsnotify"
 	"golang.org/x/sys/unix"
 
-	"envoxyd/internal/respawn"
 	"envoxyd/uwsgiopts"
 )
 
@@ -147,120 +146,6 @@ func (e *Emperor) post(happened event) {
 	case e.events <- happened:
 	case <-e.ctx.Done():
 	}
-}
-
-// scan compares what is there with what runs.
-func (e *Emperor) scan() {
-	if e.ending {
-		return
-	}
-	e.watchSources()
-	seen := map[string]bool{}
-	for _, s := range e.sources {
-		found, err := s.Scan()
-		if err != nil { // a directory that is away for a moment ends nobody
-			e.complain("%v", err)
-			for _, v := range e.vassals {
-				seen[v.Path] = seen[v.Path] || v.source == s
-			}
-			continue
-		}
-		for _, one := range found {
-			if seen[one.Path] {
-				continue
-			}
-			seen[one.Path] = true
-			e.see(s, one)
-		}
-	}
-	for _, path := range slices.Clone(e.order) {
-		if v := e.vassals[path]; !seen[path] && !v.removed {
-			e.log("[emperor] stop the uwsgi instance %s", v.ID)
-			v.removed = true
-			e.curse(v)
-		}
-	}
-	if len(e.vassals) != e.governed {
-		e.notify()
-	}
-}
-
-// reloadAll looks at all configurations, and reloads the instances that are there already.
-func (e *Emperor) reloadAll() {
-	if e.ending {
-		return
-	}
-	e.log("*** the emperor reloads all vassals ***")
-	e.scan()
-	for _, path := range e.order {
-		if v := e.vassals[path]; !v.removed {
-			e.reload(v)
-		}
-	}
-}
-
-// see acts on a configuration that is there.
-func (e *Emperor) see(s *Source, one Instance) {
-	v := e.vassals[one.Path]
-	switch {
-	case v == nil:
-		v = &vassal{Instance: one, source: s, attrs: attributes(one.Path, e.wanted()), born: time.Now()}
-		v.backoff.Policy = respawn.Policy{Healthy: 10 * time.Second, First: e.cfg.EmperorThrottle, Max: e.cfg.EmperorMaxThrottle}
-		e.vassals[one.Path] = v
-		e.order = append(e.order, one.Path)
-		e.launch(v)
-	case v.removed: // it has come back before its process has ended
-		v.removed, v.Changed = false, one.Changed
-	case e.cfg.EmperorTyrant && (v.UID != one.UID || v.GID != one.GID):
-		e.log("[emperor-tyrant] the owner of vassal %s has changed: it is started again as the new one", v.ID)
-		v.closeListener(e.cfg)
-		v.Instance = one
-		e.restart(v)
-	case !v.Changed.Equal(one.Changed):
-		otherwise := v.Socket != one.Socket || v.Runs != one.Runs // it is started in another way
-		v.Instance = one
-		if otherwise {
-			e.restart(v)
-		} else {
-			e.reload(v)
-		}
-	}
-}
-
-// reload has an instance read its configuration again, or starts one that has failed.
-func (e *Emperor) reload(v *vassal) {
-	v.attrs = attributes(v.Path, e.wanted())
-	e.log("[emperor] reload the uwsgi instance %s", v.ID)
-	v.backoff.Reset() // it may have been repaired
-	switch {
-	case v.cmd == nil && !v.waiting:
-		e.launch(v)
-	case v.cmd != nil && v.cursed.IsZero():
-		v.say(SayReload)
-	}
-}
-
-// restart ends an instance's process, and starts another one.
-func (e *Emperor) restart(v *vassal) {
-	v.attrs = attributes(v.Path, e.wanted())
-	v.backoff.Reset()
-	v.closeListener(e.cfg)
-	v.waiting = false
-	if v.cmd == nil {
-		e.launch(v)
-	} else {
-		e.tellToEnd(v)
-	}
-}
-
-// wanted are the attributes that anybody asks for.
-func (e *Emperor) wanted() (all []string) {
-	for _, name := range append(slices.Clone(e.cfg.EmperorAttributes), e.cfg.WrapperAttribute, e.cfg.ChdirAttribute) {
-		if name != "" {
-			all = append(all, name)
-		}
-	}
-	return all
 }
 
 // launch starts an instance, or what waits for its first connection.
