@@ -129,6 +129,7 @@ type triggers struct {
 	fdReload     fdReloadWatchers
 	fsReload     fsReload
 	notifySocket notifySocket
+	zerg         zergServers
 	remapped     map[os.Signal]string // signals with another meaning
 	connections  *readableWatch       // while the serving generation is asleep; else nil
 }
@@ -256,6 +257,7 @@ func (m *master) end() int {
 	m.triggers.fdReload.close()
 	m.triggers.fsReload.stop()
 	m.triggers.notifySocket.close()
+	m.triggers.zerg.close()
 	m.triggers.fifo.close()
 	m.upgrader.stop()
 	if m.life.upgraded {
@@ -265,6 +267,7 @@ func (m *master) end() int {
 		m.metrics.Save()
 	}
 	m.triggers.notifySocket.remove()
+	m.triggers.zerg.remove()
 	if m.life.status == statusOK && m.number > 0 { // an application was started
 		m.atExit(m.cfg, m.hooks)
 		m.finishAtExit()

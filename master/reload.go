@@ -272,6 +272,7 @@ func (m *master) promote() {
 		m.metrics.Reconfigure(&g.cfg.MetricsConfig, workDir(g.cfg))
 	}
 	m.triggers.notifySocket.reconfigure(g.cfg, old == nil && m.upgrader.second)
+	m.triggers.zerg.reconfigure(m, g.cfg, old == nil && m.upgrader.second)
 	notify("STATUS=uWSGI is ready\nREADY=1\nMAINPID=" + pidText())
 	m.vassal.say(sayLoyal, sayAccepting)
 	m.forgetGone()

@@ -268,6 +268,7 @@ func (m *master) upgradeDone(err error) {
 	m.stopWatching()
 	m.triggers.fdReload.close()
 	m.triggers.notifySocket.close()
+	m.triggers.zerg.close()
 	m.stats.Close()
 	m.triggers.fifo.close()
 	m.jobs.daemons.Stop()

@@ -105,7 +105,7 @@ func (p *parser) refuseSocketless() error {
 		strings.Join(missing, ", "))
 }
 
-// OnlySupervises tells that no socket is named, but daemons or jobs, which make a service too.
+// OnlySupervises tells that no socket is named, but daemons, jobs or pools of sockets, which make a service too.
 func (c *Config) OnlySupervises() bool {
-	return len(c.Sockets)+len(c.SharedSockets) == 0 && len(c.Daemons)+len(c.Smart)+len(c.Crons) > 0
+	return len(c.Sockets)+len(c.SharedSockets)+len(c.Zerg) == 0 && len(c.Daemons)+len(c.Smart)+len(c.Crons)+len(c.ZergPools) > 0
 }

@@ -139,6 +139,7 @@ type Config struct {
 	ProcessConfig
 	PushConfig
 	PythonConfig
+	ZergConfig
 	LoggingConfig
 	MuleConfig
 	AskConfig

@@ -57,9 +57,9 @@ func emperorOptions() []Option {
 		{Names: []string{"heartbeat"}, Arg: RequiredArg, Doc: "send the emperor a heartbeat every this many seconds", Value: seconds(func(c *Config) *time.Duration { return &c.Heartbeat })},
 		{Names: []string{"zeus"}, Arg: RequiredArg, Doc: "run as the emperor of emperors"},
 		{Names: []string{"fork-server", "fork-socket"}, Arg: RequiredArg, Doc: "fork instances on request of this socket"},
-		{Names: []string{"zerg"}, Arg: RequiredArg, Value: List, Doc: "take the sockets of the zerg server at this address"},
-		{Names: []string{"zerg-fallback"}, Value: Flag, Doc: "listen on one's own sockets if the zerg server is not there"},
-		{Names: []string{"zerg-server"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "hand the sockets to instances that ask on this address"},
-		{Names: []string{"zergpool", "zerg-pool"}, Arg: RequiredArg, Value: List, Doc: "hand sockets to instances that ask: ADDRESS:SOCKET[,SOCKET]"},
+		{Names: []string{"zerg"}, Arg: RequiredArg, Doc: "take the sockets of the zerg server at this address", Value: list(func(c *Config) *[]string { return &c.Zerg })},
+		{Names: []string{"zerg-fallback"}, Doc: "listen on one's own sockets if the zerg server is not there", Value: flagOn(func(c *Config) *bool { return &c.ZergFallback })},
+		{Names: []string{"zerg-server"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "hand the sockets to instances that ask on this address", Value: text(func(c *Config) *string { return &c.ZergServer })},
+		{Names: []string{"zergpool", "zerg-pool"}, Arg: RequiredArg, Doc: "hand sockets to instances that ask: ADDRESS:SOCKET[,SOCKET]", Value: List.by(setZergPool)},
 	}
 }

@@ -31,7 +31,7 @@ const turnEvery = 20 * time.Millisecond
 // in the queue again.
 func (r *reactor) takeTurns() {
 	r.turned, r.accepted = r.now, false
-	if r.w.spec.Processes < 2 {
+	if r.w.spec.Processes < 2 && !r.w.spec.Others {
 		return
 	}
 	for _, l := range r.w.ours {

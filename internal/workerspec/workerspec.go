@@ -24,6 +24,7 @@ type Spec struct {
 	StartedOn  int64  `json:"started_on"` // unix seconds
 	Processes  int    `json:"processes"`
 	Threads    int    `json:"threads"`
+	Others     bool   `json:"others"` // other instances serve the same sockets
 
 	ControlFD    int    `json:"control_fd"` // zygote ↔ master: commands and reports
 	EventFD      int    `json:"event_fd"`   // workers → master: reports

@@ -58,7 +58,22 @@ func (o *Opener) openAll() error {
 		o.Logf("uwsgi shared socket %d bound to %s fd %d", i, s.Name, s.FD)
 	}
 	shared := o.opened
-	for _, want := range o.Config.Sockets {
+	attached, err := o.attachZerg()
+	if err != nil {
+		return err
+	}
+	named := o.Config.Sockets
+	if attached { // one's own are for when there is no server
+		named = nil
+	}
+	for _, pool := range o.Config.ZergPools {
+		for _, address := range pool.Sockets {
+			if _, err := o.open(uwsgiopts.Socket{Protocol: Pool, Address: address}); err != nil {
+				return err
+			}
+		}
+	}
+	for _, want := range named {
 		if number, is := strings.CutPrefix(want.Address, "="); is {
 			n, err := strconv.Atoi(number)
 			if err != nil || n < 0 || n >= len(shared) {
@@ -99,7 +114,7 @@ func (o *Opener) openAll() error {
 func (o *Opener) report() {
 	number := 0
 	for _, s := range o.opened {
-		if !s.ForWorkers() || s.Mapped() {
+		if !s.ForWorkers() || s.Mapped() || strings.HasPrefix(s.Key, zergPrefix) {
 			continue
 		}
 		if s.Protocol == "http-router" {
@@ -174,7 +189,7 @@ func (o *Opener) existing(want uwsgiopts.Socket) (*Socket, error) {
 		}
 	}
 	for _, s := range o.Current {
-		if !strings.HasPrefix(s.Key, activatedPrefix) && (s.Key == want.Address || path != "" && s.Path == path && !s.Given()) {
+		if !strings.HasPrefix(s.Key, activatedPrefix) && !strings.HasPrefix(s.Key, zergPrefix) && (s.Key == want.Address || path != "" && s.Path == path && !s.Given()) {
 			return o.keep(s, want), nil
 		}
 	}

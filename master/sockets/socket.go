@@ -53,7 +53,9 @@ const (
 type fileID struct{ device, inode uint64 }
 
 // ForWorkers tells whether workers accept connections from it.
-func (s *Socket) ForWorkers() bool { return s.Protocol != Shared && s.Protocol != Stats }
+func (s *Socket) ForWorkers() bool {
+	return s.Protocol != Shared && s.Protocol != Stats && s.Protocol != Pool
+}
 
 // Unix tells whether it is a unix socket, in the file system or not.
 func (s *Socket) Unix() bool { return s.Path != "" || strings.HasPrefix(s.Name, "@") }
