@@ -53,8 +53,8 @@ func limitsSpec(cfg *uwsgiopts.Config) workerspec.Limits {
 		SendTimeoutMillis: int(cfg.SendTimeout / time.Millisecond),
 		LimitPost:         cfg.LimitPost, PostBuffering: cfg.PostBuffering,
 		BodyMemory: cfg.BodyMemory, BodyFiles: cfg.BodyFiles, BodyFilesTotal: cfg.BodyFilesTotal, ResponseMemory: cfg.ResponseMemory, ResponseFiles: cfg.ResponseFiles,
-		HarakiriSeconds: int(cfg.Harakiri / time.Second),
-		MaxRequests:     cfg.MaxRequests, MaxRequestsDelta: cfg.MaxRequestsDelta,
+		NoSendfile: cfg.NoSendfile, Modifiers: cfg.AllowedModifiers, HarakiriSeconds: int(cfg.Harakiri / time.Second),
+		MaxRequests: cfg.MaxRequests, MaxRequestsDelta: cfg.MaxRequestsDelta,
 		MinLifetimeSeconds: int(cfg.MinWorkerLifetime / time.Second), ReloadOnRSS: cfg.ReloadOnRSS, ReloadOnAS: cfg.ReloadOnAS,
 		ReloadOnUSS: cfg.ReloadOnUSS, ReloadOnPSS: cfg.ReloadOnPSS,
 	}
@@ -82,7 +82,7 @@ func pythonSpec(cfg *uwsgiopts.Config) workerspec.Python {
 	return workerspec.Python{
 		Magic: magic, Modules: cfg.Modules, WSGIFile: cfg.WSGIFile, Callable: cfg.Callable, Eval: cfg.Eval,
 		Paste: cfg.Paste, PasteName: cfg.PasteName, PasteLogger: cfg.PasteLogger, Mounts: cfg.Mounts,
-		ManageScriptName: cfg.ManageScriptName, NoDefaultApp: cfg.NoDefaultApp, NeedApp: cfg.NeedApp && cfg.WorkerExec == "" && !cfg.DynamicApps && (namesApplication(cfg) || !cfg.OnlySupervises()),
+		ManageScriptName: cfg.ManageScriptName, NoDefaultApp: cfg.NoDefaultApp, NeedApp: cfg.NeedApp && cfg.WorkerExec == "" && !cfg.DynamicApps && !cfg.ServesNothing() && (namesApplication(cfg) || !cfg.OnlySupervises()),
 		LazyApps: cfg.LazyApps || cfg.Lazy, Pythonpath: cfg.Pythonpath, Argv: cfg.PyArgv, Imports: cfg.Imports,
 		SharedImports: cfg.SharedImports, EarlyImports: cfg.EarlyImports, CatchExceptions: cfg.CatchExceptions,
 		Strict: cfg.WSGIStrict, AcceptBuffer: cfg.AcceptBuffer, ManageChunked: cfg.ManageChunked,
@@ -93,7 +93,7 @@ func pythonSpec(cfg *uwsgiopts.Config) workerspec.Python {
 		EarlyPath: cfg.EarlyPath, Aliases: cfg.ModuleAliases, PostAliases: cfg.PostAliases, Executable: cfg.SysExecutable, Pecan: cfg.Pecan,
 		WorkerMounts: cfg.WorkerMounts, VHost: cfg.VHost, VHostHost: cfg.VHostHost, DynamicApps: cfg.DynamicApps, MaxApps: cfg.MaxApps,
 		ThreadStack: cfg.ThreadStack << 10, AutoreloadSkip: cfg.AutoreloadSkip, Tracebacker: tracebackerPath(cfg),
-		Exec: cfg.WorkerExec, ExecLate: cfg.WorkerExecLate,
+		Script: cfg.Script, Test: cfg.TestModule, Exec: cfg.WorkerExec, ExecLate: cfg.WorkerExecLate,
 		ReloadOnExceptionTypes: cfg.ReloadOnExceptionTypes, ReloadOnExceptionValues: cfg.ReloadOnExceptionValues,
 		ReloadOnExceptionReprs: cfg.ReloadOnExceptionReprs,
 		NoDelay:                cfg.StartResponseNoDelay, IgnoreScriptName: cfg.IgnoreScriptName, HarakiriNoAfter: cfg.HarakiriNoAfter,

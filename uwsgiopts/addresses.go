@@ -107,5 +107,8 @@ func (p *parser) refuseSocketless() error {
 
 // OnlySupervises tells that no socket is named, but daemons, jobs or pools of sockets, which make a service too.
 func (c *Config) OnlySupervises() bool {
-	return len(c.Sockets)+len(c.SharedSockets)+len(c.Zerg) == 0 && len(c.Daemons)+len(c.Smart)+len(c.Crons)+len(c.ZergPools) > 0
+	return c.ServesNothing() || len(c.Sockets)+len(c.SharedSockets)+len(c.Zerg) == 0 && len(c.Daemons)+len(c.Smart)+len(c.Crons)+len(c.ZergPools) > 0
 }
+
+// ServesNothing tells that something runs in place of serving.
+func (c *Config) ServesNothing() bool { return c.Script != "" || c.TestModule != "" }

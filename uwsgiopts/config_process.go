@@ -22,10 +22,12 @@ type ProcessConfig struct {
 	HarakiriGracefulSignal  int
 	HarakiriQueueThreshold  int // connections that must wait for harakiri to strike
 
-	ReloadOnUSS int64    // bytes; 0: no limit
-	ReloadOnPSS int64    // likewise
-	Binsh       []string // shells, of which the first that is there runs commands
-	Mountpoints []string // whose loss stops the instance
+	ReloadOnUSS      int64    // bytes; 0: no limit
+	ReloadOnPSS      int64    // likewise
+	Binsh            []string // shells, of which the first that is there runs commands
+	AllowedModifiers []byte   // of packets of the uwsgi protocol; none: all that are served
+	NoSendfile       bool     // files are read and written
+	Mountpoints      []string // whose loss stops the instance
 
 	EvilReloadOnAS   int64 // bytes; 0: no limit
 	EvilReloadOnRSS  int64 // bytes; 0: no limit
@@ -164,6 +166,19 @@ func setForceCwd(c *Config, g given) error {
 	from := c.StartDir
 	if c.StartDir = g.text; !filepath.IsAbs(g.text) {
 		c.StartDir = filepath.Join(from, g.text)
+	}
+	return nil
+}
+
+// setAllowedModifiers reads numbers with commas between them.
+func setAllowedModifiers(c *Config, g given) error {
+	c.AllowedModifiers = nil
+	for word := range strings.SplitSeq(g.text, ",") {
+		n, err := strconv.ParseUint(strings.TrimSpace(word), 10, 8)
+		if err != nil {
+			return fmt.Errorf("option %q: %q is no modifier, a number up to 255", g.name, word)
+		}
+		c.AllowedModifiers = append(c.AllowedModifiers, byte(n))
 	}
 	return nil
 }

@@ -28,6 +28,9 @@ type PythonConfig struct {
 	ReloadOnExceptionValues []string
 	ReloadOnExceptionReprs  []string
 
+	Script     string // runs in place of serving
+	TestModule string // is imported in place of serving
+
 	StartResponseNoDelay bool
 	IgnoreScriptName     bool
 	HarakiriNoAfter      bool // the time of after_req_hook does not count

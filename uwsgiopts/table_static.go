@@ -35,6 +35,6 @@ func staticOptions() []Option {
 		{Names: []string{"honour-range"}, Doc: "answer requests for a part of a file", Value: flagOn(func(c *Config) *bool { return &c.HonourRange })},
 		{Names: []string{"offload-threads", "offload-thread"}, Arg: RequiredArg, Doc: "threads in each worker that send files", NoOp: "files are sent without a core waiting; the log still says via offload()", Value: number(func(c *Config) *int { return &c.Offload })},
 		{Names: []string{"file-serve-mode", "fileserve-mode"}, Arg: RequiredArg, Doc: "leave sending files to the front end: nginx, x-sendfile or x-accel-redirect", Value: Text.by(setFileServeMode)},
-		{Names: []string{"disable-sendfile"}, Value: Flag, Doc: "do not use sendfile"},
+		{Names: []string{"disable-sendfile"}, Doc: "do not use sendfile", Value: flagOn(func(c *Config) *bool { return &c.NoSendfile })},
 	}
 }

@@ -62,7 +62,7 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 	}
 	l := &listener{fd: socket.FD, index: index, name: socket.Name, transport: protocol.transport, kind: index, always: protocol.flags,
 		mapped: len(socket.Workers) > 0, timeout: w.socketTimeout(), head: headTime}
-	l.socket = transports.Socket{Limit: w.spec.Limits.BufferSize, ServerName: w.hostname, Port: socket.Port, NoScript: w.spec.HTTP.ManageScript, KeepSlash: w.spec.HTTP.KeepSlashes}
+	l.socket = transports.Socket{Modifiers: w.spec.Limits.Modifiers, Limit: w.spec.Limits.BufferSize, ServerName: w.hostname, Port: socket.Port, NoScript: w.spec.HTTP.ManageScript, KeepSlash: w.spec.HTTP.KeepSlashes}
 	if !socket.Unix && w.spec.HTTP.NoDelay && socket.Protocol != "uwsgi" { // one response, mostly one write
 		_ = unix.SetsockoptInt(l.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // connections inherit it
 	}

@@ -22,6 +22,7 @@ type fileRest struct {
 	file         *os.File
 	offset, size int64
 	id           uint16 // of the request, for the transport
+	copies       bool   // it is read and written: no sendfile(2)
 }
 
 // write sends what is in the output buffer, then data. The application is on
@@ -138,7 +139,8 @@ func (s *slot) sendFile(file int, offset, size int64) int {
 	if sent := s.write(nil, sendWhole); sent != writeOK {
 		return sent
 	}
-	for size > 0 && s.current.listener.transport.Frame == nil {
+	inline := s.current.listener.transport.Frame == nil && !s.w.spec.Limits.NoSendfile
+	for size > 0 && inline {
 		n, err := unix.Sendfile(s.current.fd, file, &offset, int(min(size, 1<<30)))
 		switch {
 		case n > 0:
@@ -170,7 +172,7 @@ func (s *slot) leaveFile(file int, offset, size int64) int {
 		s.w.logf("sendfile: %v", err)
 		return writeGone
 	}
-	s.response.file = &fileRest{copied, offset, size, s.response.id}
+	s.response.file = &fileRest{copied, offset, size, s.response.id, s.w.spec.Limits.NoSendfile}
 	return writeOK
 }
 
@@ -286,6 +288,9 @@ func sendFramedRest(stream *os.File, t *transports.Transport, file *fileRest, ti
 }
 
 func sendFileRest(stream *os.File, file *fileRest, timeout time.Duration) error {
+	if file.copies {
+		return copyFileRest(stream, file, timeout)
+	}
 	raw, err := stream.SyscallConn()
 	if err != nil {
 		return err
@@ -310,6 +315,25 @@ func sendFileRest(stream *os.File, file *fileRest, timeout time.Duration) error 
 			return os.ErrClosed
 		}
 		file.size -= int64(max(sent, 0))
+	}
+	return nil
+}
+
+// copyFileRest is sendFileRest for file systems that sendfile(2) does not read right.
+func copyFileRest(stream *os.File, file *fileRest, timeout time.Duration) error {
+	piece := make([]byte, 64<<10)
+	for file.size > 0 {
+		n, err := file.file.ReadAt(piece[:min(int64(len(piece)), file.size)], file.offset)
+		if n == 0 {
+			return err
+		}
+		if err := stream.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+			return err
+		}
+		if _, err := stream.Write(piece[:n]); err != nil {
+			return err
+		}
+		file.offset, file.size = file.offset+int64(n), file.size-int64(n)
 	}
 	return nil
 }

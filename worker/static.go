@@ -149,7 +149,7 @@ func (s *slot) sendAnswer(head []byte, a *static.Answer) {
 		_ = file.Close()
 		return
 	}
-	s.response.file = &fileRest{file: file, offset: a.Offset, size: a.Size, id: s.response.id}
+	s.response.file = &fileRest{file: file, offset: a.Offset, size: a.Size, id: s.response.id, copies: s.w.spec.Limits.NoSendfile}
 }
 
 func (s *slot) readFile(a *static.Answer) []byte {

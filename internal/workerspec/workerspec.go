@@ -99,25 +99,27 @@ type HTTP struct {
 
 // Limits bound what a request or a worker may take.
 type Limits struct {
-	BufferSize          int   `json:"buffer_size"`
-	MaxVars             int   `json:"max_vars"`
-	SocketTimeoutMillis int   `json:"socket_timeout_ms"`
-	SendTimeoutMillis   int   `json:"send_timeout_ms"` // of writes; 0: as the socket timeout
-	LimitPost           int64 `json:"limit_post"`
-	PostBuffering       int64 `json:"post_buffering"`
-	BodyMemory          int64 `json:"body_memory"`      // of a worker, for bodies; 0: no limit, as for the next three
-	BodyFiles           int64 `json:"body_files"`       // likewise, in files
-	BodyFilesTotal      int64 `json:"body_files_total"` // of all workers
-	ResponseFiles       int64 `json:"response_files"`   // likewise, in files
-	ResponseMemory      int64 `json:"response_memory"`  // of a worker, for responses that clients have not read yet
-	HarakiriSeconds     int   `json:"harakiri"`
-	MaxRequests         int64 `json:"max_requests"`
-	MaxRequestsDelta    int64 `json:"max_requests_delta"`
-	MinLifetimeSeconds  int   `json:"min_worker_lifetime"`
-	ReloadOnRSS         int64 `json:"reload_on_rss"`
-	ReloadOnAS          int64 `json:"reload_on_as"`
-	ReloadOnUSS         int64 `json:"reload_on_uss"` // memory of the worker's own
-	ReloadOnPSS         int64 `json:"reload_on_pss"` // with its part of what it shares
+	BufferSize          int    `json:"buffer_size"`
+	MaxVars             int    `json:"max_vars"`
+	SocketTimeoutMillis int    `json:"socket_timeout_ms"`
+	SendTimeoutMillis   int    `json:"send_timeout_ms"` // of writes; 0: as the socket timeout
+	LimitPost           int64  `json:"limit_post"`
+	PostBuffering       int64  `json:"post_buffering"`
+	BodyMemory          int64  `json:"body_memory"`      // of a worker, for bodies; 0: no limit, as for the next three
+	BodyFiles           int64  `json:"body_files"`       // likewise, in files
+	BodyFilesTotal      int64  `json:"body_files_total"` // of all workers
+	ResponseFiles       int64  `json:"response_files"`   // likewise, in files
+	ResponseMemory      int64  `json:"response_memory"`  // of a worker, for responses that clients have not read yet
+	HarakiriSeconds     int    `json:"harakiri"`
+	Modifiers           []byte `json:"modifiers"`   // of uwsgi packets that are taken; none: all that are served
+	NoSendfile          bool   `json:"no_sendfile"` // files are read and written
+	MaxRequests         int64  `json:"max_requests"`
+	MaxRequestsDelta    int64  `json:"max_requests_delta"`
+	MinLifetimeSeconds  int    `json:"min_worker_lifetime"`
+	ReloadOnRSS         int64  `json:"reload_on_rss"`
+	ReloadOnAS          int64  `json:"reload_on_as"`
+	ReloadOnUSS         int64  `json:"reload_on_uss"` // memory of the worker's own
+	ReloadOnPSS         int64  `json:"reload_on_pss"` // with its part of what it shares
 }
 
 // LineMark begins a record for the log master that is a whole line. The line may come in
@@ -208,6 +210,9 @@ type Python struct {
 	ReloadOnExceptionTypes  []string `json:"reload_on_exception_types"`
 	ReloadOnExceptionValues []string `json:"reload_on_exception_values"`
 	ReloadOnExceptionReprs  []string `json:"reload_on_exception_reprs"` // TYPE: TEXT
+
+	Script string `json:"script"` // runs in place of serving
+	Test   string `json:"test"`   // a module that is imported in place of serving
 
 	NoDelay          bool `json:"no_delay"` // start_response sends the head
 	IgnoreScriptName bool `json:"ignore_script_name"`

@@ -3,6 +3,8 @@
 package uwsgi
 
 import (
+	"bytes"
+
 	"envoxyd/protocol/uwsgi"
 	"envoxyd/transports"
 )
@@ -25,6 +27,10 @@ func (r Receiver) Receive(c *transports.Conn, data, room []byte) (q transports.R
 		return q
 	}
 	header := uwsgi.ParseHeader(data)
+	if len(c.Modifiers) > 0 && bytes.IndexByte(c.Modifiers, header.Modifier1) < 0 {
+		q.Err = transports.ModifierError(header.Modifier1)
+		return q
+	}
 	if header.Modifier1 == uwsgi.ModifierPing {
 		q.Answer, q.Note = pong, "PING"
 		return q

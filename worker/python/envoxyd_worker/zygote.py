@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 
-from . import apps, auxiliary, check, children, ending, gateway, limits, listeners, log, uwsgi_module, worker
+from . import apps, auxiliary, check, children, ending, gateway, instead, limits, listeners, log, uwsgi_module, worker
 from .failures import report, report_import
 from .reports import LOAD_FAILED, Reports, exit_status
 from .signals import OURS, ignore, ignore_broken_pipes
@@ -33,6 +33,8 @@ def run(text):
             serving = load(spec, uwsgi, reports)
             if events:
                 events.register(uwsgi.opt)
+        if spec["python"]["script"] or spec["python"]["test"]:
+            leave(reports, instead.run(spec["python"]))
     except SystemExit as wish:
         leave(reports, exit_status(wish))
     except BaseException as error:
