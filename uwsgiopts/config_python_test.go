@@ -29,3 +29,18 @@ func TestAliasesHaveTwoParts(t *testing.T) {
 		}
 	}
 }
+
+func TestPoolsAndModifiers(t *testing.T) {
+	for args, fine := range map[[2]string]bool{
+		{"--zergpool", "pool:127.0.0.1:1,/a/socket"}: true, {"--zergpool", "pool"}: false, {"--zergpool", "pool:a,"}: false, {"--zergpool", ":a"}: false,
+		{"--allowed-modifiers", "0, 173"}: true, {"--allowed-modifiers", "256"}: false, {"--allowed-modifiers", "0,"}: false,
+	} {
+		cfg, _, err := parseIn(t, nil, nil, args[0], args[1])
+		if (err == nil) != fine {
+			t.Errorf("%v: %v", args, err)
+		}
+		if fine && len(cfg.ZergPools) > 0 && (cfg.ZergPools[0].Address != "pool" || len(cfg.ZergPools[0].Sockets) != 2) {
+			t.Errorf("%+v", cfg.ZergPools)
+		}
+	}
+}
