@@ -1,0 +1,54 @@
+package master
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"envoxyd/internal/shm"
+	"envoxyd/master/process"
+	"envoxyd/uwsgiopts"
+)
+
+// TestWhatAsksForACloseLook starts from an idle service and changes one thing in it.
+func TestWhatAsksForACloseLook(t *testing.T) {
+	for what, change := range map[string]func(tm *testMaster, g *generation){
+		"harakiri":           func(tm *testMaster, _ *generation) { tm.cfg.Harakiri = time.Second },
+		"heartbeats":         func(tm *testMaster, _ *generation) { tm.cfg.Heartbeat = time.Second },
+		"a request in hand":  func(_ *testMaster, g *generation) { g.board.Core(1, 0).State.Store(shm.Busy) },
+		"a stop":             func(tm *testMaster, _ *generation) { tm.master.stop() },
+		"a start":            func(tm *testMaster, _ *generation) { tm.master.life.starting = true },
+		"a reload":           func(tm *testMaster, _ *generation) { tm.master.reloads.preparing = true },
+		"an old generation":  func(tm *testMaster, g *generation) { tm.old = append(tm.old, g) },
+		"a worker that goes": func(_ *testMaster, g *generation) { g.dismiss(&g.workers[0].seat) },
+		"mules": func(_ *testMaster, g *generation) {
+			g.auxiliaries = newAuxiliaries(&uwsgiopts.Config{MuleConfig: uwsgiopts.MuleConfig{Mules: make([]uwsgiopts.Mule, 1)}})
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			tm := newTestMaster(t, 1)
+			g := tm.start()
+			if !tm.calm() {
+				t.Fatal("an idle service asks for a close look")
+			}
+			change(tm, g)
+			if tm.calm() {
+				t.Error("it is looked at once a second alone")
+			}
+		})
+	}
+}
+
+func TestAWorkerThatComesUpIsLookedAtClosely(t *testing.T) {
+	tm := newTestMaster(t, 1)
+	g := tm.start()
+	tm.processOf(g.workers[0]).exit(process.Exit{Signal: syscall.SIGKILL})
+	tm.turn("another worker is ordered", func() bool { return g.workers[0].Is(process.Ordered) })
+	if tm.calm() {
+		t.Error("an order is in hand, and it is looked at once a second alone")
+	}
+	tm.fork(g, g.workers[0])
+	if !tm.calm() {
+		t.Error("all workers are ready again, and it is looked at closely")
+	}
+}
