@@ -3,6 +3,7 @@ package uwsgiopts
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -56,10 +57,20 @@ func setEmperor(c *Config, g given) error {
 	if g.text == "" {
 		return fmt.Errorf("option %q needs a directory, a pattern or a file", g.name)
 	}
-	if scheme, _, ok := strings.Cut(g.text, "://"); ok && scheme != "dir" && scheme != "glob" && scheme != "file" {
+	if scheme, _, ok := strings.Cut(g.text, "://"); ok && !slices.Contains(EmperorSources, scheme) {
 		return fmt.Errorf("option %q: configurations from %q are not read here; name a directory, a pattern or files", g.name, scheme)
 	}
 	c.Emperors = append(c.Emperors, g.text)
+	return nil
+}
+
+// EmperorSources are the kinds of places that configurations come from, as KIND://PLACE has them.
+var EmperorSources = []string{"dir", "file", "glob"}
+
+func listMonitors(c *Config, g given) error {
+	if g.on() {
+		c.Notices = append(c.Notices, "*** uWSGI loaded imperial monitors ***\n"+strings.Join(EmperorSources, "\n")+"\n--- end of imperial monitors list ---")
+	}
 	return nil
 }
 
