@@ -4,8 +4,9 @@ import resource
 
 from . import log
 
-# Threads of the Go runtime that start later reserve address space for their stacks and heaps, 72 MB each.
-LATER = 4 * (72 << 20)
+# A thread that starts later reserves address space for its stack and heap: so many of the Go runtime's, and those of the cores.
+THREAD = 72 << 20
+LATER = 4
 
 # --limit-as leaves out what the runtime only reserves, up to this; larger limits leave room for it.
 ROOMY = 4 << 30
@@ -51,8 +52,8 @@ def bind(number, count):
 class AddressSpace:
     """Holds --limit-as back while the extension is loaded, whose runtime reserves more than it ever uses."""
 
-    def __init__(self, limit):
-        self.limit = limit
+    def __init__(self, limit, cores):
+        self.limit, self.later = limit, (LATER + cores - 1) * THREAD
 
     def __enter__(self):
         if self.limit:
@@ -63,7 +64,7 @@ class AddressSpace:
 
     def __exit__(self, kind, *_):
         if self.limit and kind is None:
-            reserved = used() - self.before + LATER
+            reserved = used() - self.before + self.later
             size = max(self.limit, min(self.limit + reserved, ROOMY))
             attempt("limit-as", resource.setrlimit, resource.RLIMIT_AS, (size, size))
 

@@ -61,7 +61,7 @@ def main(spec, text, uwsgi, serving, order):
         execute(spec, number)
     if spec["process"]["stack_signal"]:
         faulthandler.register(spec["process"]["stack_signal"], file=log.FD, all_threads=True)
-    with limits.AddressSpace(spec["process"]["limit_as"]):
+    with limits.AddressSpace(spec["process"]["limit_as"], spec["threads"]):
         extension = start(spec, text, order)
     state.extension = extension
     settings = wsgi.settings(spec, uwsgi, apps.choose(serving, python, extension, state.served.of(number)), extension)
