@@ -63,6 +63,7 @@ type master struct {
 	queues    *signalQueues
 	router    *signaling.Router
 	vassal    *vassal
+	lossTold  lossTold
 	flushing  bool // what waits for room is tried again soon
 	metrics   *metrics.Registry
 	commands  *commands
@@ -148,6 +149,12 @@ type jobs struct {
 	daemons *daemons.Attached
 	smart   *daemons.Smart
 	crons   crons
+}
+
+// lossTold is what the log has said last of signals that are lost.
+type lossTold struct {
+	text string
+	at   time.Time
 }
 
 // event is something that has happened; it runs on the goroutine that owns the state.

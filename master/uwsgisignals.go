@@ -2,6 +2,7 @@ package master
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"time"
@@ -136,13 +137,23 @@ func (m *master) route(number byte, route func(byte, string, signaling.Fleet) er
 	}
 	target := g.signals.targets[number]
 	if err := route(number, target, g.fleet()); err != nil {
+		text := fmt.Sprintf("*** SIGNAL QUEUE IS FULL: %v (you can tune it with --signal-bufsize) ***", err)
 		if errors.Is(err, signaling.ErrUnsupported) {
-			logf("*** UNSUPPORTED SIGNAL TARGET: %s ***", target)
-		} else {
-			logf("*** SIGNAL QUEUE IS FULL: %v (you can tune it with --signal-bufsize) ***", err)
+			text = fmt.Sprintf("*** UNSUPPORTED SIGNAL TARGET: %s ***", target)
 		}
+		m.tellLoss(text)
 	}
 	m.flushSignals()
+}
+
+// tellLoss logs why a signal is lost; the same, once a second: whoever raises too many does so for long.
+func (m *master) tellLoss(text string) {
+	now := m.sys.now()
+	if text == m.lossTold.text && now.Sub(m.lossTold.at) < time.Second {
+		return
+	}
+	m.lossTold.text, m.lossTold.at = text, now
+	logf("%s (%d lost so far)", text, m.router.Lost)
 }
 
 // signalled is the generation whose registrations count; nil: there is none.

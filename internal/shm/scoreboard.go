@@ -134,6 +134,10 @@ func (b *Board) Adopted(row, pid int, now time.Time) {
 	first.PID.Store(uint32(pid))
 	first.Spawned.Store(now.Unix())
 	first.Starts.Add(1)
+	for number := range b.cores { // the process does so too, when it comes to it
+		core := b.Core(row, number)
+		core.Before.Store(core.Requests.Load())
+	}
 }
 
 // Fold adds what a row has counted to another one and forgets it. No process may write to either.
