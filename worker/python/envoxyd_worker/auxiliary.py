@@ -1,5 +1,4 @@
 """A mule or a spooler after the fork: what holds for both, until it leaves."""
-import atexit
 import importlib
 import mmap
 import os
@@ -42,7 +41,6 @@ class Process:
         self.line = memoryview(mmap.mmap(spec["auxiliary_fd"], 0)).cast("q")
         self.thread = get_ident()
         self.woken, self.wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self.put("tasks", self.get("tasks"))
         self.put("deadline", 0)
         self.put("state", IDLE)
         self.put("pid", os.getpid())
@@ -149,7 +147,6 @@ def main(spec, uwsgi, order):
     try:
         if role == "mule":
             hooks.run(spec["process"]["hooks"], "as-mule")
-        if role == "mule":
             process.let_go()
         state.ready = True
         Reports(os.dup(spec["event_fd"])).send("ready", role=role, worker=number)
@@ -230,11 +227,7 @@ def end(process, status, threads_too=True):
         signal.signal(number, signal.SIG_IGN)
     if not process.spec["python"]["skip_atexit"]:
         uwsgi_module.run_hook(process.uwsgi, "atexit")
-        for last in (*([threading._shutdown] if threads_too else []), atexit._run_exitfuncs):
-            try:
-                last()
-            except BaseException as error:
-                report(error)
+        ending.run_last_functions(threads_too)
     children.end_now()
     log.flush()
     os._exit(status)

@@ -1,5 +1,7 @@
-"""How a zygote ends: when the master has closed its commands, or by SIGTERM."""
+"""How a zygote ends: when the master has closed its commands, or by SIGTERM; and the last functions of whatever runs the application."""
+import atexit
 import signal
+import threading
 from os import _exit, getpid, kill
 from signal import SIG_DFL, SIGTERM, getsignal
 
@@ -65,3 +67,12 @@ def end(status=0):
         report(error)
     log.flush()
     _exit(status)
+
+
+def run_last_functions(threads_too=True):
+    """What the interpreter does at its end before it takes itself apart: the threads are joined, atexit's functions are called."""
+    for last in (*([threading._shutdown] if threads_too else []), atexit._run_exitfuncs):
+        try:
+            last()
+        except BaseException as error:
+            report(error)

@@ -1,22 +1,16 @@
 """--pyrun and --test: what runs in place of serving, and the status that it ends with."""
-import atexit
 import importlib
 import runpy
 import sys
-import threading
 
-from . import log
+from . import ending, log
 from .failures import report, report_import
 from .reports import exit_status
 
 
 def run(python):
     status = imports(python["test"]) if python["test"] else runs(python["script"])
-    for last in (threading._shutdown, atexit._run_exitfuncs):
-        try:
-            last()
-        except BaseException as error:
-            report(error)
+    ending.run_last_functions()
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

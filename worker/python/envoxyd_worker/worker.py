@@ -1,5 +1,4 @@
 """A worker after the fork: load the extension, serve, leave in good order."""
-import atexit
 import faulthandler
 import functools
 import importlib.machinery
@@ -13,7 +12,7 @@ import threading
 from threading import local
 
 from . import apps, autoreload, children, ending, gateway, hooks, limits, listeners, log, threads, tracebacker, uwsgi_module, wsgi
-from .failures import report, report_import
+from .failures import report_import
 from .reports import LOAD_FAILED, Reports, exit_status
 from .signals import ordinary_signals
 from .uwsgi_module import services, signals
@@ -201,11 +200,7 @@ def end(spec, uwsgi, extension):
     """Python's own way out, but for the interpreter's finalisation: Go's threads are still there."""
     if not spec["python"]["skip_atexit"]:
         uwsgi_module.run_hook(uwsgi, "atexit")
-        for last in (threading._shutdown, atexit._run_exitfuncs):
-            try:
-                last()
-            except BaseException as error:
-                report(error)
+        ending.run_last_functions()
     log.flush()
     status = extension.status()
     extension.close_services()

@@ -186,7 +186,7 @@ class Loop:
         self.failed[path] = time.monotonic() + self.shared.frequency()
         if path not in self.told:
             self.told[path] = None
-            log.line(f"[spooler {self.spooler['dir']} pid: {os.getpid()}] {error}")
+            self.warn(error)
 
     def refuse(self, path, state, why):
         """A file that is no job is left where it is, and told once."""
@@ -194,7 +194,7 @@ class Loop:
             self.failed[path] = time.monotonic() + 1
             return
         self.told[path] = identity(state)
-        log.line(f"[spooler {self.spooler['dir']} pid: {os.getpid()}] {os.path.basename(path)} is left alone: {why}")
+        self.warn(f"{os.path.basename(path)} is left alone: {why}")
 
     def perform(self, path, pairs, body):
         name, held, result = os.path.basename(path), self.held, RETRY
@@ -242,7 +242,11 @@ class Loop:
 
     def say(self, text):
         if not self.settings["quiet"]:
-            log.line(f"[spooler {self.spooler['dir']} pid: {os.getpid()}] {text}")
+            self.warn(text)
+
+    def warn(self, text):
+        """What --spooler-quiet does not silence."""
+        log.line(f"[spooler {self.spooler['dir']} pid: {os.getpid()}] {text}")
 
 
 def identity(state):
