@@ -54,6 +54,22 @@ def notes(running, file="notes"):
     return path.read_text().splitlines() if path.exists() else []
 
 
+def handled_at(running, number, count=1, timeout=10.0):
+    """Where the signal was handled, once it was count times."""
+    def places():
+        found = [line.split()[1] for line in notes(running) if line.split()[0] == str(number)]
+        return len(found) >= count and found
+    return eventually(places, timeout)
+
+
+def quietly(way, expression):
+    """None where the worker has been killed meanwhile."""
+    try:
+        return ask(way, expression)
+    except Exception:
+        return None
+
+
 def exchange(port, data, timeout=10.0):
     """All that comes on a connection for these bytes."""
     with socket.create_connection(("127.0.0.1", port), timeout) as client:

@@ -1,4 +1,4 @@
-"""Fixtures: `transport` (one of the ways in), `http` (--http), `server` (a factory whose servers end with the test),
+"""Fixtures: `transport` (one of the ways in), `http` (--http), `way` (--http-socket), `server` (a factory whose servers end with the test),
 `postgres`, `uwsgi` (the reference's executable)."""
 import fcntl
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 from postgresql import Postgres
 from server import ROOT, Server
 from services import Service
-from transports import TRANSPORTS
+from transports import TRANSPORTS, http_socket
 
 REFERENCE = "2.0.31"  # of uWSGI
 
@@ -77,6 +77,13 @@ def postgres():
 @pytest.fixture
 def http():
     made = TRANSPORTS["http"]()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def way():
+    made = http_socket()
     yield made
     made.close()
 

@@ -76,7 +76,7 @@ class Several:
     `failures` are the errors; a thread ends with its first."""
 
     def __init__(self, count, make, step):
-        self.failures, self._over = [], threading.Event()
+        self.failures, self.over = [], threading.Event()
         self._threads = [threading.Thread(target=self._run, args=(make, step, index)) for index in range(count)]
 
     def __enter__(self):
@@ -85,13 +85,13 @@ class Several:
         return self
 
     def __exit__(self, *_):
-        self._over.set()
+        self.over.set()
         for thread in self._threads:
             thread.join()
 
     def _run(self, make, step, index):
         made = make()
-        while not self._over.is_set():
+        while not self.over.is_set():
             try:
                 step(made, index)
             except Exception as error:

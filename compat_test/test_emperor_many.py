@@ -2,12 +2,12 @@
 import os
 import random
 import signal
-import threading
 from pathlib import Path
 
 import pytest
 from emperors import BROKEN, Emperor, ini
 from http_client import Broken, Connection, eventually
+from load import Several
 from server import alive
 
 COUNT = 50
@@ -15,34 +15,23 @@ CLIENTS = 4
 NAMES = [f"v{number:02}" for number in range(COUNT)]
 
 
-class Clients:
+class Clients(Several):
     """Ask all of `names` in turn, until the block ends; `failures` is what went wrong."""
 
     def __init__(self, e, names):
-        self.failures, self.answered, self._over = [], 0, threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(e, names[index::CLIENTS])) for index in range(CLIENTS)]
+        super().__init__(CLIENTS, lambda: None, lambda _, index: self._ask(e, names[index::CLIENTS]))
+        self.answered = 0
 
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _run(self, e, names):
-        while not self._over.is_set():
-            for name in names:
-                try:
-                    reply = Connection(e.address(name), timeout=20).get()
-                    if reply.status != 200:
-                        self.failures.append((name, reply.status))
-                except (OSError, Broken) as error:
-                    self.failures.append((name, repr(error)))
-                self.answered += 1
-            self._over.wait(0.02)  # two processors also have the vassals to start
+    def _ask(self, e, names):
+        for name in names:
+            try:
+                reply = Connection(e.address(name), timeout=20).get()
+                if reply.status != 200:
+                    self.failures.append((name, reply.status))
+            except (OSError, Broken) as error:
+                self.failures.append((name, repr(error)))
+            self.answered += 1
+        self.over.wait(0.02)  # two processors also have the vassals to start
 
     def wait_for(self, count):
         goal = self.answered + count

@@ -10,14 +10,6 @@ from asking import APP, ask, notes
 from http_client import eventually
 from load import Several
 from server import alive, free_port
-from transports import http_socket
-
-
-@pytest.fixture
-def way():
-    made = http_socket()
-    yield made
-    made.close()
 
 
 def statistics(port):

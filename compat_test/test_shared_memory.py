@@ -31,13 +31,6 @@ def ask(transport, expression, timeout=60):
     return ast.literal_eval(reply.text)
 
 
-@pytest.fixture
-def way():
-    made = http_socket()
-    yield made
-    made.close()
-
-
 FILL = "[uwsgi.cache_set('k', 'kept', 0, 'c'), uwsgi.queue_push('message'), uwsgi.sharedarea_write(0, 7, 'bytes')]"
 LOOK = "[uwsgi.cache_get('k', 'c'), uwsgi.queue_last(), uwsgi.sharedarea_read(0, 7, 5)]"
 FULL = [b"kept", b"message", b"bytes"]

@@ -4,30 +4,13 @@ import os
 import signal
 import socket
 import threading
-import time
 
 import pytest
-from asking import APP, ask, ask_worker, exchange, notes, packet
+from asking import APP, ask, ask_worker, exchange, handled_at, notes, packet, quietly
 from http_client import eventually
 from load import Several
 from server import alive, free_port
 from transports import http_socket
-
-
-@pytest.fixture
-def way():
-    made = http_socket()
-    yield made
-    made.close()
-
-
-def heard(running, number, count=1, timeout=10.0):
-    """Where the signal was handled, once it was count times."""
-    def places():
-        found = [line.split()[1] for line in notes(running) if line.split()[0] == str(number)]
-        return len(found) >= count and found
-    return eventually(places, timeout)
-
 
 TARGETS = {
     "": ["one worker"], "worker": ["one worker"], "worker0": ["one worker"],
@@ -44,7 +27,7 @@ def test_every_target_gets_its_signals(server, way):
     eventually(lambda: ask(way, "all(w['pid'] for w in uwsgi.workers())"))
     for n, wanted in enumerate(TARGETS.values()):
         ask(way, f"uwsgi.signal({n})")
-        got = sorted(heard(running, n, len(wanted)))
+        got = sorted(handled_at(running, n, len(wanted)))
         if wanted[0].startswith("one"):
             kind = "worker" if wanted == ["one worker"] else "mule"
             assert len(got) == 1 and got[0].startswith(kind), wanted
@@ -159,13 +142,13 @@ uwsgi.signal(5)
 uwsgi.post_fork_hook = lambda: uwsgi.signal(6)
 """
     running = server(way, ["--master", "-p", "1", "--mule", "--pidfile", "server.pid"], app=APP + raising)
-    heard(running, 5, 1), heard(running, 6, 2)  # of a worker and a mule
+    handled_at(running, 5, 1), handled_at(running, 6, 2)  # of a worker and a mule
     running.write("app.py", APP + raising.replace("(5", "(15").replace("(6", "(16"))
     running.signal(signal.SIGHUP)
-    heard(running, 15, 1), heard(running, 16, 2)
+    handled_at(running, 15, 1), handled_at(running, 16, 2)
     running.write("app.py", APP + raising.replace("(5", "(25").replace("(6", "(26"))
     os.kill(running.pid, signal.SIGUSR2)
-    heard(running, 25, 1), heard(running, 26, 2)
+    handled_at(running, 25, 1), handled_at(running, 26, 2)
     assert "error managing signal" not in running.log()
     os.kill(int((running.dir / "server.pid").read_text()), signal.SIGTERM)
     running.wait_gone()
@@ -181,176 +164,12 @@ uwsgi.atexit = last_words
 """
     running = server(way, ["--master", "-p", "2", "--mule", "--pidfile", "server.pid"], app=app)
     running.signal(signal.SIGHUP)
-    heard(running, 5, 3 * 50)  # of two workers and the mule
+    handled_at(running, 5, 3 * 50)  # of two workers and the mule
     os.kill(running.pid, signal.SIGUSR2)
     eventually(lambda: not alive(running.pid), 30)
-    heard(running, 5, 6 * 50)
+    handled_at(running, 5, 6 * 50)
     os.kill(int((running.dir / "server.pid").read_text()), signal.SIGTERM)
     running.wait_gone()
-
-
-def quietly(way, expression):
-    """None where the worker has been killed meanwhile."""
-    try:
-        return ask(way, expression)
-    except Exception:
-        return None
-
-
-TIMED = APP + """
-def tick(number):
-    note(f"{time.monotonic()}", f"ticks{number}")
-
-uwsgi.register_signal(1, "", tick)
-uwsgi.register_signal(2, "", tick)
-uwsgi.add_ms_timer(1, 100)
-uwsgi.add_rb_timer(2, 1, 2)
-"""
-
-
-def ticks_ten_times_a_second(running):
-    """From now on. Twice as often could never look like that."""
-    before = len(notes(running, "ticks1"))
-
-    def right():
-        ticks = [float(line) for line in notes(running, "ticks1")[before:]]
-        return any(1.6 < b - a < 2.4 for a, b in zip(ticks, ticks[20:]))
-    eventually(right, 20)
-
-
-def test_timers_outlive_workers_and_are_not_doubled_by_a_reload(server, way):
-    running = server(way, ["--master", "-p", "2", "--pidfile", "server.pid"], app=TIMED)
-    ticks_ten_times_a_second(running)
-    for pid in ask(way, "[w['pid'] for w in uwsgi.workers()]"):
-        os.kill(pid, signal.SIGKILL)
-    ticks_ten_times_a_second(running)
-    for version in (2, 3):
-        running.write("app.py", TIMED.replace("VERSION = 1", f"VERSION = {version}"))
-        running.signal(signal.SIGHUP)
-        eventually(lambda: quietly(way, "VERSION") == version)
-    ticks_ten_times_a_second(running)
-    os.kill(running.pid, signal.SIGUSR2)
-    eventually(lambda: not alive(running.pid), 30)
-    ticks_ten_times_a_second(running)
-    eventually(lambda: len(notes(running, "ticks2")) >= 2)
-    assert len(notes(running, "ticks2")) <= 2 * 4  # two for each time that the application was loaded
-    os.kill(int((running.dir / "server.pid").read_text()), signal.SIGTERM)
-    running.wait_gone()
-
-
-def test_ticks_do_not_pile_up_while_all_workers_are_asleep(server, way):
-    app = APP + "uwsgi.register_signal(3, 'worker', heard)\nuwsgi.register_signal(4, 'mule', heard)\n" \
-                "uwsgi.add_ms_timer(3, 1)\nuwsgi.add_ms_timer(4, 1)\n"
-    running = server(way, ["--master", "-p", "1", "--mule", "--idle", "1"], app=app)
-    running.wait_log("cheap mode enabled")
-    missed = len(heard(running, 4))
-    heard(running, 4, missed + 2000, 30)  # as many as the kernel's queue has no room for
-    before = len(heard(running, 3))
-    ask(way, "uwsgi.signal(5)")
-    running.wait_log("error managing signal 5 on worker 1")  # it was behind all that had waited
-    assert len(heard(running, 3)) - before < 1000
-
-
-def test_a_timer_of_a_worker_begins_at_once_and_outlives_it(server, way):
-    running = server(way, ["--master", "-p", "1"], app=APP + "uwsgi.register_signal(3, 'worker', heard)\n")
-    pid = ask(way, "[uwsgi.add_ms_timer(3, 50), os.getpid()]")[1]
-    heard(running, 3, 3)
-    os.kill(pid, signal.SIGKILL)
-    heard(running, 3, len(notes(running)) + 3)
-
-
-def test_what_each_worker_adds_is_not_doubled_by_its_death(server, way):
-    app = TIMED.split("uwsgi.register_signal(1")[0] + """
-uwsgi.register_signal(1, "", tick)
-uwsgi.register_signal(2, "", heard)
-def post_fork():
-    if uwsgi.worker_id():
-        uwsgi.add_ms_timer(1, 100)
-        uwsgi.add_file_monitor(2, HOME + "/folder")
-uwsgi.post_fork_hook = post_fork
-"""
-    running = server(way, ["--master", "-p", "1"], app=app, files={"folder/there": ""})
-    for _ in range(3):
-        ticks_ten_times_a_second(running)
-        pid = ask(way, "os.getpid()")
-        os.kill(pid, signal.SIGKILL)
-        eventually(lambda pid=pid: not alive(pid))
-        ask(way, "1")
-    ticks_ten_times_a_second(running)
-    (running.dir / "folder/there").unlink()
-    assert len(heard(running, 2)) == 1
-    ask(way, "uwsgi.signal(3)")
-    running.wait_log("error managing signal 3")
-    assert len(heard(running, 2)) == 1
-
-
-def test_there_are_64_timers_and_monitors_at_most(server, way):
-    server(way, ["--master", "-p", "1"], app=APP + """
-def refused(function, *args):
-    for n in range(64):
-        function(*args)
-    try:
-        function(*args)
-    except ValueError:
-        return True
-""")
-    for call in ("timer, 1, 3600", "rb_timer, 1, 3600", "cron, 1, 61, 0, 0, 0, 0", "file_monitor, 1, '/'"):
-        assert ask(way, f"refused(uwsgi.add_{call})") is True, call
-
-
-def test_times_that_no_timer_can_have_are_refused(server, way):
-    running = server(way, ["--master", "-p", "1"], app=APP + """
-def refused(function, *args):
-    try:
-        return function(*args)
-    except (OverflowError, TypeError, ValueError) as error:
-        return type(error).__name__
-uwsgi.register_signal(5, "", heard)
-""")
-    for call, error in (("timer, 5, 10 ** 13", "OverflowError"), ("ms_timer, 5, 2 ** 62", "OverflowError"),
-                        ("rb_timer, 5, 1, 2 ** 40", "OverflowError"), ("timer, 5, -1", "ValueError"), ("timer, 5, 1.5", "TypeError"),
-                        ("cron, 5, -1, 2 ** 40, -1, -1, -1", "OverflowError"), ("timer, 5, 2 ** 31 - 1", None)):
-        assert ask(way, f"refused(uwsgi.add_{call})") == error, call
-    ask(way, "uwsgi.signal(6)")
-    running.wait_log("error managing signal 6")
-    assert notes(running) == [] and "malformed" not in running.log()
-
-
-def test_a_cron_is_raised_when_its_time_matches(server, way):
-    app = APP + """
-uwsgi.register_signal(1, "", heard)
-uwsgi.register_signal(2, "", heard)
-uwsgi.add_cron(1, -1, -1, -1, -1, -1)
-uwsgi.add_cron(2, (time.localtime().tm_min + 30) % 60, -1, -1, -1, -1)
-"""
-    running = server(way, ["--master", "-p", "1"], app=app)
-    heard(running, 1)
-    assert not [line for line in notes(running) if line.startswith("2 ")]
-
-
-def test_changed_files_raise_signals(server, way):
-    app = APP + """
-for number in (1, 2, 3, 4):
-    uwsgi.register_signal(number, "", heard)
-os.makedirs("folder", exist_ok=True)
-uwsgi.add_file_monitor(1, "folder")
-uwsgi.add_file_monitor(2, "later")
-"""
-    args = ["--master", "-p", "1", "--touch-signal", "touched 3", "--fs-signal", "watched 4"]
-    running = server(way, args, app=app, files={"touched": "", "watched": ""})
-    times = []
-
-    def change(name, number):
-        """Again and again, since the server listens before it watches."""
-        times.append(name)
-        running.write(name, str(len(times)))
-        os.utime(running.dir / name, (time.time() + len(times), time.time() + len(times)))
-        return [line for line in notes(running) if line.startswith(f"{number} ")]
-
-    for name, number in (("folder/new", 1), ("later", 2), ("touched", 3), ("watched", 4)):  # one is not there yet
-        eventually(lambda name=name, number=number: change(name, number), every=0.3)
-    before = len(change("watched", 4))
-    eventually(lambda: len(change("watched", 4)) > before + 1, every=0.3)  # a file that was replaced is watched still
 
 
 def test_a_handler_that_raises_ends_nothing(server, way):
@@ -377,20 +196,22 @@ uwsgi.register_signal(8, "mule1", lambda number: 1 / 0)
     assert ask(way, "1") == 1
 
 
-def test_a_slow_handler_holds_up_its_own_worker_alone(server, way):
-    app = APP + """
+SLOW = APP + """
 def slow(number):
     note(f"{number} {where()}")
     until("release")
 uwsgi.register_signal(5, "worker1", slow)
-uwsgi.register_signal(6, "worker", heard)
 """
+
+
+def test_a_slow_handler_holds_up_its_own_worker_alone(server, way):
+    app = SLOW + 'uwsgi.register_signal(6, "worker", heard)\n'
     running = server(way, ["--master", "-p", "2"], app=app)
     ask(way, "uwsgi.signal(5)")
-    heard(running, 5)
+    handled_at(running, 5)
     for _ in range(10):
         ask(way, "uwsgi.signal(6)")
-    assert set(heard(running, 6, 10)) == {"worker2"}
+    assert set(handled_at(running, 6, 10)) == {"worker2"}
     assert ask(way, "[w['status'] for w in uwsgi.workers()]")[0] == b"sig5"
     running.write("release", "")
     eventually(lambda: ask(way, "[w['status'] != b'sig5' and w['signals'] for w in uwsgi.workers()]")[0])
@@ -398,19 +219,13 @@ uwsgi.register_signal(6, "worker", heard)
 
 
 def test_harakiri_ends_a_worker_in_a_long_handler(server, way):
-    app = APP + """
-def slow(number):
-    note(f"{number} {where()}")
-    until("release")
-uwsgi.register_signal(5, "worker1", slow)
-uwsgi.register_signal(6, "worker1", heard)
-"""
+    app = SLOW + 'uwsgi.register_signal(6, "worker1", heard)\n'
     running = server(way, ["--master", "-p", "1", "--harakiri", "1"], app=app)
     pid = ask(way, "[uwsgi.signal(5), os.getpid()]")[1]
     running.wait_log(rf"HARAKIRI ON WORKER 1 \(pid: {pid},")
     running.wait_log(r"HARAKIRI \[core 0\] uwsgi - signal 5 since")
     assert ask(way, "uwsgi.signal(6)") is None
-    assert heard(running, 6) == ["worker1"]
+    assert handled_at(running, 6) == ["worker1"]
 
 
 def test_a_busy_worker_handles_its_signals_afterwards(server, way):
@@ -419,10 +234,10 @@ def test_a_busy_worker_handles_its_signals_afterwards(server, way):
     # The mule's note says that the master has routed what came before it.
     held = threading.Thread(target=ask, args=(way, "[uwsgi.signal(5), uwsgi.signal(6), note('held'), until('release')]"))
     held.start()
-    heard(running, 6)
+    handled_at(running, 6)
     assert not [line for line in notes(running) if line.startswith("5 ")]
     running.write("release", "")
-    assert heard(running, 5) == ["worker1"]
+    assert handled_at(running, 5) == ["worker1"]
     held.join()
 
 
@@ -442,10 +257,10 @@ while True:
 """})
     running.wait_log("spawned uWSGI mule 1")
     command(running, "p")
-    heard(running, 3)
+    handled_at(running, 3)
     assert len(notes(running)) == 1
     command(running, "p")
-    assert sorted(heard(running, 1, 2)) == ["worker1", "worker2"]
+    assert sorted(handled_at(running, 1, 2)) == ["worker1", "worker2"]
     assert ask(way, "1") == 1
     assert len(notes(running)) == 3  # those that were paused were not active
 
@@ -466,7 +281,7 @@ def command(running, text):
 def test_threads_share_the_signals_of_their_worker(server, way):
     running = server(way, ["--master", "-p", "1", "--threads", "4"], app=APP + "uwsgi.register_signal(5, 'worker1', heard)\n")
     with Several(3, lambda: None, lambda _, index: ask(way, "uwsgi.signal(5)")) as several:
-        heard(running, 5, 300)
+        handled_at(running, 5, 300)
     assert not several.failures
     eventually(lambda: ask(way, "uwsgi.workers()[0]['signals']") == len(notes(running)))
 
@@ -477,18 +292,18 @@ def test_lazy_apps_register_in_each_worker(server, way):
     eventually(lambda: running.log().count("spawned uWSGI worker") >= 2 and ask(way, "all(w['pid'] for w in uwsgi.workers())"))
     ask_worker(way, 1, "1"), ask_worker(way, 2, "1")
     pid = ask_worker(way, 1, "[uwsgi.signal(5), os.getpid()]")[1]
-    assert sorted(heard(running, 5, 2)) == ["worker1", "worker2"]
+    assert sorted(handled_at(running, 5, 2)) == ["worker1", "worker2"]
     os.kill(pid, signal.SIGKILL)
     eventually(lambda: not alive(pid))
     assert ask_worker(way, 1, "uwsgi.signal(5)") is None
-    assert sorted(heard(running, 5, 4)) == ["worker1", "worker1", "worker2", "worker2"]
+    assert sorted(handled_at(running, 5, 4)) == ["worker1", "worker1", "worker2", "worker2"]
 
 
 def test_a_cheap_worker_is_not_active(server, way):
     app = APP + "uwsgi.register_signal(5, 'active-workers', heard)\nuwsgi.register_signal(6, 'worker', heard)\n"
     running = server(way, ["--master", "-p", "4", "--cheaper", "1", "--cheaper-algo", "manual"], app=app)
     ask(way, "[uwsgi.signal(5), uwsgi.signal(6)]")
-    assert heard(running, 6) == heard(running, 5) == ["worker1"]
+    assert handled_at(running, 6) == handled_at(running, 5) == ["worker1"]
 
 
 def test_what_a_worker_has_registered_ends_with_it(server, way):
@@ -496,7 +311,7 @@ def test_what_a_worker_has_registered_ends_with_it(server, way):
     running = server(way, ["--master", "-p", "1"], app=app)
     pid = ask(way, """[uwsgi.register_signal(5, 'worker1', lambda number: note('5 of the worker')),
                       uwsgi.register_signal(9, 'worker1', heard), uwsgi.signal(5), uwsgi.signal(9), os.getpid()]""".replace("\n", " "))[-1]
-    heard(running, 9)
+    handled_at(running, 9)
     os.kill(pid, signal.SIGKILL)
     eventually(lambda: not alive(pid))
     assert ask(way, "[uwsgi.signal_registered(n) for n in (5, 9)]") == [True, None]
@@ -511,11 +326,11 @@ def test_signals_come_from_other_servers(server, way):
     running.wait_port(port)
     for number in (5, 77):  # 77 is nobody's: accepted all the same
         assert exchange(port, packet(110, modifier2=number)) == b"\xff\x00\x00\x01"
-    heard(running, 5)
+    handled_at(running, 5)
     other = http_socket()
     server(other, ["--master", "-p", "1"], app=APP)
     assert ask(other, f"uwsgi.signal(5, '127.0.0.1:{port}')") is None
-    heard(running, 5, 2)
+    handled_at(running, 5, 2)
     refusing = f"""
 try:
     raise ValueError(uwsgi.signal(5, '127.0.0.1:{free_port()}'))
