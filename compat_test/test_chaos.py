@@ -159,6 +159,8 @@ class Instance:
         except AssertionError:
             raise AssertionError(f"{self.counted()} processes, not {processes}") from None
         eventually(lambda: all(map(alive, children(self.master()))))
+        # The processes of the generation before are gone a moment earlier than what the master holds for it.
+        eventually(lambda: descriptors(self.master())["memfd:envoxyd-scoreboard (deleted)"] == 1)
 
     def close(self):
         self.transport.close()

@@ -150,6 +150,13 @@ func newTestMaster(t *testing.T, processes int) *testMaster {
 	m.hooks = m.newHooks()
 	m.newDaemons()
 	tm.master = m
+	t.Cleanup(func() {
+		for _, g := range append(m.old, m.current, m.next) {
+			if g != nil {
+				g.close()
+			}
+		}
+	})
 	return tm
 }
 

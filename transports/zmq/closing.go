@@ -1,6 +1,7 @@
 package zmq
 
 import (
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +20,7 @@ func (s *Server) Close(timeout time.Duration) {
 	defer s.running.Wait()
 	defer s.cancel()
 	err := s.loop.call(func() error {
-		s.draining = true
+		s.draining, s.drainedSince = true, time.Now()
 		if timeout <= 0 {
 			s.finish()
 			return nil
@@ -43,6 +44,50 @@ func (s *Server) Close(timeout time.Duration) {
 	case <-s.closed:
 	case <-s.loop.done:
 	}
+}
+
+// settle closes the socket when nothing is in hand, and nothing has come for a moment: a peer that
+// got its reply just now may be about to send. One that went on asking until then is given more time, for on
+// a crowded machine its thread may not have run.
+func (s *Server) settle() {
+	if !s.draining || s.finishing || s.pending > 0 || s.settling {
+		return
+	}
+	s.settling = true
+	taken := s.taken
+	s.after(settleTime, func() {
+		s.settling = false
+		if s.taken == taken && s.pending == 0 && (!s.expects() || time.Since(s.drainedSince) > patience) {
+			s.finish()
+			return
+		}
+		s.settle()
+	})
+}
+
+// noteAsked remembers when a peer asked last.
+func (s *Server) noteAsked(peer string) {
+	now := time.Now()
+	if len(s.asked) >= s.askedLimit {
+		maps.DeleteFunc(s.asked, func(_ string, last time.Time) bool { return now.Sub(last) > activeTime })
+		s.askedLimit = 64 + 2*len(s.asked) // so that looking through them stays cheap
+	}
+	s.asked[peer] = now
+}
+
+// expects tells whether a peer that went on asking until the server was to close has nothing in hand here: its next
+// request would be lost with its connection.
+func (s *Server) expects() bool {
+	holds := make(map[string]bool, len(s.held))
+	for _, one := range s.held {
+		holds[one.peer] = true
+	}
+	for peer, last := range s.asked {
+		if !holds[peer] && s.drainedSince.Sub(last) < activeTime {
+			return true
+		}
+	}
+	return false
 }
 
 // heldReply is sent when all can be.

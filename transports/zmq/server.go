@@ -25,8 +25,13 @@ const (
 	maxPendingBytes = 256 << 20
 )
 
-// settleTime is how long nothing has come when a server is closed.
-const settleTime = 20 * time.Millisecond
+// settleTime is how long nothing has come when a server is closed; patience is how long that server waits, at most,
+// for the next request of peers whose last one is not older than activeTime.
+const (
+	settleTime = 20 * time.Millisecond
+	patience   = 500 * time.Millisecond
+	activeTime = time.Second
+)
 
 // unbindTime is how long an address that is given up may take to be free.
 const unbindTime = 2 * time.Second
@@ -68,17 +73,20 @@ type Server struct {
 	file    os.FileInfo // of an ipc endpoint
 
 	// What follows is the loop's.
-	router   *source
-	monitor  *source
-	bound    string
-	peers    map[string][]*Request // by routing id: those that are being answered, and what waits behind
-	pending  int
-	taken    int // requests so far
-	settling bool
-	bytes    int
-	draining bool // it is to be closed when nothing is in hand
-	holding  bool // replies are kept for the end
-	held     []heldReply
+	router       *source
+	monitor      *source
+	bound        string
+	peers        map[string][]*Request // by routing id: those that are being answered, and what waits behind
+	pending      int
+	taken        int                  // requests so far
+	asked        map[string]time.Time // by routing id: when a peer asked last; those of before activeTime may be missing
+	askedLimit   int                  // how many of them there are when those that are too old are forgotten
+	settling     bool
+	bytes        int
+	draining     bool // it is to be closed when nothing is in hand
+	drainedSince time.Time
+	holding      bool // replies are kept for the end
+	held         []heldReply
 
 	connections map[int]bool // their descriptors, which are libzmq's
 	deaf        bool         // takes nothing more
@@ -89,7 +97,7 @@ type Server struct {
 
 // Bind answers on an endpoint from now on.
 func (l *Loop) Bind(config ServerConfig) (*Server, error) {
-	s := &Server{loop: l, config: config, peers: map[string][]*Request{}, connections: map[int]bool{}, closed: make(chan struct{})}
+	s := &Server{loop: l, config: config, peers: map[string][]*Request{}, asked: map[string]time.Time{}, connections: map[int]bool{}, closed: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	endpoint, err := bindable(config.Endpoint)
 	if err == nil {
@@ -229,6 +237,7 @@ func (s *Server) take(peer string, r *Request) {
 	s.pending++
 	s.taken++
 	s.bytes += len(r.Text)
+	s.noteAsked(peer)
 	waiting, busy := s.peers[peer]
 	if busy {
 		s.peers[peer] = append(waiting, r)
@@ -280,24 +289,6 @@ func (s *Server) answered(peer string, r *Request, reply []byte) {
 	}
 	s.loop.look(s.router)
 	s.settle()
-}
-
-// settle closes the socket when nothing is in hand, and nothing has come for a moment: a peer that
-// got its reply just now may be about to send.
-func (s *Server) settle() {
-	if !s.draining || s.finishing || s.pending > 0 || s.settling {
-		return
-	}
-	s.settling = true
-	taken := s.taken
-	s.after(settleTime, func() {
-		s.settling = false
-		if s.taken == taken && s.pending == 0 {
-			s.finish()
-			return
-		}
-		s.settle()
-	})
 }
 
 // finish sends what was held and gives the address up, and with it all connections. When the address is

@@ -516,6 +516,30 @@ func TestPeersThatGoOnAskingLoseNextToNothingWhenTheServerIsReplaced(t *testing.
 	}
 }
 
+// On a crowded machine a peer's thread may not run for longer than settleTime between a reply and the next request.
+func TestClosingWaitsForAPeerThatGoesOnAsking(t *testing.T) {
+	l, _ := open(t)
+	s, e := bind(t, l, ServerConfig{Answer: func(_ context.Context, r *Request) []byte { return r.Text }})
+	req := peer(t, zmq4.REQ, e.String())
+	defer func() { _ = req.Close() }()
+	_ = req.SetRcvtimeo(time.Second)
+	ask := func(text string) {
+		t.Helper()
+		if _, err := req.SendMessage("", text); err != nil {
+			t.Fatal(err)
+		}
+		if frames, err := req.RecvMessage(0); err != nil || frames[1] != text {
+			t.Fatalf("%q, %v", frames, err)
+		}
+	}
+	ask("first")
+	closed := make(chan struct{})
+	go func() { defer close(closed); s.Close(10 * time.Second) }()
+	time.Sleep(patience / 5)
+	ask("second")
+	<-closed
+}
+
 func TestClosingDoesNotWaitForAnAnswerForEver(t *testing.T) {
 	l, _ := open(t)
 	got := make(chan bool, 1)
