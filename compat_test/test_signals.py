@@ -87,10 +87,10 @@ handled = os.open("handled", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
 def raise_one(number):
     uwsgi.signal(number)
-    os.write(raised, b".")
+    os.write(raised, bytes([number]))
 
 def count(number):
-    os.write(handled, b".")
+    os.write(handled, bytes([number]))
 
 for number, target in enumerate(["worker", "worker1", "mule", "mule1"], 10):
     uwsgi.register_signal(number, target, count)
@@ -124,7 +124,11 @@ def test_no_signal_is_lost(server, way, upset):
 
     steps = {"kills": [kill], "reloads": [reload], "upgrades": [upgrade, kill]}[upset]
     raised, handled = storm(running, way, 20000, lambda n: steps[n % len(steps)](n))
-    eventually(lambda: handled() >= raised() - len(killed), 30)
+    try:
+        eventually(lambda: handled() >= raised() - len(killed), 30)
+    except AssertionError:
+        by_number = [collections.Counter((running.dir / name).read_bytes()) for name in ("raised", "handled")]
+        pytest.fail(f"raised {by_number[0]}, handled {by_number[1]}, {len(killed)} processes killed")
     # Nothing more comes: a signal that is raised now is behind all others in every queue.
     assert ask(way, "[uwsgi.signal(n) for n in (10, 11, 12, 13)]", 30) == [None] * 4
     eventually(lambda: handled() >= raised() + 4 - len(killed), 30)

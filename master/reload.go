@@ -294,7 +294,10 @@ func (m *master) firstReady() {
 }
 
 // retire puts a generation among those that are on their way out.
-func (m *master) retire(g *generation) { m.old = append(m.old, g) }
+func (m *master) retire(g *generation) {
+	m.old = append(m.old, g)
+	g.raiseEarly()
+}
 
 // forgetGone lets go of generations without processes.
 func (m *master) forgetGone() {

@@ -227,12 +227,7 @@ const earlyTime = 500 * time.Millisecond
 
 // startSignals begins with what was raised during the start, with timers and file monitors; the generation serves now.
 func (g *generation) startSignals() {
-	g.m.after(earlyTime, func(m *master) {
-		for _, number := range g.signals.early {
-			m.raise(number)
-		}
-		g.signals.early = nil
-	})
+	g.m.after(earlyTime, func(*master) { g.raiseEarly() })
 	for _, t := range g.cfg.SignalTimers {
 		if err := g.signals.schedule.AddTimer(t.Signal, t.Every, 0); err != nil {
 			logf("timer: %v", err)
@@ -252,6 +247,15 @@ func (g *generation) startSignals() {
 	if err != nil {
 		logf("file monitor: %v", err)
 	}
+}
+
+// raiseEarly raises what was raised during the start. A generation that is let go of before its earlyTime is over does so at
+// once: its master may end before that.
+func (g *generation) raiseEarly() {
+	for _, number := range g.signals.early {
+		g.m.raise(number)
+	}
+	g.signals.early = nil
 }
 
 // signalNumber is the number of a checked option.
