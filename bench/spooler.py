@@ -63,6 +63,7 @@ PRELOAD = r"""
 
 #ifdef UNSYNCED
 int fsync(int fd) { (void)fd; return 0; }
+int fdatasync(int fd) { (void)fd; return 0; }
 #else
 int close(int fd) {
 	char link[64], path[4096];

@@ -1,6 +1,6 @@
 """Files of jobs, as uWSGI writes and reads them: a header, pairs of keys and values, and a body up to the end.
 
-A file has its name when all of it is written, and is on the disk when write() returns.
+A file has its name when all of it is written. When write() returns, it is on the disk, or what a journal has of it is.
 """
 import errno
 import fcntl
@@ -105,26 +105,39 @@ def folder(directory, priority):
         return path
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        _sync(fd)
+        sync_directory(fd)
     finally:
         os.close(fd)
     return path
 
 
-def write(directory, priority, content, at, hostname):
+def write(directory, priority, content, at, hostname, journals=None):
     """Writes a job to the disk; returns the path of its file. Raises ValueError, and OSError when the disk does not take it."""
     if at is not None:
         at = max(at, 0)
+    below = "" if priority is None else priority.decode() + "/"
     where = os.open(folder(directory, priority), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        name = _write_unnamed(where, content, at, hostname)
+        name = _write_unnamed(where, content, at, hostname, journals and (lambda name: journals.add(below + name, content, at)))
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
             raise
-        name = _write_renamed(where, content, at, hostname)  # a file system without unnamed files, or no /proc
+        name = _name(hostname)
+        _write_renamed(where, name, content, at)  # a file system without unnamed files, or no /proc
     finally:
         os.close(where)
-    return os.path.join(directory, *([priority.decode()] if priority is not None else ()), name)
+    return os.path.join(directory, below + name)
+
+
+def put(directory, path, content, at):
+    """Writes a job with the path below the directory that it had, in place of what is there."""
+    below, _, name = path.rpartition("/")
+    where = os.open(folder(directory, os.fsencode(below) if below else None), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _remove(where, "." + name)  # of an attempt that was interrupted
+        _write_renamed(where, name, content, at)
+    finally:
+        os.close(where)
 
 
 def _name(hostname):
@@ -134,16 +147,17 @@ def _name(hostname):
     return f"{PREFIX}{hostname.replace('/', '_')}_{os.getpid()}_{next(_written)}_{number}_{now // 10**6}_{now % 10**6}"
 
 
-def _write_unnamed(where, content, at, hostname):
+def _write_unnamed(where, content, at, hostname, keep):
     fd = os.open(".", os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o600, dir_fd=where)
     try:
-        _fill(fd, content, at)
+        fill(fd, content, at)
         if len(content) > ONE_BLOCK:  # named before that, it might be there in part after a power failure
             os.fsync(fd)
         name = _unique(hostname, lambda name: os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=where))
         try:
-            os.fsync(fd)
-            _sync(where)
+            if not keep or not keep(name):
+                os.fsync(fd)
+                sync_directory(where)
         except BaseException:
             _remove(where, name)
             raise
@@ -152,22 +166,20 @@ def _write_unnamed(where, content, at, hostname):
         os.close(fd)
 
 
-def _write_renamed(where, content, at, hostname):
+def _write_renamed(where, name, content, at):
     """A name that no consumer looks at, until everything is written."""
-    name = _name(hostname)
     fd = os.open("." + name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=where)
     try:
-        _fill(fd, content, at)
+        fill(fd, content, at)
         os.fsync(fd)
         os.rename("." + name, name, src_dir_fd=where, dst_dir_fd=where)
-        _sync(where)
+        sync_directory(where)
     except BaseException:
         _remove(where, "." + name)
         _remove(where, name)
         raise
     finally:
         os.close(fd)
-    return name
 
 
 def _unique(hostname, make):
@@ -187,7 +199,7 @@ def _remove(where, name):
         pass
 
 
-def _fill(fd, content, at):
+def fill(fd, content, at):
     left = memoryview(content)
     while left:
         left = left[os.write(fd, left):]
@@ -198,7 +210,7 @@ def _fill(fd, content, at):
             raise ValueError(f"there is no time {at}") from None
 
 
-def _sync(directory):
+def sync_directory(directory):
     """Has the names in a directory written to the disk."""
     try:
         os.fsync(directory)

@@ -5,13 +5,14 @@ import time
 
 from .. import apps, log, uwsgi_module
 from ..failures import report, report_import
-from . import files, order
+from . import files, journal, order
 
 OK, RETRY, IGNORE = -2, -1, 0
 NICE = 19
 YOUNG = 5  # seconds in which a file without content may be one that a uWSGI is about to write
 RESCAN = 4  # times as long as a look has taken, the next one waits
 GLANCE = 0.002  # seconds of short jobs between glances at signals and at the bell
+SETTLE = 2  # seconds, at least, between two times that journals are emptied
 
 NO_FUNCTION = "unable to find the spooler function for %s: is the code that sets uwsgi.spooler imported there?"
 
@@ -54,17 +55,22 @@ class Loop:
         self.told = {}  # paths of files that are no jobs, or that nobody wants; which file it was
         self.complete = 0.0  # when all files were looked at, those of the future too
         self.announced = False  # that there is work for others, since the last look
+        self.journals = journal.Journals(spooler["dir"], time.time, self.warn)
+        self.settled = 0.0  # when journals were emptied
 
     def run(self):
         os.register_at_fork(after_in_child=self.forget)
+        self.settle(idle=True)  # jobs that a power failure has left in them come first
         try:
             while not self.finished():
                 if self.work() or self.finished():
                     continue
+                self.settle(idle=True)
                 if self.wait(self.pause()):
                     self.bell.silence()
         finally:
             self.bell.ring()  # what we were woken for may be another's
+        self.journals.settle(remove=True)
 
     def forget(self):
         """A child of the application does not hold the job in hand, should this process be killed."""
@@ -90,7 +96,16 @@ class Loop:
             longest = min(longest, min(self.failed.values()) - time.monotonic())
         if self.future:
             longest = min(longest, min(self.future.values()) - time.time())
+        if self.journals.there():
+            longest = min(longest, self.settled + SETTLE - time.monotonic())
         return max(longest, 0)
+
+    def settle(self, idle):
+        """Has the journals emptied now and then, so that few jobs run twice should the power fail."""
+        now = time.monotonic()
+        if now - self.settled >= SETTLE:
+            self.settled = now
+            self.journals.settle(remove=idle)
 
     def work(self):
         """Runs what is due; tells whether it is to look again at once."""
@@ -101,6 +116,7 @@ class Loop:
             now = time.monotonic()
             if now - asked > GLANCE:
                 asked = now
+                self.settle(idle=False)
                 if self.wait(0) and self.settings["ordered"] and now - looked > RESCAN * (looked - began):
                     self.bell.silence()
                     return True

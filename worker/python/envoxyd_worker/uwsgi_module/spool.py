@@ -1,8 +1,9 @@
 """uwsgi.spool and its kin: jobs that are written into directories."""
 import os
+import time
 
 from .. import log
-from ..spooling import files, order
+from ..spooling import files, journal, order
 from ..spooling.shared import Shared
 from .state import named
 
@@ -24,6 +25,7 @@ def functions(mine):
     if not spoolers:
         return always
     mine.spooling = Shared(spoolers, mine.spec["spooling"]["frequency"])
+    mine.journals = [journal.Journals(one["dir"], time.time, log.line) for one in spoolers]
     first = spoolers[0]["dir"]
 
     def spool(*args, **kwargs):
@@ -75,7 +77,8 @@ def enqueue(mine, pairs, body):
     where = mine.spec["spoolers"][number]["dir"]
     content = files.encode(pairs.items(), body)
     try:
-        path = files.write(where, priority, content, None if at is None else files.seconds(at), mine.spec["python"]["hostname"])
+        due = None if at is None else files.seconds(at)
+        path = files.write(where, priority, content, due, mine.spec["python"]["hostname"], mine.journals[number])
     except OSError as error:
         raise ValueError(f"the job cannot be written: {error}") from error
     if not mine.spec["spooling"]["quiet"]:

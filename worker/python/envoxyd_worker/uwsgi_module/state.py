@@ -21,6 +21,7 @@ class State:
         self.process = None  # a mule or spooler: auxiliary.Process
         self.spooler_dir = ""  # of a spooler
         self.spooling = None  # what all processes share of the spoolers, if there are any
+        self.journals = []  # of the directories of spoolers
         self.lines = None  # those of mules and spoolers
         self.importer = 0  # the process that imports the application, for all but lazy-apps
         self.extension = None
