@@ -19,7 +19,7 @@ var mayImport = map[string][]string{
 	"cmd/envoxyd":         {"emperor", "master", "uwsgiopts", "modules", "protocol"},
 	"cmd/envoxyd-gateway": {"gateway", "gateway/sidecar"},
 	"cmd/envoxyd-zmq":     {"gateway/peers", "gateway/sidecar", "transports/zmq"},
-	"emperor":             {"uwsgiopts", "internal/respawn"},
+	"emperor":             {"uwsgiopts", "master/hooks", "internal/respawn"},
 	"gateway":             {"gateway/sidecar", "protocol", "transports", "modules", "internal"},
 	"gateway/peers":       {"gateway/sidecar", "protocol", "transports/zmq", "modules/lenient", "internal"},
 	"gateway/sidecar":     {"protocol", "internal"},

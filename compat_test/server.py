@@ -27,9 +27,14 @@ def free_port():
 def alive(pid):
     """Whether a process runs (a zombie does not)."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+        return runs(pid, Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0])
     except OSError:
         return False
+
+
+def runs(pid, state):
+    """False for a zombie, unless it has threads that are about to end and still hold its sockets."""
+    return state not in "ZX" or len(os.listdir(f"/proc/{pid}/task")) > 1
 
 
 class Server:
@@ -105,9 +110,10 @@ class Server:
             try:
                 fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
                 marked = f"{MARK}={self.dir}".encode() in (entry / "environ").read_bytes().split(b"\0")
+                running = runs(entry.name, fields[0])
             except OSError:
                 continue
-            if fields[0] not in "ZX" and (marked or int(fields[3]) == self.process.pid):
+            if running and (marked or int(fields[3]) == self.process.pid):
                 found.append(int(entry.name))
         return found
 

@@ -78,6 +78,66 @@ def test_a_second_signal_does_not_wait_for_hooks(emperor):
     assert e.server.wait_exit() == 0
 
 
+HOOK = 'exec:echo "{} $UWSGI_VASSAL_CONFIG $UWSGI_VASSAL_PID" >> hooks'
+
+
+def said(e):
+    path = e.server.dir / "hooks"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def test_hooks_in_the_emperor(emperor):
+    slow = "exec:while test -e held; do sleep 0.05; done"
+    e = emperor("--hook-emperor-start", slow, "--hook-emperor-start", HOOK.format("start"),
+                "--hook-as-emperor-before-vassal", HOOK.format("before"), "--hook-as-emperor", HOOK.format("after"),
+                "--exec-as-emperor", HOOK.format("command").removeprefix("exec:"), vassals={"a.ini": ini("a")}, files={"held": ""})
+    e.server.wait_log("emperor-start")
+    assert e.stats()["vassals"] == []
+    (e.server.dir / "held").unlink()
+    e.wait("a")
+    pid = e.loyal("a.ini")["pid"]
+    wanted = ["start", "before a.ini 0", f"after a.ini {pid}", f"command a.ini {pid}"]
+    eventually(lambda: [line.strip() for line in said(e)] == wanted)
+
+
+def test_a_hook_that_fails_starts_no_vassal_until_it_does_not(emperor):
+    e = emperor("--hook-as-emperor-before-vassal", 'exec:test "$UWSGI_VASSAL_CONFIG" = a.ini -o -e mended', "--emperor-throttle", 100,
+                vassals={"a.ini": ini("a"), "b.ini": ini("b")})
+    e.wait("a")
+    e.server.wait_log("vassal b.ini: FATAL hook failed")
+    assert e.version("b") is None
+    (e.server.dir / "mended").touch()
+    e.wait("b")
+
+
+def test_an_emperor_whose_own_hook_fails_does_not_start(emperor):
+    e = emperor("--hook-emperor-start", "exit:7", vassals={"a.ini": ini("a")})
+    assert e.server.wait_exit() == 7
+    assert count(e, "has been spawned") == 0
+
+
+def test_hooks_in_vassals(emperor):
+    hooks = [f"hook-emperor-{what} = exec:echo {what} >> ../hooks" for what in ("stop", "reload", "lost")]
+    e = emperor(vassals={"a.ini": ini("a", 1, *hooks), "b.ini": ini("b", 1, *hooks)})
+    e.wait("a"), e.wait("b")
+    e.write("a.ini", ini("a", 2, *hooks))
+    e.wait("a", 2)
+    assert said(e) == ["reload"]
+    (e.dir / "a.ini").unlink()
+    e.wait("a", None)
+    assert said(e) == ["reload", "stop"]
+    e.server.signal(signal.SIGKILL)
+    eventually(lambda: said(e) == ["reload", "stop", "lost"])
+    e.server.wait_gone()
+
+
+def test_hooks_of_an_emperor_beside_workers(emperor, transport):
+    e = emperor(*transport.args, "--master", "--wsgi-file", "vassals/app.py", "--hook-as-emperor", HOOK.format("after"),
+                vassals={"a.ini": ini("a")})
+    e.wait("a")
+    eventually(lambda: said(e) == [f"after a.ini {e.vassal('a.ini')['pid']}"])
+
+
 # --- on demand ----------------------------------------------------------------------------------------------------------
 
 

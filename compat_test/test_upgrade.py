@@ -224,7 +224,7 @@ else:
 def test_a_new_master_that_is_stopped_while_it_loads(server, transport, installed):
     """It ends alone: the listening sockets are those of the old one, which serves on."""
     running = server(transport, ["--master", "--lazy-apps", "--processes", "2", "--disable-logging"], app=versioned(1), binary=installed)
-    get(transport.port)
+    eventually(lambda: running.log().count("WSGI app 0") == 2, 20)  # both have imported this one
     running.write("app.py", HALF_READY)
     os.kill(running.pid, signal.SIGUSR2)
     eventually(lambda: running.log().count("WSGI app 0") == 3, 20)

@@ -21,6 +21,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 	"golang.org/x/sys/unix"
 
+	"envoxyd/master/hooks"
 	"envoxyd/uwsgiopts"
 )
 
@@ -29,23 +30,27 @@ type event func(e *Emperor)
 
 // Emperor is the state of one run.
 type Emperor struct {
-	cfg     *uwsgiopts.EmperorConfig
-	version string
-	self    string // the executable that instances are started with
-	log     func(format string, args ...any)
-	sources []*Source
-	vassals map[string]*vassal
-	order   []string // of the vassals
-	events  chan event
-	ctx     context.Context
-	cancel  context.CancelFunc
-	running sync.WaitGroup
-	ending  bool
-	told    map[string]bool
-	hooks   int             // that run
-	patient context.Context // of hooks; ends when the emperor is told to end a second time
-	hurry   context.CancelFunc
-	watcher *fsnotify.Watcher // nil: there is none here
+	cfg      *uwsgiopts.EmperorConfig
+	version  string
+	self     string // the executable that instances are started with
+	log      func(format string, args ...any)
+	sources  []*Source
+	vassals  map[string]*vassal
+	order    []string // of the vassals
+	events   chan event
+	ctx      context.Context
+	cancel   context.CancelFunc
+	running  sync.WaitGroup
+	ending   bool
+	told     map[string]bool
+	started  bool // its own hooks have run
+	status   int  // what it ends with
+	hooks    int  // that run
+	settings hooks.Settings
+	shell    string          // of commands
+	patient  context.Context // of hooks; ends when the emperor is told to end a second time
+	hurry    context.CancelFunc
+	watcher  *fsnotify.Watcher // nil: there is none here
 	// superior is the way to the emperor whose vassal this one is; nil: it is nobody's.
 	superior *os.File
 	reap     func(known func(pid int) bool)
@@ -70,6 +75,15 @@ func newEmperor(cfg *uwsgiopts.Config, log func(format string, args ...any)) (*E
 		return nil, fmt.Errorf("emperor: %w", err)
 	}
 	e := &Emperor{cfg: &cfg.EmperorConfig, version: uwsgiopts.Version, self: self, log: log, vassals: map[string]*vassal{}, events: make(chan event, 64), told: map[string]bool{}}
+	e.shell = "/bin/sh"
+	for _, path := range cfg.Binsh {
+		if unix.Access(path, unix.X_OK) == nil {
+			e.shell = path
+			break
+		}
+	}
+	e.settings = hooks.Settings{Hooks: cfg.Hooks, StartDir: cfg.StartDir, Dir: cfg.StartDir,
+		FileTimeout: cfg.WaitForFiles, SocketTimeout: cfg.WaitForSockets, InterfaceTimeout: cfg.WaitForInterfaces}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.patient, e.hurry = context.WithCancel(e.ctx)
 	for _, text := range cfg.Emperors {
@@ -108,8 +122,7 @@ func (e *Emperor) run() int {
 	changes := e.watch()
 	e.log("*** starting uWSGI Emperor ***")
 	e.governed = -1 // systemd is told, be it of none
-	e.scan()
-	e.tellSuperior(SayStarted, SayLoyal, SayAccepting)
+	e.runHooks(phaseStart, nil, e.begin)
 	ticker := time.NewTicker(max(e.cfg.EmperorFreq, time.Second))
 	defer ticker.Stop()
 	for !e.ending || e.alive() > 0 || e.hooks > 0 {
@@ -137,7 +150,20 @@ func (e *Emperor) run() int {
 	}
 	e.log("The Emperor is buried.")
 	_, _ = daemon.SdNotify(false, "STATUS=The Emperor is buried.")
-	return 0
+	return e.status
+}
+
+// begin starts the instances, once the emperor's own hooks have run.
+func (e *Emperor) begin(err error) {
+	if err != nil {
+		e.log("%v", err)
+		e.status = hooks.Status(err, 1)
+		e.end()
+		return
+	}
+	e.started = true
+	e.scan()
+	e.tellSuperior(SayStarted, SayLoyal, SayAccepting)
 }
 
 // post hands an event to the owner of the state.
@@ -166,14 +192,34 @@ func (e *Emperor) launch(v *vassal) {
 	e.start(v)
 }
 
-// start starts an instance's process.
+// start starts an instance's process, once the hooks before that have run.
 func (e *Emperor) start(v *vassal) {
+	v.preparing = true
+	e.runHooks(phaseBeforeVassal, v.variables(0), func(err error) {
+		v.preparing = false
+		switch {
+		case e.vassals[v.Path] != v || e.ending: // it has gone meanwhile
+		case err != nil:
+			e.log("[emperor] vassal %s: %v", v.ID, err)
+			v.retry = time.Now().Add(max(v.backoff.Ended(0), e.cfg.EmperorThrottle))
+		default:
+			e.spawn(v)
+		}
+	})
+}
+
+func (e *Emperor) spawn(v *vassal) {
 	if err := v.start(e.cfg, e.self, time.Now()); err != nil {
 		e.complain("%v", err)
 		v.retry = time.Now().Add(max(v.backoff.Ended(0), e.cfg.EmperorThrottle))
 		return
 	}
 	e.hook(v, v.pid(), e.cfg.VassalStart)
+	e.runHooks(phaseVassal, v.variables(v.pid()), func(err error) {
+		if err != nil {
+			e.log("[emperor] vassal %s: %v", v.ID, err)
+		}
+	})
 	cmd, link := v.cmd, v.link
 	e.running.Go(func() { // ends with the process, or with what it has the other end of
 		var word [1]byte

@@ -9,7 +9,7 @@ import (
 
 // scan compares what is there with what runs.
 func (e *Emperor) scan() {
-	if e.ending {
+	if e.ending || !e.started {
 		return
 	}
 	e.watchSources()
@@ -45,7 +45,7 @@ func (e *Emperor) scan() {
 
 // reloadAll looks at all configurations, and reloads the instances that are there already.
 func (e *Emperor) reloadAll() {
-	if e.ending {
+	if e.ending || !e.started {
 		return
 	}
 	e.log("*** the emperor reloads all vassals ***")
@@ -91,7 +91,7 @@ func (e *Emperor) reload(v *vassal) {
 	e.log("[emperor] reload the uwsgi instance %s", v.ID)
 	v.backoff.Reset() // it may have been repaired
 	switch {
-	case v.cmd == nil && !v.waiting:
+	case v.cmd == nil && !v.waiting && !v.preparing:
 		e.launch(v)
 	case v.cmd != nil && v.cursed.IsZero():
 		v.say(SayReload)
@@ -104,10 +104,11 @@ func (e *Emperor) restart(v *vassal) {
 	v.backoff.Reset()
 	v.closeListener(e.cfg)
 	v.waiting = false
-	if v.cmd == nil {
-		e.launch(v)
-	} else {
+	switch {
+	case v.cmd != nil:
 		e.tellToEnd(v)
+	case !v.preparing:
+		e.launch(v)
 	}
 }
 

@@ -37,7 +37,7 @@ func (e *Emperor) obeySuperior() {
 				e.post(func(e *Emperor) {
 					if !e.ending {
 						e.log("lost connection with my emperor !!!")
-						e.end()
+						e.afterHook("emperor-lost", e.end)
 					}
 				})
 				return
@@ -47,13 +47,23 @@ func (e *Emperor) obeySuperior() {
 				e.log("received message %d from emperor", said)
 				switch said {
 				case SayStop, SayStopGracefully:
-					if !e.ending {
-						e.end()
-					}
+					e.afterHook("emperor-stop", e.end)
 				case SayReload:
-					e.reloadAll()
+					e.afterHook("emperor-reload", e.reloadAll)
 				}
 			})
+		}
+	})
+}
+
+// afterHook does what the superior has caused, once the hooks for that have run. One that fails does not keep it from happening.
+func (e *Emperor) afterHook(phase string, then func()) {
+	e.runHooks(phase, nil, func(err error) {
+		if err != nil {
+			e.log("%v", err)
+		}
+		if !e.ending {
+			then()
 		}
 	})
 }

@@ -39,11 +39,12 @@ type vassal struct {
 	attrs   map[string]string
 	backoff respawn.Backoff
 
-	cmd      *exec.Cmd // nil: there is no process
-	link     *os.File  // to it
-	listener *os.File  // of an instance on demand
-	opened   string    // the address of listener
-	waiting  bool      // on demand: for a connection
+	cmd       *exec.Cmd // nil: there is no process
+	link      *os.File  // to it
+	listener  *os.File  // of an instance on demand
+	opened    string    // the address of listener
+	waiting   bool      // on demand: for a connection
+	preparing bool      // hooks run before its process is started
 	// stopAwait ends the wait for a connection; nil: nothing waits.
 	stopAwait context.CancelFunc
 	idle      bool // it has asked to end, since nobody needs it

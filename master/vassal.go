@@ -51,7 +51,7 @@ func (m *master) newVassal() *vassal {
 				m.post(func(m *master) {
 					if !m.life.stopping {
 						logf("lost connection with my emperor !!!")
-						m.stop()
+						m.afterEmperorHook("emperor-lost", (*master).stop)
 					}
 				})
 				return
@@ -68,12 +68,22 @@ func (m *master) obeyEmperor(word byte) {
 	logf("received message %d from emperor", word)
 	switch word {
 	case hearStop, hearStopGracefully:
-		if !m.life.stopping {
-			m.stop()
-		}
+		m.afterEmperorHook("emperor-stop", (*master).stop)
 	case hearReload:
-		m.reload(false)
+		m.afterEmperorHook("emperor-reload", func(m *master) { m.reload(false) })
 	}
+}
+
+// afterEmperorHook does what the emperor has caused, once the hooks for that have run. One that fails does not keep it from happening.
+func (m *master) afterEmperorHook(phase string, then func(m *master)) {
+	m.hooked(m.cfg, m.hooks, []string{phase}, func(m *master, err error) {
+		if err != nil {
+			logf("%v", err)
+		}
+		if !m.life.stopping {
+			then(m)
+		}
+	})
 }
 
 // say tells the emperor something; that it has gone is heard elsewhere.

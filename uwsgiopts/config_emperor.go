@@ -96,9 +96,15 @@ func (c *Config) ServesItself() bool {
 		c.WSGIFile != "" || c.Eval != "" || c.Paste != ""
 }
 
+// emperorsHooks are the options of hooks that an emperor runs, and not an instance.
+var emperorsHooks = []string{"hook-emperor-start", "hook-as-emperor", "hook-as-emperor-before-vassal", "exec-as-emperor", "mount-as-emperor", "umount-as-emperor"}
+
 // EmperorPairs are the settings that are an emperor's.
 func (c *Config) EmperorPairs() (all []Pair) {
-	own := map[string]bool{}
+	own := map[string]bool{"binsh": true}
+	for _, name := range emperorsHooks {
+		own[name] = true
+	}
 	for _, o := range emperorOptions() {
 		if o.setter() == nil || o.Name() == "heartbeat" {
 			continue

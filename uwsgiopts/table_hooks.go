@@ -2,10 +2,9 @@ package uwsgiopts
 
 import "time"
 
-// What to do in place of hooks around an emperor's instances.
+// vassalsHooks is what to do in place of hooks between the start of an instance's process and its executable.
 const (
-	emperorsHooks = "use --vassals-start-hook and --vassals-stop-hook: commands that get the instance in UWSGI_VASSAL_CONFIG and UWSGI_VASSAL_PID"
-	vassalsHooks  = "an instance runs hooks of its own: give them to it by --vassals-set, e.g. --vassals-set 'hook-as-root=mount:…', or --vassals-include"
+	vassalsHooks = "an instance runs hooks of its own: give them to it by --vassals-set, e.g. --vassals-set 'hook-as-root=mount:…', or --vassals-include"
 )
 
 // noCFunctions is the reason for hooks that are functions of C.
@@ -30,17 +29,17 @@ func hooksOptions() []Option {
 		{Names: []string{"hook-accepting1-once"}, Arg: RequiredArg, Doc: "as hook-accepting1, at the first start only", Value: hook("accepting1-once")},
 		{Names: []string{"hook-master-start"}, Arg: RequiredArg, Doc: "action to run when the master begins its work", Value: hook("master-start")},
 		{Names: []string{"hook-touch"}, Arg: RequiredArg, Doc: "action to run when a file is touched: FILE ACTION", Value: touchAction(func(c *Config) *[][2]string { return &c.HookTouch })},
-		{Names: []string{"hook-emperor-start"}, Arg: RequiredArg, Value: List, Doc: "action to run when the emperor starts", Unsupported: emperorsHooks},
-		{Names: []string{"hook-emperor-stop"}, Arg: RequiredArg, Value: List, Doc: "action to run when the emperor stops", Unsupported: emperorsHooks},
-		{Names: []string{"hook-emperor-reload"}, Arg: RequiredArg, Value: List, Doc: "action to run when the emperor reloads", Unsupported: emperorsHooks},
-		{Names: []string{"hook-emperor-lost"}, Arg: RequiredArg, Value: List, Doc: "action to run when the emperor is lost", Unsupported: emperorsHooks},
+		{Names: []string{"hook-emperor-start"}, Arg: RequiredArg, Doc: "action to run in an emperor before it starts instances", Value: hook("emperor-start")},
+		{Names: []string{"hook-emperor-stop"}, Arg: RequiredArg, Doc: "action to run in an instance that its emperor stops", Value: hook("emperor-stop")},
+		{Names: []string{"hook-emperor-reload"}, Arg: RequiredArg, Doc: "action to run in an instance that its emperor has reload", Value: hook("emperor-reload")},
+		{Names: []string{"hook-emperor-lost"}, Arg: RequiredArg, Doc: "action to run in an instance whose emperor has gone", Value: hook("emperor-lost")},
 		{Names: []string{"hook-as-vassal"}, Arg: RequiredArg, Value: List, Doc: "action to run in an instance before it executes", Unsupported: vassalsHooks},
-		{Names: []string{"hook-as-emperor"}, Arg: RequiredArg, Value: List, Doc: "action to run in the emperor after an instance has started", Unsupported: emperorsHooks},
+		{Names: []string{"hook-as-emperor"}, Arg: RequiredArg, Doc: "action to run in the emperor after an instance has started", Value: hook("as-emperor")},
 		{Names: []string{"hook-as-on-demand-vassal"}, Arg: RequiredArg, Value: List, Doc: "action to run in an instance on demand when it gets a connection", Unsupported: vassalsHooks},
 		{Names: []string{"hook-as-on-config-vassal"}, Arg: RequiredArg, Value: List, Doc: "action to run in an instance when its configuration is there", Unsupported: vassalsHooks},
-		{Names: []string{"hook-as-emperor-before-vassal"}, Arg: RequiredArg, Value: List, Doc: "action to run in the emperor before an instance starts", Unsupported: emperorsHooks},
+		{Names: []string{"hook-as-emperor-before-vassal"}, Arg: RequiredArg, Doc: "action to run in the emperor before an instance starts", Value: hook("as-emperor-before-vassal")},
 		{Names: []string{"hook-as-vassal-before-drop"}, Arg: RequiredArg, Value: List, Doc: "action to run in an instance before it drops privileges", Unsupported: vassalsHooks},
-		{Names: []string{"hook-as-emperor-setns"}, Arg: RequiredArg, Value: List, Doc: "action to run in the emperor when an instance joins namespaces", Unsupported: emperorsHooks},
+		{Names: []string{"hook-as-emperor-setns"}, Arg: RequiredArg, Value: List, Doc: "action to run in the emperor when an instance joins namespaces", Unsupported: "instances join no namespaces; name a wrapper that does so by --emperor-wrapper (nsenter(1))"},
 		{Names: []string{"hook-as-mule"}, Arg: RequiredArg, Doc: "action to run in each mule", Value: hook("as-mule")},
 		{Names: []string{"hook-as-gateway"}, Arg: RequiredArg, Value: List, Doc: "action to run in each gateway", NoOp: "workers serve what gateways would, so there is none to run it in"},
 		{Names: []string{"after-request-call", "after-request-hook"}, Arg: RequiredArg, Value: List, Doc: "function to call after each request", Unsupported: "functions of C are not called; set uwsgi.after_req_hook in the application"},
@@ -54,21 +53,21 @@ func hooksOptions() []Option {
 		{Names: []string{"exec-pre-app"}, Arg: RequiredArg, Doc: "run this shell command before the application is loaded", Value: execute("pre-app")},
 		{Names: []string{"exec-post-app"}, Arg: RequiredArg, Doc: "run this shell command after the application is loaded", Value: execute("post-app")},
 		{Names: []string{"exec-as-vassal"}, Arg: RequiredArg, Value: List, Doc: "run this shell command in an instance before it executes", Unsupported: vassalsHooks},
-		{Names: []string{"exec-as-emperor"}, Arg: RequiredArg, Value: List, Doc: "run this shell command in the emperor after an instance has started", Unsupported: emperorsHooks},
+		{Names: []string{"exec-as-emperor"}, Arg: RequiredArg, Doc: "run this shell command in the emperor after an instance has started", Value: execute("as-emperor")},
 		{Names: []string{"mount-asap"}, Arg: RequiredArg, Doc: "mount a file system as soon as possible: TYPE SOURCE TARGET [FLAGS]", Value: hookAction("asap", "mount")},
 		{Names: []string{"mount-pre-jail"}, Arg: RequiredArg, Doc: "mount a file system before the jail: TYPE SOURCE TARGET [FLAGS]", Value: hookAction("pre-jail", "mount")},
 		{Names: []string{"mount-post-jail"}, Arg: RequiredArg, Value: List, Doc: "mount a file system after the jail: TYPE SOURCE TARGET [FLAGS]", NoOp: "there is no jail, and the phase comes after it only"},
 		{Names: []string{"mount-in-jail"}, Arg: RequiredArg, Doc: "mount a file system in the jail: TYPE SOURCE TARGET [FLAGS]", Value: hookAction("in-jail", "mount")},
 		{Names: []string{"mount-as-root"}, Arg: RequiredArg, Doc: "mount a file system before privileges are dropped: TYPE SOURCE TARGET [FLAGS]", Value: hookAction("as-root", "mount")},
 		{Names: []string{"mount-as-vassal"}, Arg: RequiredArg, Value: List, Doc: "mount a file system in an instance before it executes: TYPE SOURCE TARGET [FLAGS]", Unsupported: vassalsHooks},
-		{Names: []string{"mount-as-emperor"}, Arg: RequiredArg, Value: List, Doc: "mount a file system in the emperor after an instance has started: TYPE SOURCE TARGET [FLAGS]", Unsupported: emperorsHooks},
+		{Names: []string{"mount-as-emperor"}, Arg: RequiredArg, Doc: "mount a file system in the emperor after an instance has started: TYPE SOURCE TARGET [FLAGS]", Value: hookAction("as-emperor", "mount")},
 		{Names: []string{"umount-asap"}, Arg: RequiredArg, Doc: "unmount a file system as soon as possible", Value: hookAction("asap", "umount")},
 		{Names: []string{"umount-pre-jail"}, Arg: RequiredArg, Doc: "unmount a file system before the jail", Value: hookAction("pre-jail", "umount")},
 		{Names: []string{"umount-post-jail"}, Arg: RequiredArg, Value: List, Doc: "unmount a file system after the jail", NoOp: "there is no jail, and the phase comes after it only"},
 		{Names: []string{"umount-in-jail"}, Arg: RequiredArg, Doc: "unmount a file system in the jail", Value: hookAction("in-jail", "umount")},
 		{Names: []string{"umount-as-root"}, Arg: RequiredArg, Doc: "unmount a file system before privileges are dropped", Value: hookAction("as-root", "umount")},
 		{Names: []string{"umount-as-vassal"}, Arg: RequiredArg, Value: List, Doc: "unmount a file system in an instance before it executes", Unsupported: vassalsHooks},
-		{Names: []string{"umount-as-emperor"}, Arg: RequiredArg, Value: List, Doc: "unmount a file system in the emperor after an instance has started", Unsupported: emperorsHooks},
+		{Names: []string{"umount-as-emperor"}, Arg: RequiredArg, Doc: "unmount a file system in the emperor after an instance has started", Value: hookAction("as-emperor", "umount")},
 		{Names: []string{"wait-for-interface", "wait-interface", "wait-for-iface", "wait-iface"}, Arg: RequiredArg, Doc: "wait until this network interface is there", Value: hookAction("start", "wait_for_interface")},
 		{Names: []string{"wait-for-interface-timeout", "wait-interface-timeout", "wait-for-iface-timeout", "wait-iface-timeout"}, Arg: RequiredArg, Doc: "seconds to wait for an interface, 60 by default", Value: seconds(func(c *Config) *time.Duration { return &c.WaitForInterfaces })},
 		{Names: []string{"wait-for-fs", "wait-for-file", "wait-for-dir"}, Arg: RequiredArg, Doc: "wait until this file or directory is there", Value: hookAction("start", "wait_for_fs")},
