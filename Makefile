@@ -74,11 +74,11 @@ lib/envoxyd/_envoxyd_shared.abi3.so: $(SHARED_SOURCES)
 	@mv $@.new $@
 
 lib/envoxyd/python/.copied: $(WORKER_PYTHON)
-	@packaging/copy-python worker/python $(@D)
+	@PYTHON=$(PYTHON) packaging/copy-python worker/python $(@D)
 	@touch $@
 
 lib/envoxyd/modules/.copied: $(MODULES_PYTHON)
-	@packaging/copy-python modules/python $(@D)
+	@PYTHON=$(PYTHON) packaging/copy-python modules/python $(@D)
 	@touch $@
 
 headers:
@@ -143,8 +143,8 @@ install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/envoxyd
 	install -m 755 bin/envoxyd $(DESTDIR)$(PREFIX)/bin/envoxyd
 	install -m 755 lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/_envoxyd_zygote.abi3.so lib/envoxyd/_envoxyd_shared.abi3.so lib/envoxyd/envoxyd-gateway lib/envoxyd/envoxyd-zmq $(DESTDIR)$(PREFIX)/lib/envoxyd/
-	packaging/copy-python worker/python $(DESTDIR)$(PREFIX)/lib/envoxyd/python
-	packaging/copy-python modules/python $(DESTDIR)$(PREFIX)/lib/envoxyd/modules
+	PYTHON=$(PYTHON) packaging/copy-python worker/python $(DESTDIR)$(PREFIX)/lib/envoxyd/python
+	PYTHON=$(PYTHON) packaging/copy-python modules/python $(DESTDIR)$(PREFIX)/lib/envoxyd/modules
 	test -z "$(BUNDLE_LIBZMQ)" || packaging/bundle-libzmq $(DESTDIR)$(PREFIX)/lib/envoxyd
 
 clean:

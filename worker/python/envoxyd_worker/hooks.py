@@ -1,7 +1,6 @@
 """What --hook-post-fork and --hook-accepting* do in each worker; the master does the phases before that itself."""
 import os
 import shutil
-import subprocess
 
 from . import log
 
@@ -43,6 +42,8 @@ def act(text):
 
 
 def execute(command):
+    import subprocess  # slow to import, and seldom needed
+
     status = subprocess.call(command, shell=True)
     if status:
         how = f"was killed by signal {-status}" if status < 0 else f"exited with non-zero code: {status}"

@@ -6,7 +6,6 @@ import errno
 import fcntl
 import itertools
 import os
-import random
 import re
 import stat
 import struct
@@ -24,7 +23,6 @@ OFD_SETLK = 37  # F_OFD_SETLK, which Python before 3.9 has no name for
 LOCKED, UNLOCKED = (struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0) for kind in (fcntl.F_WRLCK, fcntl.F_UNLCK))
 
 _written = itertools.count(1)
-_random = random.SystemRandom()
 
 
 class Broken(ValueError):
@@ -143,7 +141,7 @@ def put(directory, path, content, at):
 def _name(hostname):
     """One that no other job has, in uWSGI's form."""
     now = time.time_ns() // 1000
-    number = _random.getrandbits(31)
+    number = int.from_bytes(os.urandom(4), "little") >> 1
     return f"{PREFIX}{hostname.replace('/', '_')}_{os.getpid()}_{next(_written)}_{number}_{now // 10**6}_{now % 10**6}"
 
 

@@ -12,7 +12,6 @@ import errno
 import fcntl
 import os
 import re
-import secrets
 import struct
 import threading
 import zlib
@@ -237,7 +236,7 @@ class Journal:
 
     def append(self, path, content, at, now):
         if not self.records:
-            self.generation, self.number, self.end, self.began = secrets.randbits(64), 0, 0, now
+            self.generation, self.number, self.end, self.began = int.from_bytes(os.urandom(8), "little"), 0, 0, now
         text = Record(path, content, at, self.of.boot, self.generation, self.number + 1, now).pack()
         if self.end + len(text) > SIZE:
             self.empty()

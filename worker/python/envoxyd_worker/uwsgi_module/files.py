@@ -1,6 +1,5 @@
 """Reading files and other sources, and the packets that the spooler and `uwsgi` clients write."""
 import struct
-import subprocess
 
 from .. import log
 from .state import named
@@ -24,7 +23,7 @@ def functions(mine):
             if separator and scheme == "call":
                 return mine.uwsgi.call(rest.encode())
             return READERS[scheme](rest) if separator and scheme in READERS else content(source)
-        except (OSError, ValueError, subprocess.SubprocessError) as error:
+        except (OSError, ValueError) as error:
             log.line(f"extract(): {source}: {error}")
             return None
 
@@ -56,6 +55,8 @@ def from_descriptor(number):
 
 
 def from_command(command):
+    import subprocess  # slow to import, and seldom needed
+
     done = subprocess.run(command, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
     return done.stdout
 

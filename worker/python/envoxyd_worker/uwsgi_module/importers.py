@@ -2,7 +2,6 @@
 import importlib.machinery
 import importlib.util
 import io
-import zipfile
 
 from .files import READERS, content
 
@@ -20,6 +19,8 @@ class ZipImporter:
     def __init__(self, source):
         if not isinstance(source, str):
             raise TypeError("ZipImporter() takes a str")
+        import zipfile  # slow to import, and seldom needed
+
         scheme, separator, rest = source.partition("://")
         try:
             data = READERS[scheme](rest) if separator and scheme in READERS else content(source)
