@@ -48,6 +48,10 @@ class Record:
         return MAGIC + struct.pack("<I", zlib.crc32(rest)) + rest
 
 
+def generation_of(header):
+    return HEADER.unpack(header)[5] if len(header) == HEADER.size else None
+
+
 def unpack(data, start):
     """(record, where the next one begins); None: there is no whole record."""
     if start + HEADER.size > len(data):
@@ -125,8 +129,7 @@ class Journals:
                 journal = self.opened[number]
                 if journal.busy:
                     continue
-                journal.reopen()
-                if journal.lock():
+                if journal.lock() or journal.reopen() and journal.lock():
                     journal.busy = True
                     return journal
         return None
@@ -187,11 +190,13 @@ class Journal:
             return create(self.of.directory, self.name)
 
     def reopen(self):
-        """One that was removed is made again."""
-        if os.fstat(self.fd).st_nlink == 0:
-            fd = self.open(True)
-            os.close(self.fd)
-            self.fd, self.records, self.end = fd, [], 0
+        """Makes one again that was removed; False: it was not."""
+        if os.fstat(self.fd).st_nlink:
+            return False
+        fd = self.open(True)
+        os.close(self.fd)
+        self.fd, self.records, self.end = fd, [], 0
+        return True
 
     def lock(self):
         """False: another process has it, or has removed it."""
@@ -211,16 +216,14 @@ class Journal:
 
     def look(self, now):
         """Finds out what others have written since; with a time, settles what is OLD."""
-        if not os.pread(self.fd, len(MAGIC), 0).startswith(MAGIC):
+        head = os.pread(self.fd, HEADER.size, 0)
+        if not head.startswith(MAGIC):
             self.records, self.end = [], 0
-        elif not self.records or self.generation_at(0) != self.generation or self.generation_at(self.end) == self.generation:
+        elif not self.records or generation_of(head) != self.generation or \
+                generation_of(os.pread(self.fd, HEADER.size, self.end)) == self.generation:
             self.read()
         if now is not None and self.records and not 0 <= now - self.began < OLD:
             self.empty()
-
-    def generation_at(self, start):
-        header = os.pread(self.fd, HEADER.size, start)
-        return HEADER.unpack(header)[5] if len(header) == HEADER.size else None
 
     def read(self):
         records, self.end = unpack_all(os.pread(self.fd, SIZE, 0))
