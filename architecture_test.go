@@ -39,11 +39,12 @@ var mayImport = map[string][]string{
 	"worker":              {"protocol", "transports", "modules/postgres", "internal", "worker"},
 	"transports":          {"protocol", "internal/staticspec", "transports"},
 	"internal":            {"internal"},
+	"internal/conninfo":   {},
 	"internal/httpget":    {},
 	"internal/respawn":    {},
 	"internal/workerspec": {"internal/staticspec"},
 	"uwsgiopts":           {"uwsgiopts", "internal/httpget"},
-	"modules":             {"protocol"},
+	"modules":             {"protocol", "internal/conninfo"},
 	"modules/probe":       {"internal/httpget"},
 
 	"modules/postgres":         {"protocol", "modules/postgres"},
