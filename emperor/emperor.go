@@ -33,7 +33,7 @@ type Emperor struct {
 	version string
 	self    string // the executable that instances are started with
 	log     func(format string, args ...any)
-	sources []*Source
+	sources []source
 	vassals map[string]*vassal
 	order   []string // of the vassals
 	events  chan event
@@ -73,16 +73,21 @@ func newEmperor(cfg *uwsgiopts.Config, log func(format string, args ...any)) (*E
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.patient, e.hurry = context.WithCancel(e.ctx)
 	for _, text := range cfg.Emperors {
-		source, err := NewSource(&cfg.EmperorConfig, text)
+		s, err := newSource(&cfg.EmperorConfig, text)
 		if err != nil {
 			return nil, err
 		}
-		e.sources = append(e.sources, source)
+		e.sources = append(e.sources, s)
 	}
 	return e, nil
 }
 
 func (e *Emperor) run() int {
+	defer func() {
+		for _, s := range e.sources {
+			s.close()
+		}
+	}()
 	defer e.running.Wait()
 	defer e.cancel()
 	if e.cfg.EmperorPidfile != "" {
@@ -174,6 +179,7 @@ func (e *Emperor) start(v *vassal) {
 		return
 	}
 	e.hook(v, v.pid(), e.cfg.VassalStart)
+	e.give(v)
 	cmd, link := v.cmd, v.link
 	e.running.Go(func() { // ends with the process, or with what it has the other end of
 		var word [1]byte
@@ -210,6 +216,8 @@ func (e *Emperor) heard(v *vassal, cmd *exec.Cmd, word byte) {
 		e.log("[emperor] vassal %s is ready to accept requests", v.ID)
 	case SayHeartbeat:
 		v.heartbeat = now
+	case AskConfig:
+		e.give(v)
 	case SayIdle:
 		v.idle = true
 		e.tellToEnd(v)
@@ -224,8 +232,7 @@ func (e *Emperor) exited(v *vassal, cmd *exec.Cmd, err error) {
 	now := time.Now()
 	pid, lived := v.pid(), now.Sub(v.lastRun)
 	v.cmd = nil
-	v.link.Close()
-	v.link = nil
+	v.closeLinks()
 	if v.cursed.IsZero() {
 		e.log("[emperor] curse the uwsgi instance %s (pid: %d)", v.ID, pid)
 	}
