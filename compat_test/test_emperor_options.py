@@ -2,6 +2,7 @@
 import os
 import signal
 import socket
+import struct
 from pathlib import Path
 
 import pytest
@@ -298,6 +299,44 @@ def test_an_emperor_of_uwsgi_over_our_vassals(server):
     assert int(get(e.address("a")).text.split()[3]) == pid
     (e.dir / "a.ini").unlink()
     eventually(lambda: not alive(pid), 20)
+
+
+def test_the_instance_of_an_emperor_as_uwsgi_speaks(server):
+    """What has been seen of uWSGI 2.0.31: a packet at the start, and another for each byte 2; bytes over the other socket."""
+    (link, theirs), (config, their_config) = socket.socketpair(), socket.socketpair()
+
+    def give(version):
+        text = ini("a", version).encode()
+        config.sendall(struct.pack("<BHB", 0, len(text), 0) + text)
+
+    def hear(byte):
+        link.settimeout(20)
+        while link.recv(1) != bytes([byte]):
+            pass
+
+    fds = theirs.fileno(), their_config.fileno()
+    s = server(args=["--ini", "emperor://a.ini"], files={"app.py": APP}, pass_fds=fds,
+               env={"UWSGI_EMPEROR_FD": str(fds[0]), "UWSGI_EMPEROR_FD_CONFIG": str(fds[1])})
+    theirs.close()
+    their_config.close()
+    with link, config:
+        give(1)
+        hear(5)
+        assert get(s.dir / "a.sock").text.startswith("1 ")
+        link.sendall(b"\1")
+        hear(2)
+        give(2)
+        hear(5)
+        eventually(lambda: get(s.dir / "a.sock").text.startswith("2 "))
+        s.signal(signal.SIGHUP)
+        hear(2)
+        give(3)
+        hear(5)
+        eventually(lambda: get(s.dir / "a.sock").text.startswith("3 "))
+        worker = int(get(s.dir / "a.sock").text.split()[3])
+        assert worker == s.pid
+        link.sendall(b"\0")
+        assert s.wait_exit() == 0
 
 
 # --- emperors beside workers, and below other emperors -----------------------------------------------------------------------

@@ -34,7 +34,7 @@ type Emperor struct {
 	version  string
 	self     string // the executable that instances are started with
 	log      func(format string, args ...any)
-	sources  []*Source
+	sources  []source
 	vassals  map[string]*vassal
 	order    []string // of the vassals
 	events   chan event
@@ -87,16 +87,21 @@ func newEmperor(cfg *uwsgiopts.Config, log func(format string, args ...any)) (*E
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.patient, e.hurry = context.WithCancel(e.ctx)
 	for _, text := range cfg.Emperors {
-		source, err := NewSource(&cfg.EmperorConfig, text)
+		s, err := newSource(&cfg.EmperorConfig, text)
 		if err != nil {
 			return nil, err
 		}
-		e.sources = append(e.sources, source)
+		e.sources = append(e.sources, s)
 	}
 	return e, nil
 }
 
 func (e *Emperor) run() int {
+	defer func() {
+		for _, s := range e.sources {
+			s.close()
+		}
+	}()
 	defer e.running.Wait()
 	defer e.cancel()
 	if e.cfg.EmperorPidfile != "" {
@@ -174,69 +179,6 @@ func (e *Emperor) post(happened event) {
 	}
 }
 
-// launch starts an instance, or what waits for its first connection.
-func (e *Emperor) launch(v *vassal) {
-	if v.Socket != "" && v.listener == nil {
-		if err := v.listen(e.cfg); err != nil {
-			e.log("%v", err)
-			v.retry = time.Now().Add(v.backoff.Ended(0) + time.Second)
-			return
-		}
-	}
-	if v.Socket != "" && !v.waiting {
-		e.log("[emperor] %s -> \"on demand\" instance detected, waiting for connections on socket \"%s\" ...", v.ID, v.Socket)
-		v.waiting = true
-		e.await(v)
-		return
-	}
-	e.start(v)
-}
-
-// start starts an instance's process, once the hooks before that have run.
-func (e *Emperor) start(v *vassal) {
-	v.preparing = true
-	e.runHooks(phaseBeforeVassal, v.variables(0), func(err error) {
-		v.preparing = false
-		switch {
-		case e.vassals[v.Path] != v || e.ending: // it has gone meanwhile
-		case err != nil:
-			e.log("[emperor] vassal %s: %v", v.ID, err)
-			v.retry = time.Now().Add(max(v.backoff.Ended(0), e.cfg.EmperorThrottle))
-		default:
-			e.spawn(v)
-		}
-	})
-}
-
-func (e *Emperor) spawn(v *vassal) {
-	if err := v.start(e.cfg, e.self, time.Now()); err != nil {
-		e.complain("%v", err)
-		v.retry = time.Now().Add(max(v.backoff.Ended(0), e.cfg.EmperorThrottle))
-		return
-	}
-	e.hook(v, v.pid(), e.cfg.VassalStart)
-	e.runHooks(phaseVassal, v.variables(v.pid()), func(err error) {
-		if err != nil {
-			e.log("[emperor] vassal %s: %v", v.ID, err)
-		}
-	})
-	cmd, link := v.cmd, v.link
-	e.running.Go(func() { // ends with the process, or with what it has the other end of
-		var word [1]byte
-		for {
-			if _, err := link.Read(word[:]); err != nil {
-				return
-			}
-			said := word[0]
-			e.post(func(e *Emperor) { e.heard(v, cmd, said) })
-		}
-	})
-	go func() { // ends with the process; an emperor that has finished does not wait for it
-		err := cmd.Wait()
-		e.post(func(e *Emperor) { e.exited(v, cmd, err) })
-	}()
-}
-
 // heard acts on a word of a vassal's.
 func (e *Emperor) heard(v *vassal, cmd *exec.Cmd, word byte) {
 	if v.cmd != cmd {
@@ -256,6 +198,8 @@ func (e *Emperor) heard(v *vassal, cmd *exec.Cmd, word byte) {
 		e.log("[emperor] vassal %s is ready to accept requests", v.ID)
 	case SayHeartbeat:
 		v.heartbeat = now
+	case AskConfig:
+		e.give(v)
 	case SayIdle:
 		v.idle = true
 		e.tellToEnd(v)
@@ -270,8 +214,7 @@ func (e *Emperor) exited(v *vassal, cmd *exec.Cmd, err error) {
 	now := time.Now()
 	pid, lived := v.pid(), now.Sub(v.lastRun)
 	v.cmd = nil
-	v.link.Close()
-	v.link = nil
+	v.closeLinks()
 	if v.cursed.IsZero() {
 		e.log("[emperor] curse the uwsgi instance %s (pid: %d)", v.ID, pid)
 	}

@@ -84,7 +84,7 @@ func TestCommandsOfVassals(t *testing.T) {
 			t.Fatalf("%v, %v", found, err)
 		}
 		e := &Emperor{cfg: &c.cfg}
-		v := &vassal{Instance: found[0], source: source, attrs: attributes(path, e.wanted())}
+		v := &vassal{Instance: found[0], source: source, attrs: attributes(&found[0], e.wanted())}
 		if cmd := v.command(&c.cfg, "/self"); !slices.Equal(cmd.Args, c.want) || cmd.Dir != c.dir {
 			t.Errorf("%q in %s, want %q in %s", cmd.Args, cmd.Dir, c.want, c.dir)
 		}

@@ -27,6 +27,40 @@ type Instance struct {
 	Monitor  string    // what has found it
 	Runs     bool      // it is executable, and its output is the configuration
 	Socket   string    // of an instance on demand: the address that is listened on; "": it starts at once
+	Given    bool      // it is no file, and Text is the configuration
+	Text     string
+}
+
+// source is a place that configurations come from.
+type source interface {
+	look(e *Emperor) // finds what is there now, and has Emperor.found told: at once, or later by an event
+	close()          // comes last, when nothing looks any more
+	Dir() string     // where its instances run; "": where this process does
+	Watched() string // the directory whose changes matter; "": there is none
+}
+
+// newSource reads any place that a configuration names.
+func newSource(cfg *uwsgiopts.EmperorConfig, text string) (source, error) {
+	place, is, err := uwsgiopts.ReadPostgresSource(text)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("emperor: %w", err)
+	case is:
+		return newTable(cfg, place)
+	}
+	return NewSource(cfg, text)
+}
+
+// Check tells what is wrong with places that a start would refuse, without looking at what is there.
+func Check(cfg *uwsgiopts.Config) (wrong []error) {
+	for _, text := range cfg.Emperors {
+		if s, err := newSource(&cfg.EmperorConfig, text); err != nil {
+			wrong = append(wrong, err)
+		} else {
+			s.close()
+		}
+	}
+	return wrong
 }
 
 // options of each kind of file.
@@ -43,7 +77,7 @@ func option(cfg *uwsgiopts.EmperorConfig, name string) string {
 	return ""
 }
 
-// Source is one place that configurations come from.
+// Source is a place that has configurations as files.
 type Source struct {
 	cfg     *uwsgiopts.EmperorConfig
 	text    string // as it was given
@@ -94,6 +128,18 @@ func (s *Source) Watched() string {
 // Dir is where its instances run; "": where this process does.
 func (s *Source) Dir() string { return s.dir }
 
+// look reads the place; one that is away for a moment ends nobody.
+func (s *Source) look(e *Emperor) {
+	found, err := s.Scan()
+	if err != nil {
+		e.complain("%v", err)
+		return
+	}
+	e.found(s, found, nil)
+}
+
+func (s *Source) close() {}
+
 // Scan returns the configurations that are there now. Files that are no configurations are passed over.
 func (s *Source) Scan() ([]Instance, error) {
 	if info, err := os.Stat(s.pattern); err == nil && info.IsDir() { // it was not there at the start
@@ -120,15 +166,15 @@ func (s *Source) Scan() ([]Instance, error) {
 	}
 	var found []Instance
 	for _, name := range names {
-		if one, ok := s.look(name); ok {
+		if one, ok := s.one(name); ok {
 			found = append(found, one)
 		}
 	}
 	return found, nil
 }
 
-// look is Scan for one name.
-func (s *Source) look(name string) (one Instance, ok bool) {
+// one is Scan for one name.
+func (s *Source) one(name string) (one Instance, ok bool) {
 	if strings.HasPrefix(filepath.Base(name), ".") || option(s.cfg, name) == "" {
 		return one, false
 	}
@@ -187,14 +233,17 @@ func (s *Source) socket(one *Instance) (string, error) {
 }
 
 // attributes reads the keys of a configuration's own section for its emperor: [emperor] of an ini file.
-func attributes(path string, wanted []string) map[string]string {
+func attributes(one *Instance, wanted []string) map[string]string {
 	found := map[string]string{}
 	if len(wanted) == 0 {
 		return found
 	}
-	text, err := read(path)
-	if err != nil {
-		return found
+	text := []byte(one.Text)
+	if !one.Given {
+		var err error
+		if text, err = read(one.Path); err != nil {
+			return found
+		}
 	}
 	section := ""
 	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {

@@ -19,7 +19,7 @@ import (
 func (v *vassal) listen(cfg *uwsgiopts.EmperorConfig) (err error) {
 	v.opened, err = v.Socket, errors.New("no rights of its owner's")
 	switch {
-	case cfg.EmperorTyrant && cfg.OnDemandExtension != "":
+	case v.ownersSocket(cfg):
 		as(v.UID, v.GID, func() { v.listener, err = listen(v.Socket) })
 	default:
 		if v.listener, err = listen(v.Socket); err == nil && cfg.EmperorTyrant && isPath(v.Socket) {
@@ -49,6 +49,11 @@ func listen(address string) (*os.File, error) {
 		return l.File()
 	}
 	return l.(*net.TCPListener).File()
+}
+
+// ownersSocket tells that the owner of a tyrant's vassal has said where the socket is.
+func (v *vassal) ownersSocket(cfg *uwsgiopts.EmperorConfig) bool {
+	return cfg.EmperorTyrant && cfg.OnDemandExtension != "" && !v.Given
 }
 
 func isPath(address string) bool {
@@ -93,7 +98,7 @@ func (v *vassal) closeListener(cfg *uwsgiopts.EmperorConfig) {
 	v.listener = nil
 	switch {
 	case !isPath(v.opened):
-	case cfg.EmperorTyrant && cfg.OnDemandExtension != "":
+	case v.ownersSocket(cfg):
 		as(v.UID, v.GID, func() { removeSocket(v.opened) })
 	default:
 		removeSocket(v.opened)

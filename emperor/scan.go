@@ -13,31 +13,40 @@ func (e *Emperor) scan() {
 		return
 	}
 	e.watchSources()
-	seen := map[string]bool{}
 	for _, s := range e.sources {
-		found, err := s.Scan()
-		if err != nil { // a directory that is away for a moment ends nobody
-			e.complain("%v", err)
-			for _, v := range e.vassals {
-				seen[v.Path] = seen[v.Path] || v.source == s
-			}
+		s.look(e)
+	}
+	e.notifyChange()
+}
+
+// found compares what is in a place with what runs of it. kept are those that are neither to change nor to end.
+func (e *Emperor) found(s source, there []Instance, kept []string) {
+	if e.ending {
+		return
+	}
+	seen := map[string]bool{}
+	for _, path := range kept {
+		seen[path] = true
+	}
+	for _, one := range there {
+		if v := e.vassals[one.Path]; seen[one.Path] || v != nil && v.source != s { // the place that has found it first has it
 			continue
 		}
-		for _, one := range found {
-			if seen[one.Path] {
-				continue
-			}
-			seen[one.Path] = true
-			e.see(s, one)
-		}
+		seen[one.Path] = true
+		e.see(s, one)
 	}
 	for _, path := range slices.Clone(e.order) {
-		if v := e.vassals[path]; !seen[path] && !v.removed {
+		if v := e.vassals[path]; v.source == s && !seen[path] && !v.removed {
 			e.log("[emperor] stop the uwsgi instance %s", v.ID)
 			v.removed = true
 			e.curse(v)
 		}
 	}
+	e.notifyChange()
+}
+
+// notifyChange tells systemd, if the number of instances has changed.
+func (e *Emperor) notifyChange() {
 	if len(e.vassals) != e.governed {
 		e.notify()
 	}
@@ -58,17 +67,18 @@ func (e *Emperor) reloadAll() {
 }
 
 // see acts on a configuration that is there.
-func (e *Emperor) see(s *Source, one Instance) {
+func (e *Emperor) see(s source, one Instance) {
 	v := e.vassals[one.Path]
 	switch {
 	case v == nil:
-		v = &vassal{Instance: one, source: s, attrs: attributes(one.Path, e.wanted()), born: time.Now()}
+		v = &vassal{Instance: one, source: s, attrs: attributes(&one, e.wanted()), born: time.Now()}
 		v.backoff.Policy = respawn.Policy{Healthy: 10 * time.Second, First: e.cfg.EmperorThrottle, Max: e.cfg.EmperorMaxThrottle}
 		e.vassals[one.Path] = v
 		e.order = append(e.order, one.Path)
 		e.launch(v)
 	case v.removed: // it has come back before its process has ended
-		v.removed, v.Changed = false, one.Changed
+		v.closeListener(e.cfg)
+		v.removed, v.Instance, v.attrs = false, one, attributes(&one, e.wanted())
 	case e.cfg.EmperorTyrant && (v.UID != one.UID || v.GID != one.GID):
 		e.log("[emperor-tyrant] the owner of vassal %s has changed: it is started again as the new one", v.ID)
 		v.closeListener(e.cfg)
@@ -87,7 +97,7 @@ func (e *Emperor) see(s *Source, one Instance) {
 
 // reload has an instance read its configuration again, or starts one that has failed.
 func (e *Emperor) reload(v *vassal) {
-	v.attrs = attributes(v.Path, e.wanted())
+	v.attrs = attributes(&v.Instance, e.wanted())
 	e.log("[emperor] reload the uwsgi instance %s", v.ID)
 	v.backoff.Reset() // it may have been repaired
 	switch {
@@ -100,7 +110,7 @@ func (e *Emperor) reload(v *vassal) {
 
 // restart ends an instance's process, and starts another one.
 func (e *Emperor) restart(v *vassal) {
-	v.attrs = attributes(v.Path, e.wanted())
+	v.attrs = attributes(&v.Instance, e.wanted())
 	v.backoff.Reset()
 	v.closeListener(e.cfg)
 	v.waiting = false

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"envoxyd/uwsgiopts"
 )
 
 // document is what --emperor-stats answers. Its fields and their order are uWSGI's; numbers are integers, times unix seconds.
@@ -74,8 +76,11 @@ func given(t time.Time) int {
 // document is the state now.
 func (e *Emperor) document(now time.Time) document {
 	cwd, _ := os.Getwd()
-	d := document{Version: e.version, PID: os.Getpid(), UID: os.Getuid(), GID: os.Getgid(), Cwd: cwd, Emperor: e.cfg.Emperors,
+	d := document{Version: e.version, PID: os.Getpid(), UID: os.Getuid(), GID: os.Getgid(), Cwd: cwd, Emperor: []string{},
 		Vassals: []vassalObject{}, Blacklist: []listedObject{}}
+	for _, place := range e.cfg.Emperors {
+		d.Emperor = append(d.Emperor, uwsgiopts.PublicPlace(place))
+	}
 	if e.cfg.EmperorTyrant {
 		d.Tyrant = 1
 	}

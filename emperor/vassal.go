@@ -23,6 +23,7 @@ const (
 	SayReload         = 1  // to the vassal
 	SayStopGracefully = 2  // to the vassal
 	SayStarted        = 1  // by the vassal: it has read its configuration, and runs
+	AskConfig         = 2  // it wants the configuration that it was given once more
 	SayAccepting      = 5  // it accepts requests
 	SayIdle           = 22 // nobody needs it: it is to end
 	SayLoyal          = 17 // its application is loaded: it is not a broken one
@@ -35,12 +36,15 @@ const FDVariable = "UWSGI_EMPEROR_FD"
 // vassal is one configuration, and the process that runs it.
 type vassal struct {
 	Instance
-	source  *Source
+	source  source
 	attrs   map[string]string
 	backoff respawn.Backoff
 
 	cmd       *exec.Cmd // nil: there is no process
 	link      *os.File  // to it
+	config    *os.File  // to it, for a configuration that is given; nil: that is none
+	giving    bool      // something writes to config
+	owed      bool      // the configuration is to be given once more
 	listener  *os.File  // of an instance on demand
 	opened    string    // the address of listener
 	waiting   bool      // on demand: for a connection
@@ -83,8 +87,11 @@ func (v *vassal) command(cfg *uwsgiopts.EmperorConfig, self string) *exec.Cmd {
 		}
 	}
 	name := v.ID
-	if v.Runs {
+	switch {
+	case v.Runs:
 		name = "exec://" + v.Path
+	case v.Given:
+		name = "emperor://" + v.ID
 	}
 	args := append(before, "--"+option(cfg, v.ID), name)
 	cmd := exec.Command(program, append(args, after...)...)
@@ -98,7 +105,13 @@ func (v *vassal) command(cfg *uwsgiopts.EmperorConfig, self string) *exec.Cmd {
 			cmd.Env = append(cmd.Env, pair)
 		}
 	}
-	cmd.Env = append(cmd.Env, FDVariable+"=3", "UWSGI_VASSALS_DIR="+v.source.Watched())
+	cmd.Env = append(cmd.Env, FDVariable+"=3")
+	if v.Given {
+		cmd.Env = append(cmd.Env, ConfigVariable+"=4")
+	}
+	if dir := v.source.Watched(); dir != "" {
+		cmd.Env = append(cmd.Env, "UWSGI_VASSALS_DIR="+dir)
+	}
 	return cmd
 }
 
@@ -106,7 +119,7 @@ func (v *vassal) command(cfg *uwsgiopts.EmperorConfig, self string) *exec.Cmd {
 // make emperors of those.
 func emperorsOwn(name string) bool {
 	return name == "NOTIFY_SOCKET" || strings.HasPrefix(name, "LISTEN_") || strings.HasPrefix(name, "UWSGI_EMPEROR") ||
-		strings.HasPrefix(name, "UWSGI_VASSAL")
+		strings.HasPrefix(name, "UWSGI_VASSAL") || strings.HasPrefix(name, uwsgiopts.PlaceVariable)
 }
 
 // credential is who the instance runs as; an error: it must not run.
@@ -115,7 +128,11 @@ func (v *vassal) credential(cfg *uwsgiopts.EmperorConfig) (*syscall.Credential, 
 		return nil, nil
 	}
 	if v.UID == 0 || v.GID == 0 {
-		return nil, fmt.Errorf("[emperor-tyrant] invalid permissions for vassal %s: its file belongs to root", v.ID)
+		why := "its file belongs to root"
+		if v.Given {
+			why = "its row has no uid and gid, or root's"
+		}
+		return nil, fmt.Errorf("[emperor-tyrant] invalid permissions for vassal %s: %s", v.ID, why)
 	}
 	who := &syscall.Credential{Uid: v.UID, Gid: v.GID}
 	if !cfg.TyrantInitgroups {
@@ -143,24 +160,34 @@ func (v *vassal) start(cfg *uwsgiopts.EmperorConfig, self string, now time.Time)
 	if err != nil {
 		return err
 	}
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	link, theirs, err := socketPair("emperor")
 	if err != nil {
-		return os.NewSyscallError("socketpair", err)
+		return err
 	}
-	theirs := os.NewFile(uintptr(fds[1]), "emperor")
 	defer theirs.Close()
 	cmd := v.command(cfg, self)
 	cmd.ExtraFiles = []*os.File{theirs}
+	var config *os.File
+	if v.Given {
+		if config, theirs, err = socketPair("configuration"); err != nil {
+			link.Close()
+			return err
+		}
+		defer theirs.Close()
+		cmd.ExtraFiles = append(cmd.ExtraFiles, theirs)
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: who}
 	if v.listener != nil {
 		cmd.Stdin = v.listener
 	}
 	if err := cmd.Start(); err != nil {
-		_ = unix.Close(fds[0])
+		link.Close()
+		if config != nil {
+			config.Close()
+		}
 		return fmt.Errorf("[emperor] vassal %s: %w", v.ID, err)
 	}
-	_ = unix.SetNonblock(fds[0], true)
-	v.cmd, v.link = cmd, os.NewFile(uintptr(fds[0]), "vassal")
+	v.cmd, v.link, v.config, v.giving, v.owed = cmd, link, config, false, false
 	v.starts++
 	v.lastRun, v.cursed, v.retry, v.idle = now, time.Time{}, time.Time{}, false
 	v.ready, v.accepting, v.loyal, v.heartbeat = time.Time{}, time.Time{}, time.Time{}, time.Time{}
@@ -168,6 +195,16 @@ func (v *vassal) start(cfg *uwsgiopts.EmperorConfig, self string, now time.Time)
 		v.firstRun = now
 	}
 	return nil
+}
+
+// socketPair is the emperor's end of a way to a vassal, and the vassal's.
+func socketPair(name string) (ours, theirs *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	_ = unix.SetNonblock(fds[0], true)
+	return os.NewFile(uintptr(fds[0]), name), os.NewFile(uintptr(fds[1]), name), nil
 }
 
 // say tells the process something; that it has gone is no error here.
@@ -187,8 +224,15 @@ func (v *vassal) kill() {
 // closeFiles closes what belongs to the vassal.
 func (v *vassal) closeFiles(cfg *uwsgiopts.EmperorConfig) {
 	v.closeListener(cfg)
-	if v.link != nil {
-		v.link.Close()
-		v.link = nil
+	v.closeLinks()
+}
+
+// closeLinks closes the ways to the process.
+func (v *vassal) closeLinks() {
+	for _, file := range []**os.File{&v.link, &v.config} {
+		if *file != nil {
+			(*file).Close()
+			*file = nil
+		}
 	}
 }

@@ -70,8 +70,8 @@ func (e *Emperor) watchSources() {
 	}
 	watched := e.watcher.WatchList()
 	for _, s := range e.sources {
-		if !slices.Contains(watched, s.Watched()) {
-			_ = e.watcher.Add(s.Watched()) // not on every file system, nor is it always there
+		if dir := s.Watched(); dir != "" && !slices.Contains(watched, dir) {
+			_ = e.watcher.Add(dir) // not on every file system, nor is it always there
 		}
 	}
 }

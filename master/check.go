@@ -48,7 +48,7 @@ func Check(cfg *uwsgiopts.Config) *CheckReport {
 	var document []byte
 	var usable bool
 	c.asMaster(func() { document, usable = c.service() })
-	if c.directory() && usable {
+	if c.directory() && usable && !cfg.OnlyReigns() {
 		c.application(document)
 	}
 	return c.report
@@ -136,7 +136,7 @@ func (c *checker) sockets() {
 		seen[s.Address] = true
 		c.address(s.Origin, s.Address)
 	}
-	if len(seen) == 0 && !inheritsSockets() && !c.cfg.OnlySupervises() {
+	if len(seen) == 0 && !inheritsSockets() && !c.cfg.OnlySupervises() && !c.cfg.OnlyReigns() {
 		c.note(uwsgiopts.Origin{}, "no socket is named: a start needs one from systemd, or as standard input")
 	}
 	for _, address := range c.cfg.Stats {

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"sort"
 	"strings"
+
+	"envoxyd/internal/conninfo"
 )
 
 // dsn is a PostgreSQL connection string, of either of libpq's two forms
@@ -46,47 +48,14 @@ func parseURL(given string) (dsn, error) {
 
 func parseKeywords(given string) (dsn, error) {
 	d := dsn{options: map[string]string{}}
-	rest := strings.TrimSpace(given)
-	for rest != "" {
-		key, after, found := strings.Cut(rest, "=")
-		key = strings.TrimSpace(key)
-		if !found || key == "" || strings.ContainsAny(key, " \t\n'") {
-			return dsn{}, fmt.Errorf("%w: neither a URL nor keyword=value pairs", ErrValue)
-		}
-		value, tail, err := keywordValue(strings.TrimLeft(after, " \t\r\n"))
-		if err != nil {
-			return dsn{}, err
-		}
-		d.keyword(key, value)
-		rest = strings.TrimSpace(tail)
+	pairs, err := conninfo.Keywords(given)
+	if err != nil {
+		return dsn{}, fmt.Errorf("%w: %w", ErrValue, err)
+	}
+	for _, p := range pairs {
+		d.keyword(p.Key, p.Value)
 	}
 	return d, nil
-}
-
-// keywordValue reads one value, in single quotes or up to white space, with backslash escapes.
-func keywordValue(rest string) (value, tail string, err error) {
-	quoted := strings.HasPrefix(rest, "'")
-	if quoted {
-		rest = rest[1:]
-	}
-	var out strings.Builder
-	for i := 0; i < len(rest); i++ {
-		switch c := rest[i]; {
-		case c == '\\' && i+1 < len(rest):
-			i++
-			out.WriteByte(rest[i])
-		case quoted && c == '\'':
-			return out.String(), rest[i+1:], nil
-		case !quoted && strings.IndexByte(" \t\r\n", c) >= 0:
-			return out.String(), rest[i:], nil
-		default:
-			out.WriteByte(c)
-		}
-	}
-	if quoted {
-		return "", "", fmt.Errorf("%w: a quote is not closed", ErrValue)
-	}
-	return out.String(), "", nil
 }
 
 func (d *dsn) keyword(key, value string) {

@@ -11,7 +11,7 @@ import (
 // EmperorConfig is about an emperor, which runs an instance for each configuration that it finds, and about vassals,
 // which are those instances.
 type EmperorConfig struct {
-	Emperors           []string // directories, patterns, files
+	Emperors           []string // directories, patterns, files, databases
 	EmperorFreq        time.Duration
 	EmperorWrapper     string        // what instances are started with; "": this executable
 	EmperorNofollow    bool          // a link's own time counts
@@ -55,17 +55,20 @@ func emperorDefaults() EmperorConfig {
 
 func setEmperor(c *Config, g given) error {
 	if g.text == "" {
-		return fmt.Errorf("option %q needs a directory, a pattern or a file", g.name)
+		return fmt.Errorf("option %q needs a directory, a pattern, a file or a database", g.name)
+	}
+	if _, _, err := ReadPostgresSource(g.text); err != nil {
+		return fmt.Errorf("option %q: %w", g.name, err)
 	}
 	if scheme, _, ok := strings.Cut(g.text, "://"); ok && !slices.Contains(EmperorSources, scheme) {
-		return fmt.Errorf("option %q: configurations from %q are not read here; name a directory, a pattern or files", g.name, scheme)
+		return fmt.Errorf("option %q: configurations from %q are not read here; name a directory, a pattern, files, or a database by pg://", g.name, scheme)
 	}
 	c.Emperors = append(c.Emperors, g.text)
 	return nil
 }
 
 // EmperorSources are the kinds of places that configurations come from, as KIND://PLACE has them.
-var EmperorSources = []string{"dir", "file", "glob"}
+var EmperorSources = []string{"dir", "file", "glob", "pg"}
 
 func listMonitors(c *Config, g given) error {
 	if g.on() {
@@ -98,6 +101,9 @@ func (c *Config) ServesItself() bool {
 
 // emperorsHooks are the options of hooks that an emperor runs, and not an instance.
 var emperorsHooks = []string{"hook-emperor-start", "hook-as-emperor", "hook-as-emperor-before-vassal", "exec-as-emperor", "mount-as-emperor", "umount-as-emperor"}
+
+// OnlyReigns tells that there is an emperor, and nothing is served beside it.
+func (c *Config) OnlyReigns() bool { return len(c.Emperors) > 0 && !c.ServesItself() }
 
 // EmperorPairs are the settings that are an emperor's.
 func (c *Config) EmperorPairs() (all []Pair) {

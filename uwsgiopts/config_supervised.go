@@ -43,6 +43,7 @@ type Daemon struct {
 	Chdir       string
 	Touch       []string // files whose change starts it anew
 	MaxThrottle int      // seconds between respawns at most; 0: 300
+	Environ     []string // added to the instance's own
 	KeepSignal  int      // a reload of the instance that does not change it sends it this; 0: it starts it anew
 
 	// Of those with a pidfile only.

@@ -20,6 +20,8 @@ type ParseOptions struct {
 	Reload bool      // the configuration is read again: if-reload blocks apply
 	// Inherits tells that sockets may come from whoever started the process: no option has to name one.
 	Inherits bool
+	// Emperor reads what emperor:// stands for. Default: there is none
+	Emperor func() (string, error)
 }
 
 // Parse reads the command line (without the program's name), the UWSGI_* variables of

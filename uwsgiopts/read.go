@@ -39,7 +39,9 @@ func (p *parser) read(name string) (string, error) {
 		return p.readCommand(rest)
 	case "http":
 		return fetch(name)
-	case "data", "sym", "section", "call", "callint", "emperor":
+	case "emperor":
+		return p.readEmperor(name)
+	case "data", "sym", "section", "call", "callint":
 		return "", fmt.Errorf("cannot read %s: there is nothing to look up %s:// in", name, scheme)
 	}
 	return p.readFile(name)
@@ -87,6 +89,18 @@ func (p *parser) readDescriptor(number string) (string, error) {
 	f := os.NewFile(uintptr(n), "fd://"+number)
 	defer f.Close()
 	return readLimited("fd://"+number, f)
+}
+
+// readEmperor asks the emperor that has started this process.
+func (p *parser) readEmperor(name string) (string, error) {
+	if p.opts.Emperor == nil {
+		return "", fmt.Errorf("cannot read %s: no emperor has started this process", name)
+	}
+	text, err := p.opts.Emperor()
+	if err != nil {
+		return "", fmt.Errorf("cannot read %s: %w", name, err)
+	}
+	return text, nil
 }
 
 // readCommand runs a shell command; its exit status does not matter, as in uWSGI.

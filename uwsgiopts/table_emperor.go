@@ -5,7 +5,7 @@ import "time"
 // emperorOptions declares: Emperor and zerg.
 func emperorOptions() []Option {
 	return []Option{
-		{Names: []string{"emperor"}, Arg: RequiredArg, Doc: "run an instance for every configuration in this place", Value: List.by(setEmperor)},
+		{Names: []string{"emperor"}, Arg: RequiredArg, Doc: "run an instance for every configuration in this place: a directory, a pattern, a file, or the rows of pg://CONNECTION;QUERY", Value: List.by(setEmperor)},
 		{Names: []string{"emperor-proxy-socket"}, Arg: RequiredArg, Doc: "let the emperor answer on this socket for instances that are not there", Unsupported: "use --emperor-on-demand-extension: an instance starts when somebody connects to its socket"},
 		{Names: []string{"emperor-wrapper"}, Arg: RequiredArg, Doc: "executable that the emperor starts instances with", Value: text(func(c *Config) *string { return &c.EmperorWrapper })},
 		{Names: []string{"emperor-wrapper-override"}, Arg: RequiredArg, Value: List, Doc: "executables to try before the emperor's wrapper", Unsupported: "name one executable by --emperor-wrapper, or one for each configuration by --emperor-wrapper-attr"},

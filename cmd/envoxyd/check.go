@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"envoxyd/emperor"
 	"envoxyd/master"
 	"envoxyd/uwsgiopts"
 )
@@ -16,6 +17,10 @@ func check(cfg *uwsgiopts.Config) int {
 		return refuseAction(cfg)
 	}
 	report := master.Check(cfg)
+	for _, err := range emperor.Check(cfg) {
+		report.Problems = append(report.Problems, err.Error())
+		report.Status = 1
+	}
 	writeReport(os.Stdout, report)
 	return report.Status
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"envoxyd/emperor"
 	"envoxyd/uwsgiopts"
 )
 
@@ -16,7 +17,8 @@ import (
 var build = ""
 
 func main() {
-	cfg, status := start()
+	above := emperor.FindAbove()
+	cfg, status := start(above)
 	// uWSGI's meaning of fallback-config: once, and only for status 1.
 	if status == 1 && cfg.FallbackConfig != "" && !cfg.Check {
 		status = restart(cfg.FallbackConfig)
@@ -25,8 +27,8 @@ func main() {
 }
 
 // start does what the command line says and returns the exit status.
-func start() (*uwsgiopts.Config, int) {
-	cfg, err := parse(false)
+func start(above *emperor.Above) (*uwsgiopts.Config, int) {
+	cfg, err := parse(above, false)
 	var refused *uwsgiopts.ExitError
 	switch {
 	case errors.As(err, &refused):
@@ -49,16 +51,17 @@ func start() (*uwsgiopts.Config, int) {
 	case cfg.NoServer:
 		return cfg, showOnly(cfg)
 	}
-	return cfg, serve(cfg)
+	return cfg, serve(cfg, above)
 }
 
-func parse(reload bool) (*uwsgiopts.Config, error) {
+func parse(above *emperor.Above, reload bool) (*uwsgiopts.Config, error) {
 	args := slices.Clone(os.Args[1:])
 	for i := range args { // the process may write its name over them
 		args[i] = strings.Clone(args[i])
 	}
 	return uwsgiopts.Parse(args, os.Environ(), uwsgiopts.ParseOptions{
 		Args0: programName(), Stdin: os.Stdin, Stdout: os.Stdout, Build: build, Reload: reload, Inherits: inheritsSockets(),
+		Emperor: above.Read,
 	})
 }
 
@@ -74,8 +77,8 @@ func inheritsSockets() bool {
 }
 
 // reread reads the configuration again for a reload of the running server.
-func reread() (*uwsgiopts.Config, error) {
-	cfg, err := parse(true)
+func reread(above *emperor.Above) (*uwsgiopts.Config, error) {
+	cfg, err := parse(above, true)
 	if err == nil && cfg.Action != nil {
 		err = errors.New("the configuration asks for something else than serving")
 	}

@@ -63,6 +63,9 @@ const defaultTimeout = 3 * time.Second
 func (s *Settings) command(h Host, d *uwsgiopts.Daemon) (*exec.Cmd, error) {
 	cmd := exec.Command("/bin/sh", "-c", d.Command)
 	cmd.Dir = paths.In(s.Dir, d.Chdir)
+	if len(d.Environ) > 0 {
+		cmd.Env = append(os.Environ(), d.Environ...)
+	}
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if d.Stdin || s.Stdin {
 		cmd.Stdin = os.Stdin
