@@ -34,12 +34,18 @@ func (p *pace) follow(m *master) {
 	}
 }
 
-// calm: nothing has a deadline that a slow sweep would find too late.
+// calm: nothing has a deadline that a slow sweep would find too late. Those of requests and jobs that begin after it are not
+// shorter than slowTick, and the sweep that finds them in hand makes the next ones close.
 func (m *master) calm() bool {
 	if m.life.starting || m.life.stopping || m.life.upgraded || m.current == nil || m.next != nil || len(m.old) > 0 ||
 		m.reloads.preparing || m.upgrader.busy || m.lostZygote() ||
-		m.cfg.Harakiri > 0 || m.cfg.Heartbeat > 0 || !m.jobs.daemons.Gone() || len(m.current.auxiliaries) > 0 {
+		m.cfg.Heartbeat > 0 && m.cfg.Heartbeat < 2*slowTick || !m.jobs.daemons.Gone() {
 		return false
+	}
+	for _, a := range m.current.auxiliaries {
+		if !a.Is(process.Ready, process.Absent) || m.current.lines.Line(a.Row).Deadline.Load() != 0 {
+			return false
+		}
 	}
 	for _, w := range m.current.workers {
 		for _, s := range w.seats() {

@@ -7,13 +7,11 @@ import (
 
 	"envoxyd/internal/shm"
 	"envoxyd/master/process"
-	"envoxyd/uwsgiopts"
 )
 
 // TestWhatAsksForACloseLook starts from an idle service and changes one thing in it.
 func TestWhatAsksForACloseLook(t *testing.T) {
 	for what, change := range map[string]func(tm *testMaster, g *generation){
-		"harakiri":           func(tm *testMaster, _ *generation) { tm.cfg.Harakiri = time.Second },
 		"heartbeats":         func(tm *testMaster, _ *generation) { tm.cfg.Heartbeat = time.Second },
 		"a request in hand":  func(_ *testMaster, g *generation) { g.board.Core(1, 0).State.Store(shm.Busy) },
 		"a stop":             func(tm *testMaster, _ *generation) { tm.master.stop() },
@@ -21,9 +19,6 @@ func TestWhatAsksForACloseLook(t *testing.T) {
 		"a reload":           func(tm *testMaster, _ *generation) { tm.master.reloads.preparing = true },
 		"an old generation":  func(tm *testMaster, g *generation) { tm.old = append(tm.old, g) },
 		"a worker that goes": func(_ *testMaster, g *generation) { g.dismiss(&g.workers[0].seat) },
-		"mules": func(_ *testMaster, g *generation) {
-			g.auxiliaries = newAuxiliaries(&uwsgiopts.Config{MuleConfig: uwsgiopts.MuleConfig{Mules: make([]uwsgiopts.Mule, 1)}})
-		},
 	} {
 		t.Run(what, func(t *testing.T) {
 			tm := newTestMaster(t, 1)
@@ -36,6 +31,19 @@ func TestWhatAsksForACloseLook(t *testing.T) {
 				t.Error("it is looked at once a second alone")
 			}
 		})
+	}
+}
+
+func TestDeadlinesOfWhatIsIdleAskForNothing(t *testing.T) {
+	tm, g := withMules(t, 1)
+	tm.cfg.Harakiri, tm.cfg.Heartbeat = time.Second, 10*time.Second
+	mule := g.auxiliaries[0]
+	if !tm.calm() {
+		t.Errorf("all is idle (the mule is %v), and it is looked at closely", mule.State())
+	}
+	g.lines.Line(mule.Row).Deadline.Store(1)
+	if tm.calm() {
+		t.Error("a mule has a deadline, and it is looked at once a second alone")
 	}
 }
 
