@@ -2,6 +2,7 @@
 import os
 import random
 import re
+import threading
 import time
 
 import pytest
@@ -118,6 +119,31 @@ def test_processes_do_not_overwrite_each_others_records(tmp_path, journals):
         os.remove(tmp_path / name)
     journals(THERE).settle(remove=True)
     assert jobs(tmp_path) == before and hidden(tmp_path) == []
+
+
+def test_threads_do_not_overwrite_each_others_records(tmp_path, journals):
+    made, other = journals(), journals()
+    stop = threading.Event()
+
+    def settle():
+        while not stop.wait(0.01):
+            other.settle(remove=False)
+
+    threads = [threading.Thread(target=lambda: [put(made, n) for n in range(50)]) for _ in range(6)]
+    settling = threading.Thread(target=settle)
+    for thread in (settling, *threads):
+        thread.start()
+    for thread in threads:
+        thread.join()
+    stop.set()
+    settling.join()
+    before = jobs(tmp_path)
+    assert len(before) == 300
+    for name in hidden(tmp_path):
+        for one in journal.unpack_all((tmp_path / name).read_bytes())[0]:
+            os.remove(tmp_path / one.path)
+    journals(THERE).settle(remove=True)
+    assert jobs(tmp_path) == before
 
 
 def test_another_process_goes_on_where_one_has_ended(tmp_path, journals):

@@ -135,8 +135,10 @@ class Journals:
         return None
 
     def release(self, journal):
-        journal.busy = False
-        journal.unlock()
+        try:
+            journal.unlock()
+        finally:
+            journal.busy = False  # last: a thread that took it earlier would lose its lock to our unlocking
 
     def there(self):
         """Numbers of the journals that there are."""
