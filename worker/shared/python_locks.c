@@ -24,7 +24,7 @@ static PyObject *attach_locks(PyObject *self, PyObject *args)
     lock_memory = map_file(fd, 0, LOCKS_OFFSET + (uint64_t)(locks + 1) * sizeof(struct lock), 1);
     if (!lock_memory)
         return NULL;
-    struct locks_head *head = (struct locks_head *)lock_memory;
+    struct head *head = (struct head *)lock_memory;
     if (head->magic != LOCKS_MAGIC) {
         if (getrandom(&head->instance, sizeof head->instance, 0) != sizeof head->instance)
             return PyErr_SetFromErrno(PyExc_OSError);
