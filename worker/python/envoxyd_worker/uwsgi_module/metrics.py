@@ -8,7 +8,8 @@ LEAST, MOST = -(1 << 63), (1 << 63) - 1
 
 
 def multiplied(now, by):
-    return (now * by - LEAST) % (1 << 64) + LEAST  # it wraps as C's numbers do
+    then = now * by
+    return then if LEAST <= then <= MOST else (then - LEAST) % (1 << 64) + LEAST  # it wraps as C's numbers do
 
 
 def divided(now, by):

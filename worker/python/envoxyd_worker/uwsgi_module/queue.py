@@ -25,8 +25,7 @@ def functions(mine):
         return shared.queue_get(slot)[0]
 
     def queue_last(count=0):
-        messages = shared.queue_last(min(max(count, 1), slots))
-        return messages if count > 0 else messages[0]
+        return shared.queue_last(min(count, slots)) if count > 0 else shared.queue_last(1)[0]
 
     def queue_slot():
         return shared.queue_slot()
