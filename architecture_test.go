@@ -1,11 +1,13 @@
-// Package architecture holds the rule about who may import whom (CONTRIBUTING.md).
+// Package architecture holds the rules about who may import whom (CONTRIBUTING.md), and how much C there is.
 package architecture
 
 import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,6 +90,37 @@ func TestImportsGoOneWay(t *testing.T) {
 	if err != nil || checked < 50 {
 		t.Fatalf("looked at %d files: %v", checked, err)
 	}
+}
+
+// comments are C's; what looks like one within a string stays.
+var comments = regexp.MustCompile(`(?s)("(?:\\.|[^"\\\n])*")|/\*.*?\*/|//[^\n]*`)
+
+// What a zygote loads is C without Go, and is to stay small: lines of code that are written by hand.
+func TestCWithoutGoStaysSmall(t *testing.T) {
+	const most = 1500
+	files, err := filepath.Glob("worker/shared/*.[ch]")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("there are %d files: %v", len(files), err)
+	}
+	lines := 0
+	for _, file := range append(files, "worker/zygote/zygote.c") {
+		if strings.HasSuffix(file, "_test.c") || strings.HasSuffix(file, "/layout.h") { // which internal/layout writes
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(comments.ReplaceAllString(string(text), "$1")) {
+			if strings.TrimSpace(line) != "" {
+				lines++
+			}
+		}
+	}
+	if lines > most {
+		t.Errorf("%d lines of C, which are to be %d at most", lines, most)
+	}
+	t.Logf("%d lines", lines)
 }
 
 func allowed(path, name string) bool {

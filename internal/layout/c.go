@@ -18,8 +18,9 @@ var cStructs = []struct {
 	of   reflect.Type
 }{
 	{"lock", reflect.TypeFor[shm.Lock]()},
-	{"locks_head", reflect.TypeFor[shm.LocksHead]()},
+	{"head", reflect.TypeFor[shm.Head]()},
 	{"area_head", reflect.TypeFor[shm.AreaHead]()},
+	{"cache_geometry", reflect.TypeFor[shm.CacheGeometry]()},
 	{"cache_reads", reflect.TypeFor[shm.CacheReads]()},
 	{"cache_head", reflect.TypeFor[shm.CacheHead]()},
 	{"cache_item", reflect.TypeFor[shm.CacheItem]()},

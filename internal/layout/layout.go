@@ -24,6 +24,7 @@ var structs = []struct {
 }{
 	{"CORE", "Core", "a core's line of the scoreboard", reflect.TypeFor[shm.Core]()},
 	{"AUXILIARY", "Auxiliary", "the line of a mule or spooler", reflect.TypeFor[shm.Auxiliary]()},
+	{"HEAD", "", "before all memory that worker/shared owns", reflect.TypeFor[shm.Head]()},
 	{"METRIC", "", "a metric; the value of the first one is how many follow", reflect.TypeFor[shm.Metric]()},
 	{"NOTE_HEAD", "", "before the text of a note", reflect.TypeFor[shm.NoteHead]()},
 	{"PROGRESS_SLOT", "", "a worker's counter of the messages of a delivery", reflect.TypeFor[shm.ProgressSlot]()},
@@ -38,6 +39,7 @@ var constants = []struct {
 	are   []any
 }{
 	{"states of a core", "ABSENT IDLE BUSY", []any{shm.Absent, shm.Idle, shm.Busy}},
+	{"of the head of locks", "LOCKS_MAGIC", []any{shm.LocksMagic}},
 	{"flags of a message", "RETAINED REPEATED", []any{gatewayspec.Retained, gatewayspec.Repeated}},
 	{"what a handler answers for each message", "HANDLED FAILED ELSEWHERE LATER",
 		[]any{byte(gatewayspec.Handled), byte(gatewayspec.Failed), byte(gatewayspec.Elsewhere), byte(gatewayspec.Later)}},

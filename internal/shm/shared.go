@@ -21,8 +21,8 @@ type Lock struct {
 	_      [4]byte
 }
 
-// LocksHead begins the memory of locks. Behind it are AreaHeads, and from LocksOffset on the application's locks.
-type LocksHead struct {
+// Head begins all memory. In that of locks AreaHeads come at HeadSize, and from LocksOffset on the application's locks.
+type Head struct {
 	Magic    atomic.Uint64
 	Instance atomic.Uint64 // stores that hold another number are of an instance that has ended
 }
@@ -54,13 +54,20 @@ const (
 	QueueMagic = 0x3165756575517665 // "evQueue1"
 )
 
+// CacheGeometry is what a cache is made of. Memory that was made for another one cannot be used.
+type CacheGeometry struct {
+	Items     atomic.Uint64 // one of them is never used, as in uWSGI
+	Blocks    atomic.Uint64
+	BlockSize atomic.Uint64
+	KeySize   atomic.Uint64
+	HashSize  atomic.Uint64
+	Bitmap    atomic.Uint64 // not 0: a value may have several blocks
+}
+
 // CacheHead begins the memory of a cache.
 type CacheHead struct {
-	Magic    atomic.Uint64
-	Instance atomic.Uint64
-
-	Items, Blocks, BlockSize, KeySize, HashSize, Bitmap atomic.Uint64 // geometry
-
+	Head
+	CacheGeometry
 	Lock         Lock
 	Sequence     atomic.Uint64 // odd while somebody has the lock
 	Count        atomic.Uint64 // items that are there
@@ -118,8 +125,7 @@ type CacheItem struct {
 
 // QueueHead begins the memory of a queue.
 type QueueHead struct {
-	Magic            atomic.Uint64
-	Instance         atomic.Uint64
+	Head
 	Slots, BlockSize atomic.Uint64 // geometry
 	Lock             Lock
 	Position         atomic.Uint64

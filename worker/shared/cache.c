@@ -7,12 +7,11 @@ enum { SWEEP_STEP = 32, LONGEST_CHAIN = 1000 };
 static uint64_t drop_expired(struct cache *c, uint32_t from, uint32_t to, uint64_t now)
 {
     uint64_t dropped = 0;
-    for (uint32_t i = from; i < to; i++) {
+    for (uint32_t i = from; i < to; i++)
         if (c->items[i].state == ITEM_WHOLE && expired(c, &c->items[i], now)) {
             item_drop(c, i);
             dropped++;
         }
-    }
     c->head->freed += dropped;
     return dropped;
 }
@@ -240,16 +239,12 @@ enum cache_result cache_delete(struct cache *c, const char *key, size_t key_size
 static int64_t calculate(enum cache_math math, int64_t value, int64_t by)
 {
     uint64_t a = (uint64_t)value, b = (uint64_t)by;
-    switch (math) {
-    case CACHE_INC:
+    if (math == CACHE_INC)
         return (int64_t)(a + b);
-    case CACHE_DEC:
+    if (math == CACHE_DEC)
         return (int64_t)(a - b);
-    case CACHE_MUL:
+    if (math == CACHE_MUL)
         return (int64_t)(a * b);
-    case CACHE_DIV:
-        break;
-    }
     return by == 0 ? 0 : by == -1 ? (int64_t)-a : value / by;
 }
 

@@ -4,16 +4,6 @@
 
 #include "lock.h"
 
-/* What a cache is made of. Memory that was made for another geometry cannot be used. */
-struct cache_geometry {
-    uint64_t items; /* one of them is never used, as in uWSGI */
-    uint64_t blocks;
-    uint64_t block_size;
-    uint64_t key_size;
-    uint64_t hash_size;
-    uint64_t bitmap; /* not 0: a value may have several blocks */
-};
-
 struct cache {
     struct cache_geometry geometry;
     struct cache_head *head;
@@ -26,10 +16,9 @@ struct cache {
 
     /* How this process uses it. */
     const char *name;
-    const char *hash;
     int64_t math_initial;
     uint32_t sweep_seconds;
-    int purge_lru, lazy_expire, no_expire, clear_on_full, last_modified;
+    int purge_lru, lazy_expire, no_expire, clear_on_full, last_modified, tell_full, tell_freed;
 };
 
 enum cache_result { CACHE_DONE, CACHE_ABSENT, CACHE_THERE, CACHE_REFUSED, CACHE_FULL };

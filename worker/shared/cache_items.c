@@ -7,20 +7,29 @@ static uint64_t round_up(uint64_t n, uint64_t to) { return (n + to - 1) / to * t
 
 /* ---- memory ---- */
 
-struct places {
-    uint64_t chains, items, keys, bitmap, blocks, end;
-};
-
-static struct places places_of(const struct cache_geometry *g)
+/* The next part of the memory, if there is any: without, only its end is asked for. */
+static void *part(char *memory, uint64_t *end, uint64_t size, uint64_t alignment)
 {
-    struct places p;
-    p.chains = HEAD_SIZE;
-    p.items = round_up(p.chains + g->hash_size * sizeof(uint32_t), 64);
-    p.keys = p.items + g->items * sizeof(struct cache_item);
-    p.bitmap = p.keys + g->items * round_up(g->key_size, 8);
-    p.blocks = round_up(p.bitmap + (g->bitmap ? round_up(g->blocks, 64) / 8 : 0), HEAD_SIZE);
-    p.end = round_up(p.blocks + g->blocks * round_up(g->block_size, 8), HEAD_SIZE);
-    return p;
+    uint64_t at = round_up(*end, alignment);
+    *end = at + size;
+    return memory ? memory + at : NULL;
+}
+
+static uint64_t bitmap_size(const struct cache *c) { return c->geometry.bitmap ? round_up(c->geometry.blocks, 64) / 8 : 0; }
+
+/* Says where everything is, and where it ends. */
+static uint64_t lay_out(struct cache *c, char *memory)
+{
+    const struct cache_geometry *g = &c->geometry;
+    uint64_t end = HEAD_SIZE;
+    c->key_stride = round_up(g->key_size, 8);
+    c->block_stride = round_up(g->block_size, 8);
+    c->chains = part(memory, &end, g->hash_size * sizeof *c->chains, 8);
+    c->items = part(memory, &end, g->items * sizeof *c->items, 64);
+    c->keys = part(memory, &end, g->items * c->key_stride, 8);
+    c->bitmap = part(memory, &end, bitmap_size(c), 8);
+    c->blocks = part(memory, &end, g->blocks * c->block_stride, HEAD_SIZE);
+    return round_up(end, HEAD_SIZE);
 }
 
 uint64_t cache_memory(const struct cache_geometry *g)
@@ -28,45 +37,26 @@ uint64_t cache_memory(const struct cache_geometry *g)
     if (!g->items || g->items > MAX_ITEMS || g->blocks < g->items || g->blocks > MAX_MEMORY || !g->block_size || !g->key_size ||
         !g->hash_size || g->hash_size > MAX_ITEMS || g->key_size > UINT16_MAX || g->block_size > MAX_MEMORY / g->blocks)
         return 0;
-    uint64_t end = places_of(g).end;
+    struct cache c = {.geometry = *g};
+    uint64_t end = lay_out(&c, NULL);
     return end > MAX_MEMORY ? 0 : end;
+}
+
+/* Items outlive an instance, its counts do not. */
+static void take_over(void *guarded)
+{
+    struct cache *c = guarded;
+    cache_repair(c);
+    memset(c->head->reads, 0, sizeof c->head->reads);
+    c->head->full = 0;
 }
 
 int cache_attach(struct cache *c, const struct cache_geometry *g, void *memory, uint64_t instance)
 {
-    struct places p = places_of(g);
-    char *base = memory;
-    struct cache_head *head = memory;
     c->geometry = *g;
-    c->head = head;
-    c->chains = (uint32_t *)(base + p.chains);
-    c->items = (struct cache_item *)(base + p.items);
-    c->keys = base + p.keys;
-    c->bitmap = (uint64_t *)(base + p.bitmap);
-    c->blocks = base + p.blocks;
-    c->key_stride = round_up(g->key_size, 8);
-    c->block_stride = round_up(g->block_size, 8);
-    int made = __atomic_load_n(&head->magic, __ATOMIC_ACQUIRE) == CACHE_MAGIC;
-    if (made && (head->items != g->items || head->blocks != g->blocks || head->block_size != g->block_size ||
-                 head->key_size != g->key_size || head->hash_size != g->hash_size || head->bitmap != g->bitmap))
-        return -1;
-    if (made && head->instance == instance)
-        return 0;
-    if (lock_make(&head->lock))
-        return -1;
-    if (made)
-        cache_repair(c);
-    head->items = g->items;
-    head->blocks = g->blocks;
-    head->block_size = g->block_size;
-    head->key_size = g->key_size;
-    head->hash_size = g->hash_size;
-    head->bitmap = g->bitmap;
-    memset(head->reads, 0, sizeof head->reads);
-    head->full = 0;
-    head->instance = instance;
-    __atomic_store_n(&head->magic, CACHE_MAGIC, __ATOMIC_RELEASE);
-    return 0;
+    c->head = memory;
+    lay_out(c, memory);
+    return head_attach(&c->head->head, CACHE_MAGIC, instance, g, &c->head->lock, take_over, c);
 }
 
 /* ---- blocks ---- */
@@ -117,29 +107,23 @@ void blocks_give(struct cache *c, uint64_t first, uint64_t count)
 
 /* ---- lists ---- */
 
+/* Where an item says which one is newer or older; the head says so of no item. */
+static uint32_t *newer_than(struct cache *c, uint32_t i) { return i ? &c->items[i].newer : &c->head->oldest; }
+static uint32_t *older_than(struct cache *c, uint32_t i) { return i ? &c->items[i].older : &c->head->newest; }
+
 void item_link_newest(struct cache *c, uint32_t i)
 {
-    struct cache_head *head = c->head;
     c->items[i].newer = NONE;
-    c->items[i].older = head->newest;
-    if (head->newest)
-        c->items[head->newest].newer = i;
-    else
-        head->oldest = i;
-    head->newest = i;
+    c->items[i].older = c->head->newest;
+    *newer_than(c, c->head->newest) = i;
+    c->head->newest = i;
 }
 
 void item_unlink_used(struct cache *c, uint32_t i)
 {
     const struct cache_item *item = &c->items[i];
-    if (item->newer)
-        c->items[item->newer].older = item->older;
-    else
-        c->head->newest = item->older;
-    if (item->older)
-        c->items[item->older].newer = item->newer;
-    else
-        c->head->oldest = item->newer;
+    *older_than(c, item->newer) = item->older;
+    *newer_than(c, item->older) = item->newer;
 }
 
 void item_link(struct cache *c, uint32_t i)
@@ -175,14 +159,10 @@ void item_drop(struct cache *c, uint32_t i)
 
 uint32_t item_find(const struct cache *c, const char *key, size_t size, uint32_t hash)
 {
-    uint32_t i = *chain_of(c, hash);
-    while (i) {
-        const struct cache_item *item = &c->items[i];
-        if (item->hash == hash && item->key_size == size && !memcmp(key_at(c, i), key, size))
-            break;
-        i = item->next;
-    }
-    return i;
+    for (uint32_t i = *chain_of(c, hash); i; i = c->items[i].next)
+        if (c->items[i].hash == hash && c->items[i].key_size == size && !memcmp(key_at(c, i), key, size))
+            return i;
+    return NONE;
 }
 
 uint32_t item_find_valid(struct cache *c, const char *key, size_t size, uint32_t hash)
@@ -220,8 +200,7 @@ void cache_repair(void *guarded)
     struct cache_head *head = c->head;
     cache_begin(c); /* it stays so until whoever has the lock is done */
     memset(c->chains, 0, c->geometry.hash_size * sizeof *c->chains);
-    if (c->geometry.bitmap)
-        memset(c->bitmap, 0, round_up(c->geometry.blocks, 64) / 8);
+    memset(c->bitmap, 0, bitmap_size(c));
     head->count = head->free = head->newest = head->oldest = head->hint = head->cursor = 0;
     if (head->used >= c->geometry.items)
         head->used = (uint32_t)c->geometry.items - 1;

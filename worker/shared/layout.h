@@ -29,13 +29,13 @@ _Static_assert(offsetof(struct lock, thread) == 56, "as in Go");
 _Static_assert(offsetof(struct lock, unused_4) == 60, "as in Go");
 _Static_assert(sizeof(struct lock) == 64, "as in Go");
 
-struct locks_head {
+struct head {
     uint64_t magic;
     uint64_t instance;
 };
-_Static_assert(offsetof(struct locks_head, magic) == 0, "as in Go");
-_Static_assert(offsetof(struct locks_head, instance) == 8, "as in Go");
-_Static_assert(sizeof(struct locks_head) == 16, "as in Go");
+_Static_assert(offsetof(struct head, magic) == 0, "as in Go");
+_Static_assert(offsetof(struct head, instance) == 8, "as in Go");
+_Static_assert(sizeof(struct head) == 16, "as in Go");
 
 struct area_head {
     uint32_t updates;
@@ -49,6 +49,22 @@ _Static_assert(offsetof(struct area_head, arithmetic) == 8, "as in Go");
 _Static_assert(offsetof(struct area_head, readers) == 72, "as in Go");
 _Static_assert(sizeof(struct area_head) == 1096, "as in Go");
 
+struct cache_geometry {
+    uint64_t items;
+    uint64_t blocks;
+    uint64_t block_size;
+    uint64_t key_size;
+    uint64_t hash_size;
+    uint64_t bitmap;
+};
+_Static_assert(offsetof(struct cache_geometry, items) == 0, "as in Go");
+_Static_assert(offsetof(struct cache_geometry, blocks) == 8, "as in Go");
+_Static_assert(offsetof(struct cache_geometry, block_size) == 16, "as in Go");
+_Static_assert(offsetof(struct cache_geometry, key_size) == 24, "as in Go");
+_Static_assert(offsetof(struct cache_geometry, hash_size) == 32, "as in Go");
+_Static_assert(offsetof(struct cache_geometry, bitmap) == 40, "as in Go");
+_Static_assert(sizeof(struct cache_geometry) == 48, "as in Go");
+
 struct cache_reads {
     uint64_t hits;
     uint64_t misses;
@@ -60,14 +76,8 @@ _Static_assert(offsetof(struct cache_reads, unused_2) == 16, "as in Go");
 _Static_assert(sizeof(struct cache_reads) == 64, "as in Go");
 
 struct cache_head {
-    uint64_t magic;
-    uint64_t instance;
-    uint64_t items;
-    uint64_t blocks;
-    uint64_t block_size;
-    uint64_t key_size;
-    uint64_t hash_size;
-    uint64_t bitmap;
+    struct head head;
+    struct cache_geometry cache_geometry;
     struct lock lock;
     uint64_t sequence;
     uint64_t count;
@@ -82,17 +92,11 @@ struct cache_head {
     uint32_t newest;
     uint32_t oldest;
     uint32_t cursor;
-    uint8_t unused_22[44];
+    uint8_t unused_16[44];
     struct cache_reads reads[8];
 };
-_Static_assert(offsetof(struct cache_head, magic) == 0, "as in Go");
-_Static_assert(offsetof(struct cache_head, instance) == 8, "as in Go");
-_Static_assert(offsetof(struct cache_head, items) == 16, "as in Go");
-_Static_assert(offsetof(struct cache_head, blocks) == 24, "as in Go");
-_Static_assert(offsetof(struct cache_head, block_size) == 32, "as in Go");
-_Static_assert(offsetof(struct cache_head, key_size) == 40, "as in Go");
-_Static_assert(offsetof(struct cache_head, hash_size) == 48, "as in Go");
-_Static_assert(offsetof(struct cache_head, bitmap) == 56, "as in Go");
+_Static_assert(offsetof(struct cache_head, head) == 0, "as in Go");
+_Static_assert(offsetof(struct cache_head, cache_geometry) == 16, "as in Go");
 _Static_assert(offsetof(struct cache_head, lock) == 64, "as in Go");
 _Static_assert(offsetof(struct cache_head, sequence) == 128, "as in Go");
 _Static_assert(offsetof(struct cache_head, count) == 136, "as in Go");
@@ -107,7 +111,7 @@ _Static_assert(offsetof(struct cache_head, free) == 196, "as in Go");
 _Static_assert(offsetof(struct cache_head, newest) == 200, "as in Go");
 _Static_assert(offsetof(struct cache_head, oldest) == 204, "as in Go");
 _Static_assert(offsetof(struct cache_head, cursor) == 208, "as in Go");
-_Static_assert(offsetof(struct cache_head, unused_22) == 212, "as in Go");
+_Static_assert(offsetof(struct cache_head, unused_16) == 212, "as in Go");
 _Static_assert(offsetof(struct cache_head, reads) == 256, "as in Go");
 _Static_assert(sizeof(struct cache_head) == 768, "as in Go");
 
@@ -136,8 +140,7 @@ _Static_assert(offsetof(struct cache_item, unused_9) == 48, "as in Go");
 _Static_assert(sizeof(struct cache_item) == 64, "as in Go");
 
 struct queue_head {
-    uint64_t magic;
-    uint64_t instance;
+    struct head head;
     uint64_t slots;
     uint64_t block_size;
     struct lock lock;
@@ -145,10 +148,9 @@ struct queue_head {
     uint64_t pull_position;
     uint64_t operation_slot;
     uint32_t operation;
-    uint8_t unused_9[4];
+    uint8_t unused_8[4];
 };
-_Static_assert(offsetof(struct queue_head, magic) == 0, "as in Go");
-_Static_assert(offsetof(struct queue_head, instance) == 8, "as in Go");
+_Static_assert(offsetof(struct queue_head, head) == 0, "as in Go");
 _Static_assert(offsetof(struct queue_head, slots) == 16, "as in Go");
 _Static_assert(offsetof(struct queue_head, block_size) == 24, "as in Go");
 _Static_assert(offsetof(struct queue_head, lock) == 32, "as in Go");
@@ -156,7 +158,7 @@ _Static_assert(offsetof(struct queue_head, position) == 96, "as in Go");
 _Static_assert(offsetof(struct queue_head, pull_position) == 104, "as in Go");
 _Static_assert(offsetof(struct queue_head, operation_slot) == 112, "as in Go");
 _Static_assert(offsetof(struct queue_head, operation) == 120, "as in Go");
-_Static_assert(offsetof(struct queue_head, unused_9) == 124, "as in Go");
+_Static_assert(offsetof(struct queue_head, unused_8) == 124, "as in Go");
 _Static_assert(sizeof(struct queue_head) == 128, "as in Go");
 
 struct metric {

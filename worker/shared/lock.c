@@ -55,24 +55,17 @@ int lock_make(struct lock *lock)
 /* What has become of an attempt. Who dies in a repair leaves it to the next one. */
 static enum lock_result settle(struct lock *lock, int error, repair_function repair, void *guarded)
 {
-    switch (error) {
-    case EOWNERDEAD:
-        if (repair)
-            repair(guarded);
-        pthread_mutex_consistent(mutex_of(lock));
-        /* fall through */
-    case 0:
-        __atomic_store_n(&lock->thread, lock_thread(), __ATOMIC_RELAXED);
-        __atomic_store_n(&lock->holder, process, __ATOMIC_RELAXED);
-        return LOCK_TAKEN;
-    case EBUSY:
-    case ETIMEDOUT:
-    case EAGAIN:
+    if (error == EBUSY || error == ETIMEDOUT || error == EAGAIN)
         return LOCK_BUSY;
-    case EDEADLK:
-        return LOCK_MINE_ALREADY;
-    }
-    return LOCK_BROKEN;
+    if (error && error != EOWNERDEAD)
+        return error == EDEADLK ? LOCK_MINE_ALREADY : LOCK_BROKEN;
+    if (error && repair)
+        repair(guarded);
+    if (error)
+        pthread_mutex_consistent(mutex_of(lock));
+    __atomic_store_n(&lock->thread, lock_thread(), __ATOMIC_RELAXED);
+    __atomic_store_n(&lock->holder, process, __ATOMIC_RELAXED);
+    return LOCK_TAKEN;
 }
 
 void lock_relax(void)
@@ -123,13 +116,27 @@ int lock_release(struct lock *lock)
 
 int lock_held(struct lock *lock)
 {
-    int error = pthread_mutex_trylock(mutex_of(lock));
-    if (error == EOWNERDEAD) { /* what it guards is the application's own */
-        pthread_mutex_consistent(mutex_of(lock));
-        error = 0;
-    }
-    if (error)
+    if (lock_try(lock, 1, NULL, NULL) != LOCK_TAKEN)
         return 1;
     lock_end(lock);
+    return 0;
+}
+
+int head_attach(struct head *head, uint64_t magic, uint64_t instance, const void *geometry, struct lock *lock, repair_function take_over,
+                void *guarded)
+{
+    size_t size = (size_t)((char *)lock - (char *)(head + 1));
+    int made = __atomic_load_n(&head->magic, __ATOMIC_ACQUIRE) == magic;
+    if (made && memcmp(head + 1, geometry, size))
+        return -1;
+    if (made && head->instance == instance)
+        return 0;
+    if (lock_make(lock))
+        return -1;
+    if (made)
+        take_over(guarded);
+    memcpy(head + 1, geometry, size);
+    head->instance = instance;
+    __atomic_store_n(&head->magic, magic, __ATOMIC_RELEASE);
     return 0;
 }

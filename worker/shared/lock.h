@@ -28,5 +28,10 @@ uint32_t lock_thread(void);
 /* Waits a moment within a loop that waits for another processor. */
 void lock_relax(void);
 
-/* Whether somebody has it who lives. */
+/* Whether somebody has it who lives. What it guards is not repaired: that is the application's own. */
 int lock_held(struct lock *lock);
+
+/* Uses memory that begins with a head and a lock, and the geometry between them: makes these where there are none. take_over is for what
+   another instance has left. 0, or -1: the memory is for another geometry. */
+int head_attach(struct head *head, uint64_t magic, uint64_t instance, const void *geometry, struct lock *lock, repair_function take_over,
+                void *guarded);

@@ -25,25 +25,12 @@ uint64_t queue_memory(uint64_t slots, uint64_t block_size)
 
 int queue_attach(struct queue *q, uint64_t slots, uint64_t block_size, void *memory, uint64_t instance)
 {
-    struct queue_head *head = memory;
-    q->head = head;
+    const uint64_t geometry[] = {slots, block_size};
+    q->head = memory;
     q->slots = (char *)memory + HEAD_SIZE;
     q->count = slots;
     q->block_size = block_size;
-    int made = __atomic_load_n(&head->magic, __ATOMIC_ACQUIRE) == QUEUE_MAGIC;
-    if (made && (head->slots != slots || head->block_size != block_size))
-        return -1;
-    if (made && head->instance == instance)
-        return 0;
-    if (lock_make(&head->lock))
-        return -1;
-    if (made)
-        queue_repair(q);
-    head->slots = slots;
-    head->block_size = block_size;
-    head->instance = instance;
-    __atomic_store_n(&head->magic, QUEUE_MAGIC, __ATOMIC_RELEASE);
-    return 0;
+    return head_attach(&q->head->head, QUEUE_MAGIC, instance, geometry, &q->head->lock, queue_repair, q);
 }
 
 /* Stores what a process that is killed must have stored before anything that follows. */

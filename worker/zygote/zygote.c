@@ -10,12 +10,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What the process in the middle leaves behind. */
-typedef struct {
-    volatile pid_t worker;
-    volatile int error;
-} fork_result;
-
 enum { REPARENT_POLL_US = 50, REPARENT_POLLS = 100000 };
 
 /* Waits until the process in the middle has gone and the master, a subreaper, is the parent. */
@@ -25,8 +19,9 @@ static void wait_for_new_parent(pid_t middle)
         usleep(REPARENT_POLL_US);
 }
 
-/* In the process in the middle, which has one thread and runs no Python: forks the worker. Returns in the worker alone. */
-static void fork_from_middle(fork_result *result)
+/* In the process in the middle, which has one thread and runs no Python: forks the worker and leaves its number behind, or an error,
+   negative. Returns in the worker alone. */
+static void fork_from_middle(volatile int *result)
 {
     pid_t middle = getpid();
     pid_t worker = fork();
@@ -34,10 +29,7 @@ static void fork_from_middle(fork_result *result)
         wait_for_new_parent(middle);
         return;
     }
-    if (worker < 0)
-        result->error = errno;
-    else
-        result->worker = worker;
+    *result = worker < 0 ? -errno : worker;
     _exit(0);
 }
 
@@ -48,9 +40,7 @@ static int last; /* what the last fork_worker() came to */
    is kept for outcome(): an exception of a signal handler of the application's can take the place of what this returns. */
 static PyObject *fork_worker(PyObject *self, PyObject *unused)
 {
-    (void)self;
-    (void)unused;
-    fork_result *result = mmap(NULL, sizeof *result, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int *result = mmap(NULL, sizeof *result, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (result == MAP_FAILED) {
         last = -errno;
         Py_RETURN_NONE;
@@ -71,7 +61,7 @@ static PyObject *fork_worker(PyObject *self, PyObject *unused)
         sigprocmask(SIG_SETMASK, &before, NULL);
         Py_RETURN_NONE;
     }
-    int error = middle < 0 ? errno : 0;
+    last = middle < 0 ? -errno : -ECHILD;
     sigprocmask(SIG_SETMASK, &before, NULL);
     PyOS_AfterFork_Parent();
     if (middle > 0) {
@@ -79,9 +69,9 @@ static PyObject *fork_worker(PyObject *self, PyObject *unused)
         while (waitpid(middle, NULL, 0) < 0 && errno == EINTR) /* ECHILD: the application ignores SIGCHLD, or has waited itself */
             ;
         Py_END_ALLOW_THREADS
-        error = result->error;
+        if (*result)
+            last = *result;
     }
-    last = result->worker > 0 ? result->worker : -(error ? error : ECHILD);
     munmap(result, sizeof *result);
     if (reaper)
         prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
@@ -89,12 +79,7 @@ static PyObject *fork_worker(PyObject *self, PyObject *unused)
 }
 
 /* outcome() -> int: what the last fork_worker() came to: 0 in the new process, its number in the zygote, or an error number, negative. */
-static PyObject *outcome_of_fork(PyObject *self, PyObject *unused)
-{
-    (void)self;
-    (void)unused;
-    return PyLong_FromLong(last);
-}
+static PyObject *outcome_of_fork(PyObject *self, PyObject *unused) { return PyLong_FromLong(last); }
 
 static PyMethodDef functions[] = {
     {"fork_worker", fork_worker, METH_NOARGS, "Fork a child of the master."},
@@ -104,9 +89,4 @@ static PyMethodDef functions[] = {
 
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_envoxyd_zygote", NULL, -1, functions, NULL, NULL, NULL, NULL};
 
-PyMODINIT_FUNC PyInit__envoxyd_zygote(void);
-
-PyMODINIT_FUNC PyInit__envoxyd_zygote(void)
-{
-    return PyModule_Create(&module);
-}
+PyMODINIT_FUNC PyInit__envoxyd_zygote(void) { return PyModule_Create(&module); }

@@ -44,6 +44,9 @@ Auxiliary = namedtuple("Auxiliary", """
     tasks
 """)
 
+# before all memory that worker/shared owns: magic, instance
+HEAD = Struct("<QQ")
+
 # a metric; the value of the first one is how many follow: value, name
 METRIC = Struct("<q120s")
 
@@ -63,6 +66,9 @@ MESSAGE_HEAD = Struct("<IHHBB2x")
 ABSENT = 0
 IDLE = 1
 BUSY = 2
+
+# of the head of locks
+LOCKS_MAGIC = 3563309804993410661
 
 # flags of a message
 RETAINED = 1

@@ -4,7 +4,23 @@ import mmap
 from ..layouts import METRIC
 from .state import named
 
-GET, SET, ADD, MULTIPLY, DIVIDE, MAX, MIN = range(7)  # worker/shared/python_metrics.c
+LEAST, MOST = -(1 << 63), (1 << 63) - 1
+
+
+def multiplied(now, by):
+    then = now * by
+    return then if LEAST <= then <= MOST else (then - LEAST) % (1 << 64) + LEAST  # it wraps as C's numbers do
+
+
+def divided(now, by):
+    """As C divides: towards 0. What cannot be divided stays."""
+    if by == 0 or (by == -1 and now == LEAST):
+        return now
+    return abs(now) // abs(by) * (1 if (now < 0) == (by < 0) else -1)
+
+
+# What a metric becomes. To add, and to look, is one operation of the processor's.
+CHANGES = {"set": lambda _, value: value, "mul": multiplied, "div": divided, "set_max": max, "set_min": min}
 
 
 class Names:
@@ -30,26 +46,46 @@ class Names:
 def functions(mine):
     fd = mine.spec.get("metrics_fd", -1)
     names = Names(fd) if fd >= 0 else None
+    add, swap = mine.shared.metric_add, mine.shared.metric_swap
     if names:
-        mine.shared.attach_metrics(fd)
+        mine.shared.attach_metrics(fd, len(names.memory))
 
-    def apply(function, name, operation, value):
+    def number_of(function, name, value):
+        """0: there is none of that name."""
         if not isinstance(name, str) or not isinstance(value, int):
             raise TypeError(f"{function}() takes a str and an int")
-        number = names.number(name) if names else 0
-        if not number:
-            return None
-        return mine.shared.metric(number, operation, value)
+        return names.number(name) if names else 0
 
-    def changer(function, operation, sign=1):
+    def adder(function, sign):
         def change(name, value=1):
-            return None if apply(function, name, operation, sign * value) is None else True
+            number = number_of(function, name, value)
+            if not number:
+                return None
+            add(number, sign * value)
+            return True
+
+        change.__name__ = function
+        return change
+
+    def changer(function, become):
+        def change(name, value=1):
+            number = number_of(function, name, value)
+            if not number:
+                return None
+            if not LEAST <= value <= MOST:
+                raise OverflowError(f"{function}() takes an int of 64 bits")
+            while True:
+                now = add(number, 0)
+                then = become(now, value)
+                if then == now or swap(number, then, now):  # or somebody else was first
+                    return True
 
         change.__name__ = function
         return change
 
     def metric_get(name):
-        return apply("metric_get", name, GET, 0) or 0
+        number = number_of("metric_get", name, 0)
+        return add(number, 0) if number else 0
 
-    changers = {"set": (SET,), "inc": (ADD,), "dec": (ADD, -1), "mul": (MULTIPLY,), "div": (DIVIDE,), "set_max": (MAX,), "set_min": (MIN,)}
-    return named(metric_get, *(changer(f"metric_{name}", *how) for name, how in changers.items()))
+    return named(metric_get, adder("metric_inc", 1), adder("metric_dec", -1),
+                 *(changer(f"metric_{name}", become) for name, become in CHANGES.items()))

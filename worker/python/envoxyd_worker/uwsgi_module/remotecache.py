@@ -1,6 +1,4 @@
 """Caches of other instances, NAME@HOST:PORT: the client's side of the uwsgi protocol's modifier 111."""
-import struct
-
 from . import cachepackets, wire
 
 TIMEOUT = 4  # seconds, as uWSGI's socket-timeout
@@ -13,9 +11,6 @@ def call(function, args):
         raise ValueError("the keys of a cache of another instance are not to be had")
     name, _, node = args[-1].partition("@")
     key = as_bytes(args[0]) if len(args) > 1 else b""
-    if command == "num":
-        value = ask(node, "get", name, key)
-        return struct.unpack("<q", value)[0] if isinstance(value, bytes) and len(value) == 8 else 0
     if command in ("set", "update"):
         return ask(node, command, name, key, value=as_bytes(args[1]), expires=args[2])
     if command in ("inc", "dec", "mul", "div"):

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import sys
 
+from ..layouts import HEAD, LOCKS_MAGIC
 from ..log import line
 
 NAME = "_envoxyd_shared"
@@ -21,24 +22,34 @@ def attach(spec):
     global _extension
     if _extension is None:
         _extension = sys.modules.get(NAME) or load(os.path.join(spec["lib"], NAME + ".abi3.so"))
+    instance = attached("locks", number_of_instance, spec["locks_fd"])
     attached("locks", _extension.attach_locks, spec["locks_fd"], spec["python"]["locks"])
     shared = spec.get("shared") or {}
     for c in shared.get("caches") or ():
         geometry = (c["items"], c["blocks"], c["block_size"], c["key_size"], c["hash_size"], c["bitmap"])
-        attached(f'cache "{c["name"]}"', _extension.attach_cache, c["fd"], c["name"], geometry, c["math_initial"], shared["expire_freq"],
-                 c["purge_lru"], c["lazy_expire"], c["no_expire"], c["clear_on_full"], c["last_modified"], not c["ignore_full"],
-                 shared["report_freed"])
+        attached(f'cache "{c["name"]}"', _extension.attach_cache, c["fd"], instance, c["name"], geometry, c["math_initial"],
+                 shared["expire_freq"], c["purge_lru"], c["lazy_expire"], c["no_expire"], c["clear_on_full"], c["last_modified"],
+                 not c["ignore_full"], shared["report_freed"])
     queue = shared.get("queue")
     if queue:
-        attached("queue", _extension.attach_queue, queue["fd"], queue["slots"], queue["block_size"])
+        attached("queue", _extension.attach_queue, queue["fd"], queue["slots"], queue["block_size"], instance)
     for number, area in enumerate(shared.get("areas") or ()):
-        attached(f"sharedarea {number}", _extension.attach_area, area["fd"], area["offset"], area["size"], area["grows"])
+        area["view"] = attached(f"sharedarea {number}", _extension.attach_area, area["fd"], area["offset"], area["size"], area["grows"])
     return _extension
+
+
+def number_of_instance(fd):
+    """The number by which stores know whose mutexes are in them: made with the memory of locks, and as old as that is."""
+    magic, instance = HEAD.unpack(os.pread(fd, HEAD.size, 0).ljust(HEAD.size, b"\0"))
+    if magic != LOCKS_MAGIC:
+        instance = int.from_bytes(os.urandom(8), "little")
+        os.pwrite(fd, HEAD.pack(LOCKS_MAGIC, instance), 0)
+    return instance
 
 
 def attached(what, function, *args):
     try:
-        function(*args)
+        return function(*args)
     except (OSError, ValueError) as error:
         line(f"{what}: its memory cannot be mapped: {error}")
         raise SystemExit(1) from None

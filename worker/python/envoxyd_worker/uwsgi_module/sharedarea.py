@@ -1,4 +1,5 @@
 """Shared areas: bytes, integers and locks in memory that all processes have."""
+import math
 import struct
 import time
 
@@ -12,7 +13,7 @@ def functions(mine):
     if not areas:
         return {}
     shared = mine.shared
-    views = [shared.area_memory(number) for number in range(len(areas))]
+    views = [area["view"] for area in areas]
 
     def view_of(number):
         if not 0 <= number < len(views):
@@ -36,8 +37,7 @@ def functions(mine):
         shared.area_update(number)
 
     def sharedarea_memoryview(number):
-        view_of(number)
-        return shared.area_memory(number)
+        return memoryview(view_of(number))
 
     def sharedarea_rlock(number):
         shared.area_rlock(number)
@@ -56,12 +56,13 @@ def functions(mine):
         """Waits until the area changes: True, or None after timeout seconds. Nobody needs to look again and again for that."""
         before = shared.area_await(number, 0, 0)
         end = time.monotonic() + timeout
-        while shared.area_await(number, before, 0) == before:
-            left = int((end - time.monotonic()) * 1000) + 1 if timeout else SLICE_MS
-            if timeout and time.monotonic() >= end:
-                return None
-            shared.area_await(number, before, min(left, SLICE_MS))
-        return True
+        left = math.ceil(timeout * 1000) if timeout else SLICE_MS
+        while left > 0:
+            if shared.area_await(number, before, min(left, SLICE_MS)) != before:
+                return True
+            if timeout:
+                left = math.ceil((end - time.monotonic()) * 1000)
+        return None
 
     made = named(sharedarea_read, sharedarea_write, sharedarea_memoryview, sharedarea_rlock, sharedarea_wlock, sharedarea_unlock,
                  sharedarea_update, sharedarea_wait)
