@@ -1,4 +1,6 @@
 """The queue of --queue: messages that all processes put into slots, and take out."""
+from operator import index
+
 from .state import named
 
 
@@ -25,6 +27,7 @@ def functions(mine):
         return shared.queue_get(slot)[0]
 
     def queue_last(count=0):
+        count = index(count)
         return shared.queue_last(min(count, slots)) if count > 0 else shared.queue_last(1)[0]
 
     def queue_slot():
