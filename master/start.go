@@ -45,8 +45,10 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 	if err := makeSpoolDirs(m.cfg); err != nil {
 		return statusFailed, err
 	}
-	if err := joinCgroups(m.cfg); err != nil {
-		return statusFailed, err
+	if os.Geteuid() == 0 || !m.upgrader.second { // else the master before has joined them while it was root
+		if err := joinCgroups(m.cfg); err != nil {
+			return statusFailed, err
+		}
 	}
 	if err := dropPrivileges(m.cfg); err != nil {
 		return statusFailed, err
