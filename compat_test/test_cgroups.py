@@ -58,8 +58,8 @@ def wait_pid(transport):
 
 
 def test_all_processes_are_in_the_group(group, server, transport):
-    running = server(transport, ["--master", "--processes", "2", "--cgroup", group, "--cgroup-dir-mode", "711", "--attach-daemon", "exec sleep 1000"],
-                     app=versioned(1))
+    running = server(transport, ["--master", "--processes", "2", "--cgroup", group, "--cgroup-dir-mode", "711",
+                                 "--attach-daemon", "exec sleep 1000"], app=versioned(1))
     running.wait_log("spawning \"exec sleep")
     eventually(lambda: set(running.processes()) == members(group))
     assert group.stat().st_mode & 0o777 == 0o711
@@ -76,8 +76,8 @@ def test_all_processes_are_in_the_group(group, server, transport):
 
 def test_a_master_without_privileges_is_upgraded_in_its_group(group, server, transport):
     """Only root can join the group; the next master is in it already."""
-    running = server(transport, ["--master", "--cgroup", group, "--uid", "65534", "--gid", "65534", "--pidfile2", "open/pid", "--exec-asap", "mkdir -m 777 open || test -d open"],
-                     app=versioned(1))
+    running = server(transport, ["--master", "--cgroup", group, "--uid", "65534", "--gid", "65534", "--pidfile2", "open/pid",
+                                 "--exec-asap", "mkdir -m 777 open || test -d open"], app=versioned(1))
     running.wait_log("spawned uWSGI master process")
     old = running.pid
     running.signal(signal.SIGUSR2)

@@ -142,7 +142,8 @@ def test_a_daemon_with_a_pidfile_is_left_alone(server, transport):
     reload(running)
     stop(running)
     assert alive(pid) and notes(running) == ["start"]
-    second = server(http_socket(), ["--master", "--attach-daemon2", f"cmd=exec sh d.sh,pidfile={running.dir}/p,daemonize=1"], app=versioned(1))
+    again = f"cmd=exec sh d.sh,pidfile={running.dir}/p,daemonize=1"
+    second = server(http_socket(), ["--master", "--attach-daemon2", again], app=versioned(1))
     second.wait_log(rf"\[uwsgi-daemons\] found valid/active pidfile for \"exec sh d.sh\" \(pid: {pid}\)")
     stop(second)
     assert alive(pid)

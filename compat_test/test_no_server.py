@@ -17,7 +17,8 @@ LOADED = "open('loaded', 'a').write('x')\n"
 
 @pytest.mark.parametrize("more", [[], ["--lazy-apps"], ["--processes", "2", "--threads", "2"], ["--need-app"]])
 def test_the_application_is_loaded(server, transport, more):
-    running = server(transport, ["--master", "--no-server", "--hook-post-app", "create:after", *more], app=LOADED + versioned(1), ready=False)
+    options = ["--master", "--no-server", "--hook-post-app", "create:after", *more]
+    running = server(transport, options, app=LOADED + versioned(1), ready=False)
     assert running.wait_exit() == 0
     assert (running.dir / "loaded").read_text() == "x" and (running.dir / "after").exists()
     log = running.log()
@@ -46,16 +47,21 @@ def test_a_hook_that_fails_ends_it(server, transport):
 
 
 def test_a_running_instance_is_left_alone(server, transport):
-    options = ["--master", "--pidfile", "pid", "--master-fifo", "fifo", "--vacuum", "--socket", "site.sock", "--flock", "lock", "--spooler", "jobs",
-               "--attach-daemon", "echo up >> daemon; exec sleep 1000", "--cache2", "name=c,items=10,store=store", "--safe-pidfile", "safe"]
+    options = ["--master", "--pidfile", "pid", "--safe-pidfile", "safe", "--master-fifo", "fifo", "--vacuum", "--socket", "site.sock",
+               "--flock", "lock", "--spooler", "jobs", "--attach-daemon", "echo up >> daemon; exec sleep 1000",
+               "--cache2", "name=c,items=10,store=store"]
     running = server(transport, options, app=LOADED + versioned(1), files={"lock": ""})
     running.wait_log("spawning \"echo up")
-    before = {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in running.dir.iterdir() if path.name not in ("server.log", "loaded", "store")}
-    beside = server(args=[*transport.args, *options, "--no-server", "--wsgi-file", "app.py", "--chdir", running.dir, "--force-cwd", running.dir])
+
+    def owned():
+        return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in running.dir.iterdir()
+                if path.name not in ("server.log", "loaded", "store")}
+
+    before = owned()
+    beside = server(args=[*transport.args, *options, "--no-server", "--wsgi-file", "app.py", "--force-cwd", running.dir])
     assert beside.wait_exit() == 0
     assert "no-server mode requested. Goodbye." in beside.log()
-    after = {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in running.dir.iterdir() if path.name in before}
-    assert after == before
+    assert owned() == before
     assert (running.dir / "daemon").read_text() == "up\n"
     assert get(transport.port).status == 200
 

@@ -36,7 +36,7 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 	}
 	inherited := m.upgrader.inherited.Take
 	first := !m.upgrader.second && !m.cfg.NoServer // until an upgrade succeeds, the pidfiles are the old master's
-	if first {                  // after the sockets: where another instance has those, the pidfile is its own
+	if first {                                     // after the sockets: where another instance has those, the pidfile is its own
 		if err := m.life.make(func() error { return m.owned.pidfiles.write(m.cfg.Pidfile, m.cfg.StartDir, inherited) }); err != nil {
 			return statusFailed, err
 		}
