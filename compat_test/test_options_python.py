@@ -207,3 +207,21 @@ while True:
     eventually(lambda: answer() not in (b"", first))
     running.signal(15)
     assert running.wait_exit() == 0
+
+
+def test_a_program_is_the_worker_after_its_hooks(server, transport):
+    """worker-exec2; without a shell, so that the program itself is the worker."""
+    program = """
+import os, socket
+listener = socket.socket(fileno=0)
+while True:
+    client, _ = listener.accept()
+    client.recv(65536)
+    client.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\n%d" % os.path.exists("forked"))
+    client.close()
+"""
+    options = ["--master", "--worker-exec2", "python3 program.py", "--hook-post-fork", "create:forked"]
+    running = server(transport, options, files={"program.py": program})
+    assert ask(transport.port).endswith(b"\r\n\r\n1")
+    running.signal(15)
+    assert running.wait_exit() == 0

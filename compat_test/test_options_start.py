@@ -58,6 +58,39 @@ def test_a_shell_of_ones_own(server, transport):
     assert (running.dir / "ran").read_text().splitlines() == ["echo 1 > one", "echo 2 > two; exec sleep 1000"]
 
 
+def test_a_shell_of_ones_own_in_every_phase(server, transport):
+    """In the order of the phases, the last one at the end."""
+    phases = ["asap", "pre-jail", "in-jail", "as-root", "as-user", "pre-app", "post-app", "as-user-atexit"]
+    commands = [word for phase in phases for word in (f"--exec-{phase}", f"true {phase}")]
+    shell = '#!/bin/sh\necho "$2" >> ran\n'
+    options = ["--master", "--hook-asap", "chmod:shell 755", "--binsh", "./shell", *commands]
+    running = server(transport, options, app=APP, files={"shell": shell})
+    get(transport.port)
+    running.signal(15)
+    assert running.wait_exit() == 0
+    assert (running.dir / "ran").read_text().splitlines() == [f"true {phase}" for phase in phases]
+
+
+@pytest.mark.parametrize("option, said", [
+    (["--legion", "mylegion 225.1.1.1:4242 100 bf-cbc:hello"], "instances elect nobody; let keepalived"),
+    (["--legion-attach-daemon", "mylegion true"], "instances elect nobody"),
+    (["--legion-cron", "mylegion -1 -1 -1 -1 -1 true"], "instances elect nobody"),
+    (["--chroot", "/srv"], "start envoxyd itself in there: by chroot(8), RootDirectory= of systemd or a container"),
+    (["--pivot-root", "/srv /old"], "start envoxyd itself in there"),
+    (["--unshare", "net"], "use systemd or a container"),
+])
+def test_what_there_is_not_is_refused_by_name(server, transport, option, said):
+    running = server(transport, ["--master", *option], app=APP, ready=False)
+    assert running.wait_exit() == 1
+    assert option[0][2:] in running.log() and said in running.log()
+
+
+def test_an_emperor_alone_names_what_it_does_not_do(server):
+    running = server(args=["--emperor", "vassals", "--master-fifo", "fifo", "--touch-reload", "file"], files={"vassals/x": ""})
+    running.wait_log('option "master-fifo" has no effect: an emperor without workers')
+    running.wait_log('option "touch-reload" has no effect')
+
+
 def test_urls_by_the_clock(server, transport):
     asked = threading.Event()
 

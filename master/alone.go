@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -37,6 +38,7 @@ func Alone(cfg *uwsgiopts.Config, run func(log func(format string, args ...any),
 	for _, notice := range cfg.Notices {
 		logf("%s", notice)
 	}
+	noteAimless(cfg)
 	banner(cfg, m.started)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	status, err := m.prepare(ctx)
@@ -59,4 +61,13 @@ func Alone(cfg *uwsgiopts.Config, run func(log func(format string, args ...any),
 		logf("goodbye to uWSGI.")
 	}
 	return status
+}
+
+// noteAimless names what an emperor that runs alone does not do: it obeys signals, and looks at its vassals.
+func noteAimless(cfg *uwsgiopts.Config) {
+	for _, p := range cfg.Pairs {
+		if p.Name == "master-fifo" || p.Name == "hook-touch" || strings.HasPrefix(p.Name, "touch-") || strings.HasPrefix(p.Name, "fs-") {
+			logf("option %q has no effect: an emperor without workers takes commands by signals alone (SIGHUP reloads its vassals, SIGTERM stops)", p.Name)
+		}
+	}
 }

@@ -90,7 +90,9 @@ func (g *generation) change(s *cheaper.Situation, change int) {
 func (m *master) changeWorkers(change int) {
 	g := m.current
 	switch {
-	case g == nil || g.asleep:
+	case g == nil:
+	case g.asleep:
+		logf("the number of workers does not change while they are asleep: the next connection starts them")
 	case g.cheapening.policy == nil:
 		logf("the number of workers does not change without --cheaper")
 	default:

@@ -103,6 +103,9 @@ func (c *checker) users() {
 			c.wrong(c.cfg.OriginOf("add-gid", name), "add-gid: %v", err)
 		}
 	}
+	for _, d := range slices.Concat(c.cfg.Daemons, c.cfg.Smart) {
+		c.daemonUser(&d)
+	}
 	user, group, _ := strings.Cut(c.cfg.ChownSocket, ":")
 	if user != "" {
 		if _, err := uwsgiopts.LookupUID(user); err != nil {
@@ -112,6 +115,20 @@ func (c *checker) users() {
 	if group != "" {
 		if _, err := uwsgiopts.LookupGID(group); err != nil {
 			c.wrong(c.cfg.OriginOf("chown-socket", ""), "chown-socket: %v", err)
+		}
+	}
+}
+
+// daemonUser looks up who a daemon is to run as.
+func (c *checker) daemonUser(d *uwsgiopts.Daemon) {
+	if d.UID != "" {
+		if _, err := uwsgiopts.LookupUID(d.UID); err != nil {
+			c.wrong(c.cfg.OriginOf("attach-daemon2", ""), "attach-daemon2: %v", err)
+		}
+	}
+	if d.GID != "" {
+		if _, err := uwsgiopts.LookupGID(d.GID); err != nil {
+			c.wrong(c.cfg.OriginOf("attach-daemon2", ""), "attach-daemon2: %v", err)
 		}
 	}
 }

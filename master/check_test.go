@@ -82,6 +82,13 @@ func TestCheckOfFilesAndUsers(t *testing.T) {
 	}
 }
 
+func TestCheckOfWhoDaemonsRunAs(t *testing.T) {
+	c := parsed(t, "attach-daemon2 = cmd=run,uid=no-such-user", "attach-daemon2 = cmd=run,pidfile=p,gid=no-such-group", "attach-daemon2 = cmd=run,uid=0")
+	if c.users(); len(c.report.Problems) != 2 {
+		t.Errorf("%q", c.report.Problems)
+	}
+}
+
 func TestStatusOfACheck(t *testing.T) {
 	for _, tt := range []struct {
 		given []int

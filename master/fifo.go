@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -23,44 +24,7 @@ type fifo struct {
 	made    map[string]os.FileInfo // the pipes that are ours, by path
 	done    chan struct{}
 	reading sync.WaitGroup
-}
-
-// command carries out one byte: a digit chooses among pipes; bytes without a meaning are ignored.
-func (m *master) command(b byte) {
-	switch b {
-	case '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-		m.triggers.fifo.choose(m, int(b-'0'))
-	case '+':
-		m.changeWorkers(1)
-	case '-':
-		m.changeWorkers(-1)
-	case 'C':
-		m.goCheap()
-	case 'c':
-		m.chainReload()
-	case 'l':
-		m.logs.reopen(m.cfg)
-	case 'L':
-		m.logs.rotate()
-	case 'p':
-		m.togglePause()
-	case 'P':
-		m.owned.pidfiles.rewrite()
-	case 'q':
-		m.stopGracefully()
-	case 'Q':
-		m.stop()
-	case 'r':
-		m.reload(false)
-	case 'R':
-		m.reload(true)
-	case 's':
-		m.logTotals()
-	case 'w':
-		m.reloadWorkers(false)
-	case 'W':
-		m.reloadWorkers(true)
-	}
+	told    time.Time // when the log has said last that a byte is no command
 }
 
 // reconfigure makes the pipe that the configuration names, unless it is there already.

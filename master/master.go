@@ -270,7 +270,7 @@ func (m *master) end() int {
 	if m.life.upgraded {
 		return statusOK
 	}
-	if m.metrics != nil {
+	if m.metrics != nil && !m.cfg.NoServer {
 		m.metrics.Save()
 	}
 	m.triggers.notifySocket.remove()

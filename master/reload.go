@@ -99,16 +99,16 @@ func (m *master) reloadAll(brutal bool) {
 	logf("reload: loading configuration and code beside those that serve")
 	notify("RELOADING=1\n" + monotonic())
 	m.reloads.preparing = true
-	h, opener := m.newHooks(), m.socketOpener()
+	before, h, opener := m.cfg, m.newHooks(), m.socketOpener()
 	m.beside(func() event {
-		p := prepareReload(m.commands.ctx, m.reread, h, opener)
+		p := prepareReload(m.commands.ctx, before, m.reread, h, opener)
 		return func(m *master) { m.prepared(p) }
 	})
 }
 
 // prepareReload reads the configuration, runs the hooks that come before the application, and opens what is new.
 // It is called beside the loop.
-func prepareReload(ctx context.Context, reread Reread, h *hooks.Runner, opener socketOpener) *preparation {
+func prepareReload(ctx context.Context, before *uwsgiopts.Config, reread Reread, h *hooks.Runner, opener socketOpener) *preparation {
 	p := &preparation{hooks: h}
 	if p.cfg, p.err = reread.until(ctx); p.err != nil {
 		return p
@@ -127,6 +127,9 @@ func prepareReload(ctx context.Context, reread Reread, h *hooks.Runner, opener s
 		}
 	}
 	if p.err = makeSpoolDirs(p.cfg); p.err != nil {
+		return p
+	}
+	if p.err = rejoinCgroups(before, p.cfg); p.err != nil {
 		return p
 	}
 	if p.service, p.err = loadService(ctx, p.cfg); p.err != nil {

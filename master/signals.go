@@ -143,6 +143,7 @@ func (m *master) drainAll() {
 	}
 	m.stopWatching()
 	m.jobs.daemons.Stop()
+	m.jobs.smart.Stop()
 	notify("STOPPING=1")
 	m.watchdog.stop()
 	if m.next != nil {

@@ -28,7 +28,7 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 	if err := i.addMemory(spec, g.m.owned.resources, g.m.owned.alive, g.board); err != nil {
 		return nil, err
 	}
-	if spec.Shared, g.shared, err = share(cfg, g.m.owned.resources, i, true); err != nil {
+	if spec.Shared, g.shared, err = share(cfg, g.m.owned.resources, i, !g.cfg.NoServer); err != nil {
 		return nil, err
 	}
 	if len(g.m.gateways) > 0 && isService(cfg) {

@@ -16,8 +16,10 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 	if m.cfg.Umask >= 0 {
 		unix.Umask(m.cfg.Umask)
 	}
-	if err := m.owned.locks.take(ctx, m.cfg, m.upgrader.second); err != nil {
-		return statusFailed, err
+	if !m.cfg.NoServer {
+		if err := m.owned.locks.take(ctx, m.cfg, m.upgrader.second); err != nil {
+			return statusFailed, err
+		}
 	}
 	for _, phase := range []string{"start", "asap", "pre-jail", "in-jail"} { // they may make the directories
 		if err := m.hooks.Run(ctx, hookSettings(m.cfg), phase); err != nil {
@@ -27,14 +29,14 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 	if err := checkDirectories(m.cfg); err != nil {
 		return statusFailed, err
 	}
-	if !m.life.alone {
+	if !m.life.alone && !m.cfg.NoServer {
 		if err := m.life.make(func() (err error) { m.sockets, err = m.openSockets(m.cfg); return err }); err != nil {
 			return statusFailed, err
 		}
 	}
 	inherited := m.upgrader.inherited.Take
-	first := !m.upgrader.second // until an upgrade succeeds, the pidfiles are the old master's
-	if first {                  // after the sockets: where another instance has those, the pidfile is its own
+	first := !m.upgrader.second && !m.cfg.NoServer // until an upgrade succeeds, the pidfiles are the old master's
+	if first {                                     // after the sockets: where another instance has those, the pidfile is its own
 		if err := m.life.make(func() error { return m.owned.pidfiles.write(m.cfg.Pidfile, m.cfg.StartDir, inherited) }); err != nil {
 			return statusFailed, err
 		}
@@ -42,11 +44,15 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 	if err := m.hooks.Run(ctx, hookSettings(m.cfg), "as-root"); err != nil {
 		return hookStatus(err), err
 	}
-	if err := makeSpoolDirs(m.cfg); err != nil {
-		return statusFailed, err
+	if !m.cfg.NoServer {
+		if err := makeSpoolDirs(m.cfg); err != nil {
+			return statusFailed, err
+		}
 	}
-	if err := joinCgroups(m.cfg); err != nil {
-		return statusFailed, err
+	if os.Geteuid() == 0 || !m.upgrader.second { // else the master before has joined them while it was root
+		if err := joinCgroups(m.cfg); err != nil {
+			return statusFailed, err
+		}
 	}
 	if err := dropPrivileges(m.cfg); err != nil {
 		return statusFailed, err
@@ -112,7 +118,7 @@ func (m *master) startPrepared(service *modules.Service, status int, err error) 
 		return
 	}
 	logMode(m.cfg)
-	if !m.upgrader.second { // else it is the old master's until this one serves
+	if !m.upgrader.second && !m.cfg.NoServer { // else it is the old master's until this one serves
 		m.triggers.fifo.reconfigure(m)
 	}
 	p := &preparation{cfg: m.cfg, hooks: m.hooks, sockets: m.sockets, service: service}

@@ -272,6 +272,7 @@ func (m *master) upgradeDone(err error) {
 	m.stats.Close()
 	m.triggers.fifo.close()
 	m.jobs.daemons.Stop()
+	m.jobs.smart.HandOver()
 	m.gateways.quiesce(func(m *master) {
 		m.drainCurrent(syscall.SIGHUP)
 		m.after(handOverTime, func(m *master) { m.gateways.stop() }) // its successor waits for the brokers

@@ -119,6 +119,10 @@ func (g *generation) loaded() {
 	}
 	g.loadTime = g.m.sys.now().Sub(g.began)
 	g.leftovers.of.Until = process.Now() // what comes later is a worker, or a worker's
+	if g.cfg.NoServer {
+		g.m.hooked(g.cfg, g.hooks, []string{"post-app"}, g.leaveLoaded)
+		return
+	}
 	start := func(m *master) {
 		if g.draining {
 			return

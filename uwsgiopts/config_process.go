@@ -69,6 +69,24 @@ func setCgroupDirMode(c *Config, g given) error {
 	return nil
 }
 
+// addCgroupOpt takes KEY=VALUE; the key is a file in the group's own directory.
+func addCgroupOpt(c *Config, g given) error {
+	key, _, ok := strings.Cut(g.text, "=")
+	if !ok || key == "" || strings.Contains(key, "/") {
+		return fmt.Errorf("option %q: %q is not KEY=VALUE, where KEY is the name of a setting as memory.max", g.name, g.text)
+	}
+	c.CgroupOpts = append(c.CgroupOpts, g.text)
+	return nil
+}
+
+// validateCgroups refuses what would bound nothing.
+func (p *parser) validateCgroups() error {
+	if len(p.cfg.CgroupOpts) > 0 && len(p.cfg.Cgroups) == 0 {
+		return p.refuseValue("cgroup-opt", "there is no cgroup that it could be set in: name one by cgroup")
+	}
+	return nil
+}
+
 func processDefaults() ProcessConfig {
 	return ProcessConfig{HarakiriGracefulSignal: sigterm, MemCollectorFreq: 3 * time.Second, CgroupDirMode: 0o700}
 }

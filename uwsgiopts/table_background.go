@@ -35,7 +35,7 @@ func backgroundOptions() []Option {
 		{Names: []string{"smart-attach-daemon"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "run a command that goes to the background and outlives the instance: PIDFILE[,SECONDS] COMMAND", Value: smartDaemon(false)},
 		{Names: []string{"smart-attach-daemon2"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "the same for a command that stays in the foreground: PIDFILE[,SECONDS] COMMAND", Value: smartDaemon(true)},
 		{Names: []string{"daemons-honour-stdin"}, Flags: StartsMaster, Doc: "leave standard input open for daemons", Value: flagOn(func(c *Config) *bool { return &c.DaemonsHonourStdin })},
-		{Names: []string{"attach-daemon2"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "run a command beside the workers: cmd=COMMAND,freq=…,stopsignal=…", Value: List.by(setDaemon2)},
+		{Names: []string{"attach-daemon2"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "run a command beside the workers: cmd=COMMAND,KEY=VALUE,… (docs/daemons.md has the keys)", Value: List.by(setDaemon2)},
 		{Names: []string{"curl-cron", "cron-curl"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "fetch a URL by the clock: MINUTE HOUR DAY MONTH WEEKDAY URL", Value: curlCron()},
 		{Names: []string{"legion-curl-cron", "legion-cron-curl", "curl-cron-legion", "cron-curl-legion"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "the same, on the lord of a legion", Unsupported: noLegion},
 	}

@@ -49,7 +49,7 @@ func processesOptions() []Option {
 		{Names: []string{"pidfile2"}, Arg: RequiredArg, Doc: "write the master's pid to this file after privileges are dropped", Value: text(func(c *Config) *string { return &c.Pidfile2 })},
 		{Names: []string{"safe-pidfile"}, Arg: RequiredArg, Doc: "as pidfile, and only once the application is loaded", Value: text(func(c *Config) *string { return &c.SafePidfile })},
 		{Names: []string{"safe-pidfile2"}, Arg: RequiredArg, Doc: "as pidfile2, and only once the application is loaded", Value: text(func(c *Config) *string { return &c.SafePidfile2 })},
-		{Names: []string{"no-server"}, Doc: "leave after the configuration has been read", Value: flagOn(func(c *Config) *bool { return &c.NoServer })},
+		{Names: []string{"no-server"}, Doc: "load the application, and leave without serving: no socket, pidfile, worker or daemon", Value: flagOn(func(c *Config) *bool { return &c.NoServer })},
 		{Names: []string{"no-orphans"}, Doc: "when the master has died, end workers at once; without it they finish their requests", Value: flagOn(func(c *Config) *bool { return &c.NoOrphans })},
 		{Names: []string{"no-default-app"}, Doc: "do not serve paths without an application by the first one", Value: flagOn(func(c *Config) *bool { return &c.NoDefaultApp })},
 		{Names: []string{"manage-script-name"}, Doc: "set SCRIPT_NAME and PATH_INFO by the mount points", Value: flagOn(func(c *Config) *bool { return &c.ManageScriptName })},

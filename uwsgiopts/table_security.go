@@ -3,12 +3,15 @@ package uwsgiopts
 // noIsolation is the reason for options that shut a service in. Going on without them would be unsafe.
 const noIsolation = "a service must not start without the isolation that was asked for; use systemd or a container for it"
 
+// noChroot is the same for a root directory, where a prefix of the command line does as well: Python and envoxyd would have to be in there anyway.
+const noChroot = "a service must not start without the isolation that was asked for; start envoxyd itself in there: by chroot(8), RootDirectory= of systemd or a container"
+
 // securityOptions declares: Users, privileges and isolation.
 func securityOptions() []Option {
 	return []Option{
 		{Names: []string{"umask"}, Arg: RequiredArg, Doc: "file mode creation mask, octal", Value: Octal.by(setUmask)},
-		{Names: []string{"chroot"}, Arg: RequiredArg, Doc: "change the root directory", Unsupported: noIsolation},
-		{Names: []string{"pivot-root", "pivot_root"}, Arg: RequiredArg, Doc: "swap the root directory: NEW OLD", Unsupported: noIsolation},
+		{Names: []string{"chroot"}, Arg: RequiredArg, Doc: "change the root directory", Unsupported: noChroot},
+		{Names: []string{"pivot-root", "pivot_root"}, Arg: RequiredArg, Doc: "swap the root directory: NEW OLD", Unsupported: noChroot},
 		{Names: []string{"uid"}, Arg: RequiredArg, Doc: "run as this user, name or number", Value: Text.by(setUID)},
 		{Names: []string{"gid"}, Arg: RequiredArg, Doc: "run as this group, name or number", Value: Text.by(setGID)},
 		{Names: []string{"add-gid"}, Arg: RequiredArg, Doc: "add this group, name or number", Value: list(func(c *Config) *[]string { return &c.AddGIDs })},
@@ -36,7 +39,7 @@ func securityOptions() []Option {
 		{Names: []string{"drop-after-init"}, Value: Flag, Doc: "drop privileges after the interpreter is up", NoOp: "sockets, pidfiles, cgroups and what hook-as-root does come before privileges are dropped; Python's start needs none"},
 		{Names: []string{"drop-after-apps"}, Value: Flag, Doc: "drop privileges after the applications are loaded", Unsupported: "an application is imported without privileges; do in hook-as-root or exec-as-root what needs them"},
 		{Names: []string{"cgroup"}, Arg: RequiredArg, Doc: "run in this control group", Value: list(func(c *Config) *[]string { return &c.Cgroups })},
-		{Names: []string{"cgroup-opt"}, Arg: RequiredArg, Doc: "set a value in the control group: KEY=VALUE", Value: list(func(c *Config) *[]string { return &c.CgroupOpts })},
+		{Names: []string{"cgroup-opt"}, Arg: RequiredArg, Doc: "set a value in those of the control groups that have it: KEY=VALUE", Value: List.by(addCgroupOpt)},
 		{Names: []string{"cgroup-dir-mode"}, Arg: RequiredArg, Doc: "mode of the control group's directory, octal", Value: Octal.by(setCgroupDirMode)},
 		{Names: []string{"namespace", "ns"}, Arg: RequiredArg, Doc: "run in a new namespace with this root: HOST:DIRECTORY", Unsupported: noIsolation},
 		{Names: []string{"namespace-keep-mount"}, Arg: RequiredArg, Value: List, Doc: "keep this mounted in the namespace", Unsupported: noIsolation},

@@ -49,7 +49,7 @@ func start(above *emperor.Above) (*uwsgiopts.Config, int) {
 	case cfg.RemoteSignal != nil:
 		return cfg, raise(cfg.RemoteSignal, cfg.PingTimeout)
 	case cfg.NoServer:
-		return cfg, showOnly(cfg)
+		return cfg, noServer(cfg)
 	}
 	return cfg, serve(cfg, above)
 }

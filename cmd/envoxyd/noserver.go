@@ -5,10 +5,19 @@ import (
 	"io"
 	"os"
 
+	"envoxyd/master"
 	"envoxyd/uwsgiopts"
 )
 
-// showOnly is a start with --no-server: it logs what the configuration says, and ends.
+// noServer is a start with --no-server: the application is loaded, if there is one, and nothing serves.
+func noServer(cfg *uwsgiopts.Config) int {
+	if master.NamesApplication(cfg) {
+		return master.Load(cfg)
+	}
+	return showOnly(cfg)
+}
+
+// showOnly logs what the configuration says, and ends.
 func showOnly(cfg *uwsgiopts.Config) int {
 	log := io.Writer(os.Stderr)
 	if cfg.Logto != "" {

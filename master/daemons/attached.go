@@ -1,6 +1,7 @@
 package daemons
 
 import (
+	"cmp"
 	"os/exec"
 	"reflect"
 	"slices"
@@ -57,7 +58,7 @@ func (a *Attached) Replace(s Settings) {
 			a.all = slices.Delete(a.all, i, i+1)
 		}
 	}
-	a.Stop()
+	a.end(func(d *daemon) int { return cmp.Or(d.ReloadSignal, d.StopSignal) })
 	a.leaving = append(a.leaving, a.all...)
 	a.all = nil
 	for number, one := range s.Daemons {
@@ -98,8 +99,8 @@ func (a *Attached) spawn(d *daemon) {
 	cmd, err := a.settings.command(a.host, &d.Daemon)
 	if err == nil {
 		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
-		announce(a.host, &d.Daemon, d.spawned)
-		pid, err = a.start(cmd, func() { a.ended(d) })
+		announce(a.host, &d.Daemon, cmd, d.spawned)
+		pid, err = a.start(d, cmd)
 	}
 	d.started = a.host.Now()
 	d.spawned++
@@ -111,7 +112,7 @@ func (a *Attached) spawn(d *daemon) {
 	d.pid = pid
 }
 
-func (a *Attached) start(cmd *exec.Cmd, ended func()) (pid int, err error) {
+func (a *Attached) start(d *daemon, cmd *exec.Cmd) (pid int, err error) {
 	output, err := a.host.Output()
 	if err != nil {
 		return 0, err
@@ -120,7 +121,7 @@ func (a *Attached) start(cmd *exec.Cmd, ended func()) (pid int, err error) {
 		defer output.Close()
 		cmd.Stdout, cmd.Stderr = output, output
 	}
-	return a.host.Start(cmd, ended)
+	return start(a.host, &d.Daemon, cmd, func() { a.ended(d) })
 }
 
 // ended decides what follows the end of a daemon's process.
@@ -155,15 +156,18 @@ func throttle(most int) respawn.Policy {
 // Restart ends a daemon, by its number in the settings, which then starts anew.
 func (a *Attached) Restart(number int) {
 	if number < len(a.all) {
-		a.ask(a.all[number])
+		a.ask(a.all[number], a.all[number].StopSignal)
 	}
 }
 
 // Stop ends all daemons for good, and what those before have left behind.
-func (a *Attached) Stop() {
+func (a *Attached) Stop() { a.end(func(d *daemon) int { return d.StopSignal }) }
+
+// end ends all daemons for good, each by its signal.
+func (a *Attached) end(signal func(d *daemon) int) {
 	for _, one := range a.all {
 		one.ending = true
-		a.ask(one)
+		a.ask(one, signal(one))
 	}
 	a.forgetGone()
 	for _, one := range a.orphans {
@@ -179,13 +183,13 @@ func (a *Attached) forgetGone() {
 	a.orphans = slices.DeleteFunc(a.orphans, func(o *orphan) bool { return !a.host.GroupLives(o.group) })
 }
 
-// ask sends the stop signal to the daemon's process group.
-func (a *Attached) ask(d *daemon) {
+// ask sends the signal that ends it to the daemon's process group.
+func (a *Attached) ask(d *daemon, signal int) {
 	if d.pid == 0 || !d.killAt.IsZero() {
 		return
 	}
 	d.killAt = a.host.Now().Add(a.timeout())
-	_ = a.host.Kill(-d.pid, syscall.Signal(d.StopSignal)) // it may have ended: ended will hear of it
+	_ = a.host.Kill(-d.pid, syscall.Signal(signal)) // it may have ended: ended will hear of it
 }
 
 func (a *Attached) timeout() time.Duration {

@@ -1,6 +1,7 @@
 package daemons
 
 import (
+	"os"
 	"slices"
 	"syscall"
 	"testing"
@@ -199,4 +200,45 @@ func TestAnInstanceThatEndsByItselfEndsItsDaemons(t *testing.T) {
 	h.ending = true // not by way of Stop
 	a.Enforce(h.now)
 	h.wants("start 101 run", "kill -101 15")
+}
+
+func TestASignalOfTheirOwnEndsDaemonsAtAReload(t *testing.T) {
+	h := newHost(t)
+	a := NewAttached(h)
+	s := settings("run", "other")
+	s.Daemons[0].ReloadSignal = int(syscall.SIGUSR1)
+	a.Replace(s)
+	a.Replace(s)
+	h.wants("start 101 run", "start 102 other", "kill -101 10", "kill -102 15")
+	h.end(101)
+	h.end(102)
+	a.Stop()
+	h.wants("start 103 run", "start 104 other", "kill -103 15", "kill -104 15")
+}
+
+func TestADaemonInANamespaceOfItsOwn(t *testing.T) {
+	h := newHost(t)
+	s := settings("run")
+	s.Daemons[0].PIDNamespace = true
+	NewAttached(h).Replace(s)
+	if a := h.alive[101].cmd.SysProcAttr; a.Cloneflags != syscall.CLONE_NEWPID || a.Pdeathsig != syscall.SIGKILL {
+		t.Errorf("%+v", a)
+	}
+	h.refuses = syscall.EPERM
+	NewAttached(h).Replace(s)
+	if !h.said(`"run": ns_pid: operation not permitted: only root may make a namespace`) {
+		t.Errorf("%q", h.did)
+	}
+}
+
+func TestADaemonMayHaveTheInstancesInput(t *testing.T) {
+	for _, all := range []bool{false, true} {
+		h := newHost(t)
+		s := settings("run", "other")
+		s.Daemons[0].Stdin, s.Stdin = true, all
+		NewAttached(h).Replace(s)
+		if one, other := h.alive[101].cmd.Stdin, h.alive[102].cmd.Stdin; one != os.Stdin || (other == os.Stdin) != all {
+			t.Errorf("%v, %v", one, other)
+		}
+	}
 }

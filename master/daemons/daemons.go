@@ -6,6 +6,7 @@
 package daemons
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -71,6 +72,9 @@ func (s *Settings) command(h Host, d *uwsgiopts.Daemon) (*exec.Cmd, error) {
 		cmd.Stdin = os.Stdin
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if d.PIDNamespace {
+		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID
+	}
 	if d.UID == "" && d.GID == "" {
 		return cmd, nil
 	}
@@ -81,11 +85,24 @@ func (s *Settings) command(h Host, d *uwsgiopts.Daemon) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
+// start starts a daemon's process.
+func start(h Host, d *uwsgiopts.Daemon, cmd *exec.Cmd, ended func()) (pid int, err error) {
+	pid, err = h.Start(cmd, ended)
+	if err != nil && d.PIDNamespace && errors.Is(err, syscall.EPERM) {
+		err = fmt.Errorf("ns_pid: %w: only root may make a namespace", err)
+	}
+	return pid, err
+}
+
 // announce says that a daemon is started, for the nth time.
-func announce(h Host, d *uwsgiopts.Daemon, before int) {
+func announce(h Host, d *uwsgiopts.Daemon, cmd *exec.Cmd, before int) {
 	verb := "spawning"
 	if before > 0 {
 		verb = "respawning"
 	}
-	h.Logf("[uwsgi-daemons] %s %q (uid: %d gid: %d)", verb, d.Command, os.Getuid(), os.Getgid())
+	uid, gid := os.Getuid(), os.Getgid()
+	if who := cmd.SysProcAttr.Credential; who != nil {
+		uid, gid = int(who.Uid), int(who.Gid)
+	}
+	h.Logf("[uwsgi-daemons] %s %q (uid: %d gid: %d)", verb, d.Command, uid, gid)
 }

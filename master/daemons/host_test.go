@@ -22,6 +22,8 @@ type fakeHost struct {
 	ending bool
 	fails  bool // no process can be started
 
+	refuses error // what starts fail of; nil: they do not
+
 	orphaned map[int]bool // groups of which children are left
 }
 
@@ -43,6 +45,9 @@ func (h *fakeHost) Start(cmd *exec.Cmd, ended func()) (int, error) {
 	if h.fails {
 		return 0, errors.New("cannot fork")
 	}
+	if h.refuses != nil {
+		return 0, h.refuses
+	}
 	h.pid++
 	h.alive[h.pid] = &fakeProcess{cmd, ended}
 	h.note("start %d %s", h.pid, cmd.Args[2])
@@ -61,6 +66,9 @@ func (h *fakeHost) Output() (*os.File, error) { return nil, nil }
 func (h *fakeHost) Credential(uid, gid string) (*syscall.Credential, error) {
 	if uid == "none" {
 		return nil, errors.New("there is no such user")
+	}
+	if uid == "other" {
+		return &syscall.Credential{Uid: 8}, nil
 	}
 	return &syscall.Credential{Uid: 7}, nil
 }
@@ -121,3 +129,6 @@ func (h *fakeHost) wants(want ...string) {
 		h.t.Fatalf("did %q, not %q", did, want)
 	}
 }
+
+// said is what the log says from the last call of wants on.
+func (h *fakeHost) said(line string) bool { return slices.Contains(h.did, "log [uwsgi-daemons] "+line) }

@@ -34,7 +34,7 @@ func TestAProcessIsKnownByItsPidfile(t *testing.T) {
 		}
 	}
 	d := &smartDaemon{path: filepath.Join(dir, "pid")}
-	if d.running() != 0 {
+	if pid, err := d.named(); pid != 0 || err != nil {
 		t.Error("without a pidfile something runs")
 	}
 	for text, want := range map[string]int{
@@ -49,8 +49,8 @@ func TestAProcessIsKnownByItsPidfile(t *testing.T) {
 		if err := os.WriteFile(d.path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got := d.running(); got != want {
-			t.Errorf("%q: %d, want %d", text, got, want)
+		if got, err := d.named(); got != want || err != nil {
+			t.Errorf("%q: %d, %v, want %d", text, got, err, want)
 		}
 	}
 }
