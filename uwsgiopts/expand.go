@@ -149,6 +149,9 @@ func closing(s string, open int) int {
 	return -1
 }
 
+// variableName is one that can have a default: $(id -u) is for the shell, and no variable "id ".
+var variableName = compiled(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
 // variable is $(NAME), $(NAME-default) or $(NAME:-default), with the shell's meaning.
 func (p *parser) variable(name string) (string, bool, error) {
 	if v, ok := p.env.get(name); ok {
@@ -161,6 +164,9 @@ func (p *parser) variable(name string) (string, bool, error) {
 	variable, orEmpty := strings.CutSuffix(name[:dash], ":")
 	if v, ok := p.env.get(variable); ok && (v != "" || !orEmpty) {
 		return v, true, nil
+	}
+	if !variableName().MatchString(variable) {
+		return "", false, nil
 	}
 	return name[dash+1:], true, nil
 }
