@@ -21,6 +21,7 @@ from . import files
 NAME = ".envoxyd_journal_"
 MOST = 16  # journals of a directory
 SIZE = 1 << 20
+PAGE = 4096
 LARGEST = files.ONE_BLOCK  # bytes of a job; a larger one might be there in part while its record is not
 BURST = 16  # jobs of a process within a second; more of them go into a journal
 OLD = 10  # seconds after which a writer syncs the files itself, if no spooler has
@@ -281,7 +282,8 @@ def create(directory, path):
     try:
         fd = os.open(".", os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600, dir_fd=where)
         try:
-            files.fill(fd, bytes(SIZE), None)
+            for _ in range(SIZE // PAGE):  # at once, it would be one large folio, all of which each record goes through
+                files.fill(fd, bytes(PAGE), None)
             os.fsync(fd)
             try:
                 os.link(f"/proc/self/fd/{fd}", os.path.basename(path), dst_dir_fd=where)

@@ -12,6 +12,7 @@ NICE = 19
 YOUNG = 5  # seconds in which a file without content may be one that a uWSGI is about to write
 RESCAN = 4  # times as long as a look has taken, the next one waits
 GLANCE = 0.002  # seconds of short jobs between glances at signals and at the bell
+GATHER = 0.003  # seconds from one look to the next, if there is no hurry
 SETTLE = 2  # seconds, at least, between two times that journals are emptied
 
 NO_FUNCTION = "unable to find the spooler function for %s: is the code that sets uwsgi.spooler imported there?"
@@ -56,11 +57,13 @@ class Loop:
         self.complete = 0.0  # when all files were looked at, those of the future too
         self.announced = False  # that there is work for others, since the last look
         self.journals = journal.Journals(spooler["dir"], time.time, self.warn)
+        self.journaled = []  # names of those that the last look has found
+        self.looked = 0.0  # when the last look began
         self.settled = 0.0  # when journals were emptied
 
     def run(self):
         os.register_at_fork(after_in_child=self.forget)
-        self.settle(idle=True)  # jobs that a power failure has left in them come first
+        self.journals.settle(remove=True)  # jobs that a power failure has left in them come first
         try:
             while not self.finished():
                 if self.work() or self.finished():
@@ -68,6 +71,7 @@ class Loop:
                 self.settle(idle=True)
                 if self.wait(self.pause()):
                     self.bell.silence()
+                    self.gather()
         finally:
             self.bell.ring()  # what we were woken for may be another's
         self.journals.settle(remove=True)
@@ -77,6 +81,12 @@ class Loop:
         if self.held is not None:
             os.close(self.held.fd)
             self.held = None
+
+    def gather(self):
+        """In a burst one look finds several jobs."""
+        rest = self.looked + GATHER - time.monotonic()
+        if rest > 0:
+            self.process.wait([], rest)
 
     def finished(self):
         most = self.settings["max_tasks"]
@@ -96,20 +106,20 @@ class Loop:
             longest = min(longest, min(self.failed.values()) - time.monotonic())
         if self.future:
             longest = min(longest, min(self.future.values()) - time.time())
-        if self.journals.there():
+        if self.journaled:
             longest = min(longest, self.settled + SETTLE - time.monotonic())
         return max(longest, 0)
 
     def settle(self, idle):
         """Has the journals emptied now and then, so that few jobs run twice should the power fail."""
         now = time.monotonic()
-        if now - self.settled >= SETTLE:
+        if self.journaled and now - self.settled >= SETTLE:
             self.settled = now
             self.journals.settle(remove=idle)
 
     def work(self):
         """Runs what is due; tells whether it is to look again at once."""
-        began = time.monotonic()
+        began = self.looked = time.monotonic()
         paths = self.look()
         asked = looked = time.monotonic()
         for number, path in enumerate(paths):
@@ -132,8 +142,8 @@ class Loop:
             self.complete = steady
             self.future.clear()
         self.announced = False
-        seen, due = set(), []
-        for entries in order.folders(self.spooler["dir"]):
+        seen, due, self.journaled = set(), [], []
+        for entries in order.folders(self.spooler["dir"], self.journaled):
             found = []
             for entry in entries:
                 seen.add(entry.path)

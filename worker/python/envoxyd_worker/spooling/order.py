@@ -2,15 +2,18 @@
 import os
 import re
 
-from . import files
+from . import files, journal
 
 
-def folders(directory):
-    """What may be a job, as lists of directory entries: of each priority that there is, and last those without a priority."""
+def folders(directory, journals):
+    """What may be a job, as lists of directory entries: of each priority that there is, and last those without a priority. The
+    names of journals are added to the list."""
     priorities, jobs = [], []
     for entry in scan(directory):
         if entry.name.startswith(files.PREFIX):
             jobs.append(entry)
+        elif entry.name.startswith(journal.NAME):
+            journals.append(entry.name)
         elif re.fullmatch("[0-9]+", entry.name) and entry.is_dir(follow_symlinks=False):
             priorities.append(entry)
     for priority in sorted(priorities, key=lambda entry: version(entry.name)):
