@@ -81,7 +81,7 @@ class Process:
         poll = select.poll()
         for fd in fds:
             poll.register(fd, select.POLLIN)
-        if seconds == 0:
+        if seconds == 0 or not fds:  # a look at the bell, or a moment for jobs to gather
             return [fd for fd, _ in poll.poll(0)]
         self.pauses.append(seconds)
         rest = self.busy + self.patience - time.monotonic()

@@ -35,6 +35,12 @@ def put(made, n, priority=None, at=None):
     return files.write(made.directory, priority, content_of(n), at, "here", made)
 
 
+def add(made, path, content, at=None):
+    """Whether a journal has the job."""
+    record = made.begin(path, content, at)
+    return record is not None and record.finish()
+
+
 def hidden(tmp_path):
     return sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("."))
 
@@ -80,12 +86,12 @@ def test_jobs_that_are_not_there_come_back_after_a_restart_of_the_machine(tmp_pa
 
 
 def test_a_full_journal_begins_again(tmp_path, journals, monkeypatch):
-    monkeypatch.setattr(journal, "SIZE", 2000)
+    monkeypatch.setattr(journal, "SIZE", journal.PAGE)
     made = journals()
     paths = [put(made, n) for n in range(100)]
-    assert os.path.getsize(tmp_path / ".envoxyd_journal_1") == 2000
+    assert os.path.getsize(tmp_path / ".envoxyd_journal_1") == journal.PAGE
     records, _ = journal.unpack_all((tmp_path / ".envoxyd_journal_1").read_bytes())
-    assert 0 < len(records) < 15 and records[-1].path == os.path.basename(paths[-1])
+    assert 0 < len(records) < 40 and records[-1].path == os.path.basename(paths[-1])
     for path in paths:
         os.remove(path)
     journals(THERE).settle(remove=True)
@@ -187,15 +193,16 @@ def test_a_journal_that_was_written_in_part(tmp_path, journals):
     "uwsgi_spoolfile_on_x/../../y"])
 def test_nothing_is_written_elsewhere(tmp_path, journals, path):
     made = journals()
-    assert made.add(path, content_of(1), None)
+    assert made.begin(path, content_of(1), None).finish()
     journals(THERE).settle(remove=True)
     assert list(tmp_path.rglob("*")) == []
 
 
 def test_large_jobs_and_what_fails_are_for_the_file_system(tmp_path, journals, monkeypatch):
     made = journals()
-    assert not made.add("x", b"x" * (journal.LARGEST + 1), None)
-    assert made.add("x", b"x" * journal.LARGEST, None)
+    assert not add(made, "x", b"x" * (journal.LARGEST + 1))
+    assert not add(made, "x", b"x", 10 ** 30)
+    assert add(made, "x", b"x" * journal.LARGEST)
 
     def fails(*_):
         raise OSError("made up")
@@ -203,12 +210,30 @@ def test_large_jobs_and_what_fails_are_for_the_file_system(tmp_path, journals, m
     for call, name in (("pwrite", "not written"), ("fdatasync", "not synced")):
         with monkeypatch.context() as broken:
             broken.setattr(os, call, fails)
-            assert not made.add(name, b"y", None)
-    assert made.add("z", b"z", None)
+            assert not add(made, name, b"y")
+    assert add(made, "z", b"z")
     records, _ = journal.unpack_all((tmp_path / ".envoxyd_journal_1").read_bytes())
     assert [one.path for one in records] == ["x", "not synced", "z"]
     made.boot = None
-    assert not made.add("z", b"z", None)
+    assert not add(made, "z", b"z")
+
+
+def test_a_job_that_cannot_be_written_leaves_no_record(tmp_path, journals, monkeypatch):
+    made = journals()
+    put(made, 1)
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    for call, error in (("link", OSError), ("utime", ValueError)):
+        with monkeypatch.context() as broken:
+            broken.setattr(os, call, full if error is OSError else lambda *_: (_ for _ in ()).throw(OverflowError()))
+            with pytest.raises(error):
+                put(made, 2, at=5)
+    path = put(made, 3)
+    records, _ = journal.unpack_all((tmp_path / ".envoxyd_journal_1").read_bytes())
+    assert [one.content for one in records] == [content_of(1), content_of(3)] and records[-1].path == os.path.basename(path)
+    assert len(jobs(tmp_path)) == 2
 
 
 def test_a_directory_that_takes_no_journal(tmp_path, journals, monkeypatch):

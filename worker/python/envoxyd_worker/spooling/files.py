@@ -116,15 +116,18 @@ def write(directory, priority, content, at, hostname, journals=None):
     below = "" if priority is None else priority.decode() + "/"
     where = os.open(folder(directory, priority), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        name = _write_unnamed(where, content, at, hostname, journals and (lambda name: journals.add(below + name, content, at)))
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-            raise
         name = _name(hostname)
-        _write_renamed(where, name, content, at)  # a file system without unnamed files, or no /proc
+        record = journals and journals.begin(below + name, content, at)
+        try:
+            _write_unnamed(where, name, content, at, record)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+                raise
+            name = _name(hostname)
+            _write_renamed(where, name, content, at)  # a file system without unnamed files, or no /proc
     finally:
         os.close(where)
-    return os.path.join(directory, below + name)
+    return f"{directory}/{below}{name}"
 
 
 def put(directory, path, content, at):
@@ -145,23 +148,28 @@ def _name(hostname):
     return f"{PREFIX}{hostname.replace('/', '_')}_{os.getpid()}_{next(_written)}_{number}_{now // 10**6}_{now % 10**6}"
 
 
-def _write_unnamed(where, content, at, hostname, keep):
-    fd = os.open(".", os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o600, dir_fd=where)
+def _write_unnamed(where, name, content, at, record):
+    """What is not named before it is whole. With a record in a journal it need not be synced."""
+    fd = -1
     try:
+        fd = os.open(".", os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o600, dir_fd=where)
         fill(fd, content, at)
         if len(content) > ONE_BLOCK:  # named before that, it might be there in part after a power failure
             os.fsync(fd)
-        name = _unique(hostname, lambda name: os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=where))
+        os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=where)
         try:
-            if not keep or not keep(name):
+            staged, record = record, None
+            if not staged or not staged.finish():
                 os.fsync(fd)
                 sync_directory(where)
         except BaseException:
             _remove(where, name)
             raise
-        return name
     finally:
-        os.close(fd)
+        if record:
+            record.cancel()
+        if fd >= 0:
+            os.close(fd)
 
 
 def _write_renamed(where, name, content, at):
@@ -178,16 +186,6 @@ def _write_renamed(where, name, content, at):
         raise
     finally:
         os.close(fd)
-
-
-def _unique(hostname, make):
-    while True:
-        name = _name(hostname)
-        try:
-            make(name)
-            return name
-        except FileExistsError:
-            continue
 
 
 def _remove(where, name):

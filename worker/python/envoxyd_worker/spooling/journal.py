@@ -30,6 +30,8 @@ MAGIC = b"jobs"
 # Magic number; checksum of all that follows; bytes of path and content; boot; generation and number of the record; when it was
 # written, and when the job is due (-1: at once), in seconds.
 HEADER = struct.Struct("<4sIHH16sQQqq")
+CHECKSUM, REST = struct.Struct("<I"), struct.Struct("<HH16sQQqq")
+LAST = 1 << 62  # second that there is room for
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 JOB = re.compile(r"([0-9]{1,%d}/)?%s[^/]+" % (files.LONGEST_PRIORITY, files.PREFIX))
 
@@ -41,12 +43,11 @@ class Record:
         self.path, self.content, self.at = path, content, at
         self.boot, self.generation, self.number, self.written = boot, generation, number, written
 
-    def pack(self):
-        path = os.fsencode(self.path)
-        at = -1 if self.at is None else self.at
-        rest = struct.pack("<HH16sQQqq", len(path), len(self.content), self.boot, self.generation, self.number, self.written, at)
-        rest += path + self.content
-        return MAGIC + struct.pack("<I", zlib.crc32(rest)) + rest
+
+def pack(path, content, at, boot, generation, number, written):
+    """A record as it is in the journal; the path is bytes."""
+    rest = REST.pack(len(path), len(content), boot, generation, number, written, -1 if at is None else at) + path + content
+    return MAGIC + CHECKSUM.pack(zlib.crc32(rest)) + rest
 
 
 def generation_of(header):
@@ -78,6 +79,32 @@ def unpack_all(data):
         end = found[1]
 
 
+class Staged:
+    """A record on its way to the disk: what the caller does meanwhile, the disk's time has paid for."""
+
+    def __init__(self, journals, journal):
+        self.journals, self.journal = journals, journal
+
+    def finish(self):
+        """Has the record on the disk when it returns; False: that cannot be done."""
+        try:
+            self.journal.commit()
+        except OSError:
+            return False
+        finally:
+            self.journals.release(self.journal)
+        return True
+
+    def cancel(self):
+        """For a job that there is not going to be."""
+        try:
+            self.journal.withdraw()
+        except OSError:
+            pass
+        finally:
+            self.journals.release(self.journal)
+
+
 class Journals:
     """The journals of one directory, as one process uses them."""
 
@@ -87,25 +114,27 @@ class Journals:
         self.second, self.jobs, self.bursting, self.told = 0, 0, False, ""
         self.pid, self.opened, self.mutex = os.getpid(), [], threading.Lock()
 
-    def add(self, path, content, at):
-        """Has the job on the disk when it returns; False: it is for the caller to sync its file."""
+    def begin(self, path, content, at):
+        """Begins to write a job into a journal, which is locked until the Staged record is finished or cancelled. None: it is for
+        the caller to sync its file."""
         now = int(self.clock())
-        if self.boot is None or len(content) > LARGEST or not self.burst(now):
-            return False
+        if self.boot is None or len(content) > LARGEST or not self.burst(now) or at is not None and at > LAST:
+            return None
         if self.pid != os.getpid():
             self.forget()
         try:
             journal = self.take()
             if journal is None:
-                return False
+                return None
             try:
                 journal.look(now)
-                journal.append(path, content, at, now)
-            finally:
+                journal.stage(path, content, at, now)
+            except BaseException:
                 self.release(journal)
+                raise
         except OSError:  # a full disk, another user's file, a file system without such locks
-            return False
-        return True
+            return None
+        return Staged(self, journal)
 
     def burst(self, second):
         """Counts a job; tells whether there are many."""
@@ -182,6 +211,7 @@ class Journal:
         self.of, self.busy, self.name = of, False, of.path(number)
         self.records, self.end = [], 0  # paths of those that are not settled
         self.generation = self.number = self.began = 0
+        self.staged = "", 0  # path and size of the record in hand
         self.fd = self.open(make)
 
     def open(self, make):
@@ -240,20 +270,29 @@ class Journal:
             if restored:
                 self.of.say(f"{restored} jobs are restored that were not on the disk yet when the machine went down")
 
-    def append(self, path, content, at, now):
+    def stage(self, path, content, at, now):
+        """Has the system begin to write a record."""
         if not self.records:
             self.generation, self.number, self.end, self.began = int.from_bytes(os.urandom(8), "little"), 0, 0, now
-        text = Record(path, content, at, self.of.boot, self.generation, self.number + 1, now).pack()
-        if self.end + len(text) > SIZE:
+        text = pack(os.fsencode(path), content, at, self.of.boot, self.generation, self.number + 1, now)
+        if self.end + len(text) > SIZE and self.records:
             self.empty()
-            self.append(path, content, at, now)
+            self.stage(path, content, at, now)
             return
         if os.pwrite(self.fd, text, self.end) != len(text):
             raise OSError(errno.EIO, "a short write")
+        os.posix_fadvise(self.fd, self.end, len(text), os.POSIX_FADV_DONTNEED)
+        self.staged = path, len(text)
+
+    def commit(self):
         os.fdatasync(self.fd)
+        path, size = self.staged
         self.records.append(path)
-        self.end += len(text)
+        self.end += size
         self.number += 1
+
+    def withdraw(self):
+        os.pwrite(self.fd, bytes(HEADER.size), self.end)
 
     def empty(self):
         """Forgets the records, once their files are on the disk."""
