@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"master/filewatch":    {},
 	"master/signaling":    {"master/filewatch"},
 	"master/sockets":      {"uwsgiopts", "internal/scmrights", "internal/socketpair", "internal/paths"},
+	"master/snmp":         {"uwsgiopts", "internal/shm", "master/stats"},
 	"master/stats":        {"uwsgiopts", "internal"},
 	"worker":              {"protocol", "transports", "modules/postgres", "internal", "worker"},
 	"transports":          {"protocol", "internal/staticspec", "transports"},

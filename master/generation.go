@@ -54,8 +54,9 @@ type generation struct {
 	outputs        *logging.Outputs // loggers that are not used yet; nil: none
 
 	loadTime     time.Duration
-	explained    bool // the zygote has said itself why it could not load
-	ready        int  // places in which a process has been ready
+	community    *string // of SNMP, as the application has set it; nil: it has not
+	explained    bool    // the zygote has said itself why it could not load
+	ready        int     // places in which a process has been ready
 	workers      []*worker
 	auxiliaries  []*auxiliary
 	signals      signals

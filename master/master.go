@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/shm"
 	"envoxyd/master/daemons"
 	"envoxyd/master/hooks"
 	"envoxyd/master/logging"
@@ -21,6 +22,7 @@ import (
 	"envoxyd/master/process"
 	"envoxyd/master/resources"
 	"envoxyd/master/signaling"
+	"envoxyd/master/snmp"
 	"envoxyd/master/sockets"
 	"envoxyd/master/stats"
 	"envoxyd/uwsgiopts"
@@ -50,30 +52,32 @@ type master struct {
 	old     []*generation // on their way out
 	number  int           // of the newest generation
 
-	sockets   []*sockets.Socket
-	owned     owned
-	life      life
-	reloads   reloads
-	upgrader  *upgrader
-	pausing   pausing
-	triggers  triggers
-	logs      logs
-	jobs      jobs
-	gateways  gateways
-	queues    *signalQueues
-	router    *signaling.Router
-	vassal    *vassal
-	lossTold  lossTold
-	flushing  bool // what waits for room is tried again soon
-	metrics   *metrics.Registry
-	commands  *commands
-	strangers strangers
-	hooks     *hooks.Runner
-	exitHooks exitHooks
-	watchdog  *watchdog
-	stats     stats.Servers
-	pushers   stats.Pushers
-	lastSweep time.Time
+	sockets    []*sockets.Socket
+	owned      owned
+	life       life
+	reloads    reloads
+	upgrader   *upgrader
+	pausing    pausing
+	triggers   triggers
+	logs       logs
+	jobs       jobs
+	gateways   gateways
+	queues     *signalQueues
+	router     *signaling.Router
+	vassal     *vassal
+	lossTold   lossTold
+	flushing   bool // what waits for room is tried again soon
+	metrics    *metrics.Registry
+	snmpValues *shm.SNMPValues // what the application has set
+	commands   *commands
+	strangers  strangers
+	hooks      *hooks.Runner
+	exitHooks  exitHooks
+	watchdog   *watchdog
+	stats      stats.Servers
+	snmp       snmp.Agent
+	pushers    stats.Pushers
+	lastSweep  time.Time
 }
 
 // system is the operating system as far as tests replace it.
@@ -260,6 +264,7 @@ func (m *master) dismissGateways() {
 
 func (m *master) end() int {
 	m.stats.Close()
+	m.snmp.Close()
 	m.stopWatching()
 	m.triggers.fdReload.close()
 	m.triggers.fsReload.stop()

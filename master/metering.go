@@ -34,7 +34,8 @@ func (m *master) openMetrics() error {
 		return err
 	}
 	m.metrics = metrics.New(metricsHost{m}, memory)
-	return nil
+	m.snmpValues, err = shm.OpenSNMPValues(int(file.Fd()))
+	return err
 }
 
 // collectMetrics brings them up to date.

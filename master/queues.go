@@ -57,12 +57,17 @@ func (g *generation) addQueues(i *inheritance, spec *workerspec.Spec) (err error
 	if len(spec.Spoolers) > 0 {
 		spec.Signals.Spooler = queue(signaling.Spooler)[0]
 	}
-	if g.m.metrics != nil && metricsWanted(cfg) {
+	if g.m.metrics != nil && (metricsWanted(cfg) || cfg.SNMP) {
 		memory, failed := kept.Memory(metricsMemory, shm.NewMetricsFile)
 		if failed != nil {
 			return failed
 		}
-		spec.MetricsFD = i.add(memory.Fd())
+		if metricsWanted(cfg) {
+			spec.MetricsFD = i.add(memory.Fd())
+		}
+		if cfg.SNMP {
+			spec.SNMPFD = i.add(memory.Fd())
+		}
 	}
 	spec.AuxiliaryFD = i.add(g.lines.File().Fd())
 	if err != nil {

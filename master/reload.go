@@ -241,6 +241,7 @@ func (m *master) promote() {
 	m.triggers.touched.reconfigure(g.cfg)
 	m.pausing.paused, m.reloads.chain = false, nil
 	m.serveStats()
+	m.serveSNMP()
 	m.triggers.fifo.reconfigure(m)
 	if old == nil {
 		m.firstReady()

@@ -270,6 +270,7 @@ func (m *master) upgradeDone(err error) {
 	m.triggers.notifySocket.close()
 	m.triggers.zerg.close()
 	m.stats.Close()
+	m.snmp.Close()
 	m.triggers.fifo.close()
 	m.jobs.daemons.Stop()
 	m.jobs.smart.HandOver()

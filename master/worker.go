@@ -282,6 +282,9 @@ func (g *generation) workerReport(r process.Report) {
 	case "alarm":
 		g.m.logs.alarms.raise(r.Option, []byte(r.Text))
 		return
+	case communityReport:
+		g.communityReport(r)
+		return
 	case eventGateway.report, zmqGateway.report:
 		g.m.gateways.require(r.Kind)
 		return

@@ -105,6 +105,8 @@ func (g *generation) zygoteReport(r process.Report) {
 		g.loaded()
 	case eventGateway.report, zmqGateway.report:
 		g.m.gateways.require(r.Kind)
+	case communityReport:
+		g.communityReport(r)
 	case "forked", "fork failed":
 		g.forked(r)
 	case "failed":

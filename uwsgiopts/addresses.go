@@ -51,6 +51,7 @@ func (p *parser) bareAddresses() error {
 	}
 	p.noteBare("shared-socket", p.cfg.SharedSockets)
 	p.noteBare("stats", p.cfg.Stats)
+	p.noteSNMP()
 	return nil
 }
 

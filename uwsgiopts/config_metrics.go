@@ -17,7 +17,14 @@ type MetricsConfig struct {
 	MetricsDirRestore bool
 	MetricsNoCores    bool
 	StatsNoMetrics    bool
+
+	SNMP          bool   // the application has uwsgi.snmp_*
+	SNMPAddress   string // host:port, of UDP; "": nothing listens
+	SNMPCommunity string // "": nobody is answered, unless the application sets one
 }
+
+// SNMPCommunitySize is how long a community may be, in bytes.
+const SNMPCommunitySize = 72
 
 // MetricKind is what a metric's number means.
 type MetricKind uint8
@@ -178,4 +185,33 @@ func setMetricsDir(c *Config, g given) error {
 	}
 	c.EnableMetrics, c.MetricsDir = true, g.text
 	return nil
+}
+
+func setSNMP(c *Config, g given) error {
+	c.SNMP, c.SNMPAddress = true, g.text
+	switch {
+	case g.flag || g.text == "true" || g.text == "1":
+		c.SNMPAddress = ""
+	case g.text != "" && isPath(g.text):
+		return fmt.Errorf("option %q needs an address and a port: 127.0.0.1:161, or :161 for all addresses", g.name)
+	}
+	return nil
+}
+
+func setSNMPCommunity(c *Config, g given) error {
+	if len(g.text) > SNMPCommunitySize {
+		return fmt.Errorf("option %q: a community has %d bytes at most", g.name, SNMPCommunitySize)
+	}
+	c.SNMP, c.SNMPCommunity = true, g.text
+	return nil
+}
+
+// noteSNMP tells why SNMP will not be answered, where it looks as if it should.
+func (p *parser) noteSNMP() {
+	switch cfg := p.cfg; {
+	case cfg.SNMP && cfg.SNMPAddress == "":
+		p.note(cfg.OriginOf("snmp", ""), "snmp: no address is given, so nothing listens; the application has uwsgi.snmp_* all the same")
+	case cfg.SNMP && cfg.SNMPCommunity == "":
+		p.note(cfg.OriginOf("snmp", cfg.SNMPAddress), "snmp: nobody is answered until there is a community (--snmp-community, uwsgi.snmp_set_community)")
+	}
 }

@@ -2,9 +2,6 @@ package uwsgiopts
 
 import "time"
 
-// noSNMP is what to do in its place.
-const noSNMP = "SNMP is not answered; read --stats, or have metrics written (--metrics-dir) or sent (--stats-push, --carbon)"
-
 // metricsOptions declares: Statistics and metrics.
 func metricsOptions() []Option {
 	return []Option{
@@ -22,8 +19,8 @@ func metricsOptions() []Option {
 		{Names: []string{"stats-pusher-default-freq", "stats-pushers-default-freq"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "seconds between sends of statistics", Value: seconds(func(c *Config) *time.Duration { return &c.PushEvery })},
 		{Names: []string{"stats-no-cores"}, Flags: StartsMaster, Doc: "leave single cores out of the statistics", Value: flagOn(func(c *Config) *bool { return &c.StatsNoCores })},
 		{Names: []string{"stats-no-metrics"}, Flags: StartsMaster, Doc: "leave metrics out of the statistics", Value: flagOn(func(c *Config) *bool { return &c.StatsNoMetrics })},
-		{Names: []string{"snmp"}, Arg: OptionalArg, Doc: "answer SNMP on this address", Unsupported: noSNMP},
-		{Names: []string{"snmp-community"}, Arg: RequiredArg, Doc: "community of SNMP", Unsupported: noSNMP},
+		{Names: []string{"snmp"}, Arg: OptionalArg, Flags: StartsMaster, Doc: "give the application uwsgi.snmp_*, and answer SNMP on this UDP address; without one nothing listens", Value: Text.by(setSNMP)},
+		{Names: []string{"snmp-community"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "answer SNMP to those who name this community; without one nobody is answered", Value: Text.by(setSNMPCommunity)},
 		{Names: []string{"carbon"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "send statistics to this Carbon server", Value: list(func(c *Config) *[]string { return &c.Carbon })},
 		{Names: []string{"carbon-timeout"}, Arg: RequiredArg, Doc: "seconds to wait for the Carbon server", Value: seconds(func(c *Config) *time.Duration { return &c.CarbonTimeout })},
 		{Names: []string{"carbon-freq"}, Arg: RequiredArg, Doc: "seconds between messages to the Carbon server", Value: seconds(func(c *Config) *time.Duration { return &c.CarbonEvery })},

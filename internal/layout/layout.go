@@ -43,6 +43,8 @@ var constants = []struct {
 	{"flags of a message", "RETAINED REPEATED", []any{gatewayspec.Retained, gatewayspec.Repeated}},
 	{"what a handler answers for each message", "HANDLED FAILED ELSEWHERE LATER",
 		[]any{byte(gatewayspec.Handled), byte(gatewayspec.Failed), byte(gatewayspec.Elsewhere), byte(gatewayspec.Later)}},
+	{"cells of SNMP's values among the metrics: the first one, how many values; the kinds of values", "SNMP_FIRST SNMP_ROOM SNMP_COUNTER32 SNMP_GAUGE SNMP_COUNTER64",
+		[]any{shm.SNMPFirst, shm.SNMPRoom, int(shm.SNMPCounter32), int(shm.SNMPGauge), int(shm.SNMPCounter64)}},
 	{"variables of an event", "VAR_KIND VAR_SERVER VAR_SLOT VAR_OWNER VAR_NAMES",
 		[]any{gatewayspec.VarKind, gatewayspec.VarServer, gatewayspec.VarSlot, gatewayspec.VarOwner, gatewayspec.VarNames}},
 }

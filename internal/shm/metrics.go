@@ -40,9 +40,9 @@ type Metrics struct {
 	byName map[string]int
 }
 
-// NewMetricsFile makes the memory; it is closed on exec.
+// NewMetricsFile makes the memory, with that of SNMPValues behind; it is closed on exec.
 func NewMetricsFile() (*os.File, error) {
-	return newFile("envoxyd-metrics", (MetricsRoom+1)*metricSize)
+	return newFile("envoxyd-metrics", (SNMPFirst+snmpCells)*metricSize)
 }
 
 // OpenMetrics maps the metrics behind a descriptor.

@@ -33,6 +33,8 @@ type Spec struct {
 	ScoreboardFD int    `json:"scoreboard_fd"`
 	AuxiliaryFD  int    `json:"auxiliary_fd"` // lines of mules and spoolers: see internal/shm.Auxiliary
 	MetricsFD    int    `json:"metrics_fd"`   // see internal/shm.Metrics; -1: none are kept
+	SNMP         bool   `json:"snmp"`         // there is uwsgi.snmp_*
+	SNMPFD       int    `json:"snmp_fd"`      // the memory of its values: see internal/shm.SNMPValues; -1: nobody is to see them
 	HandoverFD   [2]int `json:"handover_fd"`  // a socket pair for connections that change cores; -1 where there is one core
 	Lib          string `json:"lib"`          // the folder lib/envoxyd
 
@@ -259,12 +261,12 @@ const CommandFork = "fork"
 // Event is what zygote and workers report, one JSON object a datagram.
 type Event struct {
 	Role   string       `json:"role"`   // of the process that it is about; "": a worker, or the zygote
-	Kind   string       `json:"kind"`   // zygote: step, loaded, forked, fork failed, failed, gateway, zmq, with --check problem, note, checked; worker: started, ready, failed, recycle, stopping, gateway, zmq, alarm
+	Kind   string       `json:"kind"`   // zygote: step, loaded, forked, fork failed, failed, gateway, zmq, with --check problem, note, checked; worker: started, ready, failed, recycle, stopping, gateway, zmq, alarm; both: snmp-community
 	ID     uint64       `json:"id"`     // of forked and fork failed: the command's
 	Worker int          `json:"worker"` // 0: the zygote
 	PID    int          `json:"pid"`
 	Status int          `json:"status"` // of failed: the exit status to pass on
-	Text   string       `json:"text"`   // of step, failed, fork failed, problem and note: what it was about
+	Text   string       `json:"text"`   // of step, failed, fork failed, problem and note: what it was about; of snmp-community: its bytes in hexadecimal
 	Signal *SignalOrder `json:"signal"`
 	Option string       `json:"option"` // of problem: the option to blame, and its value
 	Value  string       `json:"value"`

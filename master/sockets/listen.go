@@ -22,6 +22,9 @@ func (o *Opener) listen(address string) (int, error) {
 		}
 		return fd, nil
 	}
+	if udp, is := strings.CutPrefix(address, udpPrefix); is {
+		return bindUDP(o.Config, udp)
+	}
 	if host, port, isTCP := SplitAddress(address); isTCP {
 		return listenTCP(o.Config, host, port)
 	}
@@ -29,21 +32,9 @@ func (o *Opener) listen(address string) (int, error) {
 }
 
 func listenTCP(cfg *uwsgiopts.Config, host, port string) (fd int, err error) {
-	if host == "" || host == "*" {
-		host = "0.0.0.0"
-	}
-	resolved, err := net.ResolveTCPAddr("tcp", net.JoinHostPort(host, port))
+	address, family, err := resolve(host, port)
 	if err != nil {
 		return -1, err
-	}
-	at := resolved.AddrPort()
-	var address unix.Sockaddr
-	family := unix.AF_INET
-	if ip := at.Addr().Unmap(); ip.Is4() {
-		address = &unix.SockaddrInet4{Port: int(at.Port()), Addr: ip.As4()}
-	} else {
-		family = unix.AF_INET6
-		address = &unix.SockaddrInet6{Port: int(at.Port()), Addr: ip.As16()}
 	}
 	if fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err != nil {
 		return -1, os.NewSyscallError("socket", err)
@@ -74,6 +65,44 @@ func listenTCP(cfg *uwsgiopts.Config, host, port string) (fd int, err error) {
 		return -1, os.NewSyscallError("listen", err)
 	}
 	return fd, nil
+}
+
+// bindUDP opens a socket of UDP.
+func bindUDP(cfg *uwsgiopts.Config, at string) (fd int, err error) {
+	host, port, _ := SplitAddress(at)
+	address, family, err := resolve(host, port)
+	if err != nil {
+		return -1, err
+	}
+	if fd, err = unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	defer closeOn(&err, fd)
+	if cfg.Freebind {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_FREEBIND, 1); err != nil {
+			return -1, os.NewSyscallError("setsockopt", err)
+		}
+	}
+	if err := unix.Bind(fd, address); err != nil {
+		return -1, os.NewSyscallError("bind", err)
+	}
+	return fd, nil
+}
+
+// resolve finds the address of a host; "" and "*" are all addresses of IPv4.
+func resolve(host, port string) (address unix.Sockaddr, family int, err error) {
+	if host == "" || host == "*" {
+		host = "0.0.0.0"
+	}
+	resolved, err := net.ResolveTCPAddr("tcp", net.JoinHostPort(host, port))
+	if err != nil {
+		return nil, 0, err
+	}
+	at := resolved.AddrPort()
+	if ip := at.Addr().Unmap(); ip.Is4() {
+		return &unix.SockaddrInet4{Port: int(at.Port()), Addr: ip.As4()}, unix.AF_INET, nil
+	}
+	return &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}, unix.AF_INET6, nil
 }
 
 func (o *Opener) listenUnix(name string) (fd int, err error) {

@@ -107,6 +107,11 @@ func (o *Opener) openAll() error {
 			return err
 		}
 	}
+	if address := o.Config.SNMPAddress; address != "" {
+		if _, err := o.open(uwsgiopts.Socket{Protocol: SNMP, Address: udpPrefix + address}); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

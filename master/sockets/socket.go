@@ -14,13 +14,14 @@ import (
 )
 
 // Protocols of sockets that workers do not serve: other sockets stand for a shared one; on a
-// stats one the master answers.
+// stats and an snmp one the master answers.
 const (
 	Shared = "shared"
 	Stats  = "stats"
+	SNMP   = "snmp" // UDP
 )
 
-// Socket is a listening socket. It lives on over reloads and upgrades as long as the
+// Socket is a listening socket, or one of UDP. It lives on over reloads and upgrades as long as the
 // configuration names it.
 type Socket struct {
 	Key      string // what it is found by again: its address as written
@@ -54,7 +55,7 @@ type fileID struct{ device, inode uint64 }
 
 // ForWorkers tells whether workers accept connections from it.
 func (s *Socket) ForWorkers() bool {
-	return s.Protocol != Shared && s.Protocol != Stats && s.Protocol != Pool
+	return s.Protocol != Shared && s.Protocol != Stats && s.Protocol != SNMP && s.Protocol != Pool
 }
 
 // Unix tells whether it is a unix socket, in the file system or not.
@@ -71,6 +72,7 @@ func (s *Socket) Given() bool {
 const (
 	givenPrefix     = "fd://"
 	activatedPrefix = "systemd:"
+	udpPrefix       = "udp:" // before an address: the same one may be TCP's as well
 )
 
 // describe finds out name and port from the socket itself; dir is what relative paths relate to.

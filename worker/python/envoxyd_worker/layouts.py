@@ -80,6 +80,13 @@ FAILED = b"E"
 ELSEWHERE = b"?"
 LATER = b"+"
 
+# cells of SNMP's values among the metrics: the first one, how many values; the kinds of values
+SNMP_FIRST = 65568
+SNMP_ROOM = 100
+SNMP_COUNTER32 = 65
+SNMP_GAUGE = 66
+SNMP_COUNTER64 = 70
+
 # variables of an event
 VAR_KIND = "ENVOXYD_EVENT"
 VAR_SERVER = "ENVOXYD_SERVER"

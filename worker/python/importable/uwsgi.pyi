@@ -336,6 +336,27 @@ def websocket_send(message: Text, request_context: Any = None) -> None:
     """OSError (later: with the loop engines)."""
 def websocket_send_binary(message: Text, request_context: Any = None) -> None:
     """OSError (later: with the loop engines)."""
+# SNMP
+def snmp_set_counter32(oid: int, value: int, /) -> Literal[True] | None:
+    """A value from 1 to 100, which SNMP shows at `1.3.6.1.4.1.35156.17.2.OID`; None for other numbers (--snmp)."""
+def snmp_set_counter64(oid: int, value: int, /) -> Literal[True] | None:
+    """Likewise, with 64 bits (--snmp)."""
+def snmp_set_gauge(oid: int, value: int, /) -> Literal[True] | None:
+    """Likewise, one that goes up and down (--snmp)."""
+def snmp_incr_counter32(oid: int, by: int = 1, /) -> Literal[True] | None:
+    """Add, at once in all processes; it wraps around (--snmp)."""
+def snmp_incr_counter64(oid: int, by: int = 1, /) -> Literal[True] | None:
+    """Add (--snmp)."""
+def snmp_incr_gauge(oid: int, by: int = 1, /) -> Literal[True] | None:
+    """Add (--snmp)."""
+def snmp_decr_counter32(oid: int, by: int = 1, /) -> Literal[True] | None:
+    """Subtract; below 0 it wraps around (--snmp)."""
+def snmp_decr_counter64(oid: int, by: int = 1, /) -> Literal[True] | None:
+    """Subtract (--snmp)."""
+def snmp_decr_gauge(oid: int, by: int = 1, /) -> Literal[True] | None:
+    """Subtract (--snmp)."""
+def snmp_set_community(community: str, /) -> Literal[True]:
+    """Who is answered until the next reload, in place of `--snmp-community`; 72 bytes count, and with "" nobody is (--snmp)."""
 # Not of this server
 def i_am_the_lord(legion: str, /) -> bool:
     """False (never: there are no legions)."""
