@@ -1,8 +1,8 @@
 """uwsgi.snmp_*: a hundred numbers that SNMP shows, which all processes of the instance share."""
+import os
 from operator import index
 
 from ..layouts import SNMP_COUNTER32, SNMP_COUNTER64, SNMP_FIRST, SNMP_GAUGE, SNMP_ROOM
-from .metrics import ADD, SET
 from .state import named
 
 KINDS = {"counter32": SNMP_COUNTER32, "counter64": SNMP_COUNTER64, "gauge": SNMP_GAUGE}
@@ -13,8 +13,13 @@ def functions(mine):
     if not mine.spec.get("snmp"):
         return {}
     fd = mine.spec["snmp_fd"]
+    add, swap = mine.shared.metric_add, mine.shared.metric_swap
     if fd >= 0 and mine.spec["metrics_fd"] < 0:
-        mine.shared.attach_metrics(fd)
+        mine.shared.attach_metrics(fd, os.fstat(fd).st_size)
+
+    def put(cell, value):
+        while not swap(cell, value, add(cell, 0)):  # another process was quicker
+            pass
 
     def apply(oid, kind, operation, value):
         number = byte(oid)
@@ -22,20 +27,20 @@ def functions(mine):
             return None
         if fd >= 0:  # else this is --check
             cell = SNMP_FIRST + 2 * (number - 1)
-            mine.shared.metric(cell, operation, signed(value))
-            mine.shared.metric(cell + 1, SET, kind)  # last: nobody is shown a value that is not there yet
+            operation(cell, signed(value))
+            put(cell + 1, kind)  # last: nobody is shown a value that is not there yet
         return True
 
     def setter(name, kind):
         def change(oid, value, /):
-            return apply(oid, kind, SET, index(value) & (0xFFFFFFFFFFFFFFFF if kind == SNMP_COUNTER64 else 0xFFFFFFFF))
+            return apply(oid, kind, put, index(value) & (0xFFFFFFFFFFFFFFFF if kind == SNMP_COUNTER64 else 0xFFFFFFFF))
 
         change.__name__ = name
         return change
 
     def adder(name, kind, sign):
         def change(oid, by=1, /):
-            return apply(oid, kind, ADD, sign * index(by))
+            return apply(oid, kind, add, sign * index(by))
 
         change.__name__ = name
         return change
