@@ -19,7 +19,7 @@ def journals(tmp_path):
 
     def make(boot=HERE, clock=time.time):
         made = journal.Journals(str(tmp_path), clock, said.append)
-        made.boot, made.jobs = boot, journal.BURST
+        made.boot, made.local = boot, True
         made.burst = lambda second: True
         return made
 
@@ -52,6 +52,7 @@ def jobs(tmp_path):
 
 def test_few_jobs_make_no_journal(tmp_path):
     made, now = journal.Journals(str(tmp_path), lambda: now[0], print), [100]
+    made.local = True
     for now[0] in range(100, 100 + 3 * journal.BURST):
         put(made, 1)
     for now[0] in range(1000, 1000 + 10 * journal.BURST, 10):
@@ -216,6 +217,20 @@ def test_large_jobs_and_what_fails_are_for_the_file_system(tmp_path, journals, m
     assert [one.path for one in records] == ["x", "not synced", "z"]
     made.boot = None
     assert not add(made, "z", b"z")
+
+
+@pytest.mark.parametrize("kind, local", [("ext4", True), ("xfs", True), ("nfs4", False), ("tmpfs", False), ("fuse.sshfs", False)])
+def test_other_machines_may_have_a_network_file_system(tmp_path, monkeypatch, kind, local):
+    device = os.stat(tmp_path).st_dev
+    line = f"36 35 {os.major(device)}:{os.minor(device)} / /mnt rw,noatime master:1 - {kind} /dev/x rw\n"
+    (tmp_path / "mountinfo").write_text("22 1 0:4 / /proc rw - proc proc rw\n" + line)
+    real, instead = open, {"/proc/self/mountinfo": tmp_path / "mountinfo"}
+    monkeypatch.setattr("builtins.open", lambda path, *rest: real(instead.get(path, path), *rest))
+    assert journal.is_local(str(tmp_path)) is local
+    made = journal.Journals(str(tmp_path), time.time, print)
+    assert [add(made, f"{n}", b"x") for n in range(journal.BURST + 1)] == [False] * journal.BURST + [local]
+    made.settle(remove=True)
+    assert not made.there()
 
 
 def test_a_job_that_cannot_be_written_leaves_no_record(tmp_path, journals, monkeypatch):

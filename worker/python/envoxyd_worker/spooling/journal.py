@@ -7,6 +7,7 @@ seconds the files themselves are synced, and the journal is emptied; after the b
 seconds before a power failure may run again, as one may whose removal was not on the disk yet.
 
 A journal is a hidden file of fixed size; a process locks it for each record. There are as many as processes write at the same time.
+There are none where other machines may have the directory too: what one of them has done since, its journal still has.
 """
 import errno
 import fcntl
@@ -33,6 +34,7 @@ HEADER = struct.Struct("<4sIHH16sQQqq")
 CHECKSUM, REST = struct.Struct("<I"), struct.Struct("<HH16sQQqq")
 LAST = 1 << 62  # second that there is room for
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
+LOCAL = {"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "xfs", "zfs"}  # file systems of one machine, on a disk
 JOB = re.compile(r"([0-9]{1,%d}/)?%s[^/]+" % (files.LONGEST_PRIORITY, files.PREFIX))
 
 
@@ -111,6 +113,7 @@ class Journals:
     def __init__(self, directory, clock, say):
         self.directory, self.clock, self.say = directory, clock, say
         self.boot = boot_id()
+        self.local = None  # not known yet
         self.second, self.jobs, self.bursting, self.told = 0, 0, False, ""
         self.pid, self.opened, self.mutex = os.getpid(), [], threading.Lock()
 
@@ -118,7 +121,7 @@ class Journals:
         """Begins to write a job into a journal, which is locked until the Staged record is finished or cancelled. None: it is for
         the caller to sync its file."""
         now = int(self.clock())
-        if self.boot is None or len(content) > LARGEST or not self.burst(now) or at is not None and at > LAST:
+        if len(content) > LARGEST or at is not None and at > LAST or not self.burst(now) or not self.usable():
             return None
         if self.pid != os.getpid():
             self.forget()
@@ -135,6 +138,11 @@ class Journals:
         except OSError:  # a full disk, another user's file, a file system without such locks
             return None
         return Staged(self, journal)
+
+    def usable(self):
+        if self.local is None:
+            self.local = is_local(self.directory)
+        return self.local and self.boot is not None
 
     def burst(self, second):
         """Counts a job; tells whether there are many."""
@@ -177,9 +185,9 @@ class Journals:
     def settle(self, remove):
         """Syncs the files of the jobs and empties the journals, or removes them, but those in which somebody writes now. After
         a restart of the machine it brings back what was lost."""
-        if self.boot is None:
-            return
         for number in self.there():
+            if not self.usable():
+                return
             try:
                 self.settle_one(number, remove)
             except FileNotFoundError:  # another process was quicker
@@ -315,6 +323,20 @@ def boot_id():
         return None
 
 
+def is_local(directory):
+    """Whether the file system of a directory is one that no other machine has."""
+    try:
+        device = os.stat(directory).st_dev
+        with open("/proc/self/mountinfo") as file:
+            for line in file:
+                fields = line.split()
+                if fields[2] == f"{os.major(device)}:{os.minor(device)}":
+                    return fields[fields.index("-") + 1] in LOCAL
+    except (OSError, ValueError, IndexError):
+        pass
+    return False
+
+
 def create(directory, path):
     """A journal whose blocks are all on the disk, so that writing into it changes nothing else."""
     where = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -324,15 +346,13 @@ def create(directory, path):
             for _ in range(SIZE // PAGE):  # at once, it would be one large folio, all of which each record goes through
                 files.fill(fd, bytes(PAGE), None)
             os.fsync(fd)
-            try:
-                os.link(f"/proc/self/fd/{fd}", os.path.basename(path), dst_dir_fd=where)
-                files.sync_directory(where)
-            except FileExistsError:  # another process was quicker
-                os.close(fd)
-                fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            os.link(f"/proc/self/fd/{fd}", os.path.basename(path), dst_dir_fd=where)
+            files.sync_directory(where)
             return fd
-        except BaseException:
+        except BaseException as error:
             os.close(fd)
+            if isinstance(error, FileExistsError):  # another process was quicker
+                return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
             raise
     finally:
         os.close(where)
