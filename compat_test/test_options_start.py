@@ -75,8 +75,7 @@ def test_a_shell_of_ones_own_in_every_phase(server, transport):
     (["--legion", "mylegion 225.1.1.1:4242 100 bf-cbc:hello"], "instances elect nobody; let keepalived"),
     (["--legion-attach-daemon", "mylegion true"], "instances elect nobody"),
     (["--legion-cron", "mylegion -1 -1 -1 -1 -1 true"], "instances elect nobody"),
-    (["--chroot", "/srv"], "start envoxyd itself in there: by chroot(8), RootDirectory= of systemd or a container"),
-    (["--pivot-root", "/srv /old"], "start envoxyd itself in there"),
+    (["--pivot-root", "/srv /old"], "use --chroot, or start envoxyd itself in there"),
     (["--unshare", "net"], "use systemd or a container"),
 ])
 def test_what_there_is_not_is_refused_by_name(server, transport, option, said):

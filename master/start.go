@@ -41,16 +41,21 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 			return statusFailed, err
 		}
 	}
+	if os.Geteuid() == 0 || !m.upgrader.second { // else the master before has joined them while it was root
+		if err := joinCgroups(m.cfg); err != nil {
+			return statusFailed, err
+		}
+	}
+	if !m.upgrader.second { // else the master before is in there, and so is this one
+		if err := enterJail(m.cfg); err != nil {
+			return statusFailed, err
+		}
+	}
 	if err := m.hooks.Run(ctx, hookSettings(m.cfg), "as-root"); err != nil {
 		return hookStatus(err), err
 	}
 	if !m.cfg.NoServer {
 		if err := makeSpoolDirs(m.cfg); err != nil {
-			return statusFailed, err
-		}
-	}
-	if os.Geteuid() == 0 || !m.upgrader.second { // else the master before has joined them while it was root
-		if err := joinCgroups(m.cfg); err != nil {
 			return statusFailed, err
 		}
 	}

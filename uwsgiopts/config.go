@@ -51,6 +51,7 @@ type Config struct {
 	ChmodSocket   int   // -1: not given
 	ChownSocket   string
 	Umask         int // -1: not given
+	Chroot        string
 	ReusePort     bool
 	Freebind      bool
 	SoKeepalive   bool

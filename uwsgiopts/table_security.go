@@ -3,15 +3,15 @@ package uwsgiopts
 // noIsolation is the reason for options that shut a service in. Going on without them would be unsafe.
 const noIsolation = "a service must not start without the isolation that was asked for; use systemd or a container for it"
 
-// noChroot is the same for a root directory, where a prefix of the command line does as well: Python and envoxyd would have to be in there anyway.
-const noChroot = "a service must not start without the isolation that was asked for; start envoxyd itself in there: by chroot(8), RootDirectory= of systemd or a container"
+// noPivot is the same for a swap of root directories.
+const noPivot = "a service must not start without the isolation that was asked for; use --chroot, or start envoxyd itself in there: RootDirectory= of systemd or a container"
 
 // securityOptions declares: Users, privileges and isolation.
 func securityOptions() []Option {
 	return []Option{
 		{Names: []string{"umask"}, Arg: RequiredArg, Doc: "file mode creation mask, octal", Value: Octal.by(setUmask)},
-		{Names: []string{"chroot"}, Arg: RequiredArg, Doc: "change the root directory", Unsupported: noChroot},
-		{Names: []string{"pivot-root", "pivot_root"}, Arg: RequiredArg, Doc: "swap the root directory: NEW OLD", Unsupported: noChroot},
+		{Names: []string{"chroot"}, Arg: RequiredArg, Doc: "change the root directory before privileges are dropped; python3, envoxyd and /proc have to be in there", Value: text(func(c *Config) *string { return &c.Chroot })},
+		{Names: []string{"pivot-root", "pivot_root"}, Arg: RequiredArg, Doc: "swap the root directory: NEW OLD", Unsupported: noPivot},
 		{Names: []string{"uid"}, Arg: RequiredArg, Doc: "run as this user, name or number", Value: Text.by(setUID)},
 		{Names: []string{"gid"}, Arg: RequiredArg, Doc: "run as this group, name or number", Value: Text.by(setGID)},
 		{Names: []string{"add-gid"}, Arg: RequiredArg, Doc: "add this group, name or number", Value: list(func(c *Config) *[]string { return &c.AddGIDs })},

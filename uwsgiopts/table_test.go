@@ -122,7 +122,7 @@ func TestStatusesDecideWhatAnOptionDoes(t *testing.T) {
 		{"psgi", Unsupported, true, 0},
 		{"call-asap", Unsupported, true, 0},
 		{"legion", Unsupported, true, 0},
-		{"chroot", Unsupported, true, 0},
+		{"pivot-root", Unsupported, true, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
