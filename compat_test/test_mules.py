@@ -305,7 +305,7 @@ def test_a_lost_zygote_takes_no_mule_with_it_and_doubles_none(server, way):
     eventually(lambda: ask(way, "os.getpid()") != worker, 20)
     second = [pid_of(running, n, first) for n in (1, 2)]
     eventually(lambda: not any(map(alive, first)))
-    assert len(running.processes()) == 5  # master, zygote, worker, mules
+    eventually(lambda: len(running.processes()) == 5)  # master, zygote, worker, mules
     assert ask(way, "[uwsgi.mule_msg('hello', n) for n in (1, 2)]") == [True, True]
     eventually(lambda: sorted(notes(running)) == ["mule1 hello", "mule2 hello"])
     assert all(map(alive, second))

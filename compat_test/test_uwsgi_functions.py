@@ -208,7 +208,8 @@ def test_every_name_of_the_documentation_is_there_with_its_option(server, http):
     api = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(api)
     rows = [row for row in api.rows("uwsgi") if api.available(row) and not row.section.startswith("Hooks")]
-    options = ["--queue", "10", "--sharedarea", "1", "--py-sharedarea", "4096", "--spooler", "jobs", "--mode", "live", "--pidfile", "x.pid"]
+    options = ["--queue", "10", "--sharedarea", "1", "--py-sharedarea", "4096", "--spooler", "jobs", "--mode", "live", "--pidfile", "x.pid",
+               "--snmp"]
     assert {row.status[5:] for row in rows if row.status.startswith("with ")} <= {option.lstrip("-") for option in options}
     server(http, ["--master", *options], app=ASKED)
     names = [row.name for row in rows]

@@ -238,6 +238,7 @@ func (m *master) run() (int, error) {
 			e(m)
 		case now := <-ticker.C:
 			m.sweep(now)
+			ticker.fired(now)
 		}
 		m.dismissGateways()
 		ticker.follow(m)

@@ -14,15 +14,23 @@ const (
 	slowTick = time.Second
 )
 
-// pace is the ticker of the sweeps.
+// pace is the timer of the sweeps.
 type pace struct {
-	*time.Ticker
+	*time.Timer
 	every time.Duration
+	last  time.Time // when it fired
 }
 
-func newPace() *pace { return &pace{time.NewTicker(tick), tick} }
+func newPace() *pace { return &pace{time.NewTimer(tick), tick, time.Now()} }
 
-// follow sets the ticker to what the state asks for.
+// fired sets the timer for the next sweep.
+func (p *pace) fired(now time.Time) {
+	p.last = now
+	p.Reset(p.every)
+}
+
+// follow sets the timer to what the state asks for. However often that changes, the next sweep is not put off: the time counts
+// from the last one.
 func (p *pace) follow(m *master) {
 	every := tick
 	if m.calm() {
@@ -30,7 +38,7 @@ func (p *pace) follow(m *master) {
 	}
 	if every != p.every {
 		p.every = every
-		p.Reset(every)
+		p.Reset(time.Until(p.last.Add(every)))
 	}
 }
 

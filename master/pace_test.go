@@ -47,6 +47,29 @@ func TestDeadlinesOfWhatIsIdleAskForNothing(t *testing.T) {
 	}
 }
 
+// Where signals are raised each millisecond, a worker is idle and busy in turns as often.
+func TestSweepsAreNotPutOffByAStateThatKeepsChanging(t *testing.T) {
+	tm := newTestMaster(t, 1)
+	state := &tm.start().board.Core(1, 0).State
+	p := newPace()
+	defer p.Stop()
+	changes := time.NewTicker(tick / 50)
+	defer changes.Stop()
+	end := time.After(20 * slowTick)
+	for fires := 0; fires < 3; {
+		select {
+		case now := <-p.C:
+			p.fired(now)
+			fires++
+		case <-changes.C:
+			state.Store(shm.Busy - state.Load() + shm.Idle)
+			p.follow(tm.master)
+		case <-end:
+			t.Fatalf("%d sweeps in %v", fires, 20*slowTick)
+		}
+	}
+}
+
 func TestAWorkerThatComesUpIsLookedAtClosely(t *testing.T) {
 	tm := newTestMaster(t, 1)
 	g := tm.start()
