@@ -51,7 +51,7 @@ def test_a_running_instance_is_left_alone(server, transport):
                "--flock", "lock", "--spooler", "jobs", "--attach-daemon", "echo up >> daemon; exec sleep 1000",
                "--cache2", "name=c,items=10,store=store"]
     running = server(transport, options, app=LOADED + versioned(1), files={"lock": ""})
-    running.wait_log("spawning \"echo up")
+    eventually((running.dir / "daemon").exists)
 
     def owned():
         return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in running.dir.iterdir()

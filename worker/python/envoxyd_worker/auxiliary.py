@@ -44,6 +44,8 @@ class Process:
         self.put("deadline", 0)
         self.put("state", IDLE)
         self.put("pid", os.getpid())
+        # A handler written in Python does not run in a system call that had not begun when the signal came: this wakes it.
+        signal.set_wakeup_fd(self.wake, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             signal.signal(number, self.told)
         handlers.add(self.told)
@@ -101,6 +103,12 @@ class Process:
             if done:
                 self.put("tasks", self.get("tasks") + 1)
 
+    def drain(self):
+        try:
+            os.read(self.woken, 4096)
+        except BlockingIOError:
+            pass
+
     def wait(self, fds, seconds=None, with_signals=True):
         """The readable ones of fds; none after seconds (None: any time), when this process is to leave, and when uwsgi
         signals have come, which are handled."""
@@ -110,6 +118,8 @@ class Process:
         for fd in (self.woken, *queues, *fds):
             poll.register(fd, select.POLLIN)
         ready = [fd for fd, _ in poll.poll(None if seconds is None else max(seconds, 0) * 1000)]
+        if self.woken in ready:
+            self.drain()
         for fd in queues:
             if fd not in ready:
                 continue
