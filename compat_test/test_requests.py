@@ -215,6 +215,25 @@ def application(environ, start_response):
 """
 
 
+@pytest.mark.parametrize("threads", ["2", "4"])
+def test_what_is_left_of_a_pipeline_does_not_wait_for_an_event(listen, threads):
+    """The first request lets another thread take the lead, which then waits for events; there is none for what has been read."""
+    app = """
+import time
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/0":
+        time.sleep(0.05)
+    start_response("200 OK", [("Content-Length", "1")])
+    return [b"x"]
+"""
+    one, port = listen("http11-socket", ["--threads", threads], app=app)
+    requests = b"".join(b"GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % n for n in range(300))
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.settimeout(10)
+        client.sendall(requests + b"GET /last HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        assert client.makefile("rb").read().count(b"HTTP/1.1 200 OK") == 301
+
+
 @pytest.mark.parametrize("dialect, args", [("http", ["--http-keepalive"]), ("http-socket", []), ("http11-socket", [])])
 @pytest.mark.parametrize("threads", ["1", "4"])
 def test_pipelined_requests_are_all_answered_in_order(listen, dialect, args, threads):

@@ -42,7 +42,9 @@ func (r *reactor) newConn() *conn {
 // Events are edge-triggered: one comes only when something has come since the last.
 func (r *reactor) keep(cn *conn, keeper *slot) {
 	cn.lastUse = r.now
+	news := false // that a leader which waits for events does not know
 	if cn.index < 0 {
+		news = r.kept == 0 // it waits for any time
 		if n := len(r.holes); n > 0 {
 			cn.index = r.holes[n-1]
 			r.holes = r.holes[:n-1]
@@ -68,8 +70,12 @@ func (r *reactor) keep(cn *conn, keeper *slot) {
 	if (cn.again || cn.ending || len(cn.rest) > 0) && !cn.listed {
 		cn.listed = true
 		r.again = append(r.again, cn)
+		news = true
 	}
 	cn.again = false
+	if news && r.polling {
+		r.wake()
+	}
 }
 
 // release removes the connection from the reactor without closing it.
