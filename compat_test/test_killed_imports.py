@@ -121,6 +121,7 @@ def test_a_zygote_that_is_killed_leaves_its_workers_what_they_need(server):
     running = server(transport, ["--master", "--processes", "2"], app=APP)
     zygote, forked = started(running)
     assert count(transport.port) == 1
+    running.wait_log("spawned uWSGI master process")  # before that, the start would have failed
     running.write("hold", "")
     os.unlink(running.dir / "started")
     running.signal_process(zygote, signal.SIGKILL)

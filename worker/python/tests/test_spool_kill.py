@@ -164,7 +164,7 @@ def test_a_long_job_does_not_keep_those_that_were_woken_along_with_it(harness):
     harness.spoolers.put(n=b"short", at=2)
     harness.spoolers.state.spooling.bells[0].ring()
     until(lambda: len(harness.lines()) == 4)
-    assert harness.lines()[:2] == ["begin long", "begin short"]
+    assert sorted(harness.lines()[:2]) == ["begin long", "begin short"]  # the second may be the quicker one to say so
 
 
 def sleeping(pid):
