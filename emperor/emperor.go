@@ -21,6 +21,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/emperorlink"
 	"envoxyd/master/hooks"
 	"envoxyd/uwsgiopts"
 )
@@ -137,7 +138,7 @@ func (e *Emperor) run() int {
 			happened(e)
 		case <-ticker.C:
 			if e.cfg.Heartbeat > 0 {
-				e.tellSuperior(SayHeartbeat)
+				e.tellSuperior(emperorlink.Heartbeat)
 			}
 			e.reap(e.knows)
 			e.scan()
@@ -168,7 +169,7 @@ func (e *Emperor) begin(err error) {
 	}
 	e.started = true
 	e.scan()
-	e.tellSuperior(SayStarted, SayLoyal, SayAccepting)
+	e.tellSuperior(emperorlink.Started, emperorlink.Loyal, emperorlink.Accepting)
 }
 
 // post hands an event to the owner of the state.
@@ -186,21 +187,21 @@ func (e *Emperor) heard(v *vassal, cmd *exec.Cmd, word byte) {
 	}
 	now := time.Now()
 	switch word {
-	case SayStarted:
+	case emperorlink.Started:
 		v.ready = now
 		e.log("[emperor] vassal %s has been spawned", v.ID)
-	case SayLoyal:
+	case emperorlink.Loyal:
 		v.loyal, v.failed = now, false
 		v.backoff.Reset()
 		e.log("[emperor] vassal %s is now loyal", v.ID)
-	case SayAccepting:
+	case emperorlink.Accepting:
 		v.accepting = now
 		e.log("[emperor] vassal %s is ready to accept requests", v.ID)
-	case SayHeartbeat:
+	case emperorlink.Heartbeat:
 		v.heartbeat = now
-	case AskConfig:
+	case emperorlink.AskConfig:
 		e.give(v)
-	case SayIdle:
+	case emperorlink.Idle:
 		v.idle = true
 		e.tellToEnd(v)
 	}
@@ -261,7 +262,7 @@ func (e *Emperor) tellToEnd(v *vassal) {
 	if v.cursed.IsZero() {
 		v.cursed = time.Now()
 		e.log("[emperor] curse the uwsgi instance %s (pid: %d)", v.ID, v.pid())
-		v.say(SayStop)
+		v.say(emperorlink.Stop)
 	}
 }
 

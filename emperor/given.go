@@ -6,17 +6,15 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"envoxyd/internal/emperorlink"
 )
 
 // A configuration that is no file is given to its instance, which reads it as emperor://NAME: as a packet over a socket, once
 // at the start, and again each time that the instance asks. It is uWSGI's way.
-
-// ConfigVariable names the descriptor that a vassal's configuration comes over.
-const ConfigVariable = "UWSGI_EMPEROR_FD_CONFIG"
 
 const (
 	configModifier = 115
@@ -66,32 +64,15 @@ type Above struct {
 // FindAbove takes the descriptors of the environment's that a configuration comes over. The link itself stays for others.
 func FindAbove() *Above {
 	a := &Above{link: -1}
-	fd, ok := descriptor(ConfigVariable)
-	os.Unsetenv(ConfigVariable)
-	if !ok {
+	if a.config, _ = emperorlink.Take(emperorlink.ConfigVariable, "configuration"); a.config == nil {
 		return a
 	}
-	unix.CloseOnExec(fd)
-	if err := unix.SetNonblock(fd, true); err != nil {
-		return a
-	}
-	a.config = os.NewFile(uintptr(fd), "configuration")
-	if fd, ok = descriptor(FDVariable); ok {
+	if fd, ok := emperorlink.Descriptor(emperorlink.Variable); ok {
 		if own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3); err == nil {
 			a.link = own
 		}
 	}
 	return a
-}
-
-// descriptor is the socket that a variable of the environment names.
-func descriptor(variable string) (int, bool) {
-	fd, err := strconv.Atoi(os.Getenv(variable))
-	if err != nil || fd < 3 {
-		return -1, false
-	}
-	_, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
-	return fd, err == nil
 }
 
 // Read returns the configuration: the first time what has been sent by itself, then what the emperor has now.
@@ -134,6 +115,6 @@ func (a *Above) ask() error {
 	if err != nil {
 		return err
 	}
-	_, err = unix.Write(a.link, []byte{AskConfig})
+	_, err = unix.Write(a.link, []byte{emperorlink.AskConfig})
 	return err
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"envoxyd/internal/emperorlink"
 )
 
 // above is what an instance finds in its environment, and the emperor's ends of it.
@@ -25,8 +27,8 @@ func above(t *testing.T) (a *Above, link, config *os.File) {
 		t.Fatal(err)
 	}
 	theirConfig.Close()
-	t.Setenv(FDVariable, strconv.Itoa(int(theirLink.Fd())))
-	t.Setenv(ConfigVariable, strconv.Itoa(fd))
+	t.Setenv(emperorlink.Variable, strconv.Itoa(int(theirLink.Fd())))
+	t.Setenv(emperorlink.ConfigVariable, strconv.Itoa(fd))
 	a = FindAbove()
 	theirLink.Close()
 	t.Cleanup(func() {
@@ -40,7 +42,7 @@ func above(t *testing.T) (a *Above, link, config *os.File) {
 
 func TestAConfigurationIsGivenAgainWhenItIsAskedFor(t *testing.T) {
 	a, link, config := above(t)
-	if _, ok := os.LookupEnv(ConfigVariable); ok {
+	if _, ok := os.LookupEnv(emperorlink.ConfigVariable); ok {
 		t.Error("the variable is inherited by others")
 	}
 	long := strings.Repeat("x", longestGiven)
@@ -55,7 +57,7 @@ func TestAConfigurationIsGivenAgainWhenItIsAskedFor(t *testing.T) {
 	}
 	go func() {
 		var word [1]byte
-		if _, err := link.Read(word[:]); err == nil && word[0] == AskConfig {
+		if _, err := link.Read(word[:]); err == nil && word[0] == emperorlink.AskConfig {
 			_, _ = config.Write(packet(long))
 		}
 	}()
@@ -79,7 +81,7 @@ func TestAnEmperorThatHasGone(t *testing.T) {
 }
 
 func TestNoEmperor(t *testing.T) {
-	t.Setenv(ConfigVariable, "x")
+	t.Setenv(emperorlink.ConfigVariable, "x")
 	if text, err := FindAbove().Read(); err == nil {
 		t.Errorf("%q", text)
 	}

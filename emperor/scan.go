@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"envoxyd/internal/emperorlink"
 	"envoxyd/internal/respawn"
 )
 
@@ -104,7 +105,7 @@ func (e *Emperor) reload(v *vassal) {
 	case v.cmd == nil && !v.waiting && !v.preparing:
 		e.launch(v)
 	case v.cmd != nil && v.cursed.IsZero():
-		v.say(SayReload)
+		v.say(emperorlink.Reload)
 	}
 }
 

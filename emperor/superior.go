@@ -1,29 +1,15 @@
 package emperor
 
 import (
-	"os"
-	"strconv"
-
-	"golang.org/x/sys/unix"
+	"envoxyd/internal/emperorlink"
 )
 
 // obeySuperior makes this emperor the vassal of the one that has started it, if one has.
 func (e *Emperor) obeySuperior() {
-	text, ok := os.LookupEnv(FDVariable)
-	if !ok {
+	link, fd := emperorlink.Take(emperorlink.Variable, "superior")
+	if link == nil {
 		return
 	}
-	os.Unsetenv(FDVariable)
-	fd, err := strconv.Atoi(text)
-	if err != nil || fd < 3 {
-		return
-	}
-	if _, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err != nil {
-		return
-	}
-	unix.CloseOnExec(fd)
-	_ = unix.SetNonblock(fd, true)
-	link := os.NewFile(uintptr(fd), "superior")
 	e.superior = link
 	e.log("*** has_emperor mode detected (fd: %d) ***", fd)
 	e.running.Go(func() {
@@ -46,9 +32,9 @@ func (e *Emperor) obeySuperior() {
 			e.post(func(e *Emperor) {
 				e.log("received message %d from emperor", said)
 				switch said {
-				case SayStop, SayStopGracefully:
+				case emperorlink.Stop, emperorlink.StopGracefully:
 					e.afterHook("emperor-stop", e.end)
-				case SayReload:
+				case emperorlink.Reload:
 					e.afterHook("emperor-reload", e.reloadAll)
 				}
 			})

@@ -13,25 +13,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/emperorlink"
 	"envoxyd/internal/respawn"
 	"envoxyd/uwsgiopts"
 )
-
-// What an emperor and a vassal say to each other, a byte each; uWSGI's.
-const (
-	SayStop           = 0  // to the vassal
-	SayReload         = 1  // to the vassal
-	SayStopGracefully = 2  // to the vassal
-	SayStarted        = 1  // by the vassal: it has read its configuration, and runs
-	AskConfig         = 2  // it wants the configuration that it was given once more
-	SayAccepting      = 5  // it accepts requests
-	SayIdle           = 22 // nobody needs it: it is to end
-	SayLoyal          = 17 // its application is loaded: it is not a broken one
-	SayHeartbeat      = 26
-)
-
-// FDVariable names the descriptor of a vassal's way to its emperor.
-const FDVariable = "UWSGI_EMPEROR_FD"
 
 // vassal is one configuration, and the process that runs it.
 type vassal struct {
@@ -105,9 +90,9 @@ func (v *vassal) command(cfg *uwsgiopts.EmperorConfig, self string) *exec.Cmd {
 			cmd.Env = append(cmd.Env, pair)
 		}
 	}
-	cmd.Env = append(cmd.Env, FDVariable+"=3")
+	cmd.Env = append(cmd.Env, emperorlink.Variable+"=3")
 	if v.Given {
-		cmd.Env = append(cmd.Env, ConfigVariable+"=4")
+		cmd.Env = append(cmd.Env, emperorlink.ConfigVariable+"=4")
 	}
 	if dir := v.source.Watched(); dir != "" {
 		cmd.Env = append(cmd.Env, "UWSGI_VASSALS_DIR="+dir)

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"syscall"
 
+	"envoxyd/internal/emperorlink"
 	"envoxyd/internal/paths"
 	"envoxyd/master/logging"
 	"envoxyd/uwsgiopts"
@@ -24,7 +25,7 @@ func daemonize(cfg *uwsgiopts.Config) (status int, done bool) {
 	if path == "" {
 		path, wait = cfg.Daemonize2, true
 	}
-	if path == "" || os.Getenv(daemonVariable) != "" || os.Getenv(emperorVariable) != "" {
+	if path == "" || os.Getenv(daemonVariable) != "" || os.Getenv(emperorlink.Variable) != "" {
 		return 0, false
 	}
 	if uwsgiopts.IsLogAddress(path) { // the daemon sends its lines itself

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"envoxyd/internal/emperorlink"
 	"envoxyd/internal/workerspec"
 	"envoxyd/master/hooks"
 	"envoxyd/master/sockets"
@@ -278,7 +279,7 @@ func (m *master) promote() {
 	m.triggers.notifySocket.reconfigure(g.cfg, old == nil && m.upgrader.second)
 	m.triggers.zerg.reconfigure(m, g.cfg, old == nil && m.upgrader.second)
 	notify("STATUS=uWSGI is ready\nREADY=1\nMAINPID=" + pidText())
-	m.vassal.say(sayLoyal, sayAccepting)
+	m.vassal.say(emperorlink.Loyal, emperorlink.Accepting)
 	m.forgetGone()
 	m.catchUp()
 }

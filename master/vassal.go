@@ -2,22 +2,9 @@ package master
 
 import (
 	"os"
-	"strconv"
 	"time"
 
-	"golang.org/x/sys/unix"
-)
-
-// What an emperor and its vassals say to each other, a byte each; package emperor has them too.
-const (
-	emperorVariable    = "UWSGI_EMPEROR_FD"
-	hearStop           = 0
-	hearReload         = 1
-	hearStopGracefully = 2
-	sayVassalStarted   = 1
-	sayAccepting       = 5
-	sayLoyal           = 17
-	sayHeartbeat       = 26
+	"envoxyd/internal/emperorlink"
 )
 
 // vassal is this instance's way to the emperor that has started it; nil: there is none.
@@ -28,21 +15,11 @@ type vassal struct {
 
 // newVassal takes the emperor's descriptor out of the environment, where nobody else has to find it.
 func (m *master) newVassal() *vassal {
-	text, ok := os.LookupEnv(emperorVariable)
-	if !ok {
+	link, fd := emperorlink.Take(emperorlink.Variable, "emperor")
+	if link == nil {
 		return nil
 	}
-	os.Unsetenv(emperorVariable)
-	fd, err := strconv.Atoi(text)
-	if err != nil || fd < 3 {
-		return nil
-	}
-	if _, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err != nil {
-		return nil
-	}
-	unix.CloseOnExec(fd)
-	_ = unix.SetNonblock(fd, true)
-	v := &vassal{link: os.NewFile(uintptr(fd), "emperor")}
+	v := &vassal{link: link}
 	logf("*** has_emperor mode detected (fd: %d) ***", fd)
 	go func() { // ends when the emperor does; a master that has finished does not wait for it
 		var word [1]byte
@@ -67,9 +44,9 @@ func (m *master) newVassal() *vassal {
 func (m *master) obeyEmperor(word byte) {
 	logf("received message %d from emperor", word)
 	switch word {
-	case hearStop, hearStopGracefully:
+	case emperorlink.Stop, emperorlink.StopGracefully:
 		m.afterEmperorHook("emperor-stop", (*master).stop)
-	case hearReload:
+	case emperorlink.Reload:
 		m.afterEmperorHook("emperor-reload", func(m *master) { m.reload(false) })
 	}
 }
@@ -97,6 +74,6 @@ func (v *vassal) say(words ...byte) {
 func (v *vassal) beat(every time.Duration, now time.Time) {
 	if v != nil && every > 0 && now.Sub(v.last) >= every {
 		v.last = now
-		v.say(sayHeartbeat)
+		v.say(emperorlink.Heartbeat)
 	}
 }

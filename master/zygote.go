@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"envoxyd/internal/emperorlink"
 	"envoxyd/internal/workerspec"
 	"envoxyd/master/process"
 )
@@ -132,7 +133,7 @@ func (g *generation) loaded() {
 		m.hooked(g.cfg, g.hooks, []string{"post-app", "master-start"}, g.forkAll)
 	}
 	if g.m.current == nil {
-		g.m.vassal.say(sayVassalStarted)
+		g.m.vassal.say(emperorlink.Started)
 		g.m.gateways.prepare(g.number, start)
 	} else {
 		start(g.m)
