@@ -21,7 +21,7 @@ var mayImport = map[string][]string{
 	"cmd/envoxyd":         {"emperor", "master", "uwsgiopts", "modules", "protocol"},
 	"cmd/envoxyd-gateway": {"gateway", "gateway/sidecar"},
 	"cmd/envoxyd-zmq":     {"gateway/peers", "gateway/sidecar", "transports/zmq"},
-	"emperor":             {"uwsgiopts", "master/hooks", "internal/emperorlink", "internal/respawn", "emperor/rows"},
+	"emperor":             {"uwsgiopts", "master/hooks", "internal/emperorlink", "internal/paths", "internal/respawn", "emperor/rows"},
 	"emperor/rows":        {},
 	"gateway":             {"gateway/sidecar", "protocol", "transports", "modules", "internal"},
 	"gateway/peers":       {"gateway/sidecar", "protocol", "transports/zmq", "modules/lenient", "internal"},

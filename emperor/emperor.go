@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/emperorlink"
+	"envoxyd/internal/paths"
 	"envoxyd/master/hooks"
 	"envoxyd/uwsgiopts"
 )
@@ -76,15 +77,7 @@ func newEmperor(cfg *uwsgiopts.Config, log func(format string, args ...any)) (*E
 		return nil, fmt.Errorf("emperor: %w", err)
 	}
 	e := &Emperor{cfg: &cfg.EmperorConfig, version: uwsgiopts.Version, self: self, log: log, vassals: map[string]*vassal{}, events: make(chan event, 64), told: map[string]bool{}}
-	e.shell = "/bin/sh"
-	for _, path := range cfg.Binsh {
-		if unix.Access(path, unix.X_OK) == nil {
-			e.shell = path
-			break
-		}
-	}
-	e.settings = hooks.Settings{Hooks: cfg.Hooks, StartDir: cfg.StartDir, Dir: cfg.StartDir,
-		FileTimeout: cfg.WaitForFiles, SocketTimeout: cfg.WaitForSockets, InterfaceTimeout: cfg.WaitForInterfaces}
+	e.shell, e.settings = paths.Shell(cfg.Binsh), hooks.SettingsOf(cfg, cfg.StartDir)
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.patient, e.hurry = context.WithCancel(e.ctx)
 	for _, text := range cfg.Emperors {

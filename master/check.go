@@ -104,31 +104,22 @@ func (c *checker) users() {
 		}
 	}
 	for _, d := range slices.Concat(c.cfg.Daemons, c.cfg.Smart) {
-		c.daemonUser(&d)
+		c.account("attach-daemon2", d.UID, d.GID)
 	}
 	user, group, _ := strings.Cut(c.cfg.ChownSocket, ":")
+	c.account("chown-socket", user, group)
+}
+
+// account looks up a user and a group of an option's, as far as they are named.
+func (c *checker) account(option, user, group string) {
 	if user != "" {
 		if _, err := uwsgiopts.LookupUID(user); err != nil {
-			c.wrong(c.cfg.OriginOf("chown-socket", ""), "chown-socket: %v", err)
+			c.wrong(c.cfg.OriginOf(option, ""), "%s: %v", option, err)
 		}
 	}
 	if group != "" {
 		if _, err := uwsgiopts.LookupGID(group); err != nil {
-			c.wrong(c.cfg.OriginOf("chown-socket", ""), "chown-socket: %v", err)
-		}
-	}
-}
-
-// daemonUser looks up who a daemon is to run as.
-func (c *checker) daemonUser(d *uwsgiopts.Daemon) {
-	if d.UID != "" {
-		if _, err := uwsgiopts.LookupUID(d.UID); err != nil {
-			c.wrong(c.cfg.OriginOf("attach-daemon2", ""), "attach-daemon2: %v", err)
-		}
-	}
-	if d.GID != "" {
-		if _, err := uwsgiopts.LookupGID(d.GID); err != nil {
-			c.wrong(c.cfg.OriginOf("attach-daemon2", ""), "attach-daemon2: %v", err)
+			c.wrong(c.cfg.OriginOf(option, ""), "%s: %v", option, err)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"envoxyd/internal/paths"
 )
 
 // commands are the processes beside zygotes and workers that the master starts and
@@ -41,8 +41,8 @@ func (c *commands) has(pid int) bool {
 
 // start starts a process and keeps it from being taken for a stranger's. The caller waits with wait.
 func (c *commands) start(cmd *exec.Cmd) error {
-	if cmd.Path == defaultShell { // of daemons and loggers too
-		cmd.Path = c.shellPath()
+	if cmd.Path == paths.DefaultShell { // of daemons and loggers too
+		cmd.Path = paths.Shell(c.shells)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -67,22 +67,9 @@ func (c *commands) close() {
 	c.running.Wait()
 }
 
-// defaultShell runs commands where --binsh names none that is there.
-const defaultShell = "/bin/sh"
-
-// shellPath is the shell that runs commands.
-func (c *commands) shellPath() string {
-	for _, path := range c.shells {
-		if unix.Access(path, unix.X_OK) == nil {
-			return path
-		}
-	}
-	return defaultShell
-}
-
 // shell is a command for the shell with our output and no input.
 func (c *commands) shell(ctx context.Context, text, dir string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, defaultShell, "-c", text)
+	cmd := exec.CommandContext(ctx, paths.DefaultShell, "-c", text)
 	cmd.Dir = dir
 	cmd.Stdout, cmd.Stderr = c.stdio()
 	return cmd

@@ -41,8 +41,7 @@ func (hookHost) Logf(format string, args ...any) { logf(format, args...) }
 func (m *master) newHooks() *hooks.Runner { return hooks.New(hookHost{m}) }
 
 func hookSettings(cfg *uwsgiopts.Config) hooks.Settings {
-	return hooks.Settings{Hooks: cfg.Hooks, StartDir: cfg.StartDir, Dir: workDir(cfg),
-		FileTimeout: cfg.WaitForFiles, SocketTimeout: cfg.WaitForSockets, InterfaceTimeout: cfg.WaitForInterfaces}
+	return hooks.SettingsOf(cfg, workDir(cfg))
 }
 
 // hookStatus is what the instance ends with when a hook has failed.

@@ -34,7 +34,7 @@ func enterJail(cfg *uwsgiopts.Config) error {
 	if _, err := libDir(); err != nil {
 		return fmt.Errorf("chroot %s: envoxyd has to be in it, at the same path as outside: %w", dir, err)
 	}
-	if _, err := findPython(cfg); err != nil {
+	if _, _, err := choosePython(cfg); err != nil { // the start of the zygote tells of its notices
 		return fmt.Errorf("chroot %s: %w", dir, err)
 	}
 	return nil

@@ -43,6 +43,12 @@ type Settings struct {
 	FileTimeout, SocketTimeout, InterfaceTimeout time.Duration // of the actions that wait
 }
 
+// SettingsOf are a configuration's; dir is where all but the first phases run.
+func SettingsOf(cfg *uwsgiopts.Config, dir string) Settings {
+	return Settings{Hooks: cfg.Hooks, StartDir: cfg.StartDir, Dir: dir,
+		FileTimeout: cfg.WaitForFiles, SocketTimeout: cfg.WaitForSockets, InterfaceTimeout: cfg.WaitForInterfaces}
+}
+
 // Exit is the error of the action exit.
 type Exit struct{ Status int }
 
