@@ -106,7 +106,7 @@ $(VENV)/.tests: compat_test/requirements.txt $(VENV)/.cards
 	@touch $@
 
 tools:
-	@packaging/debian-install nginx-light util-linux procps postgresql pgbouncer mosquitto redis-server openssl snmp
+	@packaging/debian-install nginx-light util-linux procps postgresql pgbouncer mosquitto redis-server openssl snmp e2fsprogs
 
 test: test-go test-python compat
 

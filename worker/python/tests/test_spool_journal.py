@@ -18,7 +18,7 @@ def journals(tmp_path):
     said = []
 
     def make(boot=HERE, clock=time.time):
-        made = journal.Journals(str(tmp_path), clock, said.append)
+        made = journal.Journals(str(tmp_path), said.append, clock)
         made.boot, made.local = boot, True
         made.burst = lambda second: True
         return made
@@ -51,7 +51,7 @@ def jobs(tmp_path):
 
 
 def test_few_jobs_make_no_journal(tmp_path):
-    made, now = journal.Journals(str(tmp_path), lambda: now[0], print), [100]
+    made, now = journal.Journals(str(tmp_path), print, lambda: now[0]), [100]
     made.local = True
     for now[0] in range(100, 100 + 3 * journal.BURST):
         put(made, 1)
@@ -227,7 +227,7 @@ def test_other_machines_may_have_a_network_file_system(tmp_path, monkeypatch, ki
     real, instead = open, {"/proc/self/mountinfo": tmp_path / "mountinfo"}
     monkeypatch.setattr("builtins.open", lambda path, *rest: real(instead.get(path, path), *rest))
     assert journal.is_local(str(tmp_path)) is local
-    made = journal.Journals(str(tmp_path), time.time, print)
+    made = journal.Journals(str(tmp_path), print)
     assert [add(made, f"{n}", b"x") for n in range(journal.BURST + 1)] == [False] * journal.BURST + [local]
     made.settle(remove=True)
     assert not made.there()

@@ -15,6 +15,7 @@ import os
 import re
 import struct
 import threading
+import time
 import zlib
 
 from . import files
@@ -110,7 +111,7 @@ class Staged:
 class Journals:
     """The journals of one directory, as one process uses them."""
 
-    def __init__(self, directory, clock, say):
+    def __init__(self, directory, say, clock=time.time):
         self.directory, self.clock, self.say = directory, clock, say
         self.boot = boot_id()
         self.local = None  # not known yet

@@ -56,7 +56,7 @@ class Loop:
         self.told = {}  # paths of files that are no jobs, or that nobody wants; which file it was
         self.complete = 0.0  # when all files were looked at, those of the future too
         self.announced = False  # that there is work for others, since the last look
-        self.journals = journal.Journals(spooler["dir"], time.time, self.warn)
+        self.journals = journal.Journals(spooler["dir"], self.warn)
         self.journaled = []  # names of those that the last look has found
         self.looked = 0.0  # when the last look began
         self.settled = 0.0  # when journals were emptied

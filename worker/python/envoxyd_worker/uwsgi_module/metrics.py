@@ -7,9 +7,14 @@ from .state import named
 LEAST, MOST = -(1 << 63), (1 << 63) - 1
 
 
+def wrapped(number):
+    """The last 64 bits, as C's numbers are."""
+    return (number - LEAST) % (1 << 64) + LEAST
+
+
 def multiplied(now, by):
     then = now * by
-    return then if LEAST <= then <= MOST else (then - LEAST) % (1 << 64) + LEAST  # it wraps as C's numbers do
+    return then if LEAST <= then <= MOST else wrapped(then)
 
 
 def divided(now, by):

@@ -3,6 +3,7 @@ import os
 from operator import index
 
 from ..layouts import SNMP_COUNTER32, SNMP_COUNTER64, SNMP_FIRST, SNMP_GAUGE, SNMP_ROOM
+from .metrics import wrapped
 from .state import named
 
 KINDS = {"counter32": SNMP_COUNTER32, "counter64": SNMP_COUNTER64, "gauge": SNMP_GAUGE}
@@ -27,7 +28,7 @@ def functions(mine):
             return None
         if fd >= 0:  # else this is --check
             cell = SNMP_FIRST + 2 * (number - 1)
-            operation(cell, signed(value))
+            operation(cell, wrapped(value))
             put(cell + 1, kind)  # last: nobody is shown a value that is not there yet
         return True
 
@@ -67,8 +68,3 @@ def byte(number):
     if not 0 <= number <= 255:
         raise OverflowError(f"unsigned byte integer is {'less than minimum' if number < 0 else 'greater than maximum'}")
     return number
-
-
-def signed(number):
-    """The last 64 bits, as metrics are."""
-    return ((number + (1 << 63)) & ((1 << 64) - 1)) - (1 << 63)

@@ -1,6 +1,5 @@
 """uwsgi.spool and its kin: jobs that are written into directories."""
 import os
-import time
 
 from .. import log
 from ..spooling import files, journal, order
@@ -25,7 +24,7 @@ def functions(mine):
     if not spoolers:
         return always
     mine.spooling = Shared(spoolers, mine.spec["spooling"]["frequency"])
-    mine.journals = [journal.Journals(one["dir"], time.time, log.line) for one in spoolers]
+    mine.journals = [journal.Journals(one["dir"], log.line) for one in spoolers]
     first = spoolers[0]["dir"]
 
     def spool(*args, **kwargs):
