@@ -114,6 +114,7 @@ class Instance:
         self.running = server(self.transport, [*ARGS, *args], files=files, binary=binary)
         self.upgraded = Upgraded(self.running)
         eventually(self.serves, 20)
+        self.running.wait_log("spawned uWSGI master process")  # the last line of a start: all workers are there
 
     def code(self):
         return self.text.replace("VERSION", str(self.version))

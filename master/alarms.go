@@ -156,11 +156,17 @@ func (a *alarms) segfault(names []string, id, pid int) {
 	}
 }
 
-// watchQueues tells of listening sockets whose queue is full, in the log and by the alarms of that name.
+// watchQueues tells of listening sockets whose queue is full, or has been since the last call, in the log and by the
+// alarms of that name.
 func (a *alarms) watchQueues(list []*sockets.Socket, names []string) {
 	for _, s := range list {
-		queue, limit := listenQueue(s.FD)
-		if limit == 0 || queue < limit || s.Protocol == sockets.Shared {
+		queue, limit := s.Queue()
+		if limit == 0 || s.Protocol == sockets.Shared {
+			continue
+		}
+		if s.Overflowed() {
+			queue = max(queue, limit+1) // the kernel lets one more in than the limit says
+		} else if queue < limit {
 			continue
 		}
 		text := fmt.Sprintf("*** uWSGI listen queue of socket %q (fd: %d) full !!! (%d/%d) ***", s.Name, s.FD, queue, limit)

@@ -165,7 +165,7 @@ func longestQueue(list []*sockets.Socket) (longest int) {
 		if !s.ForWorkers() {
 			continue
 		}
-		queue, _ := listenQueue(s.FD)
+		queue, _ := s.Queue()
 		longest = max(longest, queue)
 	}
 	return longest

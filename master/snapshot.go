@@ -4,8 +4,6 @@ import (
 	"os"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"envoxyd/internal/shm"
 	"envoxyd/internal/workerspec"
 	"envoxyd/master/process"
@@ -116,18 +114,8 @@ func describeSockets(list []*sockets.Socket) (all []stats.Socket) {
 			continue
 		}
 		one := stats.Socket{Name: s.Name, Protocol: strings.TrimSuffix(s.Protocol, "-router"), Shared: s.Mapped()}
-		one.Queue, one.MaxQueue = listenQueue(s.FD)
+		one.Queue, one.MaxQueue = s.Queue()
 		all = append(all, one)
 	}
 	return all
-}
-
-// listenQueue is how many connections wait on a listening TCP socket and how many
-// may; 0 of 0 where the kernel does not tell.
-func listenQueue(fd int) (queue, limit int) {
-	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-	if err != nil {
-		return 0, 0
-	}
-	return int(info.Unacked), int(info.Sacked)
 }

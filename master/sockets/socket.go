@@ -39,6 +39,8 @@ type Socket struct {
 	fastOpen  int    // --tcp-fast-open, of the configuration that it was opened or kept for
 	inherited bool   // it was open before this configuration was read
 	given     string // from systemd: its address by number, as --socket may name it
+	dropped   uint32 // by the kernel, when Overflowed looked last
+	looked    bool   // Overflowed has
 }
 
 // owner tells whose a socket is: who may shut it down and remove its file.
