@@ -93,6 +93,7 @@ type owned struct {
 	keep      *os.File
 	resources *resources.Resources
 	kept      *resources.Kept
+	deaths    *os.File // see workerspec.Spec.DeathsFD; nil before the first generation, kept's
 	locks     fileLocks
 	pidfiles  pidfiles
 }

@@ -31,6 +31,12 @@ func (g *generation) addQueues(i *inheritance, spec *workerspec.Spec) (err error
 		}
 		return workerspec.Pipe{Out: i.add(out.Fd()), In: i.add(in.Fd())}
 	}
+	deaths, failed := kept.Bell("deaths of workers")
+	if failed != nil {
+		return failed
+	}
+	spec.DeathsFD = i.add(deaths.Fd())
+	g.m.owned.deaths = deaths
 	spec.Signals.Workers = queue(signaling.AnyWorker)
 	for n := 1; n <= cfg.Processes; n++ {
 		spec.Signals.Workers = append(spec.Signals.Workers, queue(signaling.Worker(n))...)

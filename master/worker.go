@@ -190,6 +190,9 @@ func (g *generation) exited(w *worker, pid int, exit process.Exit, err error) {
 	}
 	was, lived, _ := s.Ended(pid, g.m.sys.now())
 	g.clearBoard(s.Row)
+	if exit != (process.Exit{}) {
+		g.m.tellOfDeath()
+	}
 	if s == &w.beside {
 		g.besideEnded(w, was, pid, lived, exit)
 		return
@@ -225,6 +228,18 @@ func (g *generation) exited(w *worker, pid int, exit process.Exit, err error) {
 		logf("worker %d respawning too fast !!! it has to sleep a bit (%v)...", w.ID, wait)
 	}
 	g.m.after(wait, func(*master) { g.fill(w) })
+}
+
+// tellOfDeath has all workers look at the listening sockets. The kernel wakes a single worker for a new connection; if
+// that one is killed before it accepts, nobody else would know of the connection.
+func (m *master) tellOfDeath() {
+	if m.owned.deaths == nil {
+		return
+	}
+	one := [8]byte{7: 1} // any count will do, in either byte order
+	if _, err := m.owned.deaths.Write(one[:]); err != nil {
+		logf("workers are not told of another one's death: %v", err)
+	}
 }
 
 // clearBoard forgets what the process of a row was at.

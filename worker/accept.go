@@ -40,6 +40,19 @@ func (r *reactor) takeTurns() {
 	r.startAccepting()
 }
 
+// lookAgain asks the kernel for all that waits to be accepted or taken. Another worker may have been woken for it, and
+// have been killed before it took it.
+func (r *reactor) lookAgain() {
+	if !r.accepting {
+		return
+	}
+	r.stopAccepting()
+	if fd := r.w.spec.HandoverFD[0]; fd >= 0 {
+		_ = epollCtl(r.epoll, unix.EPOLL_CTL_DEL, fd, nil) // ENOENT: it is not in the set
+	}
+	r.startAccepting()
+}
+
 func (r *reactor) stopAccepting() {
 	for _, l := range r.w.ours {
 		_ = epollCtl(r.epoll, unix.EPOLL_CTL_DEL, l.fd, nil) // ENOENT: it is not in the set

@@ -30,6 +30,7 @@ const (
 	tagHandover
 	tagSignal
 	tagQueue // of uwsgi signals
+	tagDeath
 )
 
 // reactor owns the worker's epoll set and its connections. Its slots take turns in leading it: the
@@ -90,6 +91,12 @@ func newReactor(w *Worker, io []coreIO) (*reactor, error) {
 	for fd, tag := range map[int]int32{r.wakeFD: tagWake, w.wakeup[0]: tagSignal, w.ready.fd: tagReady} {
 		event := unix.EpollEvent{Events: unix.EPOLLIN, Pad: tag}
 		if errno := epollCtl(r.epoll, unix.EPOLL_CTL_ADD, fd, &event); errno != 0 {
+			return nil, errno
+		}
+	}
+	if w.spec.DeathsFD >= 0 { // EPOLLET: nobody reads, so every worker sees every death
+		event := unix.EpollEvent{Events: unix.EPOLLIN | 1<<31, Pad: tagDeath}
+		if errno := epollCtl(r.epoll, unix.EPOLL_CTL_ADD, w.spec.DeathsFD, &event); errno != 0 {
 			return nil, errno
 		}
 	}
@@ -216,6 +223,8 @@ func (r *reactor) handle(s *slot, e *unix.EpollEvent) bool {
 	case tagWake:
 		var counter [8]byte
 		_, _ = syscall.Read(r.wakeFD, counter[:]) // EAGAIN: another wake-up was read with ours
+	case tagDeath:
+		r.lookAgain()
 	case tagReady:
 		r.w.ready.clear()
 	case tagSignal:

@@ -36,6 +36,7 @@ type Spec struct {
 	SNMP         bool   `json:"snmp"`         // there is uwsgi.snmp_*
 	SNMPFD       int    `json:"snmp_fd"`      // the memory of its values: see internal/shm.SNMPValues; -1: nobody is to see them
 	HandoverFD   [2]int `json:"handover_fd"`  // a socket pair for connections that change cores; -1 where there is one core
+	DeathsFD     int    `json:"deaths_fd"`    // an eventfd that is written to when a worker was killed: others look for what it was woken for; -1: none
 	Lib          string `json:"lib"`          // the folder lib/envoxyd
 
 	Row int `json:"row,omitempty"` // of the scoreboard, for this worker: its Python writes it in; 0: the worker's number
