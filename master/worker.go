@@ -1,6 +1,7 @@
 package master
 
 import (
+	"encoding/binary"
 	"errors"
 	"slices"
 	"syscall"
@@ -190,7 +191,7 @@ func (g *generation) exited(w *worker, pid int, exit process.Exit, err error) {
 	}
 	was, lived, _ := s.Ended(pid, g.m.sys.now())
 	g.clearBoard(s.Row)
-	if exit != (process.Exit{}) {
+	if was != process.Leaving || exit.Signal != 0 {
 		g.m.tellOfDeath()
 	}
 	if s == &w.beside {
@@ -236,8 +237,7 @@ func (m *master) tellOfDeath() {
 	if m.owned.deaths == nil {
 		return
 	}
-	one := [8]byte{7: 1} // any count will do, in either byte order
-	if _, err := m.owned.deaths.Write(one[:]); err != nil {
+	if _, err := m.owned.deaths.Write(binary.NativeEndian.AppendUint64(nil, 1)); err != nil {
 		logf("workers are not told of another one's death: %v", err)
 	}
 }
