@@ -4,7 +4,6 @@ import time
 import pytest
 from apps import ANSWER
 from http_client import get
-from transports import http_socket
 
 # In worker 1, once it is armed, a thread waits for connections as the worker itself does, and has it killed when it is woken.
 # Its successor takes long to come.
@@ -27,13 +26,6 @@ if os.path.exists("armed"):
 if uwsgi.worker_id() == 1:
     threading.Thread(target=victim, daemon=True).start()
 """
-
-
-@pytest.fixture
-def way():
-    transport = http_socket()
-    yield transport
-    transport.close()
 
 
 def test_what_a_killed_worker_was_woken_for_is_served(server, way):

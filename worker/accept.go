@@ -47,9 +47,7 @@ func (r *reactor) lookAgain() {
 		return
 	}
 	r.stopAccepting()
-	if fd := r.w.spec.HandoverFD[0]; fd >= 0 {
-		_ = epollCtl(r.epoll, unix.EPOLL_CTL_DEL, fd, nil) // ENOENT: it is not in the set
-	}
+	r.ignoreHandover()
 	r.startAccepting()
 }
 
@@ -149,9 +147,7 @@ func (r *reactor) acceptFailed(l *listener, errno syscall.Errno) {
 // connections of others.
 func (r *reactor) pauseAccepting() {
 	r.stopAccepting()
-	if fd := r.w.spec.HandoverFD[0]; fd >= 0 {
-		_ = epollCtl(r.epoll, unix.EPOLL_CTL_DEL, fd, nil) // ENOENT: it is not in the set
-	}
+	r.ignoreHandover()
 	r.starved = true
 	r.pausedTo = monotime.Now() + int64(acceptPause)
 }

@@ -25,6 +25,13 @@ func (r *reactor) watchHandover() syscall.Errno {
 	return 0
 }
 
+// ignoreHandover leaves what other workers pass on to whoever else is there.
+func (r *reactor) ignoreHandover() {
+	if fd := r.w.spec.HandoverFD[0]; fd >= 0 {
+		_ = epollCtl(r.epoll, unix.EPOLL_CTL_DEL, fd, nil) // ENOENT: it is not in the set
+	}
+}
+
 // passOn gives away what waits for slots that are all in the application: to another worker, if one
 // is idle; the gateway's connections in any case, since the gateway finds another. It tells whether
 // there was anything.

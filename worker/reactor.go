@@ -95,7 +95,7 @@ func newReactor(w *Worker, io []coreIO) (*reactor, error) {
 		}
 	}
 	if w.spec.DeathsFD >= 0 { // EPOLLET: nobody reads, so every worker sees every death
-		event := unix.EpollEvent{Events: unix.EPOLLIN | 1<<31, Pad: tagDeath}
+		event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET&0xffffffff, Pad: tagDeath}
 		if errno := epollCtl(r.epoll, unix.EPOLL_CTL_ADD, w.spec.DeathsFD, &event); errno != 0 {
 			return nil, errno
 		}
