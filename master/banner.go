@@ -50,6 +50,10 @@ func logMachine() {
 func logMode(cfg *uwsgiopts.Config) {
 	mode := "single process"
 	switch {
+	case cfg.Processes > 1 && cfg.Loop != "":
+		mode = "preforking+async"
+	case cfg.Loop != "":
+		mode = "async"
 	case cfg.Processes > 1 && cfg.Threads > 1:
 		mode = "preforking+threaded"
 	case cfg.Processes > 1:
@@ -61,5 +65,5 @@ func logMode(cfg *uwsgiopts.Config) {
 	logf("your server socket listen backlog is limited to %d connections", cfg.Listen)
 	logf("your mercy for graceful operations on workers is %d seconds", cfg.WorkerReloadMercy/time.Second)
 	logf("your request buffer size is %d bytes", cfg.BufferSize)
-	logf("mapped %s for %d cores", fmt.Sprint(cfg.Processes*cfg.Threads*shm.CoreSize, " bytes"), cfg.Processes*cfg.Threads)
+	logf("mapped %s for %d cores", fmt.Sprint(cfg.Processes*cfg.Cores()*shm.CoreSize, " bytes"), cfg.Processes*cfg.Cores())
 }

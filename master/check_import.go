@@ -60,7 +60,7 @@ func (c *checker) load(python string, document []byte) error {
 	}
 	defer alive.Close()
 	defer keep.Close()
-	board, err := shm.NewBoard(cfg.Processes, cfg.Threads)
+	board, err := shm.NewBoard(cfg.Processes, cfg.Cores())
 	if err != nil {
 		return err
 	}
@@ -100,6 +100,7 @@ func (c *checker) importConfig() *uwsgiopts.Config {
 	cfg.NeedApp = cfg.NeedApp && (inheritsSockets() || !cfg.OnlySupervises())
 	cfg.Processes = min(max(cfg.Processes, 1), 10_000)
 	cfg.Threads = min(max(cfg.Threads, 1), 10_000)
+	cfg.Async = min(cfg.Async, 10_000)
 	return &cfg
 }
 

@@ -36,7 +36,7 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 			return nil, err
 		}
 	}
-	if spec.Gateway != nil || cfg.Processes*cfg.Threads > 1 { // the gateway hands over to a single core too
+	if spec.Gateway != nil || cfg.Processes*cfg.Cores() > 1 { // the gateway hands over to a single core too
 		var out, in *os.File
 		if spec.HandoverFD, out, in, err = i.handover(); err != nil {
 			return nil, err
@@ -71,7 +71,7 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 func baseSpec(cfg *uwsgiopts.Config, number int, started time.Time, lib string) (*workerspec.Spec, error) {
 	spec := &workerspec.Spec{
 		Version: uwsgiopts.Version, Program: cfg.Program, Generation: number, StartedOn: started.Unix(),
-		Processes: cfg.Processes, Threads: cfg.Threads, Others: cfg.ZergServer != "" || len(cfg.Zerg) > 0, Lib: lib, HandoverFD: [2]int{-1, -1}, DeathsFD: -1, AuxiliaryFD: -1, MetricsFD: -1, SNMP: cfg.SNMP, SNMPFD: -1, Signals: workerspec.Signals{Spooler: -1},
+		Processes: cfg.Processes, Threads: cfg.Threads, Cores: cfg.Cores(), Loop: loopSpec(cfg), Others: cfg.ZergServer != "" || len(cfg.Zerg) > 0, Lib: lib, HandoverFD: [2]int{-1, -1}, DeathsFD: -1, AuxiliaryFD: -1, MetricsFD: -1, SNMP: cfg.SNMP, SNMPFD: -1, Signals: workerspec.Signals{Spooler: -1},
 		Mules: workerspec.Mules{
 			List: []workerspec.Mule{}, Shared: workerspec.Pipe{Out: -1, In: -1}, Farms: []workerspec.Farm{},
 			HarakiriSeconds: int(cfg.MuleHarakiri / time.Second), MercySeconds: int(cfg.MuleReloadMercy / time.Second),

@@ -93,11 +93,19 @@ func pythonSpec(cfg *uwsgiopts.Config) workerspec.Python {
 		EarlyPath: cfg.EarlyPath, Aliases: cfg.ModuleAliases, PostAliases: cfg.PostAliases, Executable: cfg.SysExecutable, Pecan: cfg.Pecan,
 		WorkerMounts: cfg.WorkerMounts, VHost: cfg.VHost, VHostHost: cfg.VHostHost, DynamicApps: cfg.DynamicApps, MaxApps: cfg.MaxApps,
 		ThreadStack: cfg.ThreadStack << 10, AutoreloadSkip: cfg.AutoreloadSkip, Tracebacker: tracebackerPath(cfg),
-		Script: cfg.Script, Test: cfg.TestModule, Exec: cfg.WorkerExec, ExecLate: cfg.WorkerExecLate,
+		GeventPatch: cfg.GeventEarlyPatch,
+		Script:      cfg.Script, Test: cfg.TestModule, Exec: cfg.WorkerExec, ExecLate: cfg.WorkerExecLate,
 		ReloadOnExceptionTypes: cfg.ReloadOnExceptionTypes, ReloadOnExceptionValues: cfg.ReloadOnExceptionValues,
 		ReloadOnExceptionReprs: cfg.ReloadOnExceptionReprs,
 		NoDelay:                cfg.StartResponseNoDelay, IgnoreScriptName: cfg.IgnoreScriptName, HarakiriNoAfter: cfg.HarakiriNoAfter,
 	}
+}
+
+func loopSpec(cfg *uwsgiopts.Config) *workerspec.Loop {
+	if cfg.Loop == "" {
+		return nil
+	}
+	return &workerspec.Loop{Name: cfg.Loop, Quiet: cfg.QuietQueueFull, Patch: cfg.GeventPatch, WaitForHub: cfg.GeventWaitForHub}
 }
 
 // tracebackerPath is what the names of the sockets for tracebacks begin with; "": there are none.

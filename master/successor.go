@@ -161,7 +161,7 @@ func (g *generation) noSuccessor(w *worker, reason string) {
 // newBoard makes a generation's scoreboard.
 func newBoard(cfg *uwsgiopts.Config) (*shm.Board, error) {
 	if cfg.LazyApps || cfg.Lazy {
-		return shm.NewBoardWithSpare(cfg.Processes, cfg.Threads)
+		return shm.NewBoardWithSpare(cfg.Processes, cfg.Cores())
 	}
-	return shm.NewBoard(cfg.Processes, cfg.Threads)
+	return shm.NewBoard(cfg.Processes, cfg.Cores())
 }

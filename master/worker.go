@@ -126,7 +126,7 @@ func (g *generation) adopt(w *worker, pid int) error {
 		w.servedBefore = g.requests(w)
 		logf("Respawned uWSGI worker %d (new pid: %d)", w.ID, pid)
 	default:
-		logf("spawned uWSGI worker %d (pid: %d, cores: %d)", w.ID, pid, g.cfg.Threads)
+		logf("spawned uWSGI worker %d (pid: %d, cores: %d)", w.ID, pid, g.cfg.Cores())
 	}
 	go func() { // ends with the process; a master that has finished does not wait for it
 		exit, err := child.Wait()

@@ -140,6 +140,7 @@ type Config struct {
 	ProcessConfig
 	PushConfig
 	PythonConfig
+	LoopConfig
 	ZergConfig
 	LoggingConfig
 	MuleConfig

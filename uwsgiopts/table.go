@@ -11,6 +11,7 @@ func Sections() []Section {
 		{"Reloading", reloadOptions()},
 		{"Limits", limitsOptions()},
 		{"Python", pythonOptions()},
+		{"Request loops", loopOptions()},
 		{"Configuration", configOptions()},
 		{"Logging", loggingOptions()},
 		{"Alarms", alarmOptions()},

@@ -5,18 +5,6 @@ import "time"
 // pythonOptions declares: Python.
 func pythonOptions() []Option {
 	return []Option{
-		{Names: []string{"async"}, Arg: RequiredArg, Value: Int, Doc: "number of requests that a worker handles at once by an asynchronous loop"},
-		{Names: []string{"disable-async-warn-on-queue-full"}, Value: InverseFlag, Doc: "do not warn when all asynchronous cores are busy"},
-		{Names: []string{"loop"}, Arg: RequiredArg, Doc: "name of the request loop"},
-		{Names: []string{"loop-list", "loops-list"}, Value: Flag, Doc: "list the request loops"},
-		{Names: []string{"asyncio"}, Arg: RequiredArg, Doc: "run requests as asyncio tasks, this many at once"},
-		{Names: []string{"coroae"}, Arg: RequiredArg, Doc: "run requests as Coro::AnyEvent coroutines", Unsupported: otherLanguage},
-		{Names: []string{"fiber"}, Value: Flag, Doc: "run requests as Ruby fibers", Unsupported: otherLanguage},
-		{Names: []string{"gevent"}, Arg: RequiredArg, Doc: "run requests as gevent greenlets, this many at once in a worker"},
-		{Names: []string{"gevent-monkey-patch"}, Value: Flag, Doc: "let gevent patch the standard library after the application is loaded"},
-		{Names: []string{"gevent-early-monkey-patch"}, Value: Flag, Doc: "let gevent patch the standard library before the application is loaded"},
-		{Names: []string{"gevent-wait-for-hub"}, Value: Flag, Doc: "wait for gevent's hub to end"},
-		{Names: []string{"greenlet"}, Value: Flag, Doc: "run asynchronous requests as greenlets"},
 		{Names: []string{"wsgi-file", "file"}, Arg: RequiredArg, Doc: "load the WSGI application from this file", Value: text(func(c *Config) *string { return &c.WSGIFile })},
 		{Names: []string{"eval"}, Arg: RequiredArg, Doc: "run this Python code to get the application", Value: text(func(c *Config) *string { return &c.Eval })},
 		{Names: []string{"module", "wsgi"}, Short: 'w', Arg: RequiredArg, Doc: "load the WSGI application from this module: MODULE[:CALLABLE]", Value: lastText(func(c *Config) *[]string { return &c.Modules })},
@@ -66,10 +54,6 @@ func pythonOptions() []Option {
 		{Names: []string{"wsgi-manage-chunked-input"}, Doc: "let wsgi.input read bodies that come in chunks", Value: flagOn(func(c *Config) *bool { return &c.ManageChunked })},
 		{Names: []string{"py-master-check-signals"}, Value: Flag, Doc: "let the master run Python's signal handlers", NoOp: "the master is not Python"},
 		{Names: []string{"py-executable", "py-sys-executable"}, Arg: RequiredArg, Doc: "what sys.executable says", Value: text(func(c *Config) *string { return &c.SysExecutable })},
-		{Names: []string{"rbthreads", "rb-threads", "rbthread", "rb-thread"}, Value: Flag, Doc: "run requests as Ruby threads", Unsupported: otherLanguage},
-		{Names: []string{"stackless"}, Value: Flag, Doc: "run requests as Stackless tasklets", Unsupported: "Stackless Python has ended; use --threads"},
 		{Names: []string{"tornado"}, Arg: RequiredArg, Doc: "run requests in Tornado's loop, this many at once"},
-		{Names: []string{"ugreen"}, Value: Flag, Doc: "run requests as C coroutines"},
-		{Names: []string{"ugreen-stacksize"}, Arg: RequiredArg, Value: Int, Doc: "size of the coroutines' stacks"},
 	}
 }

@@ -51,6 +51,28 @@ func envoxyd_write(core C.int, data *C.char, size C.size_t, mode C.int) C.int {
 	return C.int(process.reactor.slots[core].write(unsafe.Slice((*byte)(unsafe.Pointer(data)), int(size)), int(mode)))
 }
 
+// envoxyd_take is envoxyd_next for a loop: it does not wait.
+//
+//export envoxyd_take
+func envoxyd_take(core C.int) C.int {
+	defer guard()
+	return C.int(process.reactor.slots[core].step(false))
+}
+
+//export envoxyd_loop_fd
+func envoxyd_loop_fd() C.int {
+	defer guard()
+	return C.int(process.reactor.epoll)
+}
+
+// envoxyd_resume goes on with a write that has returned WRITE_AGAIN.
+//
+//export envoxyd_resume
+func envoxyd_resume(core C.int, late C.int) C.int {
+	defer guard()
+	return C.int(process.reactor.slots[core].resume(late != 0))
+}
+
 //export envoxyd_sendfile
 func envoxyd_sendfile(core C.int, fd C.int, offset C.longlong, size C.longlong) C.int {
 	defer guard()

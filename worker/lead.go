@@ -64,6 +64,9 @@ func (r *reactor) leads(s *slot) bool {
 	switch {
 	case r.leader == s:
 		return true
+	case r.looped: // no other slot's thread is at the reactor
+		r.leader = s
+		return true
 	case r.leader != nil && (r.polling || !r.absence(monotime.Now()).leaves()):
 		return false
 	}

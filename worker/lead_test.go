@@ -107,7 +107,7 @@ func (s *stage) until(what string, condition func(*reactor) bool) {
 // threads are those of a worker with n slots: the first leads, the others are parked.
 func threads(t *testing.T, n int) []*thread {
 	t.Helper()
-	s := newStage(t, "http", func(spec *workerspec.Spec) { spec.Threads = n })
+	s := newStage(t, "http", func(spec *workerspec.Spec) { spec.Threads, spec.Cores = n, n })
 	var all []*thread
 	for i := range n {
 		all = append(all, s.start(i))

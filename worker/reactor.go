@@ -31,13 +31,15 @@ const (
 	tagSignal
 	tagQueue // of uwsgi signals
 	tagDeath
+	tagClock
 )
 
 // reactor owns the worker's epoll set and its connections. Its slots take turns in leading it: the
 // leader waits for events, reads, and goes to the application with the first request that is whole.
 type reactor struct {
-	w     *Worker
-	slots []*slot
+	w      *Worker
+	slots  []*slot
+	looped bool // one thread runs all slots: a loop of Python's
 
 	mu      sync.Mutex // held by who works on the reactor; not while waiting for events
 	leader  *slot
@@ -50,6 +52,7 @@ type reactor struct {
 
 	epoll   int
 	wakeFD  int
+	clock   clock               // of a loop
 	events  [64]unix.EpollEvent // the leader's while it polls
 	nevents int
 	event   int
@@ -80,7 +83,7 @@ type reactor struct {
 }
 
 func newReactor(w *Worker, io []coreIO) (*reactor, error) {
-	r := &reactor{w: w}
+	r := &reactor{w: w, looped: w.spec.Loop != nil, clock: clock{fd: -1}}
 	var err error
 	if r.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, err
@@ -103,6 +106,11 @@ func newReactor(w *Worker, io []coreIO) (*reactor, error) {
 	if errno := r.watchHandover(); errno != 0 {
 		return nil, errno
 	}
+	if r.looped {
+		if err = r.clock.start(r.epoll); err != nil {
+			return nil, err
+		}
+	}
 	r.startAccepting()
 	for i := range io {
 		s, err := newSlot(r, i, &io[i])
@@ -122,7 +130,7 @@ func (r *reactor) run(s *slot, wait bool) int {
 	}
 	for {
 		switch {
-		case r.signalled && s.index == 0:
+		case r.signalled && (s.index == 0 || r.looped):
 			r.signalled = false
 			return nextSignal
 		case r.ended:
@@ -183,6 +191,7 @@ func (r *reactor) run(s *slot, wait bool) int {
 		}
 		r.round = len(r.again)
 		if some := r.wait(wait && r.round == 0); !some && !wait && r.round == 0 {
+			r.idle()
 			return nextIdle
 		}
 	}
@@ -225,6 +234,8 @@ func (r *reactor) handle(s *slot, e *unix.EpollEvent) bool {
 		_, _ = syscall.Read(r.wakeFD, counter[:]) // EAGAIN: another wake-up was read with ours
 	case tagDeath:
 		r.lookAgain()
+	case tagClock:
+		r.clock.clear()
 	case tagReady:
 		r.w.ready.clear()
 	case tagSignal:

@@ -261,6 +261,21 @@ int response_finish_head(core_t *core)
     return 0;
 }
 
+/* In a loop: others go on until the client reads. */
+static int resume(core_t *core)
+{
+    int written, index = core->index;
+    PyObject *ready = PyObject_CallFunction(core->wait, "ii", (int)core->io->client_fd, (int)core->io->patience);
+    if (!ready) /* the coroutine is to end */
+        return WRITE_GONE;
+    int late = PyObject_IsTrue(ready) <= 0;
+    Py_DECREF(ready);
+    Py_BEGIN_ALLOW_THREADS
+    written = envoxyd_resume(index, late);
+    Py_END_ALLOW_THREADS
+    return written;
+}
+
 static int outcome(core_t *core, int written)
 {
     if (written == WRITE_OK) {
@@ -270,6 +285,8 @@ static int outcome(core_t *core, int written)
     core->io->out_len = 0;
     core->io->result |= RES_BROKEN;
     core->muted = core->gone = 1;
+    if (PyErr_Occurred())
+        return -1;
     if (core->hold_errors)
         return 0;
     PyErr_SetString(PyExc_OSError, "write error");
@@ -284,6 +301,8 @@ static int send_all(core_t *core, const char *data, size_t size, int mode)
     Py_BEGIN_ALLOW_THREADS
     written = envoxyd_write(index, (char *)data, size, mode);
     Py_END_ALLOW_THREADS
+    while (written == WRITE_AGAIN)
+        written = resume(core);
     return outcome(core, written);
 }
 
@@ -340,7 +359,7 @@ int response_emit(core_t *core, const char *data, size_t size, int mode)
         if (send_all(core, data, size, mode) < 0)
             return -1;
         if (core->chunked && mode == SEND_AHEAD) /* the chunk's end does not wait for its data */
-            return put(io, "\r\n", 2) < 0 ? -1 : send_all(core, NULL, 0, SEND_LAST);
+            return put(io, "\r\n", 2) < 0 ? -1 : send_all(core, NULL, 0, core->wait ? SEND_WHOLE : SEND_LAST);
     } else if (put(io, data, size) < 0) {
         return -1;
     }

@@ -54,7 +54,7 @@ func (s *slot) sendRaw(out, data []byte, mode int) int {
 		timeout = shortWait
 	}
 	if later := s.response.sender; later != nil {
-		if mode == sendLast && s.sendLater(s.current, out, data) {
+		if (mode == sendLast || s.r.looped) && s.sendLater(s.current, out, data) {
 			return writeOK
 		}
 		if err := later.wait(); err != nil { // one item ahead of the client is enough
@@ -68,6 +68,9 @@ func (s *slot) sendRaw(out, data []byte, mode int) int {
 			out, data = consume(out, data, n)
 		case syscall.EINTR:
 		case syscall.EAGAIN:
+			if s.r.looped {
+				return s.leaveOff(out, data, mode)
+			}
 			if writable(fd, timeout) {
 				continue
 			}
@@ -150,7 +153,7 @@ func (s *slot) sendFile(file int, offset, size int64) int {
 			return writeGone
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EAGAIN):
-			if writable(s.current.fd, shortWait) {
+			if !s.r.looped && writable(s.current.fd, shortWait) {
 				continue
 			}
 			return s.leaveFile(file, offset, size)

@@ -75,4 +75,5 @@ const (
 	writeOK      = C.WRITE_OK
 	writeGone    = C.WRITE_GONE
 	writeTimeout = C.WRITE_TIMEOUT
+	writeAgain   = C.WRITE_AGAIN
 )

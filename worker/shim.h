@@ -50,7 +50,8 @@ enum { /* what becomes of bytes that the client does not take at once */
     SEND_LAST = 2   /* likewise, and nothing waits for them: only the end of the response, or of the item, follows */
 };
 
-enum { WRITE_OK = 0, WRITE_GONE = -1, WRITE_TIMEOUT = -2 };
+/* WRITE_AGAIN, only in a loop: the client has to read first, for at most core_io.patience; envoxyd_resume sends the rest then. */
+enum { WRITE_OK = 0, WRITE_GONE = -1, WRITE_TIMEOUT = -2, WRITE_AGAIN = 1 };
 
 typedef struct core_io {
     /* request */
@@ -64,6 +65,7 @@ typedef struct core_io {
     int32_t body_fd; /* the file; -1: none */
     int32_t client_fd;
     int32_t uwsgi_signal;
+    int32_t patience; /* milliseconds */
     /* response */
     uint8_t *out; /* not yet written: status line, headers, start of the body */
     uint64_t sent; /* body bytes handed over */

@@ -47,7 +47,7 @@ func signalled(t *testing.T, n int) (s *stage, own, shared int) {
 	sharedOut, shared := signalQueue(t)
 	ownOut, own := signalQueue(t)
 	s = newStage(t, "http", func(spec *workerspec.Spec) {
-		spec.Threads, spec.Signals.Workers = n, []int{sharedOut, ownOut}
+		spec.Threads, spec.Cores, spec.Signals.Workers = n, n, []int{sharedOut, ownOut}
 		spec.Limits.HarakiriSeconds = 60
 	})
 	return s, own, shared

@@ -40,6 +40,9 @@ type slot struct {
 	link     *conn // the one connection of the gateway's that the slot keeps
 	fate     fate  // of the connection whose request has been finished
 
+	unsent     [2][]byte // of a write in a loop, until the client reads; the caller's memory
+	unsentMode int
+
 	held     []byte // responses to pipelined requests, which leave together
 	holding  atomic.Bool
 	heldFD   int

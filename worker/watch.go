@@ -29,7 +29,8 @@ const (
 func (w *Worker) startWatch() {
 	w.bell = snooze.New()
 	limited := slices.ContainsFunc(w.listeners, func(l *listener) bool { return l.answer > 0 })
-	if w.spec.HandoverFD[0] >= 0 || len(w.reactor.slots) > 1 || limited {
+	others := !w.reactor.looped && (w.spec.HandoverFD[0] >= 0 || len(w.reactor.slots) > 1)
+	if others || limited {
 		w.watching()
 	}
 }
@@ -100,7 +101,7 @@ func (r *reactor) tend(now int64) time.Duration {
 	for _, s := range r.slots {
 		s.tooLate(now)
 	}
-	if r.polling || r.leader == nil || r.ended {
+	if r.looped || r.polling || r.leader == nil || r.ended {
 		return 0
 	}
 	if len(r.parked) > 0 {

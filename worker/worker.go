@@ -108,8 +108,8 @@ func New(document []byte, id int, io []coreIO) (*Worker, error) {
 	if err := json.Unmarshal(document, &w.spec); err != nil {
 		return nil, fmt.Errorf("worker specification: %w", err)
 	}
-	runtime.GOMAXPROCS(len(io) + 2) // the cores, the watch's naps, and one for all goroutines
-	signal.Ignore(syscall.SIGPIPE)  // Go would end the process on EPIPE at descriptors 1 and 2
+	runtime.GOMAXPROCS(max(w.spec.Threads, 1) + 2) // the cores' threads, the watch's naps, and one for all goroutines
+	signal.Ignore(syscall.SIGPIPE)                 // Go would end the process on EPIPE at descriptors 1 and 2
 	board, err := shm.OpenBoard(w.spec.ScoreboardFD, len(io))
 	if err != nil {
 		return nil, err

@@ -6,12 +6,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-static __thread core_t *current;
+static __thread core_t *served;
+static core_t *(*of_coroutine)(void);
 static PyObject *close_name, *region_name;
 
 core_t *wsgi_current(void)
 {
-    return current && current->environ ? current : NULL;
+    core_t *core = of_coroutine ? of_coroutine() : served;
+    return core && core->environ ? core : NULL;
+}
+
+void wsgi_serves(core_t *core)
+{
+    served = core;
+}
+
+void wsgi_loop(core_t *(*current)(void))
+{
+    of_coroutine = current;
 }
 
 int wsgi_init(PyObject *module)
@@ -51,6 +63,8 @@ core_t *wsgi_core_new(int index, core_io *io, PyObject *settings)
     core->event = setting(settings, "event");
     core->service = setting(settings, "service");
     core->signal = setting(settings, "signal");
+    core->wait = setting(settings, "wait");
+    core->between = setting(settings, "between");
     core->base = setting(settings, "environ");
     core->after = setting(settings, "after");
     core->on_error = setting(settings, "on_error");
@@ -66,18 +80,27 @@ core_t *wsgi_core_new(int index, core_io *io, PyObject *settings)
         wsgi_core_free(core);
         return NULL;
     }
-    current = core;
+    if (!io->out) {
+        io->out = malloc(OUT_INITIAL);
+        io->out_cap = io->out ? OUT_INITIAL : 0;
+        if (!io->out) {
+            PyErr_NoMemory();
+            wsgi_core_free(core);
+            return NULL;
+        }
+    }
     return core;
 }
 
 /* start_response and write may be held by the application for longer: the core's memory stays. */
 void wsgi_core_free(core_t *core)
 {
-    current = NULL;
     Py_CLEAR(core->app);
     Py_CLEAR(core->event);
     Py_CLEAR(core->service);
     Py_CLEAR(core->signal);
+    Py_CLEAR(core->wait);
+    Py_CLEAR(core->between);
     Py_CLEAR(core->base);
     Py_CLEAR(core->after);
     Py_CLEAR(core->on_error);
@@ -203,6 +226,11 @@ static int iterate(core_t *core, PyObject *result)
         Py_DECREF(object);
         if (core->gone) /* the client has left: end the generator */
             break;
+        if (!failed && core->between) { /* what the item has registered is waited for */
+            PyObject *done = PyObject_CallObject(core->between, NULL);
+            failed = !done;
+            Py_XDECREF(done);
+        }
     }
     Py_DECREF(iterator);
     return failed || PyErr_Occurred() ? -1 : 0;
@@ -228,6 +256,8 @@ static int send_file(core_t *core, PyObject *result)
         size = core->left;
     if (core->no_body || core->muted || size == 0)
         return 1;
+    if (core->wait && wsgi_flush(core, SEND_WHOLE) < 0)
+        return -1;
     core->head_flushed = 1;
     core->io->sent += (uint64_t)size;
     if (core->left >= 0)
@@ -346,6 +376,8 @@ void wsgi_handle(core_t *core)
             wsgi_report(core, "after_req_hook");
         Py_XDECREF(done);
     }
+    if (core->wait && !(io->result & RES_FAILED) && wsgi_flush(core, SEND_LAST) < 0)
+        wsgi_report(core, "application");
     if (core->input) {
         input_detach(core->input);
         Py_CLEAR(core->input);

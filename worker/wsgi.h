@@ -16,6 +16,8 @@ typedef struct core_t {
     PyObject *app;          /* called with environ and start_response */
     PyObject *event;        /* called in its place for events; may be NULL */
     PyObject *service;      /* likewise for what the server itself is asked for; may be NULL */
+    PyObject *wait;         /* in a loop: wait(fd, milliseconds) -> bool: others go on until fd takes bytes; else NULL */
+    PyObject *between;      /* in a loop: called behind each item of a response; may be NULL */
     PyObject *signal;       /* called with the number of a uwsgi signal; may be NULL */
     PyObject *base;         /* the environ that every request starts from */
     PyObject *after;        /* called when the response has left; may be NULL */
@@ -44,8 +46,14 @@ int wsgi_init(PyObject *module);
 core_t *wsgi_core_new(int index, core_io *io, PyObject *settings);
 void wsgi_core_free(core_t *core);
 
-/* The core whose request the calling thread is in, or NULL. */
+/* The core whose request the calling thread is in, or the calling coroutine, or NULL. */
 core_t *wsgi_current(void);
+
+/* The thread serves this core alone; NULL: none any more. */
+void wsgi_serves(core_t *core);
+
+/* Coroutines of one thread serve the cores: current() -> the core of the one that calls; NULL: it serves none. */
+void wsgi_loop(core_t *(*current)(void));
 
 /* Serves the request in core->io; never leaves an exception set. */
 void wsgi_handle(core_t *core);
@@ -58,6 +66,9 @@ void wsgi_report(core_t *core, const char *where);
 
 /* Sends what is in io->out; mode is SEND_WHOLE … 0, or -1 with OSError set. */
 int wsgi_flush(core_t *core, int mode);
+
+/* stackchunks.c: coroutines start faster from now on */
+void keep_stack_chunks(void);
 
 /* environ.c */
 int environ_init(void);

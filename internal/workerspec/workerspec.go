@@ -24,6 +24,7 @@ type Spec struct {
 	StartedOn  int64  `json:"started_on"` // unix seconds
 	Processes  int    `json:"processes"`
 	Threads    int    `json:"threads"`
+	Cores      int    `json:"cores"`  // requests at once in a worker: its threads, or what its loop runs
 	Others     bool   `json:"others"` // other instances serve the same sockets
 
 	ControlFD    int    `json:"control_fd"` // zygote ↔ master: commands and reports
@@ -51,6 +52,7 @@ type Spec struct {
 	Log     Log      `json:"log"`
 	Python  Python   `json:"python"`
 	Process Process  `json:"process"`
+	Loop    *Loop    `json:"loop"` // nil: threads serve
 	Mules   Mules    `json:"mules"`
 	Signals Signals  `json:"signals"`
 
@@ -213,6 +215,8 @@ type Python struct {
 	ReloadOnExceptionTypes  []string `json:"reload_on_exception_types"`
 	ReloadOnExceptionValues []string `json:"reload_on_exception_values"`
 	ReloadOnExceptionReprs  []string `json:"reload_on_exception_reprs"` // TYPE: TEXT
+
+	GeventPatch bool `json:"gevent_patch"` // gevent is to patch the standard library before the application is imported
 
 	Script string `json:"script"` // runs in place of serving
 	Test   string `json:"test"`   // a module that is imported in place of serving

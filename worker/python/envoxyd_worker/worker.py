@@ -11,7 +11,7 @@ import sys
 import threading
 from threading import local
 
-from . import apps, autoreload, children, ending, gateway, hooks, limits, listeners, log, threads, tracebacker, uwsgi_module, wsgi
+from . import apps, autoreload, children, ending, gateway, hooks, limits, listeners, log, loops, threads, tracebacker, uwsgi_module, wsgi
 from .failures import report_import
 from .reports import LOAD_FAILED, Reports, exit_status
 from .signals import ordinary_signals
@@ -63,6 +63,7 @@ def main(spec, text, uwsgi, serving, order):
     with limits.AddressSpace(spec["process"]["limit_as"], spec["threads"]):
         extension = start(spec, text, order)
     state.extension = extension
+    state.loop = loop = begin_loop(spec, extension)
     settings = wsgi.settings(spec, uwsgi, apps.choose(serving, python, extension, state.served.of(number)), extension)
     settings["event"] = events.application if events else None
     settings["signal"] = functools.partial(signals.handle, state)
@@ -82,10 +83,24 @@ def main(spec, text, uwsgi, serving, order):
         tracebacker.start(python["tracebacker"], number)
     state.ready = True
     extension.ready()
-    serve(extension, 0, settings)
+    if loop:
+        loop.run(settings, lambda core: of_core(settings, core))
+    else:
+        serve(extension, 0, settings)
     for core in cores:
         core.join()
     end(spec, uwsgi, extension)
+
+
+def begin_loop(spec, extension):
+    """The loop of this process, if it has one: made after the fork, and after the application has been imported."""
+    if not spec["loop"]:
+        return None
+    if spec["loop"]["patch"]:
+        loops.patch()
+    threads.prepare_greenlets()
+    log.line(f"*** running {spec['loop']['name']} loop engine ***")
+    return loops.make(spec, extension)
 
 
 def execute(spec, number):
@@ -139,7 +154,7 @@ def start(spec, text, order):
     sys.modules["_envoxyd"] = extension
     if order["row"] != order["worker"]:
         text = json.dumps({**json.loads(text), "row": order["row"]})
-    extension.start(text.encode(), order["worker"], spec["threads"])
+    extension.start(text.encode(), order["worker"], spec["cores"])
     if debug is None:
         del os.environ["GODEBUG"]
     else:
@@ -190,10 +205,15 @@ def tame_signals(extension):
 
 
 def serve(extension, core, settings):
+    extension.serve(core, of_core(settings, core))
+
+
+def of_core(settings, core):
+    """The settings for one core, which has an environ of its own."""
     environ = dict(settings["environ"])
     if "uwsgi.core" in environ:
         environ["uwsgi.core"] = core
-    extension.serve(core, {**settings, "environ": environ})
+    return {**settings, "environ": environ}
 
 
 def end(spec, uwsgi, extension):

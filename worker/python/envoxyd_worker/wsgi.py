@@ -104,7 +104,7 @@ def settings(spec, uwsgi, app, extension):
     }
     if not python["no_file_wrapper"]:
         environ["wsgi.file_wrapper"] = FileWrapper
-    if spec["threads"] > 1:
+    if spec["cores"] > 1:
         environ["uwsgi.core"] = 0
     if python["manage_chunked"]:
         environ["wsgi.input_terminated"] = False

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 
-from . import apps, auxiliary, check, children, ending, gateway, instead, limits, listeners, log, uwsgi_module, worker
+from . import apps, auxiliary, check, children, ending, gateway, instead, limits, listeners, log, loops, uwsgi_module, worker
 from .failures import report, report_import
 from .reports import LOAD_FAILED, Reports, exit_status
 from .signals import OURS, ignore, ignore_broken_pipes
@@ -28,6 +28,9 @@ def run(text):
         leave_checked(reports, check.run(spec, uwsgi, reports))
     log.line("Python version: " + sys.version.replace("\n", " "))
     try:
+        loops.check(spec)
+        if spec["python"]["gevent_patch"]:
+            loops.patch()
         serving = {}
         if not spec["python"]["lazy_apps"]:
             serving = load(spec, uwsgi, reports)
@@ -37,6 +40,9 @@ def run(text):
             leave(reports, instead.run(spec["python"]))
     except SystemExit as wish:
         leave(reports, exit_status(wish))
+    except loops.Missing as lack:
+        log.line(lack)
+        leave(reports, 1)
     except BaseException as error:
         report_import(error)
         leave(reports, LOAD_FAILED)

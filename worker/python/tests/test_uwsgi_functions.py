@@ -262,7 +262,7 @@ def board_of(*rows):
     ({"pid": 5, "state": layouts.IDLE, "handling": 18}, b"sig17"),
 ])
 def test_what_a_worker_is_at(core, status):
-    spec = {**SPEC, "processes": 1, "threads": 1, "scoreboard_fd": board_of({"worker": 1, **core})}
+    spec = {**SPEC, "processes": 1, "threads": 1, "cores": 1, "scoreboard_fd": board_of({"worker": 1, **core})}
     assert uwsgi_module.make(spec).workers()[0]["status"] == status
 
 
@@ -270,7 +270,7 @@ def test_figures_of_a_worker_that_came_again(monkeypatch):
     monkeypatch.setattr(apps, "loaded", [apps.Loaded("", print, 3)])
     rows = [{"worker": 1, "pid": os.getpid(), "requests": 30, "before": 20, "starts": 2, "spawned": 1700, "signals": 4},
             {"worker": 1, "requests": 5, "starts": 1, "spawned": 1600}]
-    spec = {**SPEC, "processes": 1, "threads": 1, "scoreboard_fd": board_of(*rows), "log": {"memory": 1}}
+    spec = {**SPEC, "processes": 1, "threads": 1, "cores": 1, "scoreboard_fd": board_of(*rows), "log": {"memory": 1}}
     uwsgi = uwsgi_module.make(spec)
     (one,) = uwsgi.workers()
     assert (one["requests"], one["delta_requests"], one["respawn_count"], one["last_spawn"], one["signals"]) == (35, 10, 2, 1700, 4)
@@ -282,7 +282,7 @@ def test_figures_of_a_worker_that_came_again(monkeypatch):
 
 def test_each_of_several_applications_has_figures(monkeypatch):
     monkeypatch.setattr(apps, "loaded", [apps.Loaded(point, print, 0) for point in ("", "/a", "/b")])
-    spec = {**SPEC, "processes": 2, "threads": 1, "scoreboard_fd": board_of({"worker": 1, "requests": 9}, {"worker": 2})}
+    spec = {**SPEC, "processes": 2, "threads": 1, "cores": 1, "scoreboard_fd": board_of({"worker": 1, "requests": 9}, {"worker": 2})}
     uwsgi = uwsgi_module.make(spec)
     served = uwsgi_module.state(uwsgi).served
     for _ in range(2):  # the second is another process in the same place

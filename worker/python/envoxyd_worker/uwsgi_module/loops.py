@@ -1,4 +1,4 @@
-"""What async loops offer, for code that runs without one: waiting is done in the call itself, and nobody else is resumed."""
+"""Waiting without a thread's time, by the loop that runs the requests. Without one, waiting is done in the call itself."""
 from select import POLLIN, POLLOUT
 from time import sleep
 
@@ -9,28 +9,40 @@ from .state import named
 def functions(mine):
     patience = mine.spec["limits"].get("socket_timeout_ms", 4000)
 
+    def loop():
+        """The loop, if the caller is one of its requests."""
+        return mine.loop if mine.loop and mine.loop.current() >= 0 else None
+
     def waiter(name, what):
         def function(fd, timeout=0):
             if not isinstance(fd, int):
                 raise TypeError(f"{name}() takes an int")
-            wait(fd, what, timeout * 1000 if timeout > 0 else patience)
+            if loop():
+                loop().register(fd, what == POLLOUT, timeout)
+            else:
+                wait(fd, what, timeout * 1000 if timeout > 0 else patience)
             return b""
 
         function.__name__ = name
         return function
 
     def async_sleep(seconds):
-        sleep(max(seconds, 0))
+        if loop():
+            loop().register_sleep(max(seconds, 0))
+        else:
+            sleep(max(seconds, 0))
         return b""
 
     def suspend():
+        if loop():
+            loop().suspend()
         return True
 
     def green_schedule():
-        return True
+        return suspend()
 
     def ready_fd():
-        """The descriptor that ended the last wait: a loop's knowledge."""
-        return -1
+        """The descriptor that ended the last wait; -1: none did."""
+        return loop().ready_fd() if loop() else -1
 
     return named(waiter("wait_fd_read", POLLIN), waiter("wait_fd_write", POLLOUT), async_sleep, suspend, green_schedule, ready_fd)

@@ -25,6 +25,7 @@ class State:
         self.lines = None  # those of mules and spoolers
         self.importer = 0  # the process that imports the application, for all but lazy-apps
         self.extension = None
+        self.loop = None  # what runs requests as coroutines
         self.ready = False
         self.rpc = {}
         self.served = Served(spec["processes"])
@@ -64,8 +65,8 @@ class State:
             size = os.fstat(self.spec["scoreboard_fd"]).st_size
             self._board = mmap.mmap(self.spec["scoreboard_fd"], size, prot=mmap.PROT_READ)
         lines = list(map(Core._make, CORE.iter_unpack(self._board)))
-        threads = self.spec["threads"]
-        return [lines[n : n + threads] for n in range(0, len(lines), threads)]
+        cores = self.spec["cores"]
+        return [lines[n : n + cores] for n in range(0, len(lines), cores)]
 
     def rows_of(self, worker):
         """Those of one worker, which may have had several processes, and have two for a while."""

@@ -1,0 +1,86 @@
+package uwsgiopts
+
+import (
+	"slices"
+	"strings"
+)
+
+// LoopConfig is how a worker handles several requests at once on one thread.
+type LoopConfig struct {
+	Async int    // requests at once in a worker; 0: there is no loop
+	Loop  string // LoopGevent …; "": threads serve
+
+	GeventPatch      bool // in each worker, after the application is loaded
+	GeventEarlyPatch bool // before it is loaded
+	GeventWaitForHub bool // a worker that ends waits for all greenlets
+
+	QuietQueueFull bool // nothing is said when all requests of a loop are in hand
+}
+
+// maxCores is how many processes there may be, and how many requests each may handle at once.
+const maxCores = 10_000
+
+// The loops that there are.
+const (
+	LoopAsync   = "async"
+	LoopGevent  = "gevent"
+	LoopAsyncio = "asyncio"
+)
+
+var loops = []string{LoopAsync, LoopGevent, LoopAsyncio}
+
+// Cores is the number of requests that a worker handles at once.
+func (c *Config) Cores() int { return max(c.Threads, c.Async) }
+
+func setAsync(c *Config, g given) error {
+	n, err := g.integer(maxCores)
+	c.Async = int(n)
+	return err
+}
+
+// setLoop takes the number of requests and names what runs them.
+func setLoop(name string) setter {
+	return func(c *Config, g given) error {
+		if err := setAsync(c, g); err != nil {
+			return err
+		}
+		c.Loop = name
+		return nil
+	}
+}
+
+// finishLoops names the loop of --async alone, and refuses what no loop can do.
+func (p *parser) finishLoops() error {
+	c := p.cfg
+	switch {
+	case c.Loop == "simple" || c.Loop == "uwsgi":
+		c.Loop = ""
+		if c.Async > 0 {
+			return p.refuseValue("loop", "the loop %s handles one request at a time: leave out --async or --loop", "simple")
+		}
+	case c.Loop == "" && c.Async > 0:
+		c.Loop = LoopAsync
+	case c.Loop != "" && !slices.Contains(loops, c.Loop):
+		return p.refuseValue("loop", "there is no loop %q; there are: %s", c.Loop, strings.Join(loops, ", "))
+	}
+	if c.Loop == "" {
+		if c.GeventPatch || c.GeventWaitForHub {
+			c.Notices = append(c.Notices, `options "gevent-monkey-patch" and "gevent-wait-for-hub" have no effect without --gevent`)
+		}
+		return nil
+	}
+	switch {
+	case c.Async == 0:
+		return p.refuseValue("loop", "the loop %s needs the number of requests at once in a worker: --async N or --%[1]s N", c.Loop)
+	case c.Threads > 1:
+		return p.refuseValue("threads", "a worker runs its requests either in threads or by the loop %s: leave out one of them", c.Loop)
+	}
+	return nil
+}
+
+func listLoops(c *Config, g given) error {
+	if g.on() {
+		c.Notices = append(c.Notices, "*** uWSGI loaded loop engines ***\nsimple\n"+strings.Join(loops, "\n")+"\n--- end of loop engines list ---")
+	}
+	return nil
+}

@@ -1,0 +1,23 @@
+package uwsgiopts
+
+// loopOptions declares: Request loops.
+func loopOptions() []Option {
+	return []Option{
+		{Names: []string{"async"}, Arg: RequiredArg, Doc: "number of requests that a worker handles at once, on one thread", Value: Int.by(setAsync)},
+		{Names: []string{"disable-async-warn-on-queue-full"}, Doc: "do not say in the log that all requests of a loop are in hand", Value: flagOn(func(c *Config) *bool { return &c.QuietQueueFull })},
+		{Names: []string{"loop"}, Arg: RequiredArg, Doc: "what runs the requests of --async: gevent, asyncio, or async, which is the server's own", Value: text(func(c *Config) *string { return &c.Loop })},
+		{Names: []string{"loop-list", "loops-list"}, Doc: "list the loops", Value: Flag.by(listLoops)},
+		{Names: []string{"asyncio"}, Arg: RequiredArg, Doc: "run requests as greenlets beside an asyncio loop, this many at once in a worker", Value: Int.by(setLoop(LoopAsyncio))},
+		{Names: []string{"gevent"}, Arg: RequiredArg, Doc: "run requests as gevent greenlets, this many at once in a worker", Value: Int.by(setLoop(LoopGevent))},
+		{Names: []string{"gevent-monkey-patch"}, Doc: "let gevent patch the standard library in each worker, after the application is loaded", Value: flagOn(func(c *Config) *bool { return &c.GeventPatch })},
+		{Names: []string{"gevent-early-monkey-patch"}, Doc: "let gevent patch the standard library before the application is loaded", Value: flagOn(func(c *Config) *bool { return &c.GeventEarlyPatch })},
+		{Names: []string{"gevent-wait-for-hub"}, Doc: "let a worker that ends wait for all of gevent's greenlets, not only for those of requests", Value: flagOn(func(c *Config) *bool { return &c.GeventWaitForHub })},
+		{Names: []string{"greenlet"}, Value: Flag, Doc: "run the requests of --async as greenlets", NoOp: "those of --async and --asyncio are greenlets in any case"},
+		{Names: []string{"ugreen"}, Value: Flag, Doc: "run the requests of --async as coroutines of the server's", NoOp: "the requests of --async are greenlets, which do the same on every platform"},
+		{Names: []string{"ugreen-stacksize"}, Arg: RequiredArg, Value: Int, Doc: "size of the coroutines' stacks, in pages", NoOp: "greenlets share the thread's stack and need none of their own"},
+		{Names: []string{"coroae"}, Arg: RequiredArg, Doc: "run requests as Coro::AnyEvent coroutines", Unsupported: otherLanguage},
+		{Names: []string{"fiber"}, Value: Flag, Doc: "run requests as Ruby fibers", Unsupported: otherLanguage},
+		{Names: []string{"rbthreads", "rb-threads", "rbthread", "rb-thread"}, Value: Flag, Doc: "run requests as Ruby threads", Unsupported: otherLanguage},
+		{Names: []string{"stackless"}, Value: Flag, Doc: "run requests as Stackless tasklets", Unsupported: "Stackless Python has ended; use --threads"},
+	}
+}

@@ -1,0 +1,35 @@
+"""Loops: what runs the requests of a worker as coroutines of one thread. Each request has a core of its own."""
+import importlib
+import importlib.util
+import sys
+
+NEEDS = {"gevent": "gevent", "asyncio": "greenlet", "async": "greenlet"}
+
+
+class Missing(Exception):
+    """A loop needs a package that is not installed; the text says which, and what to do."""
+
+
+def check(spec):
+    """Raises Missing if what the loop stands on is not installed. Nothing of it is imported yet: hubs do not survive a fork."""
+    wanted = []
+    if spec["loop"]:
+        wanted.append((NEEDS[spec["loop"]["name"]], spec["loop"]["name"]))
+    if spec["python"]["gevent_patch"]:
+        wanted.append(("gevent", "gevent-early-monkey-patch"))
+    for name, option in wanted:
+        if importlib.util.find_spec(name) is None:
+            raise Missing(f'option "{option}": {sys.executable} has no package {name}: install it there ({sys.executable} -m pip install {name})')
+
+
+def patch():
+    """Has gevent replace what blocks in the standard library."""
+    importlib.import_module("gevent.monkey").patch_all()
+
+
+def make(spec, extension):
+    """The loop that the specification names; None: threads serve."""
+    if not spec["loop"]:
+        return None
+    name = spec["loop"]["name"]
+    return importlib.import_module(f".{name}_loop", __name__).Loop(spec, extension)

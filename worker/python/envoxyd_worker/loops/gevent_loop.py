@@ -1,0 +1,73 @@
+"""Requests as gevent's greenlets: what gevent has replaced in the standard library lets other requests go on while it waits."""
+from gevent import Greenlet, getcurrent
+from gevent.event import Event
+from gevent.hub import get_hub, sleep
+from gevent.select import select
+
+from .engine import Engine
+
+ANCHOR = 3600  # seconds: a hub with nothing to watch would end
+
+
+class Request(Greenlet):
+    """One request, or signal, in hand."""
+
+    spawning_stack_limit = 0  # it is always the same, and takes as long as the rest of the start
+
+    def __init__(self, engine, core, outcome):
+        Greenlet.__init__(self)
+        self.engine, self.uwsgi_core, self.outcome = engine, core, outcome
+
+    def _run(self):
+        engine, core = self.engine, self.uwsgi_core
+        try:
+            engine.handle(core, self.outcome)
+        except BaseException:
+            engine.report("application")
+        self.uwsgi_core = -1  # whoever keeps the greenlet does not keep the core
+        engine.done(core)
+
+
+class Loop(Engine):
+    def __init__(self, spec, extension):
+        Engine.__init__(self, spec, extension)
+        self.over = Event()
+        self.wait_for_hub = spec["loop"]["wait_for_hub"]
+
+    def run(self, settings, of_core):
+        self.hub = get_hub()
+        self.watcher = self.hub.loop.io(self.prepare(settings, of_core), 1)
+        anchor = self.hub.loop.timer(ANCHOR, ANCHOR)
+        anchor.start(lambda: None)
+        self.watch()
+        self.over.wait()
+        self.watcher.close()
+        anchor.close()
+        if self.wait_for_hub:
+            self.hub.join()
+
+    def end(self):
+        self.over.set()
+
+    def watch(self):
+        self.watcher.start(self.ready)
+
+    def unwatch(self):
+        self.watcher.stop()
+
+    def spawn(self, core, outcome):
+        Request(self, core, outcome).start()
+
+    def current(self):
+        return getattr(getcurrent(), "uwsgi_core", -1)
+
+    def pause(self):
+        sleep(0)
+
+    def wait_any(self, reads, writes, timeout):
+        """The descriptor that is ready; -1: none in time."""
+        if getcurrent() is get_hub():
+            raise RuntimeError("gevent's hub cannot wait")
+        readable, writable, _ = select(reads, writes, [], timeout)
+        return (readable + writable + [-1])[0]
+
