@@ -10,7 +10,8 @@ from specs import ALONE
 
 SPEC = {
     **ALONE,
-    "version": "2.1.0-envoxyd", "processes": 1, "threads": 1, "cores": 1, "loop": None, "started_on": 1, "master_pid": 0, "generation": 0, "sockets": [],
+    "version": "2.1.0-envoxyd", "processes": 1, "threads": 1, "cores": 1,
+    "loop": None, "started_on": 1, "master_pid": 0, "generation": 0, "sockets": [],
     "limits": {"buffer_size": 4096}, "python": {"hostname": "here", "pidfile": "", "locks": 0}, "locks_fd": os.memfd_create("locks"),
     "opt": [], "scoreboard_fd": -1,
 }

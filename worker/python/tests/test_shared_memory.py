@@ -24,7 +24,8 @@ def cache(name, **more):
 def make(more=None, **shared):
     spec = {
         **ALONE,
-        "version": "2.1.0-envoxyd", "processes": 1, "threads": 1, "cores": 1, "loop": None, "started_on": 1, "master_pid": 0, "generation": 0, "sockets": [],
+        "version": "2.1.0-envoxyd", "processes": 1, "threads": 1, "cores": 1,
+        "loop": None, "started_on": 1, "master_pid": 0, "generation": 0, "sockets": [],
         "opt": [],
         "limits": {"buffer_size": 4096}, "python": {"hostname": "here", "pidfile": "", "locks": 1}, "locks_fd": os.memfd_create("locks"),
         "shared": {"caches": None, "areas": None, "items": None, "expire_freq": 3, "report_freed": False, **shared},

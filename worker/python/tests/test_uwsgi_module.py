@@ -8,7 +8,8 @@ from specs import ALONE
 
 SPEC = {
     **ALONE,
-    "version": "2.1.0-envoxyd", "processes": 3, "threads": 2, "cores": 2, "loop": None, "started_on": 1, "master_pid": 0, "generation": 1, "sockets": [{"fd": 7}],
+    "version": "2.1.0-envoxyd", "processes": 3, "threads": 2, "cores": 2,
+    "loop": None, "started_on": 1, "master_pid": 0, "generation": 1, "sockets": [{"fd": 7}],
     "limits": {"buffer_size": 4096}, "python": {"hostname": "here", "pidfile": "p", "locks": 0}, "locks_fd": os.memfd_create("locks"),
     "opt": [["master", "", True], ["processes", "3", False], ["env", "A=1", False], ["env", "B=2", False], ["conf", "/c.json", False]],
     "service": {"log": {"level": 6}}, "mules": {"list": [], "farms": [], "shared": {}, "receive_size": 65536},

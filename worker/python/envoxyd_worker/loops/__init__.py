@@ -19,7 +19,8 @@ def check(spec):
         wanted.append(("gevent", "gevent-early-monkey-patch"))
     for name, option in wanted:
         if importlib.util.find_spec(name) is None:
-            raise Missing(f'option "{option}": {sys.executable} has no package {name}: install it there ({sys.executable} -m pip install {name})')
+            python = sys.executable
+            raise Missing(f'option "{option}": {python} has no package {name}: install it there ({python} -m pip install {name})')
 
 
 def patch():

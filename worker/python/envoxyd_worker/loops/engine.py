@@ -1,6 +1,7 @@
 """What all loops have in common: cores, the coroutines that run on them, and what these wait for."""
 import sys
 import time
+from os import fstat
 
 from .. import log
 
@@ -59,12 +60,12 @@ class Engine:
 
     def ready(self):
         """The reactor has something: as many requests are taken as there are free cores."""
-        while self.free and not self.ended:
+        while self.free:
             if not self.begin(self.free[-1]):
+                self.end_if_ended()
                 return
             self.free.pop()
-        if not self.ended:
-            self.queue_full()
+        self.queue_full()
 
     def begin(self, core):
         """Whether there was something for the core, for which it has a coroutine now."""
@@ -93,15 +94,18 @@ class Engine:
             del self.waits[core]
         if core in self.ready_fds:
             del self.ready_fds[core]
-        if self.ended or not self.begin(core):
-            if self.ended:
-                self.take(core)
-            self.free.append(core)
-            if self.full and not self.ended:
-                self.full = False
-                self.watch()
-            if self.ended and len(self.free) == self.cores:
-                self.end()
+        if self.begin(core):
+            return
+        self.free.append(core)
+        if self.full and not self.ended:
+            self.full = False
+            self.watch()
+        self.end_if_ended()
+
+    def end_if_ended(self):
+        """The reactor has nothing more, and the last coroutine has served."""
+        if self.ended and len(self.free) == self.cores:
+            self.end()
 
     def queue_full(self):
         """All cores have a request, and there is more: it waits where it is."""
@@ -119,6 +123,8 @@ class Engine:
         return self.wait_any([], [fd], milliseconds / 1000) >= 0
 
     def register(self, fd, write, timeout):
+        """OSError: there is no such descriptor, which not every loop would tell."""
+        fstat(fd)
         self.waits.setdefault(self.current(), Waits()).add(fd, write, timeout)
 
     def register_sleep(self, seconds):

@@ -1,0 +1,449 @@
+"""Many requests at once on one thread: gevent, asyncio, and --async with the loop of our own."""
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from apps import ANSWER
+from http_client import Connection, eventually, get
+from load import Load
+
+HERE = ["--virtualenv", sys.prefix]
+LOOPS = {"gevent": ["--gevent"], "asyncio": ["--greenlet", "--asyncio"], "async": ["--ugreen", "--async"]}
+
+# /rest/SECONDS answers after that time, /NAME by what the function of this name returns.
+APP = f"""
+import os, signal, socket, time, uwsgi
+{ANSWER}
+inside = most = 0
+handled = []
+
+def rest(seconds):
+    uwsgi.async_sleep(seconds)
+    uwsgi.suspend()
+
+def application(environ, start_response):
+    global inside, most
+    inside += 1
+    most = max(most, inside)
+    try:
+        name, _, argument = environ["PATH_INFO"][1:].partition("/")
+        result = globals()[name or "hello"](argument, environ, start_response)
+    finally:
+        inside -= 1
+    return answer(start_response, str(result)) if isinstance(result, (str, int, float, tuple)) else result
+
+def hello(*_): return os.getpid()
+def most_inside(*_): return most
+def rest_(seconds, *_):
+    rest(float(seconds))
+    return os.getpid()
+
+def hold(name, *_):
+    open("held-" + name, "w").close()
+    while not os.path.exists("release"):
+        rest(0.01)
+    return os.getpid()
+
+def identity(name, environ, _):
+    before = uwsgi.connection_fd(), environ["uwsgi.core"]
+    uwsgi.set_logvar("who", name)
+    rest(0.1)
+    after = uwsgi.connection_fd(), uwsgi.env["uwsgi.core"]
+    return f"{{before == after}} {{uwsgi.get_logvar('who').decode()}} {{uwsgi.env['PATH_INFO']}}"
+
+def first_ready(*_):
+    one, two = socket.socketpair(), socket.socketpair()
+    two[1].send(b"x")
+    uwsgi.wait_fd_read(one[0].fileno(), 5)
+    uwsgi.wait_fd_read(two[0].fileno(), 5)
+    uwsgi.suspend()
+    return uwsgi.ready_fd() == two[0].fileno()
+
+def nothing_ready(*_):
+    one = socket.socketpair()
+    uwsgi.wait_fd_read(one[0].fileno(), 1)
+    uwsgi.suspend()
+    return uwsgi.ready_fd()
+
+def writable(*_):
+    one = socket.socketpair()
+    uwsgi.wait_fd_write(one[0].fileno())
+    uwsgi.suspend()
+    return uwsgi.ready_fd() == one[0].fileno()
+
+def no_descriptor(*_):
+    try:
+        uwsgi.wait_fd_read(987)
+    except OSError as error:
+        return type(error).__name__
+
+class Endless:
+    closed = 0
+    def __iter__(self): return self
+    def __next__(self): return b"x" * 65536
+    def close(self): Endless.closed += 1
+
+def endless(_, environ, start_response):
+    start_response("200 OK", [("Content-Type", "application/octet-stream")])
+    return Endless()
+
+def closed(*_): return Endless.closed
+
+def ticks(count, environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/event-stream")])
+    for number in range(int(count)):
+        yield uwsgi.async_sleep(0.05)
+        yield f"data: {{number}}\\n\\n".encode()
+
+def fail(*_):
+    rest(0.01)
+    raise ValueError("meant")
+
+def signals(*_): return str(handled)
+def send_signal(*_):
+    uwsgi.signal(7)
+    return "sent"
+uwsgi.register_signal(7, "worker", lambda number: (rest(0.01), handled.append(number)))
+
+def python_signal(*_):
+    os.kill(os.getpid(), signal.SIGUSR1 + 24)
+    rest(0.05)
+    return str(handled)
+signal.signal(signal.SIGUSR1 + 24, lambda number, frame: handled.append("python"))
+"""
+APP = APP.replace("globals()[name or", 'globals()["rest_" if name == "rest" else name or')
+
+
+@pytest.fixture(params=LOOPS)
+def loop(request):
+    return request.param
+
+
+@pytest.fixture
+def started(server, loop):
+    """started(transport, cores, more) starts a server with the loop."""
+    def start(transport, cores, args=(), **more):
+        return server(transport, ["--master", *LOOPS[loop], str(cores), *HERE, *args], app=more.pop("app", APP), **more)
+    return start
+
+
+def at_once(port, paths):
+    """The answers to requests that are sent at the same time."""
+    clients = [Connection(port, timeout=20) for _ in paths]
+    for client, path in zip(clients, paths):
+        client.send(path)
+    return [client.receive().text for client in clients]
+
+
+def worker(port):
+    return int(get(port).text)
+
+
+def test_requests_run_at_once_in_one_worker(started, transport):
+    started(transport, 30)
+    begun = time.monotonic()
+    answers = at_once(transport.port, ["/rest/0.5"] * 30)
+    assert time.monotonic() - begun < 5
+    assert len(set(answers)) == 1
+    assert int(get(transport.port, "/most_inside").text) > 20
+
+
+def test_each_request_sees_itself(started, way):
+    started(way, 10)
+    answers = at_once(way.port, [f"/identity/{n}" for n in range(10)])
+    assert answers == [f"True {n} /identity/{n}" for n in range(10)]
+
+
+def test_what_waits_for_descriptors_and_times(started, way):
+    started(way, 10)
+    assert at_once(way.port, ["/first_ready", "/writable", "/nothing_ready"]) == ["True", "True", "-1"]
+    assert get(way.port, "/no_descriptor").text == "OSError"
+    assert get(way.port, "/ticks/4").text == "".join(f"data: {n}\n\n" for n in range(4))
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_more_requests_than_cores_wait_for_their_turn(started, way, quiet):
+    running = started(way, 2, ["--disable-async-warn-on-queue-full"] if quiet else [])
+    assert len(at_once(way.port, ["/rest/0.1"] * 9)) == 9
+    assert int(get(way.port, "/most_inside").text) == 2
+    assert ("[DANGER] async queue is full !!!" in running.log()) != quiet
+
+
+def test_reloads_under_load_lose_no_request(started, transport):
+    running = started(transport, 20, ["-p", "2"])
+    with Load(transport, clients=8, path="/rest/0.03?{number}") as load:
+        for _ in range(3):
+            load.wait_for(40)
+            running.signal(signal.SIGHUP)
+            time.sleep(0.3)
+        load.wait_for(100)
+    assert load.failures() == []
+    assert len(load.texts) >= 4
+
+
+def test_a_reload_waits_for_requests_in_hand(started, way):
+    running = started(way, 5)
+    old = worker(way.port)
+    held = Connection(way.port, timeout=20)
+    held.send("/hold/one")
+    eventually((running.dir / "held-one").exists)
+    running.signal(signal.SIGHUP)
+    eventually(lambda: worker(way.port) != old)
+    running.write("release", "")
+    assert held.receive().text == str(old)
+    eventually(lambda: old not in running.processes())
+
+
+def test_a_stop_drains(started, way):
+    running = started(way, 5)
+    held = Connection(way.port, timeout=20)
+    held.send("/rest/0.5")
+    eventually(lambda: int(get(way.port, "/most_inside").text) > 1)
+    running.signal(signal.SIGTERM)
+    assert held.receive().status == 200
+    assert running.wait_exit() == 0
+    running.wait_gone()
+
+
+def test_harakiri_is_for_each_request(started, way):
+    running = started(way, 10, ["--harakiri", "2"])
+    first = worker(way.port)
+    until = time.monotonic() + 4
+    while time.monotonic() < until:  # the worker is never without a request, none takes long
+        at_once(way.port, ["/rest/0.4", "/rest/0.6"])
+    assert worker(way.port) == first
+    client = Connection(way.port, timeout=20)
+    client.send("/hold/for-ever")
+    running.wait_log("HARAKIRI")
+    assert "/hold/for-ever" in running.log()
+    eventually(lambda: worker(way.port) != first)
+
+
+def test_who_does_not_read_holds_nobody_up_and_costs_no_memory(started, transport):
+    running = started(transport, 10)
+    pid = worker(transport.port)
+    slow = [Connection(transport.port, timeout=20, receive_buffer=8192) for _ in range(3)]
+    for client in slow:
+        client.send("/endless")
+    begun = time.monotonic()
+    for _ in range(20):
+        assert worker(transport.port) == pid
+    assert time.monotonic() - begun < 5
+    peak = int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1])
+    assert peak < 120_000, "kB: what is not read is not made"
+    for client in slow:
+        client.close()
+    eventually(lambda: get(transport.port, "/closed").text == "3")
+    assert running.running()
+
+
+def test_cores_of_clients_that_vanish_are_free_again(started, way):
+    started(way, 50)
+    for _ in range(4):
+        clients = [Connection(way.port, timeout=20) for _ in range(50)]
+        for client in clients:
+            client.send("/rest/0.2")
+        for client in clients:
+            client.close()
+    assert len(at_once(way.port, ["/rest/0.1"] * 50)) == 50
+
+
+def test_an_exception_is_one_requests_own(started, way):
+    running = started(way, 5)
+    client = Connection(way.port)
+    client.send("/fail")
+    others = at_once(way.port, ["/rest/0.1"] * 3)
+    assert len(others) == 3
+    assert client.receive().status == 500
+    assert "ValueError: meant" in running.log()
+
+
+def test_signals_are_handled_between_requests_in_hand(started, way):
+    running = started(way, 5)
+    held = Connection(way.port, timeout=20)
+    held.send("/hold/one")
+    eventually((running.dir / "held-one").exists)
+    get(way.port, "/send_signal")
+    eventually(lambda: get(way.port, "/signals").text == "[7]")
+    assert "python" in get(way.port, "/python_signal").text
+    running.write("release", "")
+    held.receive()
+
+
+def test_cores_show_in_statistics_and_workers_are_recycled(started, way):
+    from server import free_port
+    port = free_port()
+    running = started(way, 7, ["--stats", f"127.0.0.1:{port}", "--stats-http", "--max-requests", "10", "--min-worker-lifetime", "0"])
+    first = worker(way.port)
+    stats = json.loads(get(port).text)
+    assert len(stats["workers"][0]["cores"]) == 7
+    assert "Operational MODE: async" in running.log()
+    for _ in range(15):
+        get(way.port)
+    eventually(lambda: worker(way.port) != first)
+
+
+def test_a_loop_and_threads_are_refused_together(server, loop):
+    running = server(None, ["--http-socket", "127.0.0.1:0", *LOOPS[loop], "5", "--threads", "2"], app=APP)
+    assert running.wait_exit() == 1
+    assert 'option "threads"' in running.log()
+
+
+def test_a_package_that_is_missing_is_named(server, loop, tmp_path):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
+    args = ["--http-socket", "127.0.0.1:0", *LOOPS[loop], "5", "--virtualenv", tmp_path / "bare"]
+    running = server(None, args, app="import no_such_thing")
+    assert running.wait_exit() == 1
+    package = "gevent" if loop == "gevent" else "greenlet"
+    assert f'option "{loop}"' in running.log()
+    assert f"-m pip install {package}" in running.log()
+
+
+@pytest.mark.parametrize("args, said", [
+    (["--loop", "gevent"], "--async N or --gevent N"),
+    (["--gevent", "0"], "--async N or --gevent N"),
+    (["--loop", "nosuch"], "async, gevent, asyncio"),
+    (["--async", "20000"], "too large"),
+])
+def test_loops_that_cannot_be(server, args, said):
+    running = server(None, ["--http-socket", "127.0.0.1:0", *args], app=APP)
+    assert running.wait_exit() == 1
+    assert said in running.log()
+
+
+GEVENT = f"""
+import sys, threading, time, uwsgi
+PATCHED = "gevent.monkey" in sys.modules and sys.modules["gevent.monkey"].is_module_patched("time")
+{ANSWER}
+import gevent
+from gevent.local import local
+mine = local()
+
+def application(environ, start_response):
+    kept, mine.seen = getattr(mine, "seen", False), True
+    time.sleep(0.3)
+    child = gevent.spawn(in_child)
+    return answer(start_response, f"{{PATCHED}} {{kept}} {{child.get()}} {{type(gevent.getcurrent()).__mro__[1].__name__}}")
+
+def in_child():
+    try:
+        return uwsgi.connection_fd()
+    except RuntimeError:
+        return "not in a request"
+"""
+
+
+@pytest.mark.parametrize("option, early", [("--gevent-monkey-patch", False), ("--gevent-early-monkey-patch", True)])
+def test_gevent_patches_the_standard_library(server, way, option, early):
+    running = server(way, ["--master", "--gevent", "20", option, *HERE, "-p", "2"], app=GEVENT)
+    begun = time.monotonic()
+    answers = at_once(way.port, ["/"] * 20)
+    assert time.monotonic() - begun < 3, "time.sleep let the others go on"
+    assert set(answers) == {f"{early} False not in a request Greenlet"}
+    assert "started threads" not in running.log()
+
+
+WAITS_FOR_HUB = f"""
+import gevent
+{ANSWER}
+def later():
+    gevent.sleep(0.5)
+    open("done-later", "w").close()
+def application(environ, start_response):
+    gevent.spawn(later)
+    return answer(start_response, "ok")
+"""
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_the_end_waits_for_the_hub_if_told_so(server, way, waits):
+    running = server(way, ["--master", "--gevent", "5", *HERE, *(["--gevent-wait-for-hub"] if waits else [])], app=WAITS_FOR_HUB)
+    get(way.port)
+    running.signal(signal.SIGTERM)
+    assert running.wait_exit() == 0
+    assert (running.dir / "done-later").exists() == waits
+
+
+ASYNCIO = f"""
+import asyncio, greenlet
+{ANSWER}
+async def slowly():
+    await asyncio.sleep(0.2)
+    return "awaited"
+
+def application(environ, start_response):
+    me = greenlet.getcurrent()
+    task = asyncio.get_event_loop().create_task(slowly())
+    task.add_done_callback(lambda _: me.switch())
+    me.parent.switch()
+    return answer(start_response, task.result())
+"""
+
+
+def test_tasks_of_asyncio_are_awaited_by_greenlets(server, way):
+    server(way, ["--asyncio", "20", "--greenlet", *HERE], app=ASYNCIO)
+    begun = time.monotonic()
+    assert at_once(way.port, ["/"] * 20) == ["awaited"] * 20
+    assert time.monotonic() - begun < 3
+
+
+def test_patient_clients_by_the_hundred(started, way):
+    """More connections than cores are kept, and each is served again and again."""
+    started(way, 300)
+    clients = [Connection(way.port, keep=True, timeout=30) for _ in range(300)]
+    wrong = []
+
+    def ask(part):
+        for _ in range(3):
+            for client in part:
+                client.send("/rest/0.05")
+            wrong.extend(reply for reply in (client.receive() for client in part) if reply.status != 200)
+
+    threads = [threading.Thread(target=ask, args=(clients[n::6],)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+WHOLE = f"""
+import io, uwsgi
+{ANSWER}
+PIECES = [bytes([n % 251]) * 70001 for n in range(60)]
+open("whole", "wb").write(b"".join(PIECES))
+
+def application(environ, start_response):
+    kind = environ["PATH_INFO"][1:]
+    write = start_response("200 OK", [("Content-Type", "application/octet-stream"), ("Content-Length", str(70001 * 60))])
+    if kind == "list":
+        return PIECES
+    if kind == "iterator":
+        return iter(PIECES)
+    if kind == "write":
+        for piece in PIECES:
+            write(piece)
+        return []
+    if kind == "file":
+        return environ["wsgi.file_wrapper"](open("whole", "rb"))
+    if kind == "sendfile":
+        uwsgi.sendfile("whole")
+        return []
+"""
+
+
+@pytest.mark.parametrize("kind", ["list", "iterator", "write", "file", "sendfile"])
+def test_who_reads_slowly_gets_all(started, transport, kind):
+    running = started(transport, 3, ["--socket-timeout", "30"], app=WHOLE)
+    slow = [Connection(transport.port, timeout=30, receive_buffer=16384) for _ in range(2)]
+    for client in slow:
+        client.send("/" + kind)
+    time.sleep(0.1)  # what fits into the sockets' buffers is there
+    answers = [client.receive().body for client in slow]
+    assert answers == [(running.dir / "whole").read_bytes()] * 2
