@@ -77,7 +77,7 @@ func baseSpec(cfg *uwsgiopts.Config, number int, started time.Time, lib string) 
 			HarakiriSeconds: int(cfg.MuleHarakiri / time.Second), MercySeconds: int(cfg.MuleReloadMercy / time.Second),
 			ReceiveSize: cfg.MuleMsgRecvSize,
 		},
-		HTTP: httpSpec(cfg), Limits: limitsSpec(cfg), Log: logSpec(cfg), Python: pythonSpec(cfg), Process: processSpec(cfg),
+		HTTP: httpSpec(cfg), Websockets: websocketSpec(cfg), Limits: limitsSpec(cfg), Log: logSpec(cfg), Python: pythonSpec(cfg), Process: processSpec(cfg),
 		Spoolers: spoolerSpecs(cfg), Spooling: spoolingSpec(cfg),
 	}
 	if cfg.Master {

@@ -101,6 +101,13 @@ func pythonSpec(cfg *uwsgiopts.Config) workerspec.Python {
 	}
 }
 
+func websocketSpec(cfg *uwsgiopts.Config) workerspec.Websockets {
+	return workerspec.Websockets{
+		PingSeconds: cfg.WebsocketPing, PongSeconds: cfg.WebsocketPong,
+		MaxSize: cfg.WebsocketMaxSize, ContinuationBuffer: cfg.WebsocketContinuation,
+	}
+}
+
 func loopSpec(cfg *uwsgiopts.Config) *workerspec.Loop {
 	if cfg.Loop == "" {
 		return nil

@@ -45,6 +45,15 @@ func megabytes(field func(c *Config) *int64) effect {
 }
 
 // seconds caps at 100 years, so that no sum of durations overflows.
+// kilobytes is a size that is given in units of 1024 bytes.
+func kilobytes(field func(c *Config) *int64) effect {
+	return Wide.by(func(c *Config, g given) error {
+		n, err := g.integer(math.MaxInt64 >> 10)
+		*field(c) = n << 10
+		return err
+	})
+}
+
 func seconds(field func(c *Config) *time.Duration) effect {
 	return Int.by(func(c *Config, g given) error {
 		n, err := g.integer(math.MaxInt32)

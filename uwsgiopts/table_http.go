@@ -30,7 +30,7 @@ func httpOptions() []Option {
 		{Names: []string{"http-auto-chunked"}, Doc: "send answers of unknown length in chunks", Value: flagOn(func(c *Config) *bool { return &c.HTTPAutoChunked })},
 		{Names: []string{"http-auto-gzip"}, Doc: "compress answers that ask for it by uWSGI-Encoding: gzip", Value: flagOn(func(c *Config) *bool { return &c.HTTPAutoGzip })},
 		{Names: []string{"http-raw-body"}, Value: Flag, Doc: "pass the connection on after the headers", NoOp: "request bodies are passed on whatever their framing"},
-		{Names: []string{"http-websockets"}, Value: Flag, Doc: "let connections become websockets"},
+		{Names: []string{"http-websockets"}, Value: Flag, Doc: "let connections become websockets", NoOp: "the application decides which connections become websockets"},
 		{Names: []string{"http-chunked-input"}, Value: Flag, Doc: "take request bodies that come in chunks", NoOp: "chunked request bodies are always taken"},
 		{Names: []string{"http-use-code-string"}, Arg: RequiredArg, Doc: "let the HTTP router ask this code for addresses"},
 		{Names: []string{"http-use-socket"}, Arg: OptionalArg, Doc: "let the HTTP router hand requests to this socket of the instance"},

@@ -10,7 +10,10 @@ import "C"
 import (
 	"fmt"
 	"os"
+	"time"
 	"unsafe"
+
+	"github.com/gobwas/ws"
 )
 
 // This file is the only place where C calls Go. What crosses is a core's
@@ -71,6 +74,57 @@ func envoxyd_loop_fd() C.int {
 func envoxyd_resume(core C.int, late C.int) C.int {
 	defer guard()
 	return C.int(process.reactor.slots[core].resume(late != 0))
+}
+
+//export envoxyd_websocket_open
+func envoxyd_websocket_open(core C.int, serial C.uint32_t) C.int {
+	defer guard()
+	if process.reactor.slots[core].openFrames(uint32(serial)) {
+		return 0
+	}
+	return -1
+}
+
+// envoxyd_websocket_receive returns 1 with a message, which is malloc'ed and the caller's; 0: there is none, and after
+// patience, in milliseconds, it is to be asked again at the latest; -1: none will come.
+//
+//export envoxyd_websocket_receive
+func envoxyd_websocket_receive(core C.int, serial C.uint32_t, message **C.char, size *C.size_t, opcode *C.int, fd *C.int, patience *C.int) C.int {
+	defer guard()
+	f := process.reactor.slots[core].framesOf(uint32(serial))
+	if f == nil {
+		return receivedEnd
+	}
+	event, outcome, wait := f.receive()
+	*fd, *patience = C.int(f.fd), C.int((wait+time.Millisecond-1)/time.Millisecond)
+	if outcome == receivedMessage {
+		*message, *size, *opcode = (*C.char)(C.CBytes(event.Data)), C.size_t(len(event.Data)), C.int(event.Code)
+	}
+	return C.int(outcome)
+}
+
+// envoxyd_websocket_send reads data only before it returns, unless it returns WRITE_AGAIN: then until
+// envoxyd_websocket_resume returns something else.
+//
+//export envoxyd_websocket_send
+func envoxyd_websocket_send(core C.int, serial C.uint32_t, opcode C.int, data *C.char, size C.size_t, fd *C.int, patience *C.int) C.int {
+	defer guard()
+	f := process.reactor.slots[core].framesOf(uint32(serial))
+	if f == nil {
+		return writeGone
+	}
+	*fd, *patience = C.int(f.fd), C.int(f.timeout/time.Millisecond)
+	return C.int(f.send(ws.OpCode(opcode), cBytes(data, size)))
+}
+
+//export envoxyd_websocket_resume
+func envoxyd_websocket_resume(core C.int, serial C.uint32_t, late C.int) C.int {
+	defer guard()
+	f := process.reactor.slots[core].framesOf(uint32(serial))
+	if f == nil {
+		return writeGone
+	}
+	return C.int(f.resume(late != 0))
 }
 
 //export envoxyd_sendfile

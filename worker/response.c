@@ -230,6 +230,8 @@ int response_finish_head(core_t *core)
         for (Py_ssize_t i = 0; i < size; i++)
             io->headers += lines[i] == '\n';
     }
+    if (io->status == 101) /* what follows is no HTTP */
+        io->result |= RES_CLOSE;
     int known = core->left >= 0 || core->app_te || core->no_body;
     if (!known && io->flags & REQ_CHUNK) {
         core->chunked = known = 1;

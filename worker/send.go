@@ -201,6 +201,7 @@ func (s *slot) finish() {
 	cn, io := s.current, s.io
 	q := &s.response
 	var behind []byte
+	s.endFrames()
 	if !s.claims() {
 		io.result |= resBroken
 		io.status, io.sent, io.out_len = 504, 0, 0

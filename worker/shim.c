@@ -1,6 +1,6 @@
 /* The extension module _envoxyd: what the worker's Python calls. */
 #define PY_SSIZE_T_CLEAN
-#include "wsgi.h"
+#include "module.h"
 #include "_cgo_export.h"
 
 #include <pthread.h>
@@ -9,11 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static core_io *cores;
-static int core_count;
-static core_t **bound;          /* of a loop: the cores that have served, by number */
-static PyObject *loop_current;  /* of a loop: () -> the number of the core whose request the caller is in; -1: none */
-static int forked; /* a child that the application forked: Go is not usable there */
+core_io *cores;
+int core_count;
+core_t **bound;
+int forked;
 
 uint32_t envoxyd_forks;
 
@@ -23,7 +22,7 @@ static void count_fork(void)
     __atomic_add_fetch(&envoxyd_forks, 1, __ATOMIC_RELEASE);
 }
 
-static int usable(void)
+int usable(void)
 {
     if (!forked && cores)
         return 1;
@@ -47,7 +46,8 @@ static PyObject *shim_start(PyObject *self, PyObject *args)
     if (pthread_atfork(count_fork, count_fork, NULL))
         return PyErr_NoMemory();
     core_io *made = calloc((size_t)count, sizeof(core_io));
-    if (!made)
+    bound = calloc((size_t)count, sizeof *bound);
+    if (!made || !bound)
         return PyErr_NoMemory();
     for (int i = 0; i < count; i++)
         made[i].link_fd = made[i].event_fd = -1;
@@ -64,6 +64,15 @@ static PyObject *shim_start(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+core_t *bind_core(int index, PyObject *settings)
+{
+    if (index < 0 || index >= core_count) {
+        PyErr_SetString(PyExc_ValueError, "no such core");
+        return NULL;
+    }
+    return bound[index] = wsgi_core_new(index, &cores[index], settings);
+}
+
 /* serve(core: int, wsgi: dict): runs one core until the worker stops. */
 static PyObject *shim_serve(PyObject *self, PyObject *args)
 {
@@ -71,11 +80,7 @@ static PyObject *shim_serve(PyObject *self, PyObject *args)
     PyObject *settings;
     if (!PyArg_ParseTuple(args, "iO!", &index, &PyDict_Type, &settings) || !usable())
         return NULL;
-    if (index < 0 || index >= core_count) {
-        PyErr_SetString(PyExc_ValueError, "no such core");
-        return NULL;
-    }
-    core_t *core = wsgi_core_new(index, &cores[index], settings);
+    core_t *core = bind_core(index, settings);
     if (!core)
         return NULL;
     wsgi_serves(core);
@@ -101,92 +106,6 @@ static PyObject *shim_serve(PyObject *self, PyObject *args)
     }
     wsgi_serves(NULL);
     wsgi_core_free(core);
-    Py_RETURN_NONE;
-}
-
-static core_t *core_of_coroutine(void)
-{
-    PyObject *number = PyObject_CallObject(loop_current, NULL);
-    long index = number ? PyLong_AsLong(number) : -1;
-    Py_XDECREF(number);
-    PyErr_Clear();
-    return index >= 0 && index < core_count ? bound[index] : NULL;
-}
-
-/* loop(current) -> a descriptor: coroutines of this thread serve from now on. While there are free cores, take() is
- * called when the descriptor is readable, until it returns NEXT_IDLE. */
-static PyObject *shim_loop(PyObject *self, PyObject *current)
-{
-    if (!usable())
-        return NULL;
-    if (!bound && !(bound = calloc((size_t)core_count, sizeof *bound)))
-        return PyErr_NoMemory();
-    Py_INCREF(current);
-    loop_current = current;
-    wsgi_loop(core_of_coroutine);
-    keep_stack_chunks();
-    return PyLong_FromLong(envoxyd_loop_fd());
-}
-
-static int core_number(PyObject *number)
-{
-    long index = PyLong_AsLong(number);
-    if (index >= 0 && index < core_count && bound)
-        return (int)index;
-    if (!PyErr_Occurred())
-        PyErr_SetString(PyExc_ValueError, "no such core");
-    return -1;
-}
-
-/* bind(core, wsgi: dict): what the core serves with, before its first handle(). */
-static PyObject *shim_bind(PyObject *self, PyObject *args)
-{
-    PyObject *number, *settings;
-    if (!PyArg_ParseTuple(args, "OO!", &number, &PyDict_Type, &settings) || !usable())
-        return NULL;
-    int index = core_number(number);
-    if (index < 0 || !(bound[index] = wsgi_core_new(index, &cores[index], settings)))
-        return NULL;
-    Py_RETURN_NONE;
-}
-
-/* take(core) -> NEXT_*: ends the core's request, and looks for another without waiting. What a signal handler
- * raises is raised; there may be more to take then. */
-static PyObject *shim_take(PyObject *self, PyObject *number)
-{
-    int next, index = usable() ? core_number(number) : -1;
-    if (index < 0)
-        return NULL;
-    do {
-        Py_BEGIN_ALLOW_THREADS
-        next = envoxyd_take(index);
-        Py_END_ALLOW_THREADS
-        if (next == NEXT_SIGNAL && PyErr_CheckSignals() < 0)
-            return NULL;
-    } while (next == NEXT_SIGNAL);
-    __atomic_store_n(&cores[index].running, 1, __ATOMIC_RELEASE);
-    return PyLong_FromLong(next);
-}
-
-/* handle(core, next): serves what take() has returned, in the coroutine that calls. */
-static PyObject *shim_handle(PyObject *self, PyObject *args)
-{
-    PyObject *number;
-    int next;
-    if (!PyArg_ParseTuple(args, "Oi", &number, &next) || !usable())
-        return NULL;
-    int index = core_number(number);
-    if (index < 0 || !bound[index]) {
-        if (!PyErr_Occurred())
-            PyErr_SetString(PyExc_ValueError, "the core is not bound");
-        return NULL;
-    }
-    if (next == NEXT_UWSGI_SIGNAL)
-        wsgi_signal(bound[index]);
-    else
-        wsgi_handle(bound[index]);
-    if (forked)
-        _exit(1);
     Py_RETURN_NONE;
 }
 
@@ -235,7 +154,7 @@ static PyObject *shim_ready(PyObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-static core_t *in_request(void)
+core_t *in_request(void)
 {
     core_t *core = usable() ? wsgi_current() : NULL;
     if (!core && !PyErr_Occurred())
@@ -382,7 +301,7 @@ static PyObject *shim_call(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "s#iy#", &name, &name_len, &operation, &payload, &size) || !usable())
         return NULL;
     core_t *core = wsgi_current();
-    int index = !core ? -1 : bound ? 0 : core->index; /* a loop's cores share the thread of core 0 */
+    int index = !core ? -1 : looped ? 0 : core->index; /* a loop's cores share the thread of core 0 */
     PyThreadState *state = PyEval_SaveThread();
     if (index == 0)
         first_core = state;
@@ -442,6 +361,10 @@ static PyObject *shim_wakeup_fd(PyObject *self, PyObject *unused)
 static PyMethodDef methods[] = {
     {"start", shim_start, METH_VARARGS, NULL},
     {"serve", shim_serve, METH_VARARGS, NULL},
+    {"websocket_open", shim_websocket_open, METH_NOARGS, NULL},
+    {"websocket_context", shim_websocket_context, METH_NOARGS, NULL},
+    {"websocket_receive", shim_websocket_receive, METH_VARARGS, NULL},
+    {"websocket_send", shim_websocket_send, METH_VARARGS, NULL},
     {"loop", shim_loop, METH_O, NULL},
     {"bind", shim_bind, METH_VARARGS, NULL},
     {"take", shim_take, METH_O, NULL},

@@ -76,4 +76,5 @@ const (
 	writeGone    = C.WRITE_GONE
 	writeTimeout = C.WRITE_TIMEOUT
 	writeAgain   = C.WRITE_AGAIN
+	writeBusy    = C.WRITE_BUSY
 )

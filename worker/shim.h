@@ -51,7 +51,8 @@ enum { /* what becomes of bytes that the client does not take at once */
 };
 
 /* WRITE_AGAIN, only in a loop: the client has to read first, for at most core_io.patience; envoxyd_resume sends the rest then. */
-enum { WRITE_OK = 0, WRITE_GONE = -1, WRITE_TIMEOUT = -2, WRITE_AGAIN = 1 };
+enum { WRITE_OK = 0, WRITE_GONE = -1, WRITE_TIMEOUT = -2, WRITE_AGAIN = 1,
+       WRITE_BUSY = 2 /* in a loop: another frame is on its way on this websocket */ };
 
 typedef struct core_io {
     /* request */

@@ -40,6 +40,8 @@ type slot struct {
 	link     *conn // the one connection of the gateway's that the slot keeps
 	fate     fate  // of the connection whose request has been finished
 
+	frames atomic.Pointer[frames] // of a request that has become a websocket
+
 	unsent     [2][]byte // of a write in a loop, until the client reads; the caller's memory
 	unsentMode int
 

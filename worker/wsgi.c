@@ -348,6 +348,7 @@ void wsgi_handle(core_t *core)
     io->result = io->switches = 0;
     io->sent = 0;
     io->app = 0;
+    core->serial++;
     core->raw = core->muted = core->gone = 0;
     core->input = NULL;
     response_reset(core);

@@ -31,6 +31,7 @@ typedef struct core_t {
 
     PyObject *start_response, *write;
     PyObject *environ; /* of the current request */
+    uint32_t serial;   /* its number */
     PyObject *input;
     int64_t left;      /* of the Content-Length that the application gave; -1: none */
     int started;       /* start_response was called */

@@ -48,13 +48,16 @@ type Spec struct {
 
 	Sockets []Socket `json:"sockets"`
 	HTTP    HTTP     `json:"http"`
-	Limits  Limits   `json:"limits"`
-	Log     Log      `json:"log"`
-	Python  Python   `json:"python"`
-	Process Process  `json:"process"`
-	Loop    *Loop    `json:"loop"` // nil: threads serve
-	Mules   Mules    `json:"mules"`
-	Signals Signals  `json:"signals"`
+
+	Websockets Websockets `json:"websockets"`
+
+	Limits  Limits  `json:"limits"`
+	Log     Log     `json:"log"`
+	Python  Python  `json:"python"`
+	Process Process `json:"process"`
+	Loop    *Loop   `json:"loop"` // nil: threads serve
+	Mules   Mules   `json:"mules"`
+	Signals Signals `json:"signals"`
 
 	Shared *Shared `json:"shared,omitempty"` // nil: there are only locks
 

@@ -327,15 +327,23 @@ def ready_fd() -> int:
     """The descriptor that has ended the wait; -1 without a loop engine."""
 # WebSockets
 def websocket_handshake(key: Text = "", origin: Text = "", proto: Text = "", /) -> None:
-    """OSError (later: with the loop engines)."""
+    """Answer 101 and make the request a websocket; what is not given is the request's own; OSError if it asks for none."""
 def websocket_recv(request_context: Any = None) -> bytes:
-    """OSError (later: with the loop engines)."""
+    """Wait for the next message; OSError when the client has left."""
 def websocket_recv_nb(request_context: Any = None) -> bytes:
-    """OSError (later: with the loop engines)."""
+    """The next message, b"" if there is none yet; OSError when the client has left."""
+def websocket_is_text(request_context: Any = None) -> bool | None:
+    """Whether the last message was a text; None before the first (ours)."""
 def websocket_send(message: Text, request_context: Any = None) -> None:
-    """OSError (later: with the loop engines)."""
+    """Send a text; OSError when the client has left."""
 def websocket_send_binary(message: Text, request_context: Any = None) -> None:
-    """OSError (later: with the loop engines)."""
+    """Likewise, binary."""
+def websocket_send_from_sharedarea(area: int, pos: int, length: int = 0, /) -> None:
+    """Send a part of a shared area as a text; 0: all behind pos."""
+def websocket_send_binary_from_sharedarea(area: int, pos: int, length: int = 0, /) -> None:
+    """Likewise, binary."""
+def request_context() -> Any:
+    """Names the request for websocket_* in other threads and greenlets."""
 # SNMP
 def snmp_set_counter32(oid: int, value: int, /) -> Literal[True] | None:
     """A value from 1 to 100, which SNMP shows at `1.3.6.1.4.1.35156.17.2.OID`; None for other numbers (--snmp)."""

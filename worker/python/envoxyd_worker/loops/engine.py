@@ -2,8 +2,11 @@
 import sys
 import time
 from os import fstat
+from select import POLLOUT
+from threading import get_native_id
 
 from .. import log
+from ..uwsgi_module.connections import wait
 
 # What the extension's take() returns.
 REQUEST, SIGNAL, IDLE, STOP = 1, 3, 2, -1
@@ -50,6 +53,7 @@ class Engine:
         self.full = False
         self.ended = False
         self.told = 0
+        self.thread = get_native_id()
 
     def prepare(self, settings, of_core):
         """settings are those of serve(); of_core(core) makes what a core is bound with."""
@@ -118,8 +122,14 @@ class Engine:
 
     # What coroutines wait for.
 
+    def owns_thread(self):
+        """Whether the caller runs on the loop's thread, and not on another one of the application's."""
+        return get_native_id() == self.thread
+
     def wait_to_write(self, fd, milliseconds):
         """Whether the client reads in time; others go on meanwhile."""
+        if not self.owns_thread():
+            return wait(fd, POLLOUT, milliseconds)
         return self.wait_any([], [fd], milliseconds / 1000) >= 0
 
     def register(self, fd, write, timeout):

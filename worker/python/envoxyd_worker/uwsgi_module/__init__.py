@@ -8,14 +8,15 @@ import re
 import types
 
 from ..failures import report
-from . import absent, cache, chunks, connections, control, files, identity, importers, locks, loops, messages, metrics, mules
-from . import placeholders, queue, refused, request, response, rpc, scoreboard, sharedarea, signals, snmp, spool
+from . import cache, chunks, connections, control, files, identity, importers, locks, loops, messages, metrics, mules
+from . import placeholders, queue, refused, request, response, rpc, scoreboard, sharedarea, signals, snmp, spool, websockets
 from .state import State
 
 # Each has functions(state), which returns those that this process is to have, by name. A later one's hide an earlier one's.
 SUBJECTS = (
-    absent, refused, identity, scoreboard, request, response, chunks, connections, files, messages, loops, control, locks, cache, queue,
+    refused, identity, scoreboard, request, response, chunks, connections, files, messages, loops, control, locks, cache, queue,
     sharedarea, metrics, snmp, rpc, signals, mules, spool,
+    websockets,
 )
 
 

@@ -1,0 +1,34 @@
+/* What the parts of the extension module share. */
+#ifndef ENVOXYD_MODULE_H
+#define ENVOXYD_MODULE_H
+
+#include "wsgi.h"
+
+extern core_io *cores;
+extern int core_count;
+extern int forked;    /* a child that the application forked: Go is not usable there */
+extern core_t **bound; /* the cores that have served, by number */
+extern int looped;    /* coroutines of one thread run them */
+
+/* Whether Go can be called; sets an exception if not. */
+int usable(void);
+
+/* The core whose request the caller is in; NULL with an exception set. */
+core_t *in_request(void);
+
+/* shim.c: makes a core ready to serve; NULL with an exception set. */
+core_t *bind_core(int index, PyObject *settings);
+
+/* loop.c */
+PyObject *shim_loop(PyObject *self, PyObject *current);
+PyObject *shim_bind(PyObject *self, PyObject *args);
+PyObject *shim_take(PyObject *self, PyObject *number);
+PyObject *shim_handle(PyObject *self, PyObject *args);
+
+/* websocket.c */
+PyObject *shim_websocket_open(PyObject *self, PyObject *unused);
+PyObject *shim_websocket_context(PyObject *self, PyObject *unused);
+PyObject *shim_websocket_receive(PyObject *self, PyObject *args);
+PyObject *shim_websocket_send(PyObject *self, PyObject *args);
+
+#endif
