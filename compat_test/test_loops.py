@@ -18,7 +18,7 @@ LOOPS = {"gevent": ["--gevent"], "asyncio": ["--greenlet", "--asyncio"], "async"
 
 # /rest/SECONDS answers after that time, /NAME by what the function of this name returns.
 APP = f"""
-import os, signal, socket, time, uwsgi
+import fcntl, os, signal, socket, time, uwsgi
 {ANSWER}
 inside = most = 0
 handled = []
@@ -70,6 +70,15 @@ def nothing_ready(*_):
     uwsgi.wait_fd_read(one[0].fileno(), 1)
     uwsgi.suspend()
     return uwsgi.ready_fd()
+
+def high_descriptor(*_):
+    one = socket.socketpair()
+    one[1].send(b"x")
+    high = fcntl.fcntl(one[0], fcntl.F_DUPFD, 1100)
+    uwsgi.wait_fd_read(high, 5)
+    uwsgi.suspend()
+    os.close(high)
+    return uwsgi.ready_fd() == high
 
 def writable(*_):
     one = socket.socketpair()
@@ -162,7 +171,7 @@ def test_each_request_sees_itself(started, way):
 
 def test_what_waits_for_descriptors_and_times(started, way):
     started(way, 10)
-    assert at_once(way.port, ["/first_ready", "/writable", "/nothing_ready"]) == ["True", "True", "-1"]
+    assert at_once(way.port, ["/first_ready", "/writable", "/high_descriptor", "/nothing_ready"]) == ["True"] * 3 + ["-1"]
     assert get(way.port, "/no_descriptor").text == "OSError"
     assert get(way.port, "/ticks/4").text == "".join(f"data: {n}\n\n" for n in range(4))
 

@@ -1,11 +1,11 @@
 """Requests as gevent's greenlets: what gevent has replaced in the standard library lets other requests go on while it waits."""
 from gevent import Greenlet, getcurrent
 from gevent.event import Event
-from gevent.hub import get_hub, sleep
-from gevent.select import select
+from gevent.hub import Waiter, get_hub, sleep
 
 from .engine import Engine
 
+READ, WRITE = 1, 2  # events of the hub's watchers
 ANCHOR = 3600  # seconds: a hub with nothing to watch would end
 
 
@@ -36,7 +36,7 @@ class Loop(Engine):
 
     def run(self, settings, of_core):
         self.hub = get_hub()
-        self.watcher = self.hub.loop.io(self.prepare(settings, of_core), 1)
+        self.watcher = self.hub.loop.io(self.prepare(settings, of_core), READ)
         anchor = self.hub.loop.timer(ANCHOR, ANCHOR)
         anchor.start(lambda: None)
         self.watch()
@@ -66,8 +66,20 @@ class Loop(Engine):
 
     def wait_any(self, reads, writes, timeout):
         """The descriptor that is ready; -1: none in time."""
-        if getcurrent() is get_hub():
+        hub = get_hub()
+        if getcurrent() is hub:
             raise RuntimeError("gevent's hub cannot wait")
-        readable, writable, _ = select(reads, writes, [], timeout)
-        return (readable + writable + [-1])[0]
+        waiter, watchers = Waiter(hub), []
+        try:
+            for event, fds in ((READ, reads), (WRITE, writes)):
+                for fd in fds:
+                    watchers.append(hub.loop.io(fd, event))
+                    watchers[-1].start(waiter.switch, fd)
+            if timeout is not None:
+                watchers.append(hub.loop.timer(timeout))
+                watchers[-1].start(waiter.switch, -1)
+            return waiter.get()
+        finally:
+            for watcher in watchers:
+                watcher.close()
 
