@@ -51,6 +51,12 @@ def count(_):
             uwsgi.suspend()
     uwsgi.websocket_send(f"{{seen}} {{nothing > 0}}")
 
+def one_by_one(_):
+    for _ in range(3):
+        uwsgi.wait_fd_read(uwsgi.connection_fd(), 5)
+        uwsgi.suspend()
+        uwsgi.websocket_send(uwsgi.websocket_recv_nb())
+
 def three(_):
     for number in range(3):
         uwsgi.websocket_send(f"{{number}}")
@@ -157,6 +163,16 @@ def test_receiving_without_waiting(started, way):
             time.sleep(0.05)  # the application looks in between
             client.send(TEXT, b"x")
         assert client.receive() == (TEXT, b"3 True")
+
+
+def test_messages_that_come_together_are_waited_for_one_by_one(started, way):
+    """What has not been received leaves the descriptor readable."""
+    started(way)
+    begun = time.monotonic()
+    with Websocket(way.port, "/one_by_one") as client:
+        client.socket.sendall(frame(TEXT, b"1") + frame(BINARY, b"2" * 300) + frame(TEXT, b"3"))
+        assert [client.receive()[1] for _ in range(3)] == [b"1", b"2" * 300, b"3"]
+    assert time.monotonic() - begun < 4
 
 
 def test_the_handshakes_headers(started, way):

@@ -43,8 +43,8 @@ const (
 	receivedEnd     = -1
 )
 
-// mostReads is how often in a row receive reads for a client that sends no message.
-const mostReads = 64
+// mostReads is how often in a row receive reads before others have their turn.
+const mostReads = 256
 
 // mostControlBytes is what is kept for a client that sends pings and does not read the pongs.
 const mostControlBytes = 64 << 10
@@ -136,7 +136,7 @@ func (f *frames) receive() (message websocket.Event, outcome int, patience time.
 			f.note(event)
 			continue
 		}
-		n, errno := readOnce(f.fd, piece[:])
+		n, errno := readOnce(f.fd, piece[:min(int64(len(piece)), f.reader.Wants())])
 		switch {
 		case errno == syscall.EAGAIN:
 			f.flush()

@@ -63,6 +63,31 @@ type Reader struct {
 // Feed takes over bytes that have arrived. It copies them.
 func (r *Reader) Feed(data []byte) { r.in = append(r.in, data...) }
 
+// Wants is how many bytes there may be until the end of the current frame: who reads no more leaves the next message
+// where it is, so that its descriptor stays readable.
+func (r *Reader) Wants() int64 {
+	switch have := int64(len(r.in)); {
+	case r.inFrame:
+		return r.left
+	case have < 2:
+		return 2 - have
+	default:
+		size := int64(2)
+		if r.in[1]&128 != 0 {
+			size += 4 // the mask
+		}
+		switch length := r.in[1] & 127; length {
+		case 127:
+			size += 8
+		case 126:
+			size += 2
+		default:
+			size += int64(length) // the frame itself
+		}
+		return max(size-have, 1)
+	}
+}
+
 // Next returns the next event that is whole; false: more bytes are needed first. After an error, which is an *Error,
 // nothing more can be read.
 func (r *Reader) Next() (Event, bool, error) {

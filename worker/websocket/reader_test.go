@@ -109,6 +109,32 @@ func TestFramesAreWhatTheLibraryReads(t *testing.T) {
 	}
 }
 
+func TestNoMoreIsWantedThanTheFrame(t *testing.T) {
+	for _, size := range []int{0, 1, 125, 126, 65535, 65536} {
+		frames := masked(ws.OpBinary, strings.Repeat("x", size), true) + masked(ws.OpPing, "", true)
+		var r Reader
+		at, reads := 0, 0
+		for ; ; reads++ {
+			event, whole, err := r.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if whole {
+				if len(event.Data) != size {
+					t.Errorf("%d bytes, want %d", len(event.Data), size)
+				}
+				break
+			}
+			n := int(r.Wants())
+			r.Feed([]byte(frames[at : at+n]))
+			at += n
+		}
+		if rest := len(frames) - at; rest != 6 || reads > 3 {
+			t.Errorf("%d bytes: %d reads, which leave %d bytes", size, reads, rest)
+		}
+	}
+}
+
 // Whatever comes, and however it is cut, the same is made of it.
 func FuzzReader(f *testing.F) {
 	for _, data := range []string{masked(ws.OpText, "hé", true), masked(ws.OpText, "de", false) + masked(ws.OpContinuation, "f", true), masked(ws.OpClose, "\x03\xe8", true), "\x81\x01x"} {
