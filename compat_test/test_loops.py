@@ -456,3 +456,33 @@ def test_who_reads_slowly_gets_all(started, transport, kind):
     time.sleep(0.1)  # what fits into the sockets' buffers is there
     answers = [client.receive().body for client in slow]
     assert answers == [(running.dir / "whole").read_bytes()] * 2
+
+
+GREEN_DRIVER = f"""
+import os, psycopg2
+from gevent.socket import wait_read, wait_write
+from psycopg2 import extensions
+{ANSWER}
+def wait(connection):  # as psycogreen does
+    while True:
+        state = connection.poll()
+        if state == extensions.POLL_OK:
+            return
+        (wait_read if state == extensions.POLL_READ else wait_write)(connection.fileno())
+
+extensions.set_wait_callback(wait)
+
+def application(environ, start_response):
+    connection = psycopg2.connect(os.environ["PG"])
+    cursor = connection.cursor()
+    cursor.execute("select pg_sleep(0.5), 7")
+    return answer(start_response, str(cursor.fetchone()[1]))
+"""
+
+
+def test_a_driver_with_a_wait_callback_lets_the_others_go_on(server, way, postgres):
+    where = f"host=127.0.0.1 port={postgres.port} dbname=shop user=shop password=shop"
+    server(way, ["--master", "--gevent", "10", *HERE], app=GREEN_DRIVER, env={"PG": where})
+    begun = time.monotonic()
+    assert at_once(way.port, ["/"] * 10) == ["7"] * 10
+    assert time.monotonic() - begun < 3

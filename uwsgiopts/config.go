@@ -141,6 +141,7 @@ type Config struct {
 	PushConfig
 	PythonConfig
 	LoopConfig
+	WebsocketConfig
 	ZergConfig
 	LoggingConfig
 	MuleConfig

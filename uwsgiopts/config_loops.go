@@ -17,6 +17,14 @@ type LoopConfig struct {
 	QuietQueueFull bool // nothing is said when all requests of a loop are in hand
 }
 
+// WebsocketConfig is what the clients of websockets may do.
+type WebsocketConfig struct {
+	WebsocketPing         int   // seconds between pings; 0: none
+	WebsocketPong         int   // seconds to wait for a pong; 0: for ever
+	WebsocketMaxSize      int64 // of a message, in bytes
+	WebsocketContinuation int64 // of one in several frames, in bytes; 0: as any
+}
+
 // maxCores is how many processes there may be, and how many requests each may handle at once.
 const maxCores = 10_000
 

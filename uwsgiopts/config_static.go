@@ -27,14 +27,9 @@ type StaticConfig struct {
 	StaticGzipPrefixes []string
 	StaticGzipSuffixes []string
 
-	HonourRange           bool
-	FileServeMode         string // "", X-Accel-Redirect or X-Sendfile
-	WebsocketPing         int    // seconds between pings; 0: none
-	WebsocketPong         int    // seconds to wait for a pong; 0: for ever
-	WebsocketMaxSize      int64  // of a message, in bytes
-	WebsocketContinuation int64  // of one in several frames, in bytes; 0: as any
-
-	Offload int // --offload-threads
+	HonourRange   bool
+	FileServeMode string // "", X-Accel-Redirect or X-Sendfile
+	Offload       int    // --offload-threads
 }
 
 // Expiry is one rule for the Expires header: a pattern, and seconds from now or from the file's change.

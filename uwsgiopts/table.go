@@ -11,7 +11,7 @@ func Sections() []Section {
 		{"Reloading", reloadOptions()},
 		{"Limits", limitsOptions()},
 		{"Python", pythonOptions()},
-		{"Request loops", loopOptions()},
+		{"Request loops and websockets", loopOptions()},
 		{"Configuration", configOptions()},
 		{"Logging", loggingOptions()},
 		{"Alarms", alarmOptions()},

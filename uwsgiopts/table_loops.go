@@ -1,6 +1,6 @@
 package uwsgiopts
 
-// loopOptions declares: Request loops.
+// loopOptions declares: Request loops and websockets.
 func loopOptions() []Option {
 	return []Option{
 		{Names: []string{"async"}, Arg: RequiredArg, Doc: "number of requests that a worker handles at once, on one thread", Value: Int.by(setAsync)},
@@ -15,6 +15,10 @@ func loopOptions() []Option {
 		{Names: []string{"greenlet"}, Value: Flag, Doc: "run the requests of --async as greenlets", NoOp: "those of --async and --asyncio are greenlets in any case"},
 		{Names: []string{"ugreen"}, Value: Flag, Doc: "run the requests of --async as coroutines of the server's", NoOp: "the requests of --async are greenlets, which do the same on every platform"},
 		{Names: []string{"ugreen-stacksize"}, Arg: RequiredArg, Value: Int, Doc: "size of the coroutines' stacks, in pages", NoOp: "greenlets share the thread's stack and need none of their own"},
+		{Names: []string{"websockets-ping-freq", "websocket-ping-freq"}, Arg: RequiredArg, Doc: "seconds without a message after which a websocket's client is sent a ping; 0: none is sent", Value: number(func(c *Config) *int { return &c.WebsocketPing })},
+		{Names: []string{"websockets-pong-tolerance", "websocket-pong-tolerance"}, Arg: RequiredArg, Doc: "seconds that the client of a websocket may take to answer a ping; 0: any time", Value: number(func(c *Config) *int { return &c.WebsocketPong })},
+		{Names: []string{"websockets-max-size", "websocket-max-size"}, Arg: RequiredArg, Doc: "largest message on a websocket, in kilobytes", Value: kilobytes(func(c *Config) *int64 { return &c.WebsocketMaxSize })},
+		{Names: []string{"websockets-continuation-buffer"}, Arg: RequiredArg, Flags: Own, Doc: "largest message on a websocket that comes in several frames, in kilobytes; without it websockets-max-size counts", Value: kilobytes(func(c *Config) *int64 { return &c.WebsocketContinuation })},
 		{Names: []string{"coroae"}, Arg: RequiredArg, Doc: "run requests as Coro::AnyEvent coroutines", Unsupported: otherLanguage},
 		{Names: []string{"fiber"}, Value: Flag, Doc: "run requests as Ruby fibers", Unsupported: otherLanguage},
 		{Names: []string{"rbthreads", "rb-threads", "rbthread", "rb-thread"}, Value: Flag, Doc: "run requests as Ruby threads", Unsupported: otherLanguage},

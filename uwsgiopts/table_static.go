@@ -3,10 +3,6 @@ package uwsgiopts
 // staticOptions declares: Static files and headers.
 func staticOptions() []Option {
 	return []Option{
-		{Names: []string{"websockets-ping-freq", "websocket-ping-freq"}, Arg: RequiredArg, Doc: "seconds without a message after which a websocket's client is sent a ping; 0: none is sent", Value: number(func(c *Config) *int { return &c.WebsocketPing })},
-		{Names: []string{"websockets-pong-tolerance", "websocket-pong-tolerance"}, Arg: RequiredArg, Doc: "seconds that the client of a websocket may take to answer a ping; 0: any time", Value: number(func(c *Config) *int { return &c.WebsocketPong })},
-		{Names: []string{"websockets-max-size", "websocket-max-size"}, Arg: RequiredArg, Doc: "largest message on a websocket, in kilobytes", Value: kilobytes(func(c *Config) *int64 { return &c.WebsocketMaxSize })},
-		{Names: []string{"websockets-continuation-buffer", "websocket-continuation-buffer"}, Arg: RequiredArg, Doc: "largest message on a websocket that comes in several frames, in kilobytes; without it websockets-max-size counts", Value: kilobytes(func(c *Config) *int64 { return &c.WebsocketContinuation })},
 		{Names: []string{"add-header"}, Arg: RequiredArg, Doc: "add a header to all answers: NAME: VALUE", Value: list(func(c *Config) *[]string { return &c.AddHeaders })},
 		{Names: []string{"rem-header", "del-header"}, Arg: RequiredArg, Doc: "remove a header from all answers", Value: list(func(c *Config) *[]string { return &c.DelHeaders })},
 		{Names: []string{"collect-header", "response-header-collect"}, Arg: RequiredArg, Doc: "keep a response header in a request variable: HEADER VARIABLE", Value: headerVariable(func(c *Config) *[]string { return &c.CollectHeaders })},

@@ -95,7 +95,6 @@ def functions(mine):
     def websocket_send_binary_from_sharedarea(area, pos, length=0):
         send(BINARY, mine.uwsgi.sharedarea_read(area, pos, length or None), None)
 
-    return {"RequestContext": RequestContext, **named(
-        websocket_handshake, request_context, websocket_recv, websocket_recv_nb, websocket_is_text,
-        websocket_send, websocket_send_binary,
-        websocket_send_from_sharedarea, websocket_send_binary_from_sharedarea)}
+    return named(
+        websocket_handshake, request_context, websocket_recv, websocket_recv_nb, websocket_is_text, websocket_send,
+        websocket_send_binary, websocket_send_from_sharedarea, websocket_send_binary_from_sharedarea)
