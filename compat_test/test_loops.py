@@ -184,6 +184,13 @@ def test_more_requests_than_cores_wait_for_their_turn(started, way, quiet):
     assert ("[DANGER] async queue is full !!!" in running.log()) != quiet
 
 
+def test_exactly_as_many_requests_as_cores_are_no_full_queue(started, way):
+    running = started(way, 4)
+    for _ in range(3):
+        assert len(at_once(way.port, ["/rest/0.1"] * 4)) == 4
+    assert "async queue is full" not in running.log()
+
+
 def test_reloads_under_load_lose_no_request(started, transport):
     running = started(transport, 20, ["-p", "2"])
     with Load(transport, clients=8, path="/rest/0.03?{number}") as load:

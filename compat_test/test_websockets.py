@@ -259,6 +259,18 @@ def test_a_reload_lets_websockets_end(started, way):
     eventually(lambda: int(old) not in running.processes())
 
 
+def test_a_stop_ends_websockets_at_once(started, way):
+    running = started(way)
+    with Websocket(way.port) as silent, Websocket(way.port) as other:
+        other.send(TEXT, b"x")
+        assert other.receive() == (TEXT, b"x")
+        begun = time.monotonic()
+        running.signal(signal.SIGTERM)
+        assert silent.closed() == other.closed() == 1001
+        assert running.wait_exit() == 0
+        assert time.monotonic() - begun < 5
+
+
 def test_kept_connections_become_websockets_too(started, front):
     started(front)
     with Connection(front.port, keep=True) as client:

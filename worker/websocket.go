@@ -64,7 +64,30 @@ func (s *slot) openFrames(serial uint32) bool {
 	f.reader.Feed(s.rest)
 	s.rest = nil
 	s.frames.Store(f)
+	if s.w.phase.Load() == stopping { // and its frames may not have been seen
+		f.goAway()
+	}
 	return true
+}
+
+// goAway tells client and application that the server ends.
+func (f *frames) goAway() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed || f.ended {
+		return
+	}
+	f.close(ws.StatusGoingAway, "")
+	_ = unix.Shutdown(f.fd, unix.SHUT_RD) // whoever waits for a message is woken
+}
+
+// endWebsockets is for a worker that stops: websockets may stay open for ever.
+func (r *reactor) endWebsockets() {
+	for _, s := range r.slots {
+		if f := s.frames.Load(); f != nil {
+			f.goAway()
+		}
+	}
 }
 
 // framesOf returns the frames of the request with that number; nil: it has none, or has ended.

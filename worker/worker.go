@@ -189,6 +189,9 @@ func (w *Worker) Stop(phase int32, status int) {
 	w.drainFor.Store(monotime.Now() + int64(linger))
 	w.phase.Store(phase)
 	w.report(workerspec.Event{Kind: "stopping"})
+	if phase == stopping {
+		w.reactor.endWebsockets()
+	}
 	w.reactor.wake()
 }
 

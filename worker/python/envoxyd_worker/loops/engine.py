@@ -64,12 +64,13 @@ class Engine:
 
     def ready(self):
         """The reactor has something: as many requests are taken as there are free cores."""
+        if not self.free:
+            self.queue_full()
         while self.free:
             if not self.begin(self.free[-1]):
                 self.end_if_ended()
                 return
             self.free.pop()
-        self.queue_full()
 
     def begin(self, core):
         """Whether there was something for the core, for which it has a coroutine now."""
