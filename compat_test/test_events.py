@@ -103,6 +103,20 @@ def test_qos_2_is_handled_exactly_once(service, broker, peer):
     assert set(numbers(running).values()) == {1}
 
 
+def test_a_loop_handles_many_events_at_once_and_loses_none(service, broker, peer):
+    before = "import gevent; gevent.sleep(0.05)"
+    running = service(HANDLER.format(qos=1, before=before), conf(broker), args=["--processes", "2", "--gevent", "40"])
+    running.connected()
+    sender, total, begun = peer(), 2000, time.monotonic()
+    for n in range(total):
+        sender.publish(f"/in/{n % 40}", str(n), 1)
+        if n == total // 2:
+            running.signal(signal.SIGHUP)
+    eventually(lambda: len(numbers(running)) == total, 60)
+    assert time.monotonic() - begun < total * 0.05 / 4, "each takes 50 ms, and many of them run at once"
+    assert set(numbers(running)) == set(range(total))
+
+
 def test_a_topic_is_handled_in_order_by_many_workers(service, broker, peer):
     handler = HANDLER.format(qos=1, before="time.sleep(0.001 * (int(message.payload) % 3))")
     running = service(handler, conf(broker), args=["--processes", "4"])

@@ -188,7 +188,7 @@ func (g *gateway) spawn() error {
 	}
 	spec := gatewayspec.Spec{
 		ControlFD: pass(theirs), CallsFD: pass(g.calls), StateFD: pass(g.state), HealthFD: pass(g.note), ProgressFD: pass(g.progress),
-		LivingFD: pass(held), PredecessorFD: pass(g.predecessor), Cores: g.m.cfg.Processes * g.m.cfg.Threads,
+		LivingFD: pass(held), PredecessorFD: pass(g.predecessor), Cores: g.m.cfg.Processes * g.m.cfg.Cores(),
 	}
 	text, err := json.Marshal(spec)
 	if err != nil {
@@ -303,7 +303,7 @@ func (g *gateway) activate(current *generation) {
 	if current.handover < 0 {
 		return
 	}
-	g.order(gatewayspec.Order{Kind: gatewayspec.Activate, Generation: current.number, Cores: current.cfg.Processes * current.cfg.Threads}, current.handover)
+	g.order(gatewayspec.Order{Kind: gatewayspec.Activate, Generation: current.number, Cores: current.cfg.Processes * current.cfg.Cores()}, current.handover)
 }
 
 // quiesce lets no more messages in and goes on when those that are here are done, or
