@@ -54,7 +54,7 @@ class Websocket:
             assert self.socket.recv(1) == b""
         except ConnectionResetError:
             pass
-        return struct.unpack(">H", data)[0] if data else None
+        return struct.unpack(">H", data[:2])[0] if data else None
 
     def _exactly(self, size):
         while len(self.rest) < size:

@@ -112,7 +112,7 @@ func loopSpec(cfg *uwsgiopts.Config) *workerspec.Loop {
 	if cfg.Loop == "" {
 		return nil
 	}
-	return &workerspec.Loop{Name: cfg.Loop, Quiet: cfg.QuietQueueFull, Patch: cfg.GeventPatch, WaitForHub: cfg.GeventWaitForHub}
+	return &workerspec.Loop{Name: cfg.Loop, Quiet: cfg.QuietQueueFull, EventLoop: cfg.ASGILoop, Lifespan: cfg.ASGILifespan, Patch: cfg.GeventPatch, WaitForHub: cfg.GeventWaitForHub}
 }
 
 // tracebackerPath is what the names of the sockets for tracebacks begin with; "": there are none.

@@ -1,6 +1,7 @@
 package uwsgiopts
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -13,6 +14,11 @@ type LoopConfig struct {
 	GeventPatch      bool // in each worker, after the application is loaded
 	GeventEarlyPatch bool // before it is loaded
 	GeventWaitForHub bool // a worker that ends waits for all greenlets
+
+	ASGI         string // MODULE:CALLABLE
+	ASGIFile     string
+	ASGILoop     string // auto, asyncio or uvloop
+	ASGILifespan string // auto, on or off
 
 	QuietQueueFull bool // nothing is said when all requests of a loop are in hand
 }
@@ -33,7 +39,11 @@ const (
 	LoopAsync   = "async"
 	LoopGevent  = "gevent"
 	LoopAsyncio = "asyncio"
+	LoopASGI    = "asgi"
 )
+
+// asgiCores is how many requests a worker of an ASGI application handles at once, if nothing else is said.
+const asgiCores = 256
 
 var loops = []string{LoopAsync, LoopGevent, LoopAsyncio}
 
@@ -60,7 +70,11 @@ func setLoop(name string) setter {
 // finishLoops names the loop of --async alone, and refuses what no loop can do.
 func (p *parser) finishLoops() error {
 	c := p.cfg
+	if err := p.finishASGI(); err != nil {
+		return err
+	}
 	switch {
+	case c.Loop == LoopASGI && cmp.Or(c.ASGI, c.ASGIFile) != "":
 	case c.Loop == "simple" || c.Loop == "uwsgi":
 		c.Loop = ""
 		if c.Async > 0 {
@@ -82,6 +96,34 @@ func (p *parser) finishLoops() error {
 		return p.refuseValue("loop", "the loop %s needs the number of requests at once in a worker: --async N or --%[1]s N", c.Loop)
 	case c.Threads > 1:
 		return p.refuseValue("threads", "a worker runs its requests either in threads or by the loop %s: leave out one of them", c.Loop)
+	}
+	return nil
+}
+
+// finishASGI has an ASGI application take the place of one of WSGI.
+func (p *parser) finishASGI() error {
+	c := p.cfg
+	given, option := cmp.Or(c.ASGI, c.ASGIFile), "asgi"
+	if c.ASGI == "" {
+		option = "asgi-file"
+	}
+	switch {
+	case given == "":
+		return nil
+	case c.ASGI != "" && c.ASGIFile != "":
+		return p.refuseValue(option, "there is one application: leave out --asgi-file")
+	case c.WSGIFile != "" || len(c.Modules) > 0 || len(c.Mounts) > 0 || c.Paste != "" || c.Pecan != "" || c.Eval != "":
+		return p.refuseValue(option, "an instance serves either an ASGI application or those of WSGI: leave out one of them")
+	case c.Loop != "" && c.Loop != LoopASGI:
+		return p.refuseValue(option, "the loop %s does not run ASGI applications: leave it out", c.Loop)
+	}
+	if c.ASGI != "" {
+		c.Modules = []string{c.ASGI}
+	}
+	c.WSGIFile, c.Loop = c.ASGIFile, LoopASGI
+	c.HTTPAutoChunked = true // as its servers do
+	if c.Async == 0 {
+		c.Async = asgiCores
 	}
 	return nil
 }

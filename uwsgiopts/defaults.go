@@ -24,6 +24,7 @@ func defaults() *Config {
 		NeedApp:            true,
 		WorkerReloadMercy:  60 * time.Second,
 		MinWorkerLifetime:  10 * time.Second,
+		LoopConfig:         LoopConfig{ASGILoop: "auto", ASGILifespan: "auto"},
 		WebsocketConfig:    WebsocketConfig{WebsocketPing: 30, WebsocketPong: 3, WebsocketMaxSize: 1 << 20},
 		SupervisedConfig:   SupervisedConfig{WaitForFiles: time.Minute, WaitForSockets: time.Minute, WaitForInterfaces: time.Minute},
 		CheaperConfig:      cheaperDefaults(),

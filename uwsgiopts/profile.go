@@ -11,7 +11,7 @@ var builtInProfile = []Pair{
 }
 
 // appOptions name an application.
-var appOptions = []string{
+var appOptions = []string{"asgi", "asgi-file",
 	"module", "wsgi-file", "mount", "worker-mount", "eval", "pecan", "paste", "ini-paste", "ini-paste-logged",
 	"web3", "pump", "wsgi-lite", "python-raw", "vhost", "dynamic-apps",
 }

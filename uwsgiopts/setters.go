@@ -3,6 +3,7 @@ package uwsgiopts
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,6 +46,17 @@ func megabytes(field func(c *Config) *int64) effect {
 }
 
 // seconds caps at 100 years, so that no sum of durations overflows.
+// oneOf takes one of the given words.
+func oneOf(field func(c *Config) *string, words ...string) effect {
+	return Text.by(func(c *Config, g given) error {
+		if !slices.Contains(words, g.text) {
+			return fmt.Errorf("option %q: %q is none of %s", g.name, g.text, strings.Join(words, ", "))
+		}
+		*field(c) = g.text
+		return nil
+	})
+}
+
 // kilobytes is a size that is given in units of 1024 bytes.
 func kilobytes(field func(c *Config) *int64) effect {
 	return Wide.by(func(c *Config, g given) error {

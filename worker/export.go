@@ -97,6 +97,9 @@ func envoxyd_websocket_receive(core C.int, serial C.uint32_t, message **C.char, 
 	}
 	event, outcome, wait := f.receive()
 	*fd, *patience = C.int(f.fd), C.int((wait+time.Millisecond-1)/time.Millisecond)
+	if outcome == receivedEnd {
+		*opcode = C.int(f.closeCode())
+	}
 	if outcome == receivedMessage {
 		*message, *size, *opcode = (*C.char)(C.CBytes(event.Data)), C.size_t(len(event.Data)), C.int(event.Code)
 	}
@@ -115,6 +118,14 @@ func envoxyd_websocket_send(core C.int, serial C.uint32_t, opcode C.int, data *C
 	}
 	*fd, *patience = C.int(f.fd), C.int(f.timeout/time.Millisecond)
 	return C.int(f.send(ws.OpCode(opcode), cBytes(data, size)))
+}
+
+//export envoxyd_websocket_close
+func envoxyd_websocket_close(core C.int, serial C.uint32_t, code C.int, reason *C.char, size C.size_t) {
+	defer guard()
+	if f := process.reactor.slots[core].framesOf(uint32(serial)); f != nil {
+		f.end(ws.StatusCode(code), string(cBytes(reason, size)))
+	}
 }
 
 //export envoxyd_websocket_resume

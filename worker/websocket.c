@@ -15,11 +15,9 @@ static core_t *serving(int index, unsigned serial)
     return NULL;
 }
 
-/* websocket_open(): the head that start_response was given leaves, and frames follow. */
-PyObject *shim_websocket_open(PyObject *self, PyObject *unused)
+PyObject *websocket_open(core_t *core)
 {
-    core_t *core = in_request();
-    if (!core || response_finish_head(core) < 0 || wsgi_flush(core, SEND_WHOLE) < 0)
+    if (response_finish_head(core) < 0 || wsgi_flush(core, SEND_WHOLE) < 0)
         return NULL;
     int failed, index = core->index;
     uint32_t serial = core->serial;
@@ -32,6 +30,13 @@ PyObject *shim_websocket_open(PyObject *self, PyObject *unused)
     }
     core->muted = 1; /* a body would not be frames */
     Py_RETURN_NONE;
+}
+
+/* websocket_open(): the head that start_response was given leaves, and frames follow. */
+PyObject *shim_websocket_open(PyObject *self, PyObject *unused)
+{
+    core_t *core = in_request();
+    return core ? websocket_open(core) : NULL;
 }
 
 /* websocket_context() -> (core, serial) of the request in hand. */

@@ -25,11 +25,12 @@ type frames struct {
 	mu      sync.Mutex
 	turn    *sync.Cond // sending has ended
 	reader  websocket.Reader
-	sending bool      // somebody's frame is on its way
-	unsent  [2][]byte // of it, in a loop
-	control []byte    // frames of ours that go before the next one
-	closed  bool      // no more is received or sent
-	ended   bool      // the request has: the descriptor is another's
+	sending bool          // somebody's frame is on its way
+	unsent  [2][]byte     // of it, in a loop
+	control []byte        // frames of ours that go before the next one
+	closed  bool          // no more is received or sent
+	ended   bool          // the request has: the descriptor is another's
+	code    ws.StatusCode // that the client has closed with; 0: it has not
 	sent    uint64
 
 	pinged  int64 // when the last ping was sent, or the connection began; as reactor.now
@@ -197,6 +198,10 @@ func (f *frames) note(event websocket.Event) {
 	case websocket.Pong:
 		f.waiting = false
 	case websocket.Close:
+		f.code = ws.StatusNoStatusRcvd
+		if len(event.Data) > 0 {
+			f.code, _ = ws.ParseCloseFrameData(event.Data)
+		}
 		f.control = websocket.AppendFrame(f.control, ws.OpClose, event.Data)
 		f.flush()
 		f.closed = true
@@ -212,6 +217,25 @@ func (f *frames) refuse(err error) {
 	}
 	f.w.logLimited(&f.w.limits.receive, "websocket: the client has sent %v", err)
 	f.close(code, "")
+}
+
+// end closes with what the application says.
+func (f *frames) end(code ws.StatusCode, reason string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.closed && !f.ended {
+		f.close(code, reason)
+	}
+}
+
+// closeCode is what the client has closed with, or stands for how else it has ended (RFC 6455, 7.4.1).
+func (f *frames) closeCode() ws.StatusCode {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.code == 0 {
+		return ws.StatusAbnormalClosure
+	}
+	return f.code
 }
 
 func (f *frames) close(code ws.StatusCode, reason string) {

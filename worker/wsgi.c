@@ -145,8 +145,7 @@ void wsgi_report(core_t *core, const char *where)
     Py_XDECREF(traceback);
 }
 
-/* The application raised: nothing of its answer that has not left yet is sent. */
-static void fail(core_t *core, const char *where)
+void wsgi_fail(core_t *core, const char *where)
 {
     core_io *io = core->io;
     io->result |= RES_EXCEPTION;
@@ -292,7 +291,7 @@ static int respond(core_t *core, PyObject *result)
     return iterate(core, result);
 }
 
-static void finish(core_t *core)
+void wsgi_finish(core_t *core)
 {
     core_io *io = core->io;
     if (io->result & (RES_FAILED | RES_BROKEN) || core->muted)
@@ -301,15 +300,15 @@ static void finish(core_t *core)
         return;
     if (!core->started) {
         PyErr_SetString(PyExc_RuntimeError, "the application never called start_response");
-        fail(core, "application");
+        wsgi_fail(core, "application");
         return;
     }
     if (response_finish_head(core) < 0) {
-        fail(core, "application");
+        wsgi_fail(core, "application");
         return;
     }
     if (core->chunked && response_end_chunks(core) < 0) {
-        fail(core, "application");
+        wsgi_fail(core, "application");
         return;
     }
     if (core->left > 0 && !core->no_body) /* less than promised: only a closed connection tells the client */
@@ -342,7 +341,7 @@ void wsgi_signal(core_t *core)
     Py_XDECREF(done);
 }
 
-void wsgi_handle(core_t *core)
+int wsgi_begin(core_t *core)
 {
     core_io *io = core->io;
     io->result = io->switches = 0;
@@ -353,16 +352,34 @@ void wsgi_handle(core_t *core)
     core->input = NULL;
     response_reset(core);
     core->environ = environ_build(core);
+    return core->environ ? 0 : -1;
+}
+
+void wsgi_end(core_t *core)
+{
+    if (core->wait && !(core->io->result & RES_FAILED) && wsgi_flush(core, SEND_LAST) < 0)
+        wsgi_report(core, "application");
+    if (core->input) {
+        input_detach(core->input);
+        Py_CLEAR(core->input);
+    }
+    Py_CLEAR(core->environ);
+}
+
+void wsgi_handle(core_t *core)
+{
+    core_io *io = core->io;
+    int begun = wsgi_begin(core) == 0;
     PyObject *app = core->app;
     if (io->flags & REQ_EVENT && core->event)
         app = core->event;
     else if (io->flags & REQ_SERVICE && core->service)
         app = core->service;
-    PyObject *result = core->environ ? PyObject_CallFunctionObjArgs(app, core->environ, core->start_response, NULL) : NULL;
+    PyObject *result = begun ? PyObject_CallFunctionObjArgs(app, core->environ, core->start_response, NULL) : NULL;
     if (!result || respond(core, result) < 0)
-        fail(core, "application");
+        wsgi_fail(core, "application");
     else
-        finish(core);
+        wsgi_finish(core);
     if (result) {
         if (!PyList_Check(result) && !PyTuple_Check(result) && !PyBytes_Check(result)) {
             if (wsgi_flush(core, SEND_LAST) < 0) /* close() may take its time: the client does not wait for it */
@@ -377,11 +394,5 @@ void wsgi_handle(core_t *core)
             wsgi_report(core, "after_req_hook");
         Py_XDECREF(done);
     }
-    if (core->wait && !(io->result & RES_FAILED) && wsgi_flush(core, SEND_LAST) < 0)
-        wsgi_report(core, "application");
-    if (core->input) {
-        input_detach(core->input);
-        Py_CLEAR(core->input);
-    }
-    Py_CLEAR(core->environ);
+    wsgi_end(core);
 }

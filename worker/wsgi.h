@@ -59,6 +59,16 @@ void wsgi_loop(core_t *(*current)(void));
 /* Serves the request in core->io; never leaves an exception set. */
 void wsgi_handle(core_t *core);
 
+/* What wsgi_handle does before and after the application is called: 0, or -1 with an exception set. */
+int wsgi_begin(core_t *core);
+void wsgi_end(core_t *core);
+
+/* The application has given all of its response. */
+void wsgi_finish(core_t *core);
+
+/* The application raised: nothing of its answer that has not left yet is sent. The exception is reported. */
+void wsgi_fail(core_t *core, const char *where);
+
 /* Handles the uwsgi signal in core->io; never leaves an exception set. */
 void wsgi_signal(core_t *core);
 

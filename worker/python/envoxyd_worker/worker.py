@@ -64,7 +64,9 @@ def main(spec, text, uwsgi, serving, order):
         extension = start(spec, text, order)
     state.extension = extension
     state.loop = loop = begin_loop(spec, extension)
-    settings = wsgi.settings(spec, uwsgi, apps.choose(serving, python, extension, state.served.of(number)), extension)
+    application = apps.choose(serving, python, extension, state.served.of(number))
+    settings = wsgi.settings(spec, uwsgi, application, extension)
+    settings["asgi"] = application
     settings["event"] = events.application if events else None
     settings["signal"] = functools.partial(signals.handle, state)
     settings["service"] = services.Services(state)
@@ -81,10 +83,13 @@ def main(spec, text, uwsgi, serving, order):
         autoreload.start(python["autoreload_ms"] / 1000, uwsgi.reload, python["autoreload_skip"] or ())
     if python["tracebacker"]:
         tracebacker.start(python["tracebacker"], number)
+    if loop and not loop.start(settings, lambda core: of_core(settings, core)):
+        log.line("*** the application has refused to start ***")
+        fail(spec, number, LOAD_FAILED)
     state.ready = True
     extension.ready()
     if loop:
-        loop.run(settings, lambda core: of_core(settings, core))
+        loop.run()
     else:
         serve(extension, 0, settings)
     for core in cores:

@@ -6,6 +6,13 @@ import sys
 NEEDS = {"gevent": "gevent", "asyncio": "greenlet", "async": "greenlet"}
 
 
+def needs(loop):
+    """The packages that a loop stands on, and the options that ask for them."""
+    if loop["name"] == "asgi":
+        return [("uvloop", "asgi-loop")] if loop["event_loop"] == "uvloop" else []
+    return [(NEEDS[loop["name"]], loop["name"])]
+
+
 class Missing(Exception):
     """A loop needs a package that is not installed; the text says which, and what to do."""
 
@@ -14,7 +21,7 @@ def check(spec):
     """Raises Missing if what the loop stands on is not installed. Nothing of it is imported yet: hubs do not survive a fork."""
     wanted = []
     if spec["loop"]:
-        wanted.append((NEEDS[spec["loop"]["name"]], spec["loop"]["name"]))
+        wanted += needs(spec["loop"])
     if spec["python"]["gevent_patch"]:
         wanted.append(("gevent", "gevent-early-monkey-patch"))
     for name, option in wanted:

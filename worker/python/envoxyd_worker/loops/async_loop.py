@@ -30,8 +30,8 @@ class Loop(GreenletEngine):
         self.timers = []
         self.over = False
 
-    def run(self, settings, of_core):
-        self.reactor = self.prepare(settings, of_core)
+    def run(self):
+        self.reactor = self.prepare(self.settings, self.settings_of_core)
         self.watch()
         while not self.over:
             self.turn()

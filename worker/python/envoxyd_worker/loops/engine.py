@@ -62,6 +62,11 @@ class Engine:
         self.of_core = of_core
         return self.extension.loop(self.current)
 
+    def start(self, settings, of_core):
+        """Before the worker says that it is ready; False: it cannot be."""
+        self.settings, self.settings_of_core = settings, of_core
+        return True
+
     def ready(self):
         """The reactor has something: as many requests are taken as there are free cores."""
         if not self.free:

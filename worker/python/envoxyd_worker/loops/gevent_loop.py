@@ -34,9 +34,9 @@ class Loop(Engine):
         self.over = Event()
         self.wait_for_hub = spec["loop"]["wait_for_hub"]
 
-    def run(self, settings, of_core):
+    def run(self):
         self.hub = get_hub()
-        self.watcher = self.hub.loop.io(self.prepare(settings, of_core), READ)
+        self.watcher = self.hub.loop.io(self.prepare(self.settings, self.settings_of_core), READ)
         anchor = self.hub.loop.timer(ANCHOR, ANCHOR)
         anchor.start(lambda: None)
         self.watch()

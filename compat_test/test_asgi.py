@@ -1,0 +1,349 @@
+"""ASGI applications: HTTP, websockets and lifespan under the master that WSGI has."""
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from http_client import Connection, eventually, get
+from load import Load
+from websocket_client import BINARY, CLOSE, TEXT, Websocket
+
+APP = """
+import asyncio, os, uwsgi
+told = []
+
+async def application(scope, receive, send):
+    if scope["type"] == "lifespan":
+        return await lifespan(scope, receive, send)
+    name, _, argument = scope["path"][1:].partition("/")
+    await globals()[name or "hello"](argument, scope, receive, send)
+
+async def lifespan(scope, receive, send):
+    while True:
+        kind = (await receive())["type"]
+        if kind == "lifespan.startup":
+            if os.path.exists("refuse"):
+                return await send({"type": "lifespan.startup.failed", "message": "not today"})
+            scope["state"]["since"] = "startup"
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            open("shut-down", "a").write("x")
+            return await send({"type": "lifespan.shutdown.complete"})
+
+async def answer(send, text, status=200):
+    data = text if isinstance(text, bytes) else str(text).encode()
+    length = (b"content-length", str(len(data)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain"), length]})
+    await send({"type": "http.response.body", "body": data})
+
+async def hello(_, scope, receive, send): await answer(send, os.getpid())
+async def state(_, scope, receive, send): await answer(send, scope["state"]["since"])
+async def what(_, scope, receive, send): await answer(send, repr(scope))
+async def tell(_, scope, receive, send): await answer(send, " ".join(told))
+async def fail(_, scope, receive, send): raise ValueError("meant")
+async def nothing(_, scope, receive, send): pass
+async def core(_, scope, receive, send):
+    child = asyncio.get_running_loop().create_task(inner())
+    await answer(send, f"{uwsgi.connection_fd() == await child} {uwsgi.worker_id()}")
+async def inner(): return uwsgi.connection_fd()
+
+async def rest(seconds, scope, receive, send):
+    await asyncio.sleep(float(seconds))
+    await answer(send, os.getpid())
+
+async def hold(name, scope, receive, send):
+    open("held-" + name, "w").close()
+    while not os.path.exists("release"):
+        await asyncio.sleep(0.01)
+    await answer(send, os.getpid())
+
+async def echo(_, scope, receive, send):
+    if scope["type"] == "websocket":
+        return await echo_websocket(scope, receive, send)
+    body, messages, more = b"", 0, True
+    while more:
+        message = await receive()
+        body, messages, more = body + message["body"], messages + 1, message["more_body"]
+    await answer(send, body)
+
+async def ticks(count, scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+    for number in range(int(count)):
+        await send({"type": "http.response.body", "body": f"data: {number}\\n\\n".encode(), "more_body": True})
+        await asyncio.sleep(0.02)
+    await send({"type": "http.response.body"})
+
+async def endless(_, scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    gone = asyncio.ensure_future(disconnected(receive))
+    while not gone.done():
+        await send({"type": "http.response.body", "body": b"x" * 200000, "more_body": True})
+        await asyncio.sleep(0)
+    told.append("endless-ended")
+
+async def disconnected(receive):
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+async def poll(_, scope, receive, send):
+    await disconnected(receive)
+    told.append("poll-left")
+
+async def later(_, scope, receive, send):
+    await answer(send, "at once")
+    await asyncio.sleep(0.5)
+    told.append(f"later-{(await receive())['type']}-{(await receive())['type']}")
+
+async def echo_websocket(scope, receive, send):
+    assert (await receive())["type"] == "websocket.connect"
+    protocol = scope["subprotocols"][-1] if scope["subprotocols"] else None
+    await send({"type": "websocket.accept", "subprotocol": protocol, "headers": [(b"x-extra", b"1")]})
+    while True:
+        message = await receive()
+        if message["type"] == "websocket.disconnect":
+            return told.append(f"code-{message['code']}")
+        if message.get("text") == "close":
+            return await send({"type": "websocket.close", "code": 4000, "reason": "asked"})
+        await send({"type": "websocket.send", "text": message["text"], "bytes": message["bytes"]})
+
+async def eager(_, scope, receive, send):
+    "Receives in another task, which is there before the client is accepted, as Quart does."
+    messages = asyncio.Queue()
+    async def listen():
+        while True:
+            await messages.put(await receive())
+    task = asyncio.ensure_future(listen())
+    await messages.get()
+    await asyncio.sleep(0.05)
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": (await messages.get())["text"]})
+    task.cancel()
+
+async def forbidden(_, scope, receive, send):
+    await receive()
+    await send({"type": "websocket.close"})
+
+async def denied(_, scope, receive, send):
+    await receive()
+    await send({"type": "websocket.http.response.start", "status": 401, "headers": [(b"content-length", b"2")]})
+    await send({"type": "websocket.http.response.body", "body": b"no"})
+
+async def flood(_, scope, receive, send):
+    await receive()
+    await send({"type": "websocket.accept"})
+    try:
+        while True:
+            await send({"type": "websocket.send", "bytes": b"x" * 65536})
+    except OSError:
+        told.append("flood-ended")
+"""
+
+
+@pytest.fixture
+def started(server):
+    def start(transport, args=(), **more):
+        files = {"service.py": more.pop("app", APP), **more.pop("files", {})}
+        return server(transport, ["--master", "--virtualenv", sys.prefix, "--asgi", "service", *args], files=files, **more)
+    return start
+
+
+def test_requests_of_all_ways_in(started, transport):
+    started(transport)
+    pid = get(transport.port).text
+    assert get(transport.port, "/state").text == "startup"
+    scope = get(transport.port, "/what/%C3%A9/x?a=%20b").text
+    for part in ("'path': '/what/é/x'", "'raw_path': b'/what/%C3%A9/x'", "'query_string': b'a=%20b'", "'method': 'GET'", "'scheme': 'http'",
+                 "'type': 'http'", "(b'host', b'"):
+        assert part in scope
+    clients = [Connection(transport.port) for _ in range(20)]
+    begun = time.monotonic()
+    for client in clients:
+        client.send("/rest/0.4")
+    assert {client.receive().text for client in clients} == {pid}
+    assert time.monotonic() - begun < 4
+    assert get(transport.port, "/ticks/5").text == "".join(f"data: {n}\n\n" for n in range(5))
+    assert get(transport.port, "/core").text == "True 1"
+
+
+def test_streams_keep_their_connection(started, http):
+    started(http)
+    with Connection(http.port, keep=True) as client:
+        for _ in range(3):
+            assert client.get("/ticks/3").text.count("data") == 3
+            kept = client.socket
+        assert kept is client.socket
+
+
+def test_bodies_come_in_pieces(started, way):
+    started(way)
+    body = bytes(range(256)) * 4000
+    with socket.create_connection(("127.0.0.1", way.port)) as s:
+        s.settimeout(10)
+        s.sendall(b"POST /echo HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        received = b""
+        while piece := s.recv(1 << 20):
+            received += piece
+    assert received.partition(b"\r\n\r\n")[2] == body
+
+
+def test_errors_are_the_clients_500_and_the_logs_traceback(started, way):
+    running = started(way)
+    assert get(way.port, "/fail").status == 500
+    assert get(way.port, "/nothing").status == 500
+    assert "ValueError: meant" in running.log()
+    assert "returned without a response" in running.log()
+    assert get(way.port).status == 200
+
+
+def test_reloads_under_load_lose_no_request(started, transport):
+    running = started(transport, ["-p", "2"])
+    with Load(transport, clients=8, path="/rest/0.03?{number}") as load:
+        for _ in range(3):
+            load.wait_for(40)
+            running.signal(signal.SIGHUP)
+            time.sleep(0.3)
+        load.wait_for(100)
+    assert load.failures() == []
+    assert len(load.texts) >= 4
+
+
+def test_a_stop_drains_and_shuts_down(started, way):
+    running = started(way)
+    held = Connection(way.port, timeout=20)
+    held.send("/hold/one")
+    eventually((running.dir / "held-one").exists)
+    running.signal(signal.SIGTERM)
+    running.write("release", "")
+    assert held.receive().status == 200
+    assert running.wait_exit() == 0
+    assert (running.dir / "shut-down").read_text() == "x"
+
+
+def test_an_application_that_refuses_to_start_does_not_replace_the_old(started, way):
+    running = started(way)
+    old = get(way.port).text
+    running.write("refuse", "")
+    running.signal(signal.SIGHUP)
+    running.wait_log("not today")
+    for _ in range(10):
+        assert get(way.port).text == old
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("mode, serves", [("auto", True), ("off", True), ("on", False)])
+def test_an_application_without_lifespan(started, way, mode, serves):
+    app = APP.replace("return await lifespan(scope, receive, send)", "raise RuntimeError('no lifespan here')")
+    running = started(way, ["--asgi-lifespan", mode, "--need-app"], app=app, ready=False)
+    if serves:
+        running.wait_port(way.port)
+        assert get(way.port).status == 200
+    else:
+        running.wait_log("no lifespan here")
+        with pytest.raises((OSError, Exception)):
+            get(way.port, timeout=1)
+
+
+def test_who_does_not_read_is_waited_for_and_who_leaves_is_told_of(started, transport):
+    running = started(transport)
+    pid = get(transport.port).text
+    slow = [Connection(transport.port, timeout=20, receive_buffer=8192) for _ in range(3)]
+    for client in slow:
+        client.send("/endless")
+    begun = time.monotonic()
+    for _ in range(20):
+        assert get(transport.port).text == pid
+    assert time.monotonic() - begun < 5
+    peak = int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1])
+    assert peak < 150_000, "kB: what is not read is not made"
+    for client in slow:
+        client.close()
+    left = Connection(transport.port)
+    left.send("/poll")
+    time.sleep(0.1)  # it is in the application
+    left.close()
+    eventually(lambda: sorted(get(transport.port, "/tell").text.split()) == ["endless-ended"] * 3 + ["poll-left"])
+    assert "Traceback" not in running.log()
+
+
+def test_work_after_the_response_holds_nobody_up(started, http):
+    started(http)
+    begun = time.monotonic()
+    assert Connection(http.port, keep=True).get("/later").text == "at once"
+    assert time.monotonic() - begun < 0.4
+    eventually(lambda: get(http.port, "/tell").text == "later-http.request-http.disconnect")
+
+
+def test_websockets(started, way):
+    started(way)
+    with Websocket(way.port, "/echo", more="Sec-WebSocket-Protocol: chat, super\r\n") as client:
+        assert client.head.startswith("HTTP/1.1 101 Switching Protocols")
+        assert "Sec-WebSocket-Protocol: super" in client.head and "x-extra: 1" in client.head
+        for opcode, data in (TEXT, "grüß".encode()), (BINARY, b"\0\xff"), (TEXT, b""), (BINARY, b""), (BINARY, b"z" * 900_000):
+            client.send(opcode, data)
+            assert client.receive() == (opcode, data)
+        client.send(CLOSE, b"\x0f\xa1bye")
+        assert client.closed() == 4001
+    with Websocket(way.port, "/echo") as client:
+        client.send(TEXT, b"close")
+        assert client.closed() == 4000
+    with Websocket(way.port, "/echo") as client:
+        client.socket.close()
+    eventually(lambda: get(way.port, "/tell").text == "code-4001 code-1006")
+    with Websocket(way.port, "/eager") as client:
+        client.send(TEXT, b"x")
+        assert client.receive() == (TEXT, b"x")
+        assert client.closed() == 1000
+    assert Websocket(way.port, "/forbidden").head.startswith("HTTP/1.1 403 ")
+    denied = Websocket(way.port, "/denied")
+    assert denied.head.startswith("HTTP/1.1 401 ") and denied._exactly(2) == b"no"
+
+
+def test_a_websocket_that_does_not_read_holds_nobody_up(started, way):
+    started(way, ["--socket-timeout", "2"])
+    slow = Websocket(way.port, "/flood", receive_buffer=8192)
+    begun = time.monotonic()
+    for _ in range(10):
+        get(way.port)
+    assert time.monotonic() - begun < 2
+    eventually(lambda: get(way.port, "/tell").text == "flood-ended")
+    slow.socket.close()
+
+
+def test_a_stop_ends_websockets(started, way):
+    running = started(way)
+    with Websocket(way.port, "/echo") as client:
+        client.send(TEXT, b"x")
+        client.receive()
+        running.signal(signal.SIGTERM)
+        assert client.closed() == 1001
+        assert running.wait_exit() == 0
+
+
+def test_harakiri_counts_for_each_request(started, way):
+    running = started(way, ["--harakiri", "2"])
+    old = get(way.port).text
+    Connection(way.port).send("/hold/for-ever")
+    running.wait_log("HARAKIRI")
+    eventually(lambda: get(way.port).text != old)
+
+
+@pytest.mark.parametrize("args, said", [
+    (["--module", "x"], 'option "asgi"'), (["--threads", "2"], 'option "threads"'), (["--gevent", "5"], 'option "asgi"'),
+    (["--asgi-loop", "nosuch"], "none of auto, asyncio, uvloop"), (["--asgi-lifespan", "maybe"], "none of auto, on, off"),
+])
+def test_what_cannot_be_is_refused(server, args, said):
+    running = server(None, ["--http-socket", "127.0.0.1:0", "--asgi", "service", *args])
+    assert running.wait_exit() == 1
+    assert said in running.log()
+
+
+def test_uvloop_where_it_is_asked_for(server, tmp_path):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
+    args = ["--http-socket", "127.0.0.1:0", "--asgi", "service", "--asgi-loop", "uvloop", "--virtualenv", tmp_path / "bare"]
+    running = server(None, args, files={"service.py": APP})
+    assert running.wait_exit() == 1
+    assert "-m pip install uvloop" in running.log()

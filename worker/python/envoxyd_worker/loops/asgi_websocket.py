@@ -1,0 +1,111 @@
+"""One websocket of an ASGI application."""
+import asyncio
+from base64 import b64encode
+from hashlib import sha1
+
+from ..uwsgi_module.websockets import BINARY, MAGIC, TEXT
+from .asgi_http import scope_of, texts
+
+FORBIDDEN = "403"  # to a client that is not accepted
+
+
+class Websocket:
+    def __init__(self, engine, core, environ, fd):
+        self.engine, self.core, self.extension = engine, core, engine.extension
+        self.scope = scope_of(environ, "websocket")
+        offered = [name.strip() for name in environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "").split(",")]
+        scheme = "wss" if environ["wsgi.url_scheme"] == "https" else "ws"
+        self.scope.update(scheme=scheme, subprotocols=[name for name in offered if name], state=dict(engine.state),
+                          extensions={"websocket.http.response": {}})
+        self.key = environ["HTTP_SEC_WEBSOCKET_KEY"]
+        self.connected = self.accepted = self.closed = self.answering = self.ended = self.gone = False
+        self.code = 1006
+        self.sending = asyncio.Lock()  # of tasks that send at the same time, one does
+        self.decided = asyncio.Event()  # whether the client is accepted
+
+    async def receive(self):
+        if not self.connected:
+            self.connected = True
+            return {"type": "websocket.connect"}
+        await self.decided.wait()
+        while not self.ended and self.accepted:
+            message, opcode, fd, patience = self.extension.asgi_websocket_receive(self.core)
+            if message is not None:
+                text = message.decode() if opcode == TEXT else None
+                return {"type": "websocket.receive", "text": text, "bytes": None if opcode == TEXT else message}
+            if fd < 0:
+                self.closed, self.code = True, opcode
+                break
+            await self.engine.readable(fd, patience)
+        return {"type": "websocket.disconnect", "code": self.code, "reason": ""}
+
+    async def send(self, message):
+        kind = message["type"]
+        if self.ended:
+            raise RuntimeError(f"{kind} after the application has returned")
+        if kind == "websocket.accept" and not self.accepted and not self.closed:
+            self.accept(message)
+        elif kind == "websocket.send" and self.accepted and not self.closed:
+            async with self.sending:
+                await self.message(message)
+        elif kind == "websocket.close":
+            if not self.closed:
+                await self.close(message)
+        elif kind == "websocket.http.response.start" and not self.accepted and not self.answering:
+            self.extension.asgi_start(self.core, str(message["status"]), texts(message.get("headers", ())))
+            self.answering = True
+        elif kind == "websocket.http.response.body" and self.answering:
+            await self.answer(message.get("body", b""), message.get("more_body", False))
+        elif self.closed:
+            raise OSError("the websocket is closed")
+        else:
+            raise RuntimeError(f"{kind} does not fit here")
+
+    def accept(self, message):
+        protocol = message.get("subprotocol")
+        accept = b64encode(sha1((self.key + MAGIC).encode("latin-1")).digest()).decode()
+        headers = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept)]
+        if protocol:
+            headers.append(("Sec-WebSocket-Protocol", protocol))
+        self.extension.asgi_start(self.core, "101", headers + texts(message.get("headers", ())))
+        self.extension.asgi_websocket_open(self.core)
+        self.accepted = True
+        self.decided.set()
+
+    async def message(self, message):
+        text = message.get("text")
+        opcode, data = (BINARY, bytes(message["bytes"])) if text is None else (TEXT, text.encode())
+        waits = self.extension.asgi_websocket_send(self.core, opcode, data)
+        while waits:
+            busy, fd, patience = waits
+            ready = await self.engine.writable(fd, patience)
+            if busy:
+                waits = self.extension.asgi_websocket_send(self.core, opcode, data)
+            else:
+                waits = self.extension.asgi_websocket_resume(self.core, not ready)
+
+    async def close(self, message):
+        self.closed = True
+        if self.accepted:
+            self.code = message.get("code", 1000)
+            self.extension.asgi_websocket_close(self.core, self.code, (message.get("reason") or "").encode())
+        else:
+            self.extension.asgi_start(self.core, FORBIDDEN, [("Content-Length", "0")])
+            await self.answer(b"", False)
+
+    async def answer(self, body, more):
+        """A part of an answer in place of the handshake."""
+        self.extension.asgi_body(self.core, bytes(body), more)
+        if not more:
+            self.closed = True
+            self.decided.set()
+
+    async def returned(self):
+        if not self.accepted and not self.closed:
+            self.extension.asgi_start(self.core, FORBIDDEN, [("Content-Length", "0")])
+
+    def end(self, error):
+        self.ended = True
+        self.decided.set()
+        if error is not None and self.accepted and not self.closed:
+            self.extension.asgi_websocket_close(self.core, 1011, b"")
