@@ -8,8 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+from asking import exchange, packet, strings
 from http_client import Connection, eventually, get
 from load import Load
+from server import free_port
 from websocket_client import BINARY, CLOSE, TEXT, Websocket
 
 APP = """
@@ -329,6 +331,15 @@ def test_harakiri_counts_for_each_request(started, way):
     Connection(way.port).send("/hold/for-ever")
     running.wait_log("HARAKIRI")
     eventually(lambda: get(way.port).text != old)
+
+
+def test_what_is_asked_of_the_server_itself_does_not_reach_the_application(started):
+    port = free_port()
+    app = APP + "\nuwsgi.register_rpc('twice', lambda text: text * 2)\n"
+    running = started(None, ["--socket", f"127.0.0.1:{port}"], app=app)
+    running.wait_port(port)
+    assert exchange(port, packet(173, strings(b"twice", b"ab"))).endswith(b"abab")
+    assert "Traceback" not in running.log()
 
 
 @pytest.mark.parametrize("args, said", [

@@ -12,6 +12,7 @@ import pytest
 from apps import ANSWER
 from http_client import Connection, eventually, get
 from load import Load
+from server import free_port
 
 HERE = ["--virtualenv", sys.prefix]
 LOOPS = {"gevent": ["--gevent"], "asyncio": ["--greenlet", "--asyncio"], "async": ["--ugreen", "--async"]}
@@ -293,7 +294,6 @@ def test_signals_are_handled_between_requests_in_hand(started, way):
 
 
 def test_cores_show_in_statistics_and_workers_are_recycled(started, way):
-    from server import free_port
     port = free_port()
     running = started(way, 7, ["--stats", f"127.0.0.1:{port}", "--stats-http", "--max-requests", "10", "--min-worker-lifetime", "0"])
     first = worker(way.port)
@@ -384,6 +384,26 @@ def test_the_end_waits_for_the_hub_if_told_so(server, way, waits):
     running.signal(signal.SIGTERM)
     assert running.wait_exit() == 0
     assert (running.dir / "done-later").exists() == waits
+
+
+EXITS = f"""
+import gevent, os, sys
+{ANSWER}
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/exit":
+        gevent.spawn(sys.exit, 3)
+        gevent.sleep(0.3)
+    return answer(start_response, str(os.getpid()))
+"""
+
+
+def test_a_greenlet_that_exits_ends_the_worker_in_good_order(server, way):
+    """As in a request: what is in hand is answered, and another worker takes the place."""
+    running = server(way, ["--master", "--gevent", "5", *HERE], app=EXITS)
+    old = get(way.port).text
+    assert get(way.port, "/exit").text == old
+    eventually(lambda: get(way.port).text != old)
+    assert "SystemExit: 3" in running.log()
 
 
 ASYNCIO = f"""

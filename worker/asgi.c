@@ -16,7 +16,8 @@ static core_t *in_hand(int index)
     return NULL;
 }
 
-/* asgi_begin(core) -> the environ of the request that take() has found, and the client's descriptor. */
+/* asgi_begin(core) -> the environ of the request that take() has found, and the client's descriptor. None: the request is
+ * for the server itself, and handle() serves it. */
 PyObject *shim_asgi_begin(PyObject *self, PyObject *args)
 {
     int index;
@@ -26,6 +27,8 @@ PyObject *shim_asgi_begin(PyObject *self, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "the core is not bound");
         return NULL;
     }
+    if (bound[index]->io->flags & (REQ_EVENT | REQ_SERVICE))
+        Py_RETURN_NONE;
     if (wsgi_begin(bound[index]) < 0)
         return NULL;
     return Py_BuildValue("Oi", bound[index]->environ, (int)bound[index]->io->client_fd);

@@ -139,4 +139,4 @@ class HTTP:
             self.engine.loop.remove_reader(self.watched)
             self.watched = -1
         if not self.over.done():
-            self.over.cancel()
+            self.over.set_result(None)

@@ -9,7 +9,7 @@ from ..uwsgi_module.connections import wait
 from .asgi_http import HTTP
 from .asgi_lifespan import Lifespan
 from .asgi_websocket import Websocket
-from .engine import SIGNAL, Engine
+from .engine import REQUEST, SIGNAL, Engine
 
 CORE = contextvars.ContextVar("envoxyd_core", default=(-1, 0))
 
@@ -78,7 +78,12 @@ class Loop(Engine):
         self.numbers[core] = self.number
         CORE.set((core, self.number))
         try:
-            environ, fd = self.extension.asgi_begin(core)
+            begun = self.extension.asgi_begin(core)
+            if begun is None:
+                self.handle(core, REQUEST)
+                self.end_request(core)
+                return
+            environ, fd = begun
             call = (Websocket if asks_for_websocket(environ) else HTTP)(self, core, environ, fd)
             await self.app(call.scope, call.receive, call.send)
             await call.returned()
@@ -91,6 +96,9 @@ class Loop(Engine):
             self.extension.asgi_end(core, error, gone)
         except BaseException:
             self.report("application")
+        self.end_request(core)
+
+    def end_request(self, core):
         del self.numbers[core]
         self.done(core)
 

@@ -34,7 +34,10 @@ class Loop(GreenletEngine):
         self.reactor = self.prepare(self.settings, self.settings_of_core)
         self.watch()
         while not self.over:
-            self.turn()
+            try:
+                self.turn()
+            except BaseException:  # of a greenlet of the application's
+                self.report("greenlet")
 
     def turn(self):
         for key, events in self.selector.select(self.patience()):

@@ -40,7 +40,11 @@ class Loop(Engine):
         anchor = self.hub.loop.timer(ANCHOR, ANCHOR)
         anchor.start(lambda: None)
         self.watch()
-        self.over.wait()
+        while not self.over.is_set():
+            try:
+                self.over.wait()
+            except BaseException:  # gevent passes on here what ends a program: sys.exit() in a greenlet of the application's
+                self.report("greenlet")
         self.watcher.close()
         anchor.close()
         if self.wait_for_hub:
