@@ -95,11 +95,14 @@ class Server:
     def wait_port(self, port, timeout=20.0):
         """Until something listens on the port; fails at once if the server has ended."""
         def listens():
-            assert self.running(), f"{' '.join(self.argv)} exited {self.process.returncode}:\n{self.log()}"
+            self.assert_running()
             with socket.socket() as s:
                 return s.connect_ex(("127.0.0.1", port)) == 0
         eventually(listens, timeout)
         return self
+
+    def assert_running(self):
+        assert self.running(), f"{' '.join(self.argv)} exited {self.process.returncode}:\n{self.log()}"
 
     def processes(self):
         """Pids of everything that this server started and that still runs: by session, or by MARK where a daemon has left it."""

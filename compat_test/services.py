@@ -2,10 +2,11 @@
 import json
 import os
 import re
+import subprocess
 import sys
 import sysconfig
 
-from http_client import eventually, get
+from http_client import Broken, eventually, get
 from server import Server, free_port
 
 # note(...) appends one JSON line to the file "sink" in the server's directory, in one write.
@@ -38,8 +39,20 @@ class Service(Server):
     def start(self):
         super().start()
         self.wait_port(self.port)
-        eventually(lambda: get(self.port, "/_health").status == 200, 20)
+        eventually(self.healthy, 20)
         return self
+
+    def healthy(self):
+        """Whether it answers. A connection that breaks is a failure: of a server that ends, its log is told."""
+        try:
+            return get(self.port, "/_health").status == 200
+        except (OSError, Broken):
+            try:
+                self.process.wait(2)
+            except subprocess.TimeoutExpired:
+                pass
+            self.assert_running()
+            raise
 
     def sink(self):
         try:
