@@ -1,4 +1,5 @@
 """Load from several threads: every request is kept with its times, so that a test can judge each failure."""
+import signal
 import threading
 import time
 
@@ -69,6 +70,25 @@ class Load:
         """Until that many more requests have been answered well."""
         goal = sum(not request.error for request in list(self.requests)) + count
         eventually(lambda: sum(not request.error for request in list(self.requests)) >= goal, timeout)
+
+
+def at_once(port, paths):
+    """The answers to requests that are sent at the same time."""
+    clients = [Connection(port, timeout=20) for _ in paths]
+    for client, path in zip(clients, paths):
+        client.send(path)
+    return [client.receive().text for client in clients]
+
+
+def reloads_under_load(running, transport, path):
+    """The Load after three reloads in its midst."""
+    with Load(transport, clients=8, path=path) as load:
+        for _ in range(3):
+            load.wait_for(40)
+            running.signal(signal.SIGHUP)
+            time.sleep(0.3)
+        load.wait_for(100)
+    return load
 
 
 class Several:

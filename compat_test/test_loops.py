@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from apps import ANSWER
 from http_client import Connection, eventually, get
-from load import Load
+from load import at_once, reloads_under_load
 from server import free_port
 
 HERE = ["--virtualenv", sys.prefix]
@@ -24,7 +24,7 @@ import fcntl, os, signal, socket, time, uwsgi
 inside = most = 0
 handled = []
 
-def rest(seconds):
+def pause(seconds):
     uwsgi.async_sleep(seconds)
     uwsgi.suspend()
 
@@ -41,20 +41,20 @@ def application(environ, start_response):
 
 def hello(*_): return os.getpid()
 def most_inside(*_): return most
-def rest_(seconds, *_):
-    rest(float(seconds))
+def rest(seconds, *_):
+    pause(float(seconds))
     return os.getpid()
 
 def hold(name, *_):
     open("held-" + name, "w").close()
     while not os.path.exists("release"):
-        rest(0.01)
+        pause(0.01)
     return os.getpid()
 
 def identity(name, environ, _):
     before = uwsgi.connection_fd(), environ["uwsgi.core"]
     uwsgi.set_logvar("who", name)
-    rest(0.1)
+    pause(0.1)
     after = uwsgi.connection_fd(), uwsgi.env["uwsgi.core"]
     return f"{{before == after}} {{uwsgi.get_logvar('who').decode()}} {{uwsgi.env['PATH_INFO']}}"
 
@@ -112,22 +112,21 @@ def ticks(count, environ, start_response):
         yield f"data: {{number}}\\n\\n".encode()
 
 def fail(*_):
-    rest(0.01)
+    pause(0.01)
     raise ValueError("meant")
 
 def signals(*_): return str(handled)
 def send_signal(*_):
     uwsgi.signal(7)
     return "sent"
-uwsgi.register_signal(7, "worker", lambda number: (rest(0.01), handled.append(number)))
+uwsgi.register_signal(7, "worker", lambda number: (pause(0.01), handled.append(number)))
 
 def python_signal(*_):
     os.kill(os.getpid(), signal.SIGUSR1 + 24)
-    rest(0.05)
+    pause(0.05)
     return str(handled)
 signal.signal(signal.SIGUSR1 + 24, lambda number, frame: handled.append("python"))
 """
-APP = APP.replace("globals()[name or", 'globals()["rest_" if name == "rest" else name or')
 
 
 @pytest.fixture(params=LOOPS)
@@ -141,14 +140,6 @@ def started(server, loop):
     def start(transport, cores, args=(), **more):
         return server(transport, ["--master", *LOOPS[loop], str(cores), *HERE, *args], app=more.pop("app", APP), **more)
     return start
-
-
-def at_once(port, paths):
-    """The answers to requests that are sent at the same time."""
-    clients = [Connection(port, timeout=20) for _ in paths]
-    for client, path in zip(clients, paths):
-        client.send(path)
-    return [client.receive().text for client in clients]
 
 
 def worker(port):
@@ -194,12 +185,7 @@ def test_exactly_as_many_requests_as_cores_are_no_full_queue(started, way):
 
 def test_reloads_under_load_lose_no_request(started, transport):
     running = started(transport, 20, ["-p", "2"])
-    with Load(transport, clients=8, path="/rest/0.03?{number}") as load:
-        for _ in range(3):
-            load.wait_for(40)
-            running.signal(signal.SIGHUP)
-            time.sleep(0.3)
-        load.wait_for(100)
+    load = reloads_under_load(running, transport, "/rest/0.03?{number}")
     assert load.failures() == []
     assert len(load.texts) >= 4
 
@@ -333,79 +319,6 @@ def test_loops_that_cannot_be(server, args, said):
     assert said in running.log()
 
 
-GEVENT = f"""
-import sys, threading, time, uwsgi
-PATCHED = "gevent.monkey" in sys.modules and sys.modules["gevent.monkey"].is_module_patched("time")
-{ANSWER}
-import gevent
-from gevent.local import local
-mine = local()
-
-def application(environ, start_response):
-    kept, mine.seen = getattr(mine, "seen", False), True
-    time.sleep(0.3)
-    child = gevent.spawn(in_child)
-    return answer(start_response, f"{{PATCHED}} {{kept}} {{child.get()}} {{type(gevent.getcurrent()).__mro__[1].__name__}}")
-
-def in_child():
-    try:
-        return uwsgi.connection_fd()
-    except RuntimeError:
-        return "not in a request"
-"""
-
-
-@pytest.mark.parametrize("option, early", [("--gevent-monkey-patch", False), ("--gevent-early-monkey-patch", True)])
-def test_gevent_patches_the_standard_library(server, way, option, early):
-    running = server(way, ["--master", "--gevent", "20", option, *HERE, "-p", "2"], app=GEVENT)
-    begun = time.monotonic()
-    answers = at_once(way.port, ["/"] * 20)
-    assert time.monotonic() - begun < 3, "time.sleep let the others go on"
-    assert set(answers) == {f"{early} False not in a request Greenlet"}
-    assert "started threads" not in running.log()
-
-
-WAITS_FOR_HUB = f"""
-import gevent
-{ANSWER}
-def later():
-    gevent.sleep(0.5)
-    open("done-later", "w").close()
-def application(environ, start_response):
-    gevent.spawn(later)
-    return answer(start_response, "ok")
-"""
-
-
-@pytest.mark.parametrize("waits", [True, False])
-def test_the_end_waits_for_the_hub_if_told_so(server, way, waits):
-    running = server(way, ["--master", "--gevent", "5", *HERE, *(["--gevent-wait-for-hub"] if waits else [])], app=WAITS_FOR_HUB)
-    get(way.port)
-    running.signal(signal.SIGTERM)
-    assert running.wait_exit() == 0
-    assert (running.dir / "done-later").exists() == waits
-
-
-EXITS = f"""
-import gevent, os, sys
-{ANSWER}
-def application(environ, start_response):
-    if environ["PATH_INFO"] == "/exit":
-        gevent.spawn(sys.exit, 3)
-        gevent.sleep(0.3)
-    return answer(start_response, str(os.getpid()))
-"""
-
-
-def test_a_greenlet_that_exits_ends_the_worker_in_good_order(server, way):
-    """As in a request: what is in hand is answered, and another worker takes the place."""
-    running = server(way, ["--master", "--gevent", "5", *HERE], app=EXITS)
-    old = get(way.port).text
-    assert get(way.port, "/exit").text == old
-    eventually(lambda: get(way.port).text != old)
-    assert "SystemExit: 3" in running.log()
-
-
 ASYNCIO = f"""
 import asyncio, greenlet
 {ANSWER}
@@ -483,33 +396,3 @@ def test_who_reads_slowly_gets_all(started, transport, kind):
     time.sleep(0.1)  # what fits into the sockets' buffers is there
     answers = [client.receive().body for client in slow]
     assert answers == [(running.dir / "whole").read_bytes()] * 2
-
-
-GREEN_DRIVER = f"""
-import os, psycopg2
-from gevent.socket import wait_read, wait_write
-from psycopg2 import extensions
-{ANSWER}
-def wait(connection):  # as psycogreen does
-    while True:
-        state = connection.poll()
-        if state == extensions.POLL_OK:
-            return
-        (wait_read if state == extensions.POLL_READ else wait_write)(connection.fileno())
-
-extensions.set_wait_callback(wait)
-
-def application(environ, start_response):
-    connection = psycopg2.connect(os.environ["PG"])
-    cursor = connection.cursor()
-    cursor.execute("select pg_sleep(0.5), 7")
-    return answer(start_response, str(cursor.fetchone()[1]))
-"""
-
-
-def test_a_driver_with_a_wait_callback_lets_the_others_go_on(server, way, postgres):
-    where = f"host=127.0.0.1 port={postgres.port} dbname=shop user=shop password=shop"
-    server(way, ["--master", "--gevent", "10", *HERE], app=GREEN_DRIVER, env={"PG": where})
-    begun = time.monotonic()
-    assert at_once(way.port, ["/"] * 10) == ["7"] * 10
-    assert time.monotonic() - begun < 3

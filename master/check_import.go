@@ -100,7 +100,6 @@ func (c *checker) importConfig() *uwsgiopts.Config {
 	cfg.NeedApp = cfg.NeedApp && (inheritsSockets() || !cfg.OnlySupervises())
 	cfg.Processes = min(max(cfg.Processes, 1), 10_000)
 	cfg.Threads = min(max(cfg.Threads, 1), 10_000)
-	cfg.Async = min(cfg.Async, 10_000)
 	return &cfg
 }
 

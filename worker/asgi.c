@@ -3,8 +3,6 @@
 #include "module.h"
 #include "_cgo_export.h"
 
-#include <stdlib.h>
-
 /* The core whose request is in hand; NULL with an exception set. */
 static core_t *in_hand(int index)
 {
@@ -16,7 +14,8 @@ static core_t *in_hand(int index)
     return NULL;
 }
 
-/* asgi_begin(core) -> the environ of the request that take() has found, and the client's descriptor. None: the request is
+/* asgi_begin(core) -> the environ of the request that take() has found, the client's descriptor and the request's serial
+ * number. None: the request is
  * for the server itself, and handle() serves it. */
 PyObject *shim_asgi_begin(PyObject *self, PyObject *args)
 {
@@ -31,7 +30,7 @@ PyObject *shim_asgi_begin(PyObject *self, PyObject *args)
         Py_RETURN_NONE;
     if (wsgi_begin(bound[index]) < 0)
         return NULL;
-    return Py_BuildValue("Oi", bound[index]->environ, (int)bound[index]->io->client_fd);
+    return Py_BuildValue("OiI", bound[index]->environ, (int)bound[index]->io->client_fd, (unsigned)bound[index]->serial);
 }
 
 /* asgi_start(core, status: str, headers: list of tuples of str). */
@@ -139,101 +138,5 @@ PyObject *shim_asgi_end(PyObject *self, PyObject *args)
         wsgi_finish(core);
     }
     wsgi_end(core);
-    Py_RETURN_NONE;
-}
-
-/* asgi_websocket_open(core): the head that asgi_start was given leaves, and frames follow. */
-PyObject *shim_asgi_websocket_open(PyObject *self, PyObject *args)
-{
-    int index;
-    if (!PyArg_ParseTuple(args, "i", &index))
-        return NULL;
-    core_t *core = in_hand(index);
-    return core ? websocket_open(core) : NULL;
-}
-
-/* asgi_websocket_receive(core) -> (message or None, its opcode, fd, milliseconds). fd is -1 at the end; then the opcode is
- * the code that the client has closed with. */
-PyObject *shim_asgi_websocket_receive(PyObject *self, PyObject *args)
-{
-    int index, outcome, opcode = 0, fd = -1, patience = 0;
-    char *message = NULL;
-    size_t size = 0;
-    if (!PyArg_ParseTuple(args, "i", &index))
-        return NULL;
-    core_t *core = in_hand(index);
-    if (!core)
-        return NULL;
-    uint32_t serial = core->serial;
-    Py_BEGIN_ALLOW_THREADS
-    outcome = envoxyd_websocket_receive(index, serial, &message, &size, &opcode, &fd, &patience);
-    Py_END_ALLOW_THREADS
-    if (outcome <= 0)
-        return Py_BuildValue("Oiii", Py_None, opcode, outcome < 0 ? -1 : fd, patience);
-    PyObject *result = Py_BuildValue("y#iii", message, (Py_ssize_t)size, opcode, fd, patience);
-    free(message);
-    return result;
-}
-
-static PyObject *sent(int outcome, int fd, int patience)
-{
-    if (outcome == WRITE_AGAIN || outcome == WRITE_BUSY)
-        return Py_BuildValue("iii", outcome == WRITE_BUSY, fd, patience);
-    if (outcome == WRITE_OK)
-        Py_RETURN_NONE;
-    PyErr_SetString(PyExc_OSError, "the client has left");
-    return NULL;
-}
-
-/* asgi_websocket_send(core, opcode, data) -> None, or (busy, fd, milliseconds): when fd takes bytes, it is to be called
- * again if busy; else asgi_websocket_resume is, and data is to be kept until then. */
-PyObject *shim_asgi_websocket_send(PyObject *self, PyObject *args)
-{
-    int index, opcode, outcome, fd = -1, patience = 0;
-    const char *data;
-    Py_ssize_t size;
-    if (!PyArg_ParseTuple(args, "iiy#", &index, &opcode, &data, &size))
-        return NULL;
-    core_t *core = in_hand(index);
-    if (!core)
-        return NULL;
-    uint32_t serial = core->serial;
-    Py_BEGIN_ALLOW_THREADS
-    outcome = envoxyd_websocket_send(index, serial, opcode, (char *)data, (size_t)size, &fd, &patience);
-    Py_END_ALLOW_THREADS
-    return sent(outcome, fd, patience);
-}
-
-/* asgi_websocket_resume(core, late) -> as asgi_websocket_send. */
-PyObject *shim_asgi_websocket_resume(PyObject *self, PyObject *args)
-{
-    int index, late, outcome;
-    if (!PyArg_ParseTuple(args, "ip", &index, &late))
-        return NULL;
-    core_t *core = in_hand(index);
-    if (!core)
-        return NULL;
-    uint32_t serial = core->serial;
-    Py_BEGIN_ALLOW_THREADS
-    outcome = envoxyd_websocket_resume(index, serial, late);
-    Py_END_ALLOW_THREADS
-    return sent(outcome, (int)core->io->client_fd, 1000);
-}
-
-/* asgi_websocket_close(core, code, reason: bytes). */
-PyObject *shim_asgi_websocket_close(PyObject *self, PyObject *args)
-{
-    int index, code;
-    const char *reason;
-    Py_ssize_t size;
-    if (!PyArg_ParseTuple(args, "iiy#", &index, &code, &reason, &size))
-        return NULL;
-    core_t *core = in_hand(index);
-    if (!core)
-        return NULL;
-    uint32_t serial = core->serial;
-    Py_BEGIN_ALLOW_THREADS
-    envoxyd_websocket_close(index, serial, code, (char *)reason, (size_t)size);
-    Py_END_ALLOW_THREADS
     Py_RETURN_NONE;
 }

@@ -133,12 +133,18 @@ func (cn *conn) copied() bool { return cn.forks != forks() || cn.listener.event 
 // so that the answer is not lost to a reset.
 func refuseAndClose(cn *conn, id uint16, refusal *http.Error) {
 	_, _ = syscall.Write(cn.fd, cn.listener.refusal(id, refusal)) // a client that has left needs no answer
-	_ = unix.Shutdown(cn.fd, unix.SHUT_WR)
+	linger(cn.fd, 16)
+	cn.close()
+}
+
+// linger sends the last of what there is to send, and reads, at most so often, what the client has sent meanwhile: a
+// connection that is closed with it unread is reset, and the client loses what it has not read.
+func linger(fd, reads int) {
+	_ = unix.Shutdown(fd, unix.SHUT_WR)
 	var scratch [4096]byte
-	for range 16 {
-		if n, err := syscall.Read(cn.fd, scratch[:]); n <= 0 || err != nil {
-			break
+	for range reads {
+		if n, err := syscall.Read(fd, scratch[:]); n <= 0 || err != nil {
+			return
 		}
 	}
-	cn.close()
 }

@@ -129,12 +129,13 @@ func envoxyd_websocket_close(core C.int, serial C.uint32_t, code C.int, reason *
 }
 
 //export envoxyd_websocket_resume
-func envoxyd_websocket_resume(core C.int, serial C.uint32_t, late C.int) C.int {
+func envoxyd_websocket_resume(core C.int, serial C.uint32_t, late C.int, fd *C.int, patience *C.int) C.int {
 	defer guard()
 	f := process.reactor.slots[core].framesOf(uint32(serial))
 	if f == nil {
 		return writeGone
 	}
+	*fd, *patience = C.int(f.fd), C.int(f.timeout/time.Millisecond)
 	return C.int(f.resume(late != 0))
 }
 

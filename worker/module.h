@@ -26,11 +26,12 @@ PyObject *shim_take(PyObject *self, PyObject *number);
 PyObject *shim_handle(PyObject *self, PyObject *args);
 
 /* websocket.c */
-PyObject *websocket_open(core_t *core);
-PyObject *shim_websocket_open(PyObject *self, PyObject *unused);
+PyObject *shim_websocket_open(PyObject *self, PyObject *args);
 PyObject *shim_websocket_context(PyObject *self, PyObject *unused);
 PyObject *shim_websocket_receive(PyObject *self, PyObject *args);
 PyObject *shim_websocket_send(PyObject *self, PyObject *args);
+PyObject *shim_websocket_resume(PyObject *self, PyObject *args);
+PyObject *shim_websocket_close(PyObject *self, PyObject *args);
 
 /* asgi.c */
 PyObject *shim_asgi_begin(PyObject *self, PyObject *args);
@@ -38,10 +39,5 @@ PyObject *shim_asgi_start(PyObject *self, PyObject *args);
 PyObject *shim_asgi_body(PyObject *self, PyObject *args);
 PyObject *shim_asgi_resume(PyObject *self, PyObject *args);
 PyObject *shim_asgi_end(PyObject *self, PyObject *args);
-PyObject *shim_asgi_websocket_open(PyObject *self, PyObject *args);
-PyObject *shim_asgi_websocket_receive(PyObject *self, PyObject *args);
-PyObject *shim_asgi_websocket_send(PyObject *self, PyObject *args);
-PyObject *shim_asgi_websocket_resume(PyObject *self, PyObject *args);
-PyObject *shim_asgi_websocket_close(PyObject *self, PyObject *args);
 
 #endif

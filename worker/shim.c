@@ -49,8 +49,6 @@ static PyObject *shim_start(PyObject *self, PyObject *args)
     bound = calloc((size_t)count, sizeof *bound);
     if (!made || !bound)
         return PyErr_NoMemory();
-    for (int i = 0; i < count; i++)
-        made[i].link_fd = made[i].event_fd = -1;
     int failed;
     Py_BEGIN_ALLOW_THREADS
     failed = envoxyd_start((char *)spec, (int)size, worker, made, count, problem, (int)sizeof problem - 1);
@@ -361,20 +359,17 @@ static PyObject *shim_wakeup_fd(PyObject *self, PyObject *unused)
 static PyMethodDef methods[] = {
     {"start", shim_start, METH_VARARGS, NULL},
     {"serve", shim_serve, METH_VARARGS, NULL},
-    {"websocket_open", shim_websocket_open, METH_NOARGS, NULL},
+    {"websocket_open", shim_websocket_open, METH_VARARGS, NULL},
     {"websocket_context", shim_websocket_context, METH_NOARGS, NULL},
     {"websocket_receive", shim_websocket_receive, METH_VARARGS, NULL},
     {"websocket_send", shim_websocket_send, METH_VARARGS, NULL},
+    {"websocket_resume", shim_websocket_resume, METH_VARARGS, NULL},
+    {"websocket_close", shim_websocket_close, METH_VARARGS, NULL},
     {"asgi_begin", shim_asgi_begin, METH_VARARGS, NULL},
     {"asgi_start", shim_asgi_start, METH_VARARGS, NULL},
     {"asgi_body", shim_asgi_body, METH_VARARGS, NULL},
     {"asgi_resume", shim_asgi_resume, METH_VARARGS, NULL},
     {"asgi_end", shim_asgi_end, METH_VARARGS, NULL},
-    {"asgi_websocket_open", shim_asgi_websocket_open, METH_VARARGS, NULL},
-    {"asgi_websocket_receive", shim_asgi_websocket_receive, METH_VARARGS, NULL},
-    {"asgi_websocket_send", shim_asgi_websocket_send, METH_VARARGS, NULL},
-    {"asgi_websocket_resume", shim_asgi_websocket_resume, METH_VARARGS, NULL},
-    {"asgi_websocket_close", shim_asgi_websocket_close, METH_VARARGS, NULL},
     {"loop", shim_loop, METH_O, NULL},
     {"bind", shim_bind, METH_VARARGS, NULL},
     {"take", shim_take, METH_O, NULL},

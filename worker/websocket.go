@@ -112,7 +112,9 @@ func (s *slot) endFrames() {
 		f.close(ws.StatusNormalClosure, "")
 	}
 	f.ended = true
-	f.linger()
+	if !f.sending {
+		linger(f.fd, mostReads)
+	}
 	if f.sending && !f.looped {
 		_ = unix.Shutdown(f.fd, unix.SHUT_RDWR) // whoever sends does not wait for the client any more
 		for f.sending {
@@ -120,21 +122,6 @@ func (s *slot) endFrames() {
 		}
 	}
 	s.io.sent += cUint64(f.sent)
-}
-
-// linger reads what has come meanwhile: closed with it unread, the connection would be reset, and the client lose the
-// last frames. The lock is held.
-func (f *frames) linger() {
-	if f.sending {
-		return
-	}
-	_ = unix.Shutdown(f.fd, unix.SHUT_WR)
-	var scratch [4096]byte
-	for range mostReads {
-		if n, errno := readOnce(f.fd, scratch[:]); n <= 0 || errno != 0 {
-			return
-		}
-	}
 }
 
 // receive returns the next message without waiting for it. Nothing: it is to be asked again when the descriptor is

@@ -64,9 +64,7 @@ def main(spec, text, uwsgi, serving, order):
         extension = start(spec, text, order)
     state.extension = extension
     state.loop = loop = begin_loop(spec, extension)
-    application = apps.choose(serving, python, extension, state.served.of(number))
-    settings = wsgi.settings(spec, uwsgi, application, extension)
-    settings["asgi"] = application
+    settings = wsgi.settings(spec, uwsgi, apps.choose(serving, python, extension, state.served.of(number)), extension)
     settings["event"] = events.application if events else None
     settings["signal"] = functools.partial(signals.handle, state)
     settings["service"] = services.Services(state)

@@ -109,6 +109,7 @@ def settings(spec, uwsgi, app, extension):
     if python["manage_chunked"]:
         environ["wsgi.input_terminated"] = False
     return {
+        "asgi": app,  # as it is
         "app": responses.wrap(app, python, uwsgi.set_logvar),
         "environ": environ,
         "after": after_request(uwsgi.__dict__.get("after_req_hook"), python, extension),

@@ -36,8 +36,6 @@ def patch():
 
 
 def make(spec, extension):
-    """The loop that the specification names; None: threads serve."""
-    if not spec["loop"]:
-        return None
+    """The loop that the specification names."""
     name = spec["loop"]["name"]
     return importlib.import_module(f".{name}_loop", __name__).Loop(spec, extension)

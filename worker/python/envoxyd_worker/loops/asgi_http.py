@@ -2,6 +2,8 @@
 import asyncio
 from select import POLLERR, POLLHUP, POLLRDHUP, poll
 
+from .futures import settle
+
 PIECE = 65536  # bytes: what the extension takes at once
 LOOKS = 1  # seconds between looks at a client that has sent its next request already
 
@@ -43,12 +45,11 @@ def texts(headers):
 
 
 class HTTP:
-    def __init__(self, engine, core, environ, fd):
+    def __init__(self, engine, core, environ, fd, _serial):
         self.engine, self.core, self.extension = engine, core, engine.extension
         self.scope = scope_of(environ, "http")
         self.scope.update(method=environ["REQUEST_METHOD"], scheme=environ["wsgi.url_scheme"], state=dict(engine.state), extensions={})
         self.input = environ["wsgi.input"]
-        self.length = int(environ.get("CONTENT_LENGTH") or 0)
         self.body_given = self.started = self.complete = self.ended = self.gone = False
         self.over = engine.loop.create_future()  # the response is complete, or the client has left
         self.fd, self.watched = fd, -1
@@ -86,8 +87,7 @@ class HTTP:
 
     def leave(self):
         self.gone = True
-        if not self.over.done():
-            self.over.set_result(None)
+        settle(self.over)
 
     async def send(self, message):
         kind = message["type"]
@@ -120,8 +120,7 @@ class HTTP:
             self.leave()
         if not more:
             self.complete = True
-            if not self.over.done():
-                self.over.set_result(None)
+            settle(self.over)
 
     async def piece(self, data, more):
         waits = None if self.gone else self.extension.asgi_body(self.core, data, more)
@@ -133,10 +132,9 @@ class HTTP:
             raise RuntimeError("the application has returned without a response" if not self.started
                                else "the application has returned before the end of its response")
 
-    def end(self, error):
+    def end(self, _error):
         self.ended = True
         if self.watched >= 0:
             self.engine.loop.remove_reader(self.watched)
             self.watched = -1
-        if not self.over.done():
-            self.over.set_result(None)
+        settle(self.over)

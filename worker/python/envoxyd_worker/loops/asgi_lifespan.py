@@ -2,6 +2,7 @@
 import asyncio
 
 from .. import log
+from .futures import settle
 
 
 class Lifespan:
@@ -41,14 +42,11 @@ class Lifespan:
             elif not self.failed:
                 log.line("ASGI 'lifespan' protocol appears unsupported.")
         for future in (self.started, self.stopped):
-            if not future.done():
-                future.set_result(None)
+            settle(future)
 
     async def send(self, message):
         kind = message["type"]
         if kind.endswith(".failed"):
             self.failed = True
             log.line(f"{kind}: {message.get('message', '')}")
-        future = {"lifespan.startup": self.started, "lifespan.shutdown": self.stopped}[kind.rpartition(".")[0]]
-        if not future.done():
-            future.set_result(None)
+        settle({"lifespan.startup": self.started, "lifespan.shutdown": self.stopped}[kind.rpartition(".")[0]])

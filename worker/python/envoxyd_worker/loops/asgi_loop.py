@@ -10,6 +10,7 @@ from .asgi_http import HTTP
 from .asgi_lifespan import Lifespan
 from .asgi_websocket import Websocket
 from .engine import REQUEST, SIGNAL, Engine
+from .futures import settle
 
 CORE = contextvars.ContextVar("envoxyd_core", default=(-1, 0))
 
@@ -36,7 +37,7 @@ class Loop(Engine):
         """Before the worker says that it is ready. False: the application has refused to start."""
         self.app = settings["asgi"]
         self.lifespan = Lifespan(self.app, self.lifespan_mode, self.state, settings["on_error"])
-        self.reactor = self.prepare(settings, of_core)
+        Engine.start(self, settings, of_core)
         return self.loop.run_until_complete(self.lifespan.startup())
 
     def run(self):
@@ -46,8 +47,7 @@ class Loop(Engine):
         self.loop.run_until_complete(self.lifespan.shutdown())
 
     def end(self):
-        if not self.over.done():
-            self.over.set_result(None)
+        settle(self.over)
 
     def watch(self):
         self.loop.add_reader(self.reactor, self.ready)
@@ -83,8 +83,8 @@ class Loop(Engine):
                 self.handle(core, REQUEST)
                 self.end_request(core)
                 return
-            environ, fd = begun
-            call = (Websocket if asks_for_websocket(environ) else HTTP)(self, core, environ, fd)
+            environ, fd, serial = begun
+            call = (Websocket if asks_for_websocket(environ) else HTTP)(self, core, environ, fd, serial)
             await self.app(call.scope, call.receive, call.send)
             await call.returned()
         except BaseException as raised:
@@ -110,12 +110,12 @@ class Loop(Engine):
 
     async def writable(self, fd, milliseconds):
         """Whether the client reads in time."""
-        return await self.wait(self.loop.add_writer, self.loop.remove_writer, fd, milliseconds)
+        return await self.ready_in_time(self.loop.add_writer, self.loop.remove_writer, fd, milliseconds)
 
     async def readable(self, fd, milliseconds):
-        return await self.wait(self.loop.add_reader, self.loop.remove_reader, fd, milliseconds)
+        return await self.ready_in_time(self.loop.add_reader, self.loop.remove_reader, fd, milliseconds)
 
-    async def wait(self, add, remove, fd, milliseconds):
+    async def ready_in_time(self, add, remove, fd, milliseconds):
         future = self.loop.create_future()
         add(fd, settle, future, True)
         timer = self.loop.call_later(milliseconds / 1000, settle, future, False)
@@ -130,11 +130,6 @@ class Loop(Engine):
 
     def wait_any(self, reads, writes, timeout):
         raise RuntimeError("an ASGI application awaits; this uwsgi function would hold all others up")
-
-
-def settle(future, value):
-    if not future.done():
-        future.set_result(value)
 
 
 def asks_for_websocket(environ):

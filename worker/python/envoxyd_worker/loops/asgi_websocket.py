@@ -1,17 +1,16 @@
 """One websocket of an ASGI application."""
 import asyncio
-from base64 import b64encode
-from hashlib import sha1
 
-from ..uwsgi_module.websockets import BINARY, MAGIC, TEXT
+from ..uwsgi_module.websockets import BINARY, TEXT, accept_key
 from .asgi_http import scope_of, texts
 
 FORBIDDEN = "403"  # to a client that is not accepted
 
 
 class Websocket:
-    def __init__(self, engine, core, environ, fd):
+    def __init__(self, engine, core, environ, fd, serial):
         self.engine, self.core, self.extension = engine, core, engine.extension
+        self.serial = serial
         self.scope = scope_of(environ, "websocket")
         offered = [name.strip() for name in environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "").split(",")]
         scheme = "wss" if environ["wsgi.url_scheme"] == "https" else "ws"
@@ -29,7 +28,7 @@ class Websocket:
             return {"type": "websocket.connect"}
         await self.decided.wait()
         while not self.ended and self.accepted:
-            message, opcode, fd, patience = self.extension.asgi_websocket_receive(self.core)
+            message, opcode, fd, patience = self.extension.websocket_receive(self.core, self.serial)
             if message is not None:
                 text = message.decode() if opcode == TEXT else None
                 return {"type": "websocket.receive", "text": text, "bytes": None if opcode == TEXT else message}
@@ -63,32 +62,31 @@ class Websocket:
 
     def accept(self, message):
         protocol = message.get("subprotocol")
-        accept = b64encode(sha1((self.key + MAGIC).encode("latin-1")).digest()).decode()
-        headers = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept)]
+        headers = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept_key(self.key))]
         if protocol:
             headers.append(("Sec-WebSocket-Protocol", protocol))
         self.extension.asgi_start(self.core, "101", headers + texts(message.get("headers", ())))
-        self.extension.asgi_websocket_open(self.core)
+        self.extension.websocket_open(self.core, self.serial)
         self.accepted = True
         self.decided.set()
 
     async def message(self, message):
         text = message.get("text")
         opcode, data = (BINARY, bytes(message["bytes"])) if text is None else (TEXT, text.encode())
-        waits = self.extension.asgi_websocket_send(self.core, opcode, data)
+        waits = self.extension.websocket_send(self.core, self.serial, opcode, data)
         while waits:
             busy, fd, patience = waits
             ready = await self.engine.writable(fd, patience)
             if busy:
-                waits = self.extension.asgi_websocket_send(self.core, opcode, data)
+                waits = self.extension.websocket_send(self.core, self.serial, opcode, data)
             else:
-                waits = self.extension.asgi_websocket_resume(self.core, not ready)
+                waits = self.extension.websocket_resume(self.core, self.serial, not ready)
 
     async def close(self, message):
         self.closed = True
         if self.accepted:
             self.code = message.get("code", 1000)
-            self.extension.asgi_websocket_close(self.core, self.code, (message.get("reason") or "").encode())
+            self.extension.websocket_close(self.core, self.serial, self.code, (message.get("reason") or "").encode())
         else:
             self.extension.asgi_start(self.core, FORBIDDEN, [("Content-Length", "0")])
             await self.answer(b"", False)
@@ -108,4 +106,4 @@ class Websocket:
         self.ended = True
         self.decided.set()
         if error is not None and self.accepted and not self.closed:
-            self.extension.asgi_websocket_close(self.core, 1011, b"")
+            self.extension.websocket_close(self.core, self.serial, 1011, b"")

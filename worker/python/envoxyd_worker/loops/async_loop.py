@@ -31,7 +31,6 @@ class Loop(GreenletEngine):
         self.over = False
 
     def run(self):
-        self.reactor = self.prepare(self.settings, self.settings_of_core)
         self.watch()
         while not self.over:
             try:

@@ -8,7 +8,6 @@ class Loop(GreenletEngine):
     always_yields = True
 
     def run(self):
-        self.reactor = self.prepare(self.settings, self.settings_of_core)
         self.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self.loop)
         self.soon, self.later = self.loop.call_soon, self.loop.call_later

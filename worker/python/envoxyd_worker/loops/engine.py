@@ -55,16 +55,13 @@ class Engine:
         self.told = 0
         self.thread = get_native_id()
 
-    def prepare(self, settings, of_core):
-        """settings are those of serve(); of_core(core) makes what a core is bound with."""
+    def start(self, settings, of_core):
+        """Before the worker says that it is ready; False: it cannot be. settings are those of serve(); of_core(core) makes what a
+        core is bound with."""
         self.on_error = settings["on_error"]
         self.handle = self.extension.handle  # serves a request or signal, in its coroutine
         self.of_core = of_core
-        return self.extension.loop(self.current)
-
-    def start(self, settings, of_core):
-        """Before the worker says that it is ready; False: it cannot be."""
-        self.settings, self.settings_of_core = settings, of_core
+        self.reactor = self.extension.loop(self.current)  # the descriptor to watch
         return True
 
     def ready(self):
@@ -97,6 +94,16 @@ class Engine:
                 return self.extension.take(core)
             except BaseException as error:  # of a signal handler of the application's
                 self.on_error(type(error), error, error.__traceback__, "signal handler")
+
+    def serve(self, request):
+        """What a greenlet does: it has the core and the outcome of take()."""
+        core = request.uwsgi_core
+        try:
+            self.handle(core, request.outcome)
+        except BaseException:
+            self.report("application")
+        request.uwsgi_core = -1  # whoever keeps the greenlet does not keep the core
+        self.done(core)
 
     def done(self, core):
         """The coroutine has served: its response leaves, and the core takes what comes next."""
@@ -132,11 +139,15 @@ class Engine:
         """Whether the caller runs on the loop's thread, and not on another one of the application's."""
         return get_native_id() == self.thread
 
-    def wait_to_write(self, fd, milliseconds):
-        """Whether the client reads in time; others go on meanwhile."""
+    def wait(self, fd, what, milliseconds):
+        """Whether the descriptor becomes ready in time; others go on meanwhile. On other threads it is as without a loop."""
         if not self.owns_thread():
-            return wait(fd, POLLOUT, milliseconds)
-        return self.wait_any([], [fd], milliseconds / 1000) >= 0
+            return wait(fd, what, milliseconds)
+        reads, writes = ([], [fd]) if what == POLLOUT else ([fd], [])
+        return self.wait_any(reads, writes, milliseconds / 1000) >= 0
+
+    def wait_to_write(self, fd, milliseconds):
+        return self.wait(fd, POLLOUT, milliseconds)
 
     def register(self, fd, write, timeout):
         """OSError: there is no such descriptor, which not every loop would tell."""

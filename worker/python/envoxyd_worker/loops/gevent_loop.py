@@ -19,13 +19,7 @@ class Request(Greenlet):
         self.engine, self.uwsgi_core, self.outcome = engine, core, outcome
 
     def _run(self):
-        engine, core = self.engine, self.uwsgi_core
-        try:
-            engine.handle(core, self.outcome)
-        except BaseException:
-            engine.report("application")
-        self.uwsgi_core = -1  # whoever keeps the greenlet does not keep the core
-        engine.done(core)
+        self.engine.serve(self)
 
 
 class Loop(Engine):
@@ -36,7 +30,7 @@ class Loop(Engine):
 
     def run(self):
         self.hub = get_hub()
-        self.watcher = self.hub.loop.io(self.prepare(self.settings, self.settings_of_core), READ)
+        self.watcher = self.hub.loop.io(self.reactor, READ)
         anchor = self.hub.loop.timer(ANCHOR, ANCHOR)
         anchor.start(lambda: None)
         self.watch()

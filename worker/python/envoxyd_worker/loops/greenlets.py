@@ -14,13 +14,7 @@ class Request(greenlet):
         self.engine, self.uwsgi_core, self.outcome = engine, core, outcome
 
     def run(self):
-        engine, core = self.engine, self.uwsgi_core
-        try:
-            engine.handle(core, self.outcome)
-        except BaseException:
-            engine.report("application")
-        self.uwsgi_core = -1  # whoever keeps the greenlet does not keep the core
-        engine.done(core)
+        self.engine.serve(self)
 
 
 class Wait:

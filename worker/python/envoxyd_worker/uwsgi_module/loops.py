@@ -17,8 +17,9 @@ def functions(mine):
         def function(fd, timeout=0):
             if not isinstance(fd, int):
                 raise TypeError(f"{name}() takes an int")
-            if loop():
-                loop().register(fd, what == POLLOUT, timeout)
+            running = loop()
+            if running:
+                running.register(fd, what == POLLOUT, timeout)
             else:
                 wait(fd, what, timeout * 1000 if timeout > 0 else patience)
             return b""
@@ -27,15 +28,17 @@ def functions(mine):
         return function
 
     def async_sleep(seconds):
-        if loop():
-            loop().register_sleep(max(seconds, 0))
+        running = loop()
+        if running:
+            running.register_sleep(max(seconds, 0))
         else:
             sleep(max(seconds, 0))
         return b""
 
     def suspend():
-        if loop():
-            loop().suspend()
+        running = loop()
+        if running:
+            running.suspend()
         return True
 
     def green_schedule():
@@ -43,6 +46,7 @@ def functions(mine):
 
     def ready_fd():
         """The descriptor that ended the last wait; -1: none did."""
-        return loop().ready_fd() if loop() else -1
+        running = loop()
+        return running.ready_fd() if running else -1
 
     return named(waiter("wait_fd_read", POLLIN), waiter("wait_fd_write", POLLOUT), async_sleep, suspend, green_schedule, ready_fd)

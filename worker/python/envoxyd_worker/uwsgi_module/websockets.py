@@ -1,7 +1,7 @@
 """Requests that become websockets: any thread or greenlet may use one, by the context of its request."""
 from base64 import b64encode
 from hashlib import sha1
-from select import POLLIN
+from select import POLLIN, POLLOUT
 
 from .connections import wait
 from .state import named
@@ -20,6 +20,11 @@ class RequestContext:
         self.core, self.serial = core, serial
 
 
+def accept_key(key):
+    """What a handshake answers to the client's key."""
+    return b64encode(sha1((key + MAGIC).encode("latin-1")).digest()).decode()
+
+
 def functions(mine):
     received = {}  # the opcode of each core's last message
 
@@ -34,11 +39,12 @@ def functions(mine):
             ("Upgrade", "WebSocket"), ("Connection", "Upgrade"),
             ("Sec-WebSocket-Origin", origin or environ.get("HTTP_ORIGIN") or "*"),
             *([("Sec-WebSocket-Protocol", protocol)] if protocol else []),
-            ("Sec-WebSocket-Accept", b64encode(sha1((key + MAGIC).encode("latin-1")).digest()).decode()),
+            ("Sec-WebSocket-Accept", accept_key(key)),
         ]
         mine.request("start_response")("101 Web Socket Protocol Handshake", headers)
-        mine.request("websocket_open")
-        received.pop(mine.request("core"), None)
+        core, serial = names(None)
+        mine.request("websocket_open", core, serial)
+        received.pop(core, None)
 
     def request_context():
         return RequestContext(*mine.request("websocket_context"))
@@ -50,27 +56,27 @@ def functions(mine):
             raise TypeError("request_context must be what uwsgi.request_context() has returned")
         return context.core, context.serial
 
+    def receive(core, serial):
+        """The next message, or None, with what to wait for."""
+        message, opcode, fd, patience = mine.request("websocket_receive", core, serial)
+        if message is not None:
+            received[core] = opcode
+        elif fd < 0:
+            raise OSError("unable to receive websocket message")
+        return message, fd, patience
+
     def websocket_recv(request_context=None):
         """The next message, as bytes; OSError when the client has left."""
         core, serial = names(request_context)
         while True:
-            message, opcode, fd, patience = mine.request("websocket_receive", core, serial)
+            message, fd, patience = receive(core, serial)
             if message is not None:
-                received[core] = opcode
                 return message
-            if mine.loop and mine.loop.owns_thread():
-                mine.loop.wait_any([fd], [], patience / 1000)
-            else:
-                wait(fd, POLLIN, patience)
+            wait_in_turn(fd, POLLIN, patience)
 
     def websocket_recv_nb(request_context=None):
         """As websocket_recv(); b"" when there is no message yet."""
-        core, serial = names(request_context)
-        message, opcode, _, _ = mine.request("websocket_receive", core, serial)
-        if message is None:
-            return b""
-        received[core] = opcode
-        return message
+        return receive(*names(request_context))[0] or b""
 
     def websocket_is_text(request_context=None):
         """Whether the last message was a text: True, False, or None before the first. uWSGI does not tell."""
@@ -79,9 +85,30 @@ def functions(mine):
     def send(opcode, message, context):
         if isinstance(message, str):
             message = message.encode()
+        message = bytes(message)
         core, serial = names(context)
-        while mine.request("websocket_send", core, serial, opcode, bytes(message)) >= 0:
-            mine.loop.wait_any([], [], TURN)
+        waits = mine.request("websocket_send", core, serial, opcode, message)
+        while waits:
+            busy, fd, patience = waits
+            if busy:
+                mine.loop.wait_any([], [], TURN)
+                waits = mine.request("websocket_send", core, serial, opcode, message)
+            else:
+                waits = mine.request("websocket_resume", core, serial, not read_in_time(core, serial, fd, patience))
+
+    def read_in_time(core, serial, fd, patience):
+        try:
+            return wait_in_turn(fd, POLLOUT, patience)
+        except BaseException:  # a greenlet that is to end: its frame is cut short
+            try:
+                mine.request("websocket_resume", core, serial, True)
+            except OSError:
+                pass
+            raise
+
+    def wait_in_turn(fd, what, milliseconds):
+        """Whether fd is ready in time; in a loop, others go on meanwhile."""
+        return (mine.loop.wait if mine.loop else wait)(fd, what, milliseconds)
 
     def websocket_send(message, request_context=None):
         send(TEXT, message, request_context)
