@@ -214,9 +214,12 @@ func TestSessionsAreOfOneHostAndSocket(t *testing.T) {
 	pair := clients.leaf("c").pair()
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		for _, c := range []struct {
-			first, second string
-			works         bool
-		}{{"open.test", "guarded.test", false}, {"guarded.test", "other.test", false}, {"guarded.test", "guarded.test", true}} {
+			first, second  string
+			works, resumed bool
+		}{
+			{"open.test", "guarded.test", false, false}, {"guarded.test", "other.test", false, false}, {"guarded.test", "guarded.test", true, true},
+			{"open.test", "fallback", true, false}, {"open.test", "open.test", true, true},
+		} {
 			config := client(c.first)
 			config.MaxVersion = version
 			shared := &oneSession{}
@@ -229,7 +232,7 @@ func TestSessionsAreOfOneHostAndSocket(t *testing.T) {
 			}
 			again := config.Clone()
 			again.ServerName, again.Certificates = c.second, nil
-			if m := meet(t, s, again); (m.serverErr == nil) != c.works || m.server.DidResume != c.works {
+			if m := meet(t, s, again); (m.serverErr == nil) != c.works || m.server.DidResume != c.resumed {
 				t.Errorf("%#x, from %s to %s: %v, resumed %t", version, c.first, c.second, m.serverErr, m.server.DidResume)
 			}
 		}
@@ -238,6 +241,7 @@ func TestSessionsAreOfOneHostAndSocket(t *testing.T) {
 	elsewhere.contents, elsewhere.Context = h.contents, "http :8443"
 	elsewhere.save()
 	config := client("")
+	config.ClientSessionCache = &oneSession{}
 	if m := meet(t, h.store(), config); m.clientErr != nil {
 		t.Fatal(m.clientErr)
 	}
