@@ -46,8 +46,10 @@ var mayImport = map[string][]string{
 	"internal/conninfo":   {},
 	"internal/httpget":    {},
 	"internal/respawn":    {},
-	"internal/workerspec": {"internal/staticspec"},
-	"uwsgiopts":           {"uwsgiopts", "internal/conninfo", "internal/httpget"},
+	"internal/openssl":    {},
+	"internal/tlsspec":    {},
+	"internal/workerspec": {"internal/staticspec", "internal/tlsspec"},
+	"uwsgiopts":           {"uwsgiopts", "internal/conninfo", "internal/httpget", "internal/openssl"},
 	"modules":             {"protocol", "internal/conninfo"},
 	"modules/probe":       {"internal/httpget"},
 

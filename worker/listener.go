@@ -21,15 +21,16 @@ var protocols = map[string]struct {
 	transport *transports.Transport
 	flags     uint32
 }{
-	"uwsgi":       {&uwsgitransport.Transport, 0},
-	"puwsgi":      {&uwsgitransport.Persistent, 0},
-	"fastcgi":     {&fastcgi.Transport, reqStatus},
-	"fastcgi-nph": {&fastcgi.Transport, 0},
-	"scgi":        {&scgi.Transport, reqStatus},
-	"scgi-nph":    {&scgi.Transport, 0},
-	"http":        {&http.Transport, 0},
-	"http11":      {&http.Transport, 0},
-	"http-router": {&http.Transport, 0},
+	"uwsgi":         {&uwsgitransport.Transport, 0},
+	"puwsgi":        {&uwsgitransport.Persistent, 0},
+	"fastcgi":       {&fastcgi.Transport, reqStatus},
+	"fastcgi-nph":   {&fastcgi.Transport, 0},
+	"scgi":          {&scgi.Transport, reqStatus},
+	"scgi-nph":      {&scgi.Transport, 0},
+	"http":          {&http.Transport, 0},
+	"http11":        {&http.Transport, 0},
+	"http-router":   {&http.Transport, 0},
+	"http-to-https": {&http.ToHTTPS, 0},
 }
 
 // headTime bounds how long a whole request head may take, even if it never pauses; --http has an option for it.
@@ -60,6 +61,9 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 	if !known {
 		return nil, fmt.Errorf("socket %s: the protocol %q is not there yet", socket.Name, socket.Protocol)
 	}
+	if socket.TLS != nil { // in the clear it must not be served
+		return nil, fmt.Errorf("socket %s: TLS is not served by workers yet", socket.Name)
+	}
 	l := &listener{fd: socket.FD, index: index, name: socket.Name, transport: protocol.transport, kind: index, always: protocol.flags,
 		mapped: len(socket.Workers) > 0, timeout: w.socketTimeout(), head: headTime}
 	l.socket = transports.Socket{Modifiers: w.spec.Limits.Modifiers, Limit: w.spec.Limits.BufferSize, ServerName: w.hostname, Port: socket.Port, NoScript: w.spec.HTTP.ManageScript, KeepSlash: w.spec.HTTP.KeepSlashes}
@@ -71,7 +75,7 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 	case "http", "http11":
 		l.socket.KeepAlive = true
 		l.proxy = w.spec.HTTP.ProxyProtocol
-	case "http-router":
+	case "http-router", "http-to-https":
 		if err := l.asRouter(&w.spec.HTTP); err != nil {
 			return nil, err
 		}

@@ -243,6 +243,9 @@ func firstIs(value []byte, want string) bool {
 // answered sends what is to be sent in place of a response.
 func (w *Worker) answered(cn *conn, p *parsed) {
 	_, _ = syscall.Write(cn.fd, p.Answer) // a client that has left needs no answer
+	if p.HeadSize > 0 {                   // it may be about to send a body
+		linger(cn.fd, 16)
+	}
 	if p.Note != "" {
 		w.logf("%s", p.Note)
 	}
