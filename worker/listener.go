@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"crypto/tls"
 	"fmt"
 	"strings"
 	"time"
@@ -38,31 +39,32 @@ const headTime = 60 * time.Second
 
 // listener is a listening socket and what is the same for all its connections.
 type listener struct {
-	fd        int
-	index     int
-	name      string
-	transport *transports.Transport
-	kind      int // which of a parser's receivers is for it
-	socket    transports.Socket
-	flags     uint32 // of every request, where the client speaks HTTP/1.1
-	always    uint32 // of every request
-	event     bool   // deliveries of the gateway's, for the service's event handlers
-	mapped    bool   // only some workers serve it
-	proxy     bool   // connections begin with a PROXY header
-	idle      time.Duration
-	timeout   time.Duration // of each read, and of each write unless that has its own
-	send      time.Duration // of each write
-	head      time.Duration // of a request's whole head
-	answer    time.Duration // of the application until its response begins; 0: it may take for ever
+	fd         int
+	index      int
+	name       string
+	transport  *transports.Transport
+	kind       int // which of a parser's receivers is for it
+	socket     transports.Socket
+	flags      uint32 // of every request, where the client speaks HTTP/1.1
+	always     uint32 // of every request
+	event      bool   // deliveries of the gateway's, for the service's event handlers
+	mapped     bool   // only some workers serve it
+	proxy      bool   // connections begin with a PROXY header
+	idle       time.Duration
+	timeout    time.Duration // of each read, and of each write unless that has its own
+	send       time.Duration // of each write
+	head       time.Duration // of a request's whole head
+	tls        *tls.Config   // nil: it is spoken in the clear
+	http2      *http2Server  // nil: it is not offered
+	exportCert bool          // requests have the client's certificate
+	verbose    bool          // failed handshakes are logged
+	answer     time.Duration // of the application until its response begins; 0: it may take for ever
 }
 
 func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, error) {
 	protocol, known := protocols[socket.Protocol]
 	if !known {
 		return nil, fmt.Errorf("socket %s: the protocol %q is not there yet", socket.Name, socket.Protocol)
-	}
-	if socket.TLS != nil { // in the clear it must not be served
-		return nil, fmt.Errorf("socket %s: TLS is not served by workers yet", socket.Name)
 	}
 	l := &listener{fd: socket.FD, index: index, name: socket.Name, transport: protocol.transport, kind: index, always: protocol.flags,
 		mapped: len(socket.Workers) > 0, timeout: w.socketTimeout(), head: headTime}
@@ -86,6 +88,11 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 	}
 	if err := unix.SetNonblock(l.fd, true); err != nil {
 		return nil, fmt.Errorf("socket %s: %w", socket.Name, err)
+	}
+	if socket.TLS != nil {
+		if err := l.newTLS(w, socket.TLS); err != nil {
+			return nil, fmt.Errorf("socket %s: %w", socket.Name, err)
+		}
 	}
 	return l, nil
 }

@@ -16,6 +16,10 @@ import (
 // Otherwise the connection is waited for, given to a goroutine, or gone. The
 // reactor's lock is held, as for all that may take a connection from it.
 func (s *slot) receive(cn *conn) bool {
+	if cn.tls != nil && !cn.tls.ready {
+		s.r.shakeHands(cn)
+		return false
+	}
 	before := cn.rest
 	cn.rest = nil
 	if len(before) >= len(s.input) {
@@ -24,7 +28,7 @@ func (s *slot) receive(cn *conn) bool {
 	}
 	have := copy(s.input, before)
 	room := s.input[have:]
-	n, errno := read(cn.fd, room)
+	n, errno := cn.read(room)
 	switch {
 	case errno == syscall.EAGAIN && have == 0 && !cn.ending:
 		s.r.keep(cn, nil)
@@ -40,6 +44,14 @@ func (s *slot) receive(cn *conn) bool {
 	}
 	s.inRow = 0
 	return s.parse(cn, s.input[:have+max(n, 0)])
+}
+
+// read is read(2) of what the client says, whether it speaks TLS or not.
+func (cn *conn) read(room []byte) (int, syscall.Errno) {
+	if cn.inline() {
+		return cn.tls.read(room)
+	}
+	return read(cn.fd, room)
 }
 
 func read(fd int, room []byte) (int, syscall.Errno) {
@@ -242,6 +254,7 @@ func firstIs(value []byte, want string) bool {
 
 // answered sends what is to be sent in place of a response.
 func (w *Worker) answered(cn *conn, p *parsed) {
+	w.open(cn)
 	_, _ = syscall.Write(cn.fd, p.Answer) // a client that has left needs no answer
 	if p.HeadSize > 0 {                   // it may be about to send a body
 		linger(cn.fd, 16)

@@ -37,6 +37,7 @@ func (s *slot) receiveSlowly(cn *conn, data []byte, p *parsed) {
 // The responses that were held are sent before.
 func (w *Worker) receiveRest(cn *conn, held, data []byte, id uint16) *request {
 	l := cn.listener
+	w.open(cn)
 	stream, err := duplicate(cn.fd)
 	if err != nil {
 		w.logLimited(&w.limits.receive, "unable to receive a request: %v", err)
@@ -113,6 +114,7 @@ func (w *Worker) receiveHead(in *input, cn *conn, data []byte) (parsed, []byte, 
 
 // turnAway refuses a request: nil if there is no way to say so, else an answered one.
 func (w *Worker) turnAway(cn *conn, id uint16, err error) *request {
+	w.open(cn)
 	if refusal := w.complaint(cn, err); refusal != nil {
 		refuseAndClose(cn, id, refusal)
 		return &request{}
