@@ -128,7 +128,7 @@ func (j *jumpTo) find(label string, after int) (int, bool) {
 }
 
 // linkJumps tells every goto where its labels are, now that all rules are known.
-func (p *Program) linkJumps() error {
+func (p *Program) linkJumps() (wrong []*RuleError) {
 	for stage := range p.stages {
 		rules := p.stages[stage]
 		labels := map[string][]int{}
@@ -148,12 +148,13 @@ func (p *Program) linkJumps() error {
 			}
 			at, found := j.find(string(j.text.constant), i)
 			if !found {
-				return &RuleError{rules[i].given, fmt.Errorf("goto: there is no label %q after this rule", j.text.constant)}
+				wrong = append(wrong, &RuleError{rules[i].given, fmt.Errorf("goto: there is no label %q after this rule", j.text.constant)})
+				continue
 			}
 			j.fixed = at
 		}
 	}
-	return nil
+	return wrong
 }
 
 // logActions are about the log and the time that a request may take.

@@ -29,11 +29,10 @@ const (
 
 // Program is compiled rules. It is never changed, and may be run for many requests at once.
 type Program struct {
-	stages  [routespec.Stages][]rule
-	names   nameTable // of the variables that rules look at
-	caches  []string
-	signals bool
-	notes   []Note
+	stages [routespec.Stages][]rule
+	names  nameTable // of the variables that rules look at
+	caches []string
+	notes  []Note
 }
 
 // Note is something about a rule that does not stop the start, and that its author should know.
@@ -42,26 +41,43 @@ type Note struct {
 	Text string
 }
 
+// String returns the text with the option, the rule, and where it was written.
+func (n Note) String() string {
+	text := fmt.Sprintf("%s = %s: %s", n.Rule.Name(), n.Rule.Value, n.Text)
+	if n.Rule.Origin != "" {
+		text += " (" + n.Rule.Origin + ")"
+	}
+	return text
+}
+
 // Compile reads rules. They are in the order in which they were given; stages do not mix. An error is about the first
-// rule that is wrong: *RuleError. Compile reads no files and asks nobody.
+// rule that is wrong. Compile reads no files and asks nobody.
 func Compile(rules []Rule) (*Program, error) {
-	p := &Program{}
+	p, wrong := CompileAll(rules)
+	if len(wrong) > 0 {
+		return nil, wrong[0]
+	}
+	return p, nil
+}
+
+// CompileAll is Compile that tells of every rule that is wrong. The program is complete only if none is.
+func CompileAll(rules []Rule) (p *Program, wrong []*RuleError) {
+	p = &Program{}
 	for i := range rules {
 		given := &rules[i]
 		if given.Stage >= routespec.Stages {
-			return nil, &RuleError{*given, fmt.Errorf("there is no %v", given.Stage)}
+			wrong = append(wrong, &RuleError{*given, fmt.Errorf("there is no %v", given.Stage)})
+			continue
 		}
 		c := &compiler{program: p, given: given}
 		r, err := c.rule()
 		if err != nil {
-			return nil, &RuleError{*given, err}
+			wrong = append(wrong, &RuleError{*given, err})
+			continue
 		}
 		p.stages[given.Stage] = append(p.stages[given.Stage], *r)
 	}
-	if err := p.linkJumps(); err != nil {
-		return nil, err
-	}
-	return p, nil
+	return p, append(wrong, p.linkJumps()...)
 }
 
 // RuleError is a rule that cannot be compiled.
