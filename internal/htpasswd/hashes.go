@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"strings"
 
+	"github.com/GehirnInc/crypt"
 	"github.com/GehirnInc/crypt/apr1_crypt"
 	"github.com/GehirnInc/crypt/md5_crypt"
 	"github.com/GehirnInc/crypt/sha256_crypt"
@@ -26,22 +27,21 @@ func verify(hash string, password []byte) bool {
 		kind, _, _ = strings.Cut(hash[1:], "$")
 	}
 	switch kind {
-	case "apr1":
-		return apr1_crypt.New().Verify(hash, password) == nil
-	case "1":
-		return md5_crypt.New().Verify(hash, password) == nil
 	case "2", "2a", "2b", "2y":
 		return bcrypt.CompareHashAndPassword([]byte(hash), password) == nil
-	case "5":
-		return sha256_crypt.New().Verify(hash, password) == nil
-	case "6":
-		return sha512_crypt.New().Verify(hash, password) == nil
+	case "1", "5", "6", "apr1":
+		// Not the libraries' Verify, which takes the hash for a part of the salt where rounds are named.
+		made, err := crypters[kind]().Generate(password, []byte(hash[:strings.LastIndexByte(hash, '$')]))
+		return err == nil && same(hash, made)
 	case "y", "7":
 		made, err := yescrypt.Hash(password, []byte(hash))
 		return err == nil && same(hash, string(made))
 	}
 	return isDES(hash) && same(hash, descrypt.Crypt(string(password), hash[:2]))
 }
+
+// crypters make the hashes of crypt(3) that begin with $KIND$.
+var crypters = map[string]func() crypt.Crypter{"1": md5_crypt.New, "5": sha256_crypt.New, "6": sha512_crypt.New, "apr1": apr1_crypt.New}
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
