@@ -19,6 +19,9 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 	if err != nil {
 		return nil, err
 	}
+	for _, line := range cfg.RouteLines {
+		logf("%s", line)
+	}
 	if g.service != nil {
 		spec.Service = g.service.Document
 	}
@@ -81,7 +84,7 @@ func baseSpec(cfg *uwsgiopts.Config, number int, started time.Time, lib string) 
 			ReceiveSize: cfg.MuleMsgRecvSize,
 		},
 		HTTP: httpSpec(cfg), Websockets: websocketSpec(cfg), Limits: limitsSpec(cfg), Log: logSpec(cfg), Python: pythonSpec(cfg), Process: processSpec(cfg),
-		Spoolers: spoolerSpecs(cfg), Spooling: spoolingSpec(cfg),
+		Spoolers: spoolerSpecs(cfg), Spooling: spoolingSpec(cfg), Routes: cfg.Routes,
 	}
 	if cfg.Master {
 		spec.MasterPID = os.Getpid()

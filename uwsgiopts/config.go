@@ -135,6 +135,7 @@ type Config struct {
 	PullHeaders      []string // HEADER VARIABLE; the client does not get them
 
 	StaticConfig
+	RoutingConfig
 	SupervisedConfig
 	CheaperConfig
 	ProcessConfig

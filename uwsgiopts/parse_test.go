@@ -137,7 +137,7 @@ func TestRefusalsNameTheOptionAndThePlace(t *testing.T) {
 		"typo.ini":    "[uwsgi]\nstrict = true\nvaccum = true\n",
 		"raw.ini":     "[uwsgi]\nraw-socket = :1\n",
 		"php.ini":     "[uwsgi]\nphp-docroot = /srv\n",
-		"guarded.ini": "[uwsgi]\nroute = ^/ basicauth:realm,u:p\n",
+		"guarded.ini": "[uwsgi]\nroute = ^/ basicauth:realm\n",
 	}
 	tests := []struct {
 		args   string

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"syscall"
 
+	"envoxyd/internal/routespec"
 	"envoxyd/internal/staticspec"
 	"envoxyd/internal/tlsspec"
 )
@@ -64,6 +65,8 @@ type Spec struct {
 	Shared *Shared `json:"shared,omitempty"` // nil: there are only locks
 
 	Static *staticspec.Options `json:"static,omitempty"` // nil: the application answers everything
+
+	Routes []routespec.Rule `json:"routes,omitempty"` // the internal routing; they can be compiled
 
 	Spoolers []Spooler `json:"spoolers"`
 	Spooling Spooling  `json:"spooling"`
