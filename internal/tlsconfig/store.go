@@ -181,7 +181,7 @@ func (s *Store) config(c *tlsspec.Certificate, name string, contents Contents) (
 	config := &tls.Config{
 		Certificates: []tls.Certificate{pair}, CipherSuites: c.Ciphers, MinVersion: s.spec.MinVersion, MaxVersion: s.spec.MaxVersion,
 		DynamicRecordSizingDisabled: true, // a response is one record where it fits
-		NextProtos: s.next(c), SessionTicketsDisabled: s.spec.NoTickets || len(contents.Seeds) == 0,
+		NextProtos:                  s.next(c), SessionTicketsDisabled: s.spec.NoTickets || len(contents.Seeds) == 0,
 	}
 	if c.ClientCA != "" {
 		ca, there := contents.Files[c.ClientCA]
