@@ -21,7 +21,8 @@ class Authority:
         cert, key, request, extensions = (directory / f"{name}{suffix}" for suffix in (".crt", ".key", ".csr", ".ext"))
         openssl("req", *NEW_KEY, "-keyout", key, "-out", request, "-subj", subject or f"/CN={name}", "-utf8")
         extensions.write_text(f"subjectAltName = DNS:{name}\n")
-        openssl("x509", "-req", "-in", request, "-CA", self.path, "-CAkey", self.key, "-CAcreateserial", "-days", 2, "-extfile", extensions, "-out", cert)
+        openssl("x509", "-req", "-in", request, "-CA", self.path, "-CAkey", self.key, "-CAcreateserial", "-days", 2,
+                "-extfile", extensions, "-out", cert)
         request.unlink()
         extensions.unlink()
         return cert, key

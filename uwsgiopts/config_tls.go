@@ -43,7 +43,7 @@ type SNI struct {
 	Origin Origin
 }
 
-func tlsDefaults() TLSConfig { 
+func tlsDefaults() TLSConfig {
 	return TLSConfig{VerifyDepth: 1, HTTP2: true, TLSOldest: tls.VersionTLS12, TLSNewest: tls.VersionTLS13}
 }
 
