@@ -20,6 +20,7 @@ type conn struct {
 	inHand     bool   // a slot serves its request
 	again      bool   // something came, or may have, that no event will tell of
 	ending     bool   // the client has sent its last
+	receiving  bool   // a goroutine has a copy of the descriptor, from which it reads what nobody wants
 	listed     bool   // in reactor.again
 	keeper     *slot  // of a connection of the gateway's
 	rest       []byte // what was read behind the last request
@@ -120,8 +121,11 @@ func (r *reactor) forget(cn *conn) {
 // close ends the connection. A child of the application's may hold a copy, and then closing
 // ours would tell the client nothing.
 func (cn *conn) close() {
-	if cn.copied() {
+	switch {
+	case cn.copied():
 		_ = unix.Shutdown(cn.fd, unix.SHUT_RDWR)
+	case cn.receiving:
+		_ = unix.Shutdown(cn.fd, unix.SHUT_WR)
 	}
 	_, _, _ = syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(cn.fd), 0, 0)
 }

@@ -145,6 +145,9 @@ func (p *parser) preparse(l *listener, c *transports.Conn, data []byte) (q parse
 	}
 	if l.transport.Refuses { // it is HTTP all the way
 		q.flags |= l.connectionFlags(q.flags&reqHTTP10 != 0, q.Keep)
+		if q.flags&reqHTTP10 == 0 {
+			q.flags |= reqHTTP11
+		}
 	}
 	rest := data[q.HeadSize:]
 	switch {
@@ -293,6 +296,7 @@ func (s *slot) begin(cn *conn, p *parsed, body []byte) {
 
 // complain logs why a request is not served and answers where the protocol has a way to.
 func (s *slot) complain(cn *conn, id uint16, err error) {
+	s.leaveArriving(cn)
 	s.r.release(cn)
 	if s.w.turnAway(cn, id, err) == nil {
 		cn.close()

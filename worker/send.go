@@ -238,6 +238,7 @@ func (s *slot) finish() {
 	if io.result&resShort != 0 {
 		s.logShort()
 	}
+	s.leaveArriving(cn)
 	s.account()
 	io.event_fd = -1
 	if q.body != nil {

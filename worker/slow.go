@@ -77,6 +77,9 @@ func (w *Worker) receiveRest(cn *conn, held, data []byte, id uint16) *request {
 		_, _ = syscall.Write(cn.fd, []byte("HTTP/1.1 100 Continue\r\n\r\n"))
 	}
 	rest := data[head.HeadSize:]
+	if w.arrives(l, &head) {
+		return w.receiveArriving(in, r, rest)
+	}
 	switch {
 	case head.NoBody:
 		r.rest = rest
@@ -173,6 +176,7 @@ func (s *slot) serve(q *request) bool {
 	}
 	p := &s.parsed
 	*p = q.parsed
+	s.arriving = q.arriving
 	if len(p.Vars) > len(s.vars) {
 		s.complain(cn, p.ID, transports.ErrBlock)
 		return false

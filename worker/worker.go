@@ -74,6 +74,7 @@ type Worker struct {
 
 	parsers      sync.Pool     // what goroutines parse with; a parser is some 20 KiB
 	ready        requestQueue  // requests that goroutines have made whole
+	streams      bool          // the application may start before a request's body is there
 	receiving    atomic.Int64  // requests that goroutines are making whole
 	sending      atomic.Int64  // responses that goroutines are sending
 	served       atomic.Uint64 // requests of this process
@@ -108,6 +109,7 @@ func New(document []byte, id int, io []coreIO) (*Worker, error) {
 	if err := json.Unmarshal(document, &w.spec); err != nil {
 		return nil, fmt.Errorf("worker specification: %w", err)
 	}
+	w.streams = w.spec.Loop.ASGI() && w.spec.Limits.PostBuffering <= 0
 	runtime.GOMAXPROCS(max(w.spec.Threads, 1) + 2) // the cores' threads, the watch's naps, and one for all goroutines
 	signal.Ignore(syscall.SIGPIPE)                 // Go would end the process on EPIPE at descriptors 1 and 2
 	board, err := shm.OpenBoard(w.spec.ScoreboardFD, len(io))
