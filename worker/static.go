@@ -81,12 +81,16 @@ func (s *slot) staticRequest(p *parsed) *static.Request {
 			r.DocumentRoot = value
 		case "HTTP_ACCEPT_ENCODING":
 			r.AcceptEncoding = value
+		case "HTTP_IF_MATCH":
+			r.IfMatch = value
 		case "HTTP_IF_MODIFIED_SINCE":
 			r.IfModifiedSince = value
 		case "HTTP_IF_NONE_MATCH":
 			r.IfNoneMatch = value
 		case "HTTP_IF_RANGE":
 			r.IfRange = value
+		case "HTTP_IF_UNMODIFIED_SINCE":
+			r.IfUnmodifiedSince = value
 		case "HTTP_RANGE":
 			r.Range = value
 		}
@@ -94,7 +98,7 @@ func (s *slot) staticRequest(p *parsed) *static.Request {
 	return r
 }
 
-var phrases = map[int]string{200: "200 OK", 206: "206 Partial Content", 304: "304 Not Modified", 416: "416 Requested Range Not Satisfiable"}
+var phrases = map[int]string{200: "200 OK", 206: "206 Partial Content", 304: "304 Not Modified", 412: "412 Precondition Failed", 416: "416 Requested Range Not Satisfiable"}
 
 // staticHead makes status line and header as the C shim does for the application.
 func (s *slot) staticHead(a *static.Answer, extra []byte) []byte {
