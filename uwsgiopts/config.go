@@ -135,6 +135,10 @@ type Config struct {
 	PullHeaders      []string // HEADER VARIABLE; the client does not get them
 
 	StaticConfig
+	CGIConfig
+
+	// Files for the server's own answers with these statuses; the first of each that can be read is sent.
+	ErrorPages403, ErrorPages404, ErrorPages500 []string
 	SupervisedConfig
 	CheaperConfig
 	ProcessConfig

@@ -27,7 +27,7 @@ func (p *parser) finish() error {
 	}
 	p.unknownNames()
 	p.leftovers()
-	for _, validate := range []func() error{p.finishSharing, p.finishLoops, p.validateNumbers, p.validateCheaper, p.validateMapSockets, p.validateCgroups, p.validateListen, p.validateFarms, p.refuseAimless, p.refuseSocketless} {
+	for _, validate := range []func() error{p.finishSharing, p.finishLoops, p.validateNumbers, p.validateCheaper, p.validateMapSockets, p.validateCGI, p.validateCgroups, p.validateListen, p.validateFarms, p.refuseAimless, p.refuseSocketless} {
 		if err := p.tolerate(validate()); err != nil {
 			return err
 		}

@@ -55,8 +55,8 @@ func routingOptions() []Option {
 		{Names: []string{"response-route-if-not"}, Arg: RequiredArg, Value: List, Doc: "rules for answers; do ACTION unless a condition holds: CONDITION ACTION"},
 		{Names: []string{"response-route-run"}, Arg: RequiredArg, Value: List, Doc: "rules for answers; do ACTION"},
 		{Names: []string{"router-list", "routers-list"}, Value: Flag, Doc: "list the actions of routing rules"},
-		{Names: []string{"error-page-403"}, Arg: RequiredArg, Value: List, Doc: "file for answers with status 403"},
-		{Names: []string{"error-page-404"}, Arg: RequiredArg, Value: List, Doc: "file for answers with status 404"},
-		{Names: []string{"error-page-500"}, Arg: RequiredArg, Value: List, Doc: "file for answers with status 500"},
+		{Names: []string{"error-page-403"}, Arg: RequiredArg, Doc: "HTML page for the server's own answers with status 403; of several the first that can be read", Value: list(func(c *Config) *[]string { return &c.ErrorPages403 })},
+		{Names: []string{"error-page-404"}, Arg: RequiredArg, Doc: "HTML page for the server's own answers with status 404; of several the first that can be read", Value: list(func(c *Config) *[]string { return &c.ErrorPages404 })},
+		{Names: []string{"error-page-500"}, Arg: RequiredArg, Doc: "HTML page for the server's own answers with status 500; of several the first that can be read", Value: list(func(c *Config) *[]string { return &c.ErrorPages500 })},
 	}
 }

@@ -17,6 +17,8 @@ type request struct {
 	body   *body
 	rest   []byte // what was read behind the request
 	idle   bool   // no request: the connection was answered and is kept
+
+	script *scriptOutcome // a program has answered the request; nil: it is to be served
 }
 
 // requestQueue hands requests to the first slot that leads. Its descriptor

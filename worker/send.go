@@ -11,7 +11,6 @@ import (
 
 	"envoxyd/internal/gatewayspec"
 	"envoxyd/transports"
-	"envoxyd/transports/http"
 )
 
 // shortWait is how long a core waits for a client to read before a goroutine takes over.
@@ -213,9 +212,9 @@ func (s *slot) finish() {
 	}
 	switch {
 	case io.result&resFailed != 0 && cn.listener.transport.Refuses && s.claims():
-		text := http.Refusal(500, "").StatusText()
-		io.headers, io.head_len = 3, cUint32(len(text)-len("Internal Server Error"))
-		_ = s.sendPair([]byte(text), nil, sendLast)
+		text, size, fields := cn.listener.pages.answer(500, "", io.flags&reqNoBody != 0)
+		io.headers, io.head_len = cUint32(fields), cUint32(size)
+		_ = s.sendPair(text, nil, sendLast)
 		q.keep = false
 	case s.hold(): // it leaves with the next one
 	case io.result&(resFailed|resBroken) == 0 && q.file == nil && int(io.out_len)+len(behind) > 0:

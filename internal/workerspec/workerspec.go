@@ -61,6 +61,10 @@ type Spec struct {
 
 	Shared *Shared `json:"shared,omitempty"` // nil: there are only locks
 
+	ErrorPages map[int][]string `json:"error_pages"` // files, absolute, for the server's own answers with a status
+
+	CGI *CGI `json:"cgi,omitempty"` // nil: no programs are run
+
 	Static *staticspec.Options `json:"static,omitempty"` // nil: the application answers everything
 
 	Spoolers []Spooler `json:"spoolers"`
@@ -88,6 +92,8 @@ type Socket struct {
 	Port     string `json:"port"`     // SERVER_PORT
 	Unix     bool   `json:"unix"`
 	Workers  []int  `json:"workers,omitempty"` // those that serve it; none: all
+
+	Modifier1 byte `json:"modifier1"` // of requests whose protocol has none
 }
 
 // HTTP is what the HTTP transports need.
@@ -172,6 +178,7 @@ type Python struct {
 	Mounts            []string `json:"mounts"`
 	ManageScriptName  bool     `json:"manage_script_name"`
 	NoDefaultApp      bool     `json:"no_default_app"`
+	ErrorPages500     []string `json:"error_pages_500"` // Spec.ErrorPages of 500, for requests without an application
 	NeedApp           bool     `json:"need_app"`
 	LazyApps          bool     `json:"lazy_apps"`
 	Pythonpath        []string `json:"pythonpath"`

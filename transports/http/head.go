@@ -7,7 +7,6 @@ package http
 
 import (
 	"bytes"
-	"strconv"
 
 	"envoxyd/protocol/uwsgi"
 )
@@ -350,17 +349,17 @@ func (h *Head) finish() error {
 // HTTP/1.0 has to ask for it.
 func (h *Head) Persistent() bool { return (h.Minor == 1 || h.KeepAlive) && !h.Close }
 
-// StatusText is the reply to a refused request: a whole response that ends the connection.
-func (e *Error) StatusText() string {
-	text := phrase(e.Status)
-	return "HTTP/1.1 " + strconv.Itoa(e.Status) + " " + text + "\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: " +
-		strconv.Itoa(len(text)) + "\r\n\r\n" + text
-}
-
-func phrase(status int) string {
+// Phrase is what the server's own answers say for a status.
+func Phrase(status int) string {
 	switch status {
+	case 301:
+		return "Moved Permanently"
 	case 400:
 		return "Bad Request"
+	case 403:
+		return "Forbidden"
+	case 404:
+		return "Not Found"
 	case 408:
 		return "Request Timeout"
 	case 413:
