@@ -111,7 +111,7 @@ func (p *parser) validateListen() error {
 func (p *parser) refuseAimless() error {
 	const upstreamStatus = 246
 	c := p.cfg
-	if c.Program == "uwsgi" || c.Profile || c.NoServer || p.namesApp() || p.fileRead || len(c.Sockets) == 0 {
+	if c.Program == "uwsgi" || c.Profile || c.NoServer || c.CGI() || p.namesApp() || p.fileRead || len(c.Sockets) == 0 {
 		return nil
 	}
 	for _, s := range c.Sockets {

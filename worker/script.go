@@ -66,12 +66,11 @@ type script struct {
 	began   time.Time
 	process *cgi.Process
 	started atomic.Pointer[cgi.Process] // process, for other goroutines
+	cut     bool                        // the program's end was not waited for
 	outcome scriptOutcome
 	answer  scriptAnswer
 
-	client  clientWatch
-	drained atomic.Bool // the program has ended, but a child of the application's may hold its output
-	forks   uint32      // forks() when it was started
+	client clientWatch
 }
 
 // scriptOutcome is what a core needs to account for the request.
@@ -124,7 +123,7 @@ func (one *script) run() {
 	if c.w.spec.CGI.LeaveRunning {
 		return // the process's own goroutine waits for it
 	}
-	if err := one.process.Wait(one.end()); err != nil && one.outcome.status >= 500 {
+	if err := one.process.Wait(one.end()); err != nil && !one.cut {
 		c.w.logf("CGI: %s: %v", one.uri(), err)
 	}
 }
@@ -167,11 +166,18 @@ func (one *script) serve(turnedAway bool) {
 		return
 	}
 	if err := one.pass(); err != nil {
-		if !one.c.w.spec.CGI.LeaveRunning {
+		one.cut = !one.ended(err)
+		if one.cut && !one.c.w.spec.CGI.LeaveRunning {
 			one.process.Kill()
 		}
 		one.failed(err)
 	}
+}
+
+// ended tells whether the program has ended its output by itself.
+func (one *script) ended(err error) bool {
+	var head *cgi.HeadError
+	return errors.As(err, &head) && head.Early
 }
 
 // start finds the program and starts it as soon as there is room.
@@ -211,8 +217,7 @@ func (one *script) start() error {
 	case <-one.client.gone:
 		return errGone
 	}
-	one.forks = forks()
-	if one.process, err = program.Start(environ, input, one.programEnded); err != nil {
+	if one.process, err = program.Start(environ, input); err != nil {
 		<-c.room
 		return err
 	}
@@ -255,41 +260,22 @@ func (one *script) input() (*os.File, cgi.Body, error) {
 	return file, cgi.Body(len(data)), nil
 }
 
-// programEnded is called when the program has. Its output has ended then, but for what it has started in the background
-// and for children of the application's, which hold copies of whatever was open when they were forked.
-func (one *script) programEnded() {
-	if forks() != one.forks {
-		one.drained.Store(true)
-		one.wake()
-	}
-}
-
-// wake ends a wait for the program's output.
+// wake ends a wait for the program's output: the client has gone.
 func (one *script) wake() {
 	if process := one.started.Load(); process != nil {
 		_ = process.SetReadDeadline(time.Now())
 	}
 }
 
-// drainTime is how long output is waited for when the program has ended.
-const drainTime = 50 * time.Millisecond
-
 // read reads output of the program, for as long as the limits allow.
 func (one *script) read(room []byte) (int, error) {
 	for {
-		drained := one.drained.Load()
 		until, limit := one.limit()
-		if drained {
-			until, limit = time.Now().Add(drainTime), io.EOF
-		}
 		if err := one.process.SetReadDeadline(until); err != nil {
 			return 0, err
 		}
-		switch {
-		case one.client.left():
+		if one.client.left() {
 			return 0, errGone
-		case !drained && one.drained.Load():
-			continue
 		}
 		n, err := one.process.Read(room)
 		switch {

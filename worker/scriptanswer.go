@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"envoxyd/transports/http"
 	"envoxyd/worker/cgi"
 )
 
@@ -27,7 +28,7 @@ func (one *script) pass() error {
 		said = append(said, room[:n]...)
 		if err != nil {
 			if errors.Is(err, io.EOF) {
-				err = &cgi.HeadError{Reason: "it ended before its head did"}
+				err = &cgi.HeadError{Reason: "it ended before its head did", Early: true}
 			}
 			return err
 		}
@@ -74,6 +75,9 @@ func (one *script) sendHead(h *cgi.Head, body []byte) error {
 	fields = append(fields, one.c.w.extra...)
 	o := &one.outcome
 	delimited := h.Length >= 0 || a.chunked || a.silent
+	if len(h.Status) == 3 {
+		h.Status += " " + http.Phrase(h.Code)
+	}
 	text, result := appendHead(nil, flags, h.Status, fields, delimited, h.Ends)
 	o.status, o.head, o.headers, o.result = h.Code, len(text), strings.Count(string(text), "\r\n")-2, result
 	return one.sendBody(text, body)

@@ -156,6 +156,8 @@ func (s *slot) sendFile(file int, offset, size int64) int {
 				continue
 			}
 			return s.leaveFile(file, offset, size)
+		case cannotSendfile(err):
+			return s.leaveFile(file, offset, size)
 		default:
 			s.response.errno, _ = err.(syscall.Errno)
 			return writeGone
@@ -165,6 +167,11 @@ func (s *slot) sendFile(file int, offset, size int64) int {
 		return s.leaveFile(file, offset, size)
 	}
 	return writeOK
+}
+
+// cannotSendfile tells whether the file, or the connection, is of a kind that sendfile(2) does not serve.
+func cannotSendfile(err error) bool {
+	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP)
 }
 
 // leaveFile has a goroutine send the part of the file once the application is done with the request.
@@ -311,6 +318,9 @@ func sendFileRest(stream *os.File, file *fileRest, timeout time.Duration) error 
 		if err != nil {
 			return err
 		}
+		if cannotSendfile(failure) {
+			return copyFileRest(stream, file, timeout)
+		}
 		if failure != nil && !errors.Is(failure, unix.EINTR) {
 			return failure
 		}
@@ -322,7 +332,7 @@ func sendFileRest(stream *os.File, file *fileRest, timeout time.Duration) error 
 	return nil
 }
 
-// copyFileRest is sendFileRest for file systems that sendfile(2) does not read right.
+// copyFileRest is sendFileRest for what sendfile(2) does not serve, or not right. It asks nothing of stream but to take bytes.
 func copyFileRest(stream *os.File, file *fileRest, timeout time.Duration) error {
 	piece := make([]byte, 64<<10)
 	for file.size > 0 {

@@ -349,39 +349,6 @@ func (h *Head) finish() error {
 // HTTP/1.0 has to ask for it.
 func (h *Head) Persistent() bool { return (h.Minor == 1 || h.KeepAlive) && !h.Close }
 
-// Phrase is what the server's own answers say for a status.
-func Phrase(status int) string {
-	switch status {
-	case 301:
-		return "Moved Permanently"
-	case 400:
-		return "Bad Request"
-	case 403:
-		return "Forbidden"
-	case 404:
-		return "Not Found"
-	case 408:
-		return "Request Timeout"
-	case 413:
-		return "Content Too Large"
-	case 431:
-		return "Request Header Fields Too Large"
-	case 500:
-		return "Internal Server Error"
-	case 501:
-		return "Not Implemented"
-	case 503:
-		return "Service Unavailable"
-	case 504:
-		return "Gateway Timeout"
-	case 505:
-		return "HTTP Version Not Supported"
-	case 507:
-		return "Insufficient Storage"
-	}
-	return "Error"
-}
-
 // Refusal is an *Error for a status that the caller found out by itself.
 func Refusal(status int, reason string) *Error { return refuse(status, reason) }
 

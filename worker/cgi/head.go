@@ -25,7 +25,10 @@ type Head struct {
 type Field struct{ Name, Value string }
 
 // HeadError is output that is no answer.
-type HeadError struct{ Reason string }
+type HeadError struct {
+	Reason string
+	Early  bool // the program has ended its output before the end of the head
+}
 
 func (e *HeadError) Error() string { return "invalid CGI response: " + e.Reason }
 
@@ -39,12 +42,12 @@ func ParseHead(data []byte) (*Head, error) {
 		line, more, whole := bytes.Cut(rest, []byte("\n"))
 		if !whole {
 			if len(data) >= MaxHead {
-				return nil, &HeadError{fmt.Sprintf("its head is longer than %d bytes", MaxHead)}
+				return nil, &HeadError{Reason: fmt.Sprintf("its head is longer than %d bytes", MaxHead)}
 			}
 			return nil, nil
 		}
 		if len(data)-len(more) > MaxHead {
-			return nil, &HeadError{fmt.Sprintf("its head is longer than %d bytes", MaxHead)}
+			return nil, &HeadError{Reason: fmt.Sprintf("its head is longer than %d bytes", MaxHead)}
 		}
 		line, rest = bytes.TrimSuffix(line, []byte("\r")), more
 		if len(line) == 0 {
@@ -60,7 +63,7 @@ func ParseHead(data []byte) (*Head, error) {
 // line takes one line of the head; first: nothing precedes it.
 func (h *Head) line(text string, first bool) error {
 	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-		return &HeadError{"a control character in its head"}
+		return &HeadError{Reason: "a control character in its head"}
 	}
 	if first && strings.HasPrefix(text, "HTTP/") {
 		_, status, _ := strings.Cut(text, " ")
@@ -68,7 +71,7 @@ func (h *Head) line(text string, first bool) error {
 	}
 	name, value, ok := strings.Cut(text, ":")
 	if !ok || !token(name) {
-		return &HeadError{fmt.Sprintf("%.60q is no header field", text)}
+		return &HeadError{Reason: fmt.Sprintf("%.60q is no header field", text)}
 	}
 	value = strings.Trim(value, " \t")
 	switch strings.ToLower(name) {
@@ -77,7 +80,7 @@ func (h *Head) line(text string, first bool) error {
 	case "content-length":
 		n, err := strconv.ParseUint(value, 10, 62)
 		if err != nil || h.Length >= 0 && h.Length != int64(n) {
-			return &HeadError{fmt.Sprintf("its Content-Length %.60q", value)}
+			return &HeadError{Reason: fmt.Sprintf("its Content-Length %.60q", value)}
 		}
 		h.Length = int64(n)
 	case "connection":
@@ -94,7 +97,7 @@ func (h *Head) line(text string, first bool) error {
 func (h *Head) setStatus(text string) error {
 	code, err := strconv.Atoi(text[:min(len(text), 3)])
 	if err != nil || code < 200 || code > 599 || len(text) > 3 && text[3] != ' ' {
-		return &HeadError{fmt.Sprintf("its status %.60q", text)}
+		return &HeadError{Reason: fmt.Sprintf("its status %.60q", text)}
 	}
 	h.Status, h.Code = text, code
 	return nil
@@ -103,7 +106,7 @@ func (h *Head) setStatus(text string) error {
 // complete fills in what RFC 3875, 6.3.3, leaves out.
 func (h *Head) complete() error {
 	if h.Coded && h.Length >= 0 {
-		return &HeadError{"a Transfer-Encoding beside a Content-Length"}
+		return &HeadError{Reason: "a Transfer-Encoding beside a Content-Length"}
 	}
 	if h.Code != 0 {
 		return nil

@@ -18,9 +18,8 @@ type Process struct {
 }
 
 // Start runs the program without a shell. body is its standard input, from where the file stands; nil: it is empty.
-// What it writes to its standard error goes where the worker's does. When the program has ended, ended is called on
-// a goroutine of its own, which the process owns.
-func (p *Program) Start(environ []string, body *os.File, ended func()) (*Process, error) {
+// What it writes to its standard error goes where the worker's does.
+func (p *Program) Start(environ []string, body *os.File) (*Process, error) {
 	output, end, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("CGI: %w", err)
@@ -40,12 +39,11 @@ func (p *Program) Start(environ []string, body *os.File, ended func()) (*Process
 		return nil, fmt.Errorf("CGI: %w", err)
 	}
 	r := &Process{command: command, output: output, ended: make(chan struct{})}
-	go func() {
+	go func() { // ends with the program; Wait waits for it
 		if err := command.Wait(); !errors.Is(err, syscall.ECHILD) { // the application may wait for all of its process's children
 			r.err = err
 		}
 		close(r.ended)
-		ended()
 	}()
 	return r, nil
 }
