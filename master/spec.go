@@ -57,7 +57,7 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 		}
 		spec.Sockets = append(spec.Sockets, workerspec.Socket{
 			FD: i.add(uintptr(s.FD)), Protocol: s.Protocol, Name: s.Name, Port: s.Port, Unix: s.Unix(), TLS: g.tlsSpec(s),
-			Workers: cfg.MapSockets[len(spec.Sockets)],
+			Workers: cfg.MapSockets[len(spec.Sockets)], Modifier1: modifier1Of(cfg, s.Protocol, s.TLS != nil),
 		})
 	}
 	if g.m.logs.log != nil && cfg.LogMaster {
@@ -97,6 +97,11 @@ func baseSpec(cfg *uwsgiopts.Config, number int, started time.Time, lib string) 
 		spec.Python.User = &workerspec.User{UID: who.Uid, GID: who.Gid, Groups: who.Groups}
 	}
 	if spec.Static, err = staticSpec(cfg); err != nil {
+		return nil, err
+	}
+	spec.ErrorPages = errorPages(cfg)
+	spec.Python.ErrorPages500 = spec.ErrorPages[500]
+	if spec.CGI, err = cgiSpec(cfg); err != nil {
 		return nil, err
 	}
 	if file := cfg.LogFile(); file != "" {

@@ -121,6 +121,7 @@ const AwaitProxy = -1
 // Socket is what is the same for all connections of a listening socket.
 type Socket struct {
 	Modifiers  []byte // of packets that are taken; none: all that are served
+	CGI        bool   // packets with the modifier of CGI programs are served
 	Limit      int    // of a head, in bytes: --buffer-size
 	ServerName string // this host's name
 	Port       string // SERVER_PORT

@@ -136,6 +136,10 @@ type Config struct {
 
 	StaticConfig
 	RoutingConfig
+	CGIConfig
+
+	// Files for the server's own answers with these statuses; the first of each that can be read is sent.
+	ErrorPages403, ErrorPages404, ErrorPages500 []string
 	SupervisedConfig
 	CheaperConfig
 	ProcessConfig

@@ -29,7 +29,7 @@ func (p *parser) finish() error {
 	p.leftovers()
 	for _, validate := range []func() error{
 		p.finishSharing, p.finishTLS, p.finishLoops, p.finishRouting, p.validateNumbers, p.validateCheaper, p.validateMapSockets,
-		p.validateCgroups, p.validateListen, p.validateFarms, p.refuseAimless, p.refuseSocketless,
+		p.validateCGI, p.validateCgroups, p.validateListen, p.validateFarms, p.refuseAimless, p.refuseSocketless,
 	} {
 		if err := p.tolerate(validate()); err != nil {
 			return err
@@ -114,7 +114,7 @@ func (p *parser) validateListen() error {
 func (p *parser) refuseAimless() error {
 	const upstreamStatus = 246
 	c := p.cfg
-	if c.Program == "uwsgi" || c.Profile || c.NoServer || p.namesApp() || p.fileRead || len(c.Sockets) == 0 {
+	if c.Program == "uwsgi" || c.Profile || c.NoServer || c.CGI() || p.namesApp() || p.fileRead || len(c.Sockets) == 0 {
 		return nil
 	}
 	for _, s := range c.Sockets {

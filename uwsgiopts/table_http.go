@@ -16,7 +16,7 @@ func httpOptions() []Option {
 		{Names: []string{"http-to"}, Arg: RequiredArg, Value: List, Doc: "hand HTTP requests to the instance at this address"},
 		{Names: []string{"http-zerg"}, Arg: RequiredArg, Doc: "addresses of a zerg server to route to by the HTTP router"},
 		{Names: []string{"http-fallback"}, Arg: RequiredArg, Value: List, Doc: "address that the HTTP router uses when there is no other"},
-		{Names: []string{"http-modifier1"}, Arg: RequiredArg, Doc: "modifier1 of HTTP requests", Value: onlyPython},
+		{Names: []string{"http-modifier1"}, Arg: RequiredArg, Doc: "modifier1 of HTTP requests: 0 for Python, 9 for CGI programs", Value: modifier1(func(c *Config) *byte { return &c.Modifier1.HTTP })},
 		{Names: []string{"http-modifier2"}, Arg: RequiredArg, Value: Int, Doc: "modifier2 of HTTP requests", NoOp: "what serves Python takes no notice of it"},
 		{Names: []string{"http-use-cache"}, Arg: OptionalArg, Doc: "let the HTTP router look addresses up in this cache"},
 		{Names: []string{"http-use-pattern"}, Arg: RequiredArg, Doc: "let the HTTP router make addresses from keys by this pattern"},

@@ -5,7 +5,7 @@ func tlsOptions() []Option {
 	return []Option{
 		{Names: []string{"ssl-socket", "suwsgi-socket"}, Arg: RequiredArg, Value: secureSocket("uwsgi"), Doc: "listen on this address and speak uwsgi over TLS: ADDRESS,CERT,KEY[,CIPHERS[,CLIENT_CA]]"},
 		{Names: []string{"https-socket"}, Arg: RequiredArg, Value: secureSocket("http"), Doc: "listen on this address and speak HTTPS, answered by the workers themselves: ADDRESS,CERT,KEY[,CIPHERS[,CLIENT_CA]]; clients have to show a certificate of !CLIENT_CA, and may show one of CLIENT_CA"},
-		{Names: []string{"https-socket-modifier1"}, Arg: RequiredArg, Doc: "modifier1 of requests that come in over https-socket", Value: onlyPython},
+		{Names: []string{"https-socket-modifier1"}, Arg: RequiredArg, Doc: "modifier1 of requests that come in over https-socket: 0 for Python, 9 for CGI programs", Value: modifier1(func(c *Config) *byte { return &c.Modifier1.HTTPSSocket })},
 		{Names: []string{"https-socket-modifier2"}, Arg: RequiredArg, Value: Wide, Doc: "modifier2 of requests that come in over https-socket", NoOp: "what serves Python takes no notice of it"},
 		{Names: []string{"ssl-verbose"}, Doc: "log handshakes that fail", Value: flagOn(func(c *Config) *bool { return &c.TLSVerbose })},
 		{Names: []string{"ssl-verify-depth"}, Arg: OptionalArg, Doc: "most certificates between a client's and its root", Value: number(func(c *Config) *int { return &c.VerifyDepth })},

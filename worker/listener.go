@@ -45,6 +45,7 @@ type listener struct {
 	transport  *transports.Transport
 	kind       int // which of a parser's receivers is for it
 	socket     transports.Socket
+	modifier1  byte   // of every request; 0: what the protocol says
 	flags      uint32 // of every request, where the client speaks HTTP/1.1
 	always     uint32 // of every request
 	event      bool   // deliveries of the gateway's, for the service's event handlers
@@ -54,6 +55,7 @@ type listener struct {
 	timeout    time.Duration // of each read, and of each write unless that has its own
 	send       time.Duration // of each write
 	head       time.Duration // of a request's whole head
+	pages      errorPages    // for its own answers
 	tls        *tls.Config   // nil: it is spoken in the clear
 	http2      *http2Server  // nil: it is not offered
 	exportCert bool          // requests have the client's certificate
@@ -67,8 +69,8 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 		return nil, fmt.Errorf("socket %s: the protocol %q is not there yet", socket.Name, socket.Protocol)
 	}
 	l := &listener{fd: socket.FD, index: index, name: socket.Name, transport: protocol.transport, kind: index, always: protocol.flags,
-		mapped: len(socket.Workers) > 0, timeout: w.socketTimeout(), head: headTime}
-	l.socket = transports.Socket{Modifiers: w.spec.Limits.Modifiers, Limit: w.spec.Limits.BufferSize, ServerName: w.hostname, Port: socket.Port, NoScript: w.spec.HTTP.ManageScript, KeepSlash: w.spec.HTTP.KeepSlashes}
+		mapped: len(socket.Workers) > 0, timeout: w.socketTimeout(), head: headTime, pages: w.spec.ErrorPages, modifier1: socket.Modifier1}
+	l.socket = transports.Socket{Modifiers: w.spec.Limits.Modifiers, CGI: w.spec.CGI != nil, Limit: w.spec.Limits.BufferSize, ServerName: w.hostname, Port: socket.Port, NoScript: w.spec.HTTP.ManageScript, KeepSlash: w.spec.HTTP.KeepSlashes}
 	if !socket.Unix && w.spec.HTTP.NoDelay && socket.Protocol != "uwsgi" { // one response, mostly one write
 		_ = unix.SetsockoptInt(l.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // connections inherit it
 	}

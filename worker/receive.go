@@ -100,6 +100,7 @@ type parsed struct {
 	body  []byte // of a whole request
 	flags uint32
 	state int32 // of the body: bodyWhole …
+	kept  *body // of a whole request that a goroutine has received; nil: it is body
 }
 
 var (
@@ -152,6 +153,9 @@ func (p *parser) preparse(l *listener, c *transports.Conn, data []byte) (q parse
 		q.Length = p.request.length
 	}
 	q.flags |= l.always
+	if l.modifier1 != 0 {
+		q.Modifier1 = l.modifier1
+	}
 	if q.Service {
 		q.flags |= reqService
 	}

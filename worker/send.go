@@ -11,7 +11,6 @@ import (
 
 	"envoxyd/internal/gatewayspec"
 	"envoxyd/transports"
-	"envoxyd/transports/http"
 )
 
 // shortWait is how long a core waits for a client to read before a goroutine takes over.
@@ -185,6 +184,8 @@ func (s *slot) sendFile(file int, offset, size int64) int {
 				continue
 			}
 			return s.leaveFile(file, offset, size)
+		case cannotSendfile(err):
+			return s.leaveFile(file, offset, size)
 		default:
 			s.response.errno, _ = err.(syscall.Errno)
 			return writeGone
@@ -194,6 +195,11 @@ func (s *slot) sendFile(file int, offset, size int64) int {
 		return s.leaveFile(file, offset, size)
 	}
 	return writeOK
+}
+
+// cannotSendfile tells whether the file, or the connection, is of a kind that sendfile(2) does not serve.
+func cannotSendfile(err error) bool {
+	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP)
 }
 
 // leaveFile has a goroutine send the part of the file once the application is done with the request.
@@ -241,9 +247,9 @@ func (s *slot) finish() {
 	}
 	switch {
 	case io.result&resFailed != 0 && cn.listener.transport.Refuses && s.claims():
-		text := http.Refusal(500, "").StatusText()
-		io.headers, io.head_len = 3, cUint32(len(text)-len("Internal Server Error"))
-		_ = s.sendPair([]byte(text), nil, sendLast)
+		text, size, fields := cn.listener.pages.answer(500, "", io.flags&reqNoBody != 0)
+		io.headers, io.head_len = cUint32(fields), cUint32(size)
+		_ = s.sendPair(text, nil, sendLast)
 		q.keep = false
 	case s.hold(): // it leaves with the next one
 	case io.result&(resFailed|resBroken) == 0 && q.file == nil && int(io.out_len)+len(behind) > 0:
@@ -341,6 +347,9 @@ func sendFileRest(stream *os.File, file *fileRest, timeout time.Duration) error 
 		if err != nil {
 			return err
 		}
+		if cannotSendfile(failure) {
+			return copyFileRest(stream, file, timeout)
+		}
 		if failure != nil && !errors.Is(failure, unix.EINTR) {
 			return failure
 		}
@@ -352,7 +361,7 @@ func sendFileRest(stream *os.File, file *fileRest, timeout time.Duration) error 
 	return nil
 }
 
-// copyFileRest is sendFileRest for file systems that sendfile(2) does not read right.
+// copyFileRest is sendFileRest for what sendfile(2) does not serve, or not right. It asks nothing of stream but to take bytes.
 func copyFileRest(stream *os.File, file *fileRest, timeout time.Duration) error {
 	piece := make([]byte, 64<<10)
 	for file.size > 0 {

@@ -66,6 +66,7 @@ type slot struct {
 	record     requestlog.Record
 	logvars    []byte // uwsgi.set_logvar's, as a block of variables
 	fileHead   []byte // of the response with a file
+	fileFields []byte // likewise, its header fields
 	fileBuffer []byte // where small files are read into
 	framed     []byte // a part of the response as the protocol has it, before it is sent
 }

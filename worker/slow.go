@@ -55,7 +55,7 @@ func (w *Worker) receiveRest(cn *conn, held, data []byte, id uint16) *request {
 	head, data, err := w.receiveHead(in, cn, data)
 	if err != nil {
 		if l.transport.Refuses && errors.Is(err, os.ErrDeadlineExceeded) {
-			_, _ = syscall.Write(cn.fd, []byte(http.Refusal(408, "").StatusText()))
+			_, _ = syscall.Write(cn.fd, l.refusal(0, http.Refusal(408, "")))
 		}
 		return nil
 	}
@@ -142,7 +142,7 @@ func (w *Worker) spoolFailed(in *input, r *request, err *errSpool) *request {
 
 // refusal is an answer as the listener's protocol has it.
 func (l *listener) refusal(id uint16, refusal *http.Error) []byte {
-	text := []byte(refusal.StatusText())
+	text, _, _ := l.pages.answer(refusal.Status, "", false)
 	if l.always&reqStatus != 0 {
 		text = []byte("Status: " + strings.TrimPrefix(string(text), "HTTP/1.1 "))
 	}
@@ -189,10 +189,13 @@ func (s *slot) serve(q *request) bool {
 		s.complain(cn, p.ID, err)
 		return false
 	}
-	cn.rest, s.rest = q.rest, nil
+	if q.script != nil {
+		return s.scriptEnded(cn, p, q.script)
+	}
+	cn.rest, s.rest, p.kept = q.rest, nil, q.body
 	if answered, more := s.respond(cn, p); answered {
-		if q.body != nil {
-			q.body.free()
+		if p.kept != nil {
+			p.kept.free()
 		}
 		return more
 	}

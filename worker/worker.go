@@ -63,6 +63,8 @@ type Worker struct {
 	date   *logdate.Layout                 // before the server's own lines; nil: none
 
 	responders []responder // of requests that need no application
+	scripts    *scripts    // CGI programs; nil: there are none
+	extra      []byte      // the lines of --add-header, for answers without the application
 
 	requestLog int           // descriptor of lines about requests
 	lostLines  atomic.Uint64 // that the log did not take
@@ -138,6 +140,8 @@ func New(document []byte, id int, io []coreIO) (*Worker, error) {
 	if err := w.prepareLog(); err != nil {
 		return nil, err
 	}
+	w.extra = extraFields(w.spec.Python.AddHeaders)
+	w.scripts = newScripts(w)
 	files, err := newFiles(&w.spec)
 	if err != nil {
 		return nil, err

@@ -64,6 +64,10 @@ type Spec struct {
 
 	Shared *Shared `json:"shared,omitempty"` // nil: there are only locks
 
+	ErrorPages map[int][]string `json:"error_pages"` // files, absolute, for the server's own answers with a status
+
+	CGI *CGI `json:"cgi,omitempty"` // nil: no programs are run
+
 	Static *staticspec.Options `json:"static,omitempty"` // nil: the application answers everything
 
 	Routes []routespec.Rule `json:"routes,omitempty"` // the internal routing; they can be compiled
@@ -94,6 +98,8 @@ type Socket struct {
 	Unix     bool            `json:"unix"`
 	TLS      *tlsspec.Socket `json:"tls,omitempty"`     // nil: it is spoken in the clear
 	Workers  []int           `json:"workers,omitempty"` // those that serve it; none: all
+
+	Modifier1 byte `json:"modifier1"` // of requests whose protocol has none
 }
 
 // HTTP is what the HTTP transports need.
@@ -178,6 +184,7 @@ type Python struct {
 	Mounts            []string `json:"mounts"`
 	ManageScriptName  bool     `json:"manage_script_name"`
 	NoDefaultApp      bool     `json:"no_default_app"`
+	ErrorPages500     []string `json:"error_pages_500"` // Spec.ErrorPages of 500, for requests without an application
 	NeedApp           bool     `json:"need_app"`
 	LazyApps          bool     `json:"lazy_apps"`
 	Pythonpath        []string `json:"pythonpath"`

@@ -62,16 +62,18 @@ func cut(m *staticspec.Map, path []byte) (rest []byte, below bool) {
 
 // Request is what a GET or HEAD request says that matters for a file.
 type Request struct {
-	Head            bool
-	Path            []byte // PATH_INFO
-	URI             []byte
-	DocumentRoot    []byte
-	AcceptEncoding  []byte
-	IfModifiedSince []byte
-	IfNoneMatch     []byte
-	IfRange         []byte
-	Range           []byte
-	Now             time.Time
+	Head              bool
+	Path              []byte // PATH_INFO
+	URI               []byte
+	DocumentRoot      []byte
+	AcceptEncoding    []byte
+	IfMatch           []byte
+	IfModifiedSince   []byte
+	IfNoneMatch       []byte
+	IfRange           []byte
+	IfUnmodifiedSince []byte
+	Range             []byte
+	Now               time.Time
 }
 
 // Answer is a response that the application is not asked for.
@@ -117,12 +119,18 @@ func (s *Server) skipped(path []byte) bool {
 // answer makes status and header for the file that was found.
 func (s *Server) answer(r *Request, f *file) Answer {
 	a := Answer{Status: 200, File: -1, Delimited: true}
+	refused := f.precondition(r)
+	if refused == 412 {
+		a.Status = refused
+		a.add("Content-Length", "0")
+		return a
+	}
 	kind := s.types.Of(f.original)
 	if at, some := s.expiry(r, f, kind); some {
 		a.add("Expires", at.UTC().Format(dateFormat))
 	}
-	if f.notModifiedSince(r) { // RFC 9110, 15.4.5: what caches go by is said again
-		a.Status = 304
+	if refused == 304 { // RFC 9110, 15.4.5: what caches go by is said again
+		a.Status = refused
 		s.addVary(&a)
 		return a
 	}
