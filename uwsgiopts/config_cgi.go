@@ -24,7 +24,7 @@ type CGIConfig struct {
 }
 
 // Modifiers1 is what requests are for whose protocol has no modifier, by the kind of socket: Python applications or ModifierCGI.
-type Modifiers1 struct{ HTTP, HTTPSocket, FastCGI, SCGI byte }
+type Modifiers1 struct{ HTTP, HTTPSocket, HTTPSSocket, FastCGI, SCGI byte }
 
 // ModifierCGI is the modifier1 of requests for CGI programs.
 const ModifierCGI = 9
@@ -83,6 +83,7 @@ func (p *parser) validateCGI() error {
 		value  byte
 	}{
 		{"http-modifier1", p.cfg.Modifier1.HTTP}, {"http-socket-modifier1", p.cfg.Modifier1.HTTPSocket},
+		{"https-socket-modifier1", p.cfg.Modifier1.HTTPSSocket},
 		{"fastcgi-modifier1", p.cfg.Modifier1.FastCGI}, {"scgi-modifier1", p.cfg.Modifier1.SCGI},
 	} {
 		if one.value == ModifierCGI {

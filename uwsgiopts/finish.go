@@ -27,7 +27,10 @@ func (p *parser) finish() error {
 	}
 	p.unknownNames()
 	p.leftovers()
-	for _, validate := range []func() error{p.finishSharing, p.finishLoops, p.validateNumbers, p.validateCheaper, p.validateMapSockets, p.validateCGI, p.validateCgroups, p.validateListen, p.validateFarms, p.refuseAimless, p.refuseSocketless} {
+	for _, validate := range []func() error{
+		p.finishSharing, p.finishTLS, p.finishLoops, p.finishRouting, p.validateNumbers, p.validateCheaper, p.validateMapSockets,
+		p.validateCGI, p.validateCgroups, p.validateListen, p.validateFarms, p.refuseAimless, p.refuseSocketless,
+	} {
 		if err := p.tolerate(validate()); err != nil {
 			return err
 		}
@@ -115,7 +118,7 @@ func (p *parser) refuseAimless() error {
 		return nil
 	}
 	for _, s := range c.Sockets {
-		if s.Protocol != "http-router" {
+		if !s.Routes() {
 			return nil
 		}
 	}

@@ -47,6 +47,11 @@ func (s *slot) sendRaw(out, data []byte, mode int) int {
 	if s.holding.Load() {
 		out = append(s.takeHeld(), out...)
 	}
+	if s.current.inline() {
+		if done, outcome := s.sendSealed(out, data); done {
+			return outcome
+		}
+	}
 	fd := s.current.fd
 	timeout := s.current.listener.send
 	if mode != sendWhole {
@@ -85,6 +90,28 @@ func (s *slot) sendRaw(out, data []byte, mode int) int {
 		}
 	}
 	return writeOK
+}
+
+// sendSealed is sendRaw for a client that speaks TLS. False: nothing was sent, and the descriptor speaks in the clear now.
+func (s *slot) sendSealed(out, data []byte) (done bool, outcome int) {
+	if len(out)+len(data) > sealedAtOnce {
+		s.openCurrent()
+		return false, writeOK
+	}
+	rest, errno := s.current.tls.seal(out, data)
+	if errno != 0 {
+		return true, s.writeFailed(errno)
+	}
+	if rest {
+		s.openCurrent()
+	}
+	return true, writeOK
+}
+
+// openCurrent has the descriptor of the request's connection speak in the clear, to the application too.
+func (s *slot) openCurrent() {
+	s.w.open(s.current)
+	s.io.client_fd = cInt32(s.current.fd)
 }
 
 func (s *slot) writeFailed(errno syscall.Errno) int {
@@ -141,6 +168,7 @@ func (s *slot) sendFile(file int, offset, size int64) int {
 	if sent := s.write(nil, sendWhole); sent != writeOK {
 		return sent
 	}
+	s.openCurrent()
 	inline := s.current.listener.transport.Frame == nil && !s.w.spec.Limits.NoSendfile
 	for size > 0 && inline {
 		n, err := unix.Sendfile(s.current.fd, file, &offset, int(min(size, 1<<30)))
@@ -244,6 +272,7 @@ func (s *slot) finish() {
 	if io.result&resShort != 0 {
 		s.logShort()
 	}
+	s.leaveArriving(cn)
 	s.account()
 	io.event_fd = -1
 	if q.body != nil {
@@ -357,5 +386,6 @@ func (s *slot) disconnect() {
 		_ = later.wait() // what cannot be sent is lost as it would be to the client
 	}
 	s.flushHeld()
+	s.openCurrent()
 	_ = unix.Shutdown(s.current.fd, unix.SHUT_RDWR)
 }

@@ -39,6 +39,7 @@ const (
 	reqService    = C.REQ_SERVICE
 	reqCloses     = C.REQ_CLOSES
 	reqSayKeep    = C.REQ_SAY_KEEP
+	reqHTTP11     = C.REQ_HTTP11
 )
 
 // What became of a response.
@@ -55,6 +56,16 @@ const (
 	bodyWhole   = C.BODY_WHOLE
 	bodyClosed  = C.BODY_CLOSED
 	bodyTimeout = C.BODY_TIMEOUT
+
+	bodyArriving = C.BODY_ARRIVING
+)
+
+// What has come of a body that arrives.
+const (
+	arrivedWait = C.ARRIVED_WAIT
+	arrivedSome = C.ARRIVED_SOME
+	arrivedLast = C.ARRIVED_LAST
+	arrivedGone = C.ARRIVED_GONE
 )
 
 const (

@@ -22,6 +22,7 @@ enum { /* core_io.flags: what the request asks of the response */
     REQ_CLOSES = 1024,   /* add "Connection: close" when the length is known: without one its end says it */
     REQ_SAY_KEEP = 2048, /* add "Connection: keep-alive", which HTTP/1.0 has to be told */
     REQ_SERVICE = 4096,  /* asks the server itself for something */
+    REQ_HTTP11 = 8192,   /* the client itself takes what HTTP/1.1 has: chunks, trailers, informational responses */
     REQ_EVENT = 512      /* for the service's event handlers, not for the application */
 };
 
@@ -34,7 +35,15 @@ enum { /* core_io.result: what became of the response */
     RES_SHORT = 32      /* all was sent, but it is less than the Content-Length: the connection must be closed */
 };
 
-enum { BODY_WHOLE = 0, BODY_CLOSED = 1, BODY_TIMEOUT = 2 };
+enum { BODY_WHOLE = 0, BODY_CLOSED = 1, BODY_TIMEOUT = 2,
+       BODY_ARRIVING = 3 /* envoxyd_body gives what has come */ };
+
+enum { /* what envoxyd_body returns */
+    ARRIVED_WAIT = 0, /* nothing yet */
+    ARRIVED_SOME = 1,
+    ARRIVED_LAST = 2,
+    ARRIVED_GONE = -1 /* the client has left, or stalls */
+};
 
 enum { /* what envoxyd_next returns */
     NEXT_REQUEST = 1,

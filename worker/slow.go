@@ -37,6 +37,7 @@ func (s *slot) receiveSlowly(cn *conn, data []byte, p *parsed) {
 // The responses that were held are sent before.
 func (w *Worker) receiveRest(cn *conn, held, data []byte, id uint16) *request {
 	l := cn.listener
+	w.open(cn)
 	stream, err := duplicate(cn.fd)
 	if err != nil {
 		w.logLimited(&w.limits.receive, "unable to receive a request: %v", err)
@@ -77,6 +78,9 @@ func (w *Worker) receiveRest(cn *conn, held, data []byte, id uint16) *request {
 		_, _ = syscall.Write(cn.fd, []byte("HTTP/1.1 100 Continue\r\n\r\n"))
 	}
 	rest := data[head.HeadSize:]
+	if w.arrives(l, &head) {
+		return w.receiveArriving(in, r, rest)
+	}
 	switch {
 	case head.NoBody:
 		r.rest = rest
@@ -110,6 +114,7 @@ func (w *Worker) receiveHead(in *input, cn *conn, data []byte) (parsed, []byte, 
 
 // turnAway refuses a request: nil if there is no way to say so, else an answered one.
 func (w *Worker) turnAway(cn *conn, id uint16, err error) *request {
+	w.open(cn)
 	if refusal := w.complaint(cn, err); refusal != nil {
 		refuseAndClose(cn, id, refusal)
 		return &request{}
@@ -173,6 +178,7 @@ func (s *slot) serve(q *request) bool {
 	}
 	p := &s.parsed
 	*p = q.parsed
+	s.arriving = q.arriving
 	if len(p.Vars) > len(s.vars) {
 		s.complain(cn, p.ID, transports.ErrBlock)
 		return false

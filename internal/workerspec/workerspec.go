@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"syscall"
 
+	"envoxyd/internal/routespec"
 	"envoxyd/internal/staticspec"
+	"envoxyd/internal/tlsspec"
 )
 
 // EndCalls is the signal at which a worker gives up its calls to servers, before it is killed. It is a
@@ -47,6 +49,7 @@ type Spec struct {
 	Check bool `json:"check,omitempty"` // import, report, leave: nothing is to be served
 
 	Sockets []Socket `json:"sockets"`
+	VaultFD int      `json:"vault_fd"` // the memory of certificates and keys: see internal/tlsconfig; -1: there is none
 	HTTP    HTTP     `json:"http"`
 
 	Websockets Websockets `json:"websockets"`
@@ -67,6 +70,8 @@ type Spec struct {
 
 	Static *staticspec.Options `json:"static,omitempty"` // nil: the application answers everything
 
+	Routes []routespec.Rule `json:"routes,omitempty"` // the internal routing; they can be compiled
+
 	Spoolers []Spooler `json:"spoolers"`
 	Spooling Spooling  `json:"spooling"`
 
@@ -86,12 +91,13 @@ type Gateway struct {
 
 // Socket is one listening socket.
 type Socket struct {
-	FD       int    `json:"fd"`
-	Protocol string `json:"protocol"` // as uwsgiopts.Socket
-	Name     string `json:"name"`     // as in the log
-	Port     string `json:"port"`     // SERVER_PORT
-	Unix     bool   `json:"unix"`
-	Workers  []int  `json:"workers,omitempty"` // those that serve it; none: all
+	FD       int             `json:"fd"`
+	Protocol string          `json:"protocol"` // as uwsgiopts.Socket
+	Name     string          `json:"name"`     // as in the log
+	Port     string          `json:"port"`     // SERVER_PORT
+	Unix     bool            `json:"unix"`
+	TLS      *tlsspec.Socket `json:"tls,omitempty"`     // nil: it is spoken in the clear
+	Workers  []int           `json:"workers,omitempty"` // those that serve it; none: all
 
 	Modifier1 byte `json:"modifier1"` // of requests whose protocol has none
 }
