@@ -4,6 +4,7 @@ import re
 import signal
 import socket
 import struct
+import sys
 import time
 
 import pytest
@@ -153,10 +154,10 @@ def test_a_body_in_chunks_has_a_length_for_the_program(programs):
         assert rest_of(client).endswith(b"\r\n\r\n5 \nabcde")
 
 
-@pytest.mark.parametrize("engine", ["--threads=1", "--async=2"])
+@pytest.mark.parametrize("engine", ["--threads=1", f"--async=2 --home={sys.prefix}"])
 def test_no_core_waits_for_a_program(programs, engine):
     """One worker: programs run, and the application answers meanwhile."""
-    one, port, other = programs([engine, "--processes", "1"])
+    one, port, other = programs([*engine.split(), "--processes", "1"])
     with Connection(port) as slow:
         slow.send("/cgi/wait.sh")
         pid_of(one, "wait.sh")
