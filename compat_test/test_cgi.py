@@ -4,6 +4,7 @@ import re
 import signal
 import socket
 import struct
+import sys
 import time
 
 import pytest
@@ -82,8 +83,8 @@ def test_what_a_program_is_told(programs):
     expected = {
         "GATEWAY_INTERFACE": "CGI/1.1", "REQUEST_METHOD": "GET", "SCRIPT_NAME": "/cgi/vars.sh", "PATH_INFO": "/a/b", "QUERY_STRING": "q+r",
         "SCRIPT_FILENAME": f"{one.dir}/cgi/vars.sh", "DOCUMENT_ROOT": f"{one.dir}/cgi", "PATH_TRANSLATED": f"{one.dir}/cgi/a/b",
-        "REQUEST_URI": "/cgi/vars.sh/a/b?q+r", "REMOTE_ADDR": "127.0.0.1", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_X_Y": "z", "PWD_IS": f"{one.dir}/cgi",
-        "ARGS": "0", "HOME": os.environ["HOME"],
+        "REQUEST_URI": "/cgi/vars.sh/a/b?q+r", "REMOTE_ADDR": "127.0.0.1", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_X_Y": "z",
+        "PWD_IS": f"{one.dir}/cgi", "ARGS": "0", "HOME": os.environ["HOME"],
     }
     assert {name: told.get(name) for name in expected} == expected
     assert "HTTP_PROXY" not in told and "CONTENT_LENGTH" not in told
@@ -94,8 +95,9 @@ def test_what_a_program_is_told(programs):
 def test_what_a_program_says(programs):
     one, port, _ = programs()
     for path, expected in {
-        "status.sh": (404, "nope"), "location.sh": (302, ""), "nph-x.sh": (299, "nph"), "length.sh": (200, "body"), "empty.sh": (500, "Internal Server Error"),
-        "split.sh": (500, "Internal Server Error"), "none.sh": (404, "Not Found"), "../app.py": (404, "Not Found"), "%2e%2e/app.py": (404, "Not Found"),
+        "status.sh": (404, "nope"), "location.sh": (302, ""), "nph-x.sh": (299, "nph"), "length.sh": (200, "body"),
+        "empty.sh": (500, "Internal Server Error"), "split.sh": (500, "Internal Server Error"), "none.sh": (404, "Not Found"),
+        "../app.py": (404, "Not Found"), "%2e%2e/app.py": (404, "Not Found"),
     }.items():
         reply = get(port, f"/cgi/{path}")
         assert (reply.status, reply.text) == expected, path
@@ -147,14 +149,15 @@ def test_a_body_is_the_programs_input(programs, size):
 def test_a_body_in_chunks_has_a_length_for_the_program(programs):
     _, port, _ = programs()
     with socket.create_connection(("127.0.0.1", port), 10) as client:
-        client.sendall(b"POST /cgi/cat.sh HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+        client.sendall(b"POST /cgi/cat.sh HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+                       b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
         assert rest_of(client).endswith(b"\r\n\r\n5 \nabcde")
 
 
-@pytest.mark.parametrize("engine", ["--threads=1", "--async=2"])
+@pytest.mark.parametrize("engine", ["--threads=1", f"--async=2 --home={sys.prefix}"])
 def test_no_core_waits_for_a_program(programs, engine):
     """One worker: programs run, and the application answers meanwhile."""
-    one, port, other = programs([engine, "--processes", "1"])
+    one, port, other = programs([*engine.split(), "--processes", "1"])
     with Connection(port) as slow:
         slow.send("/cgi/wait.sh")
         pid_of(one, "wait.sh")
@@ -206,7 +209,8 @@ def test_a_program_that_takes_too_long_is_killed(programs, limit, log):
 
 def test_the_routers_client_does_not_wait_for_ever(server):
     port = free_port()
-    one = server(None, ["--http", f"127.0.0.1:{port}", "--http-modifier1", "9", "--http-timeout", "1", "--cgi", "cgi"], files=FILES, wrapper=EXECUTABLE)
+    one = server(None, ["--http", f"127.0.0.1:{port}", "--http-modifier1", "9", "--http-timeout", "1", "--cgi", "cgi"],
+                 files=FILES, wrapper=EXECUTABLE)
     one.wait_port(port)
     assert get(port, "/wait.sh?silent").status == 504
     eventually(lambda: not alive(pid_of(one, "wait.sh")))
@@ -330,8 +334,9 @@ def test_fastcgi_and_scgi(server):
 
 def test_options_about_programs(programs):
     one, port, _ = programs(
-        ["--cgi", "/one=cgi/vars.sh", "--cgi-index", "index.pl", "--cgi-allowed-ext", ".pl", "--cgi-allowed-ext", ".SH", "--cgi-helper", ".pl=sh",
-         "--cgi-unset", "HOME", "--static-map", "/cgi/icons=icons", "--add-header", "X-Added: 1", "--del-header", "X-A"],
+        ["--cgi", "/one=cgi/vars.sh", "--cgi-index", "index.pl", "--cgi-allowed-ext", ".pl", "--cgi-allowed-ext", ".SH",
+         "--cgi-helper", ".pl=sh", "--cgi-unset", "HOME", "--static-map", "/cgi/icons=icons",
+         "--add-header", "X-Added: 1", "--del-header", "X-A"],
         files={"cgi/index.pl": FILES["cgi/vars.sh"], "cgi/a.txt": FILES["cgi/vars.sh"], "icons/i.txt": "icon"})
     told = variables(get(port, "/cgi/"))
     assert told["SCRIPT_NAME"] == "/cgi/index.pl" and "HOME" not in told
@@ -347,7 +352,8 @@ def test_options_about_programs(programs):
 
 def test_what_programs_cannot_be(server):
     for args, words in {
-        ("--http-socket-modifier1", "9"): "add --cgi", ("--cgi", "x=cgi"): "begin with a slash", ("--cgi", "/x="): "names no file", ("--cgi", "nowhere"): "nowhere",
+        ("--http-socket-modifier1", "9"): "add --cgi", ("--cgi", "x=cgi"): "begin with a slash", ("--cgi", "/x="): "names no file",
+        ("--cgi", "nowhere"): "nowhere",
         ("--cgi-helper", ".py"): "SUFFIX=PROGRAM", ("--cgi-helper", ".py=sym://f"): "C function", ("--cgi-loadlib", "x.so"): "cgi-helper",
         ("--http-socket-modifier1", "5"): "another kind of application",
     }.items():

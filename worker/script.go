@@ -2,7 +2,6 @@ package worker
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -147,13 +146,15 @@ func (t timeLimit) Error() string { return string(t) }
 // serve has a program answer the request. turnedAway: there are too many already.
 func (one *script) serve(turnedAway bool) {
 	var err error
+	one.c.w.open(one.conn)
 	if one.stream, err = duplicate(one.conn.fd); err != nil {
 		one.c.w.logLimited(&one.c.w.limits.receive, "unable to run a CGI program: %v", err)
 		one.outcome.result |= resBroken
 		return
 	}
 	if turnedAway {
-		one.refuse(503, "", fmt.Sprintf("more than %d requests for CGI programs at once", one.c.most))
+		one.c.w.logLimited(&one.c.w.limits.scripts, "more than %d requests for CGI programs at once: others are turned away", one.c.most)
+		one.refuse(503, "", "")
 		return
 	}
 	if one.parsed.state != bodyWhole {
@@ -212,10 +213,8 @@ func (one *script) start() error {
 	if err != nil {
 		return err
 	}
-	select {
-	case c.room <- struct{}{}:
-	case <-one.client.gone:
-		return errGone
+	if err := one.waitForRoom(); err != nil {
+		return err
 	}
 	if one.process, err = program.Start(environ, input); err != nil {
 		<-c.room
@@ -223,6 +222,25 @@ func (one *script) start() error {
 	}
 	one.started.Store(one.process)
 	return nil
+}
+
+// waitForRoom returns when another program may run, which takes a place that is to be given back.
+func (one *script) waitForRoom() error {
+	until, late := one.limit()
+	var timeout <-chan time.Time
+	if !until.IsZero() {
+		timer := time.NewTimer(time.Until(until))
+		defer timer.Stop()
+		timeout = timer.C
+	}
+	select {
+	case one.c.room <- struct{}{}:
+		return nil
+	case <-one.client.gone:
+		return errGone
+	case <-timeout:
+		return late
+	}
 }
 
 // input is the body as a file; nil: there is none.
