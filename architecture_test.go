@@ -40,7 +40,7 @@ var mayImport = map[string][]string{
 	"master/sockets":      {"uwsgiopts", "internal/scmrights", "internal/socketpair", "internal/paths"},
 	"master/snmp":         {"uwsgiopts", "internal/shm", "master/stats"},
 	"master/stats":        {"uwsgiopts", "internal"},
-	"worker":              {"protocol", "transports", "modules/postgres", "internal", "routing", "worker"},
+	"worker":              {"protocol", "routing", "transports", "modules/postgres", "internal", "worker"},
 	"transports":          {"protocol", "internal/staticspec", "transports"},
 	"routing":             {"protocol/uwsgi", "internal/routespec", "internal/htpasswd", "internal/logtext", "internal/pcre"},
 	"internal":            {"internal"},

@@ -84,7 +84,7 @@ func baseSpec(cfg *uwsgiopts.Config, number int, started time.Time, lib string) 
 			ReceiveSize: cfg.MuleMsgRecvSize,
 		},
 		HTTP: httpSpec(cfg), Websockets: websocketSpec(cfg), Limits: limitsSpec(cfg), Log: logSpec(cfg), Python: pythonSpec(cfg), Process: processSpec(cfg),
-		Spoolers: spoolerSpecs(cfg), Spooling: spoolingSpec(cfg), Routes: cfg.Routes,
+		Spoolers: spoolerSpecs(cfg), Spooling: spoolingSpec(cfg), Routes: cfg.Routes, UUID: instanceUUID(started),
 	}
 	if cfg.Master {
 		spec.MasterPID = os.Getpid()

@@ -86,6 +86,9 @@ func (s *slot) parse(cn *conn, data []byte) bool {
 		return false
 	}
 	s.rest = data[p.HeadSize+len(p.body):]
+	if answered, more := s.route(cn, p); answered {
+		return more
+	}
 	if answered, more := s.respond(cn, p); answered {
 		return more
 	}
@@ -309,6 +312,7 @@ func (s *slot) begin(cn *conn, p *parsed, body []byte) {
 	s.claim.Store(unclaimed)
 	s.r.inHand++
 	s.mark()
+	s.beginRouted()
 }
 
 // complain logs why a request is not served and answers where the protocol has a way to.

@@ -28,9 +28,11 @@ type fileRest struct {
 // this thread, waiting, without the GIL. The mode says whether a client that reads
 // slowly is waited for.
 func (s *slot) write(data []byte, mode int) int {
-	out := unsafe.Slice((*byte)(s.io.out), s.io.out_len)
-	return s.sendPair(out, data, mode)
+	return s.sendPair(s.output(), data, mode)
 }
+
+// output is what is in the output buffer.
+func (s *slot) output() []byte { return unsafe.Slice((*byte)(s.io.out), s.io.out_len) }
 
 func (s *slot) sendPair(out, data []byte, mode int) int {
 	if frame := s.current.listener.transport.Frame; frame != nil {
@@ -273,6 +275,7 @@ func (s *slot) finish() {
 		s.logShort()
 	}
 	s.leaveArriving(cn)
+	s.endRouted()
 	s.account()
 	io.event_fd = -1
 	if q.body != nil {

@@ -190,10 +190,15 @@ func (s *slot) serve(q *request) bool {
 		return false
 	}
 	if q.script != nil {
+		s.unroute()
 		return s.scriptEnded(cn, p, q.script)
 	}
 	cn.rest, s.rest, p.kept = q.rest, nil, q.body
-	if answered, more := s.respond(cn, p); answered {
+	answered, more := s.route(cn, p)
+	if !answered {
+		answered, more = s.respond(cn, p)
+	}
+	if answered {
 		if p.kept != nil {
 			p.kept.free()
 		}

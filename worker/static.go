@@ -59,6 +59,10 @@ func (f *files) respond(s *slot, cn *conn, p *parsed) bool {
 	io.status = cUint32(answer.Status)
 	io.sent = cUint64(answer.Size)
 	s.response.sendfile = answer.File >= 0
+	if io.flags&reqRouted != 0 {
+		s.sendFileAnswer(phrases[answer.Status], &answer)
+		return true
+	}
 	s.sendAnswer(s.staticHead(&answer), &answer)
 	return true
 }
@@ -98,9 +102,14 @@ var phrases = map[int]string{200: "200 OK", 206: "206 Partial Content", 304: "30
 
 // staticHead makes status line and header of an answer with a file.
 func (s *slot) staticHead(a *static.Answer) []byte {
-	io := s.io
 	s.fileFields = append(append(s.fileFields[:0], a.Header...), s.w.extra...)
-	head, result := appendHead(s.fileHead[:0], uint32(io.flags), phrases[a.Status], s.fileFields, a.Delimited, false)
+	return s.fileHeadOf(phrases[a.Status], s.fileFields, a.Delimited)
+}
+
+// fileHeadOf makes a head, and notes in io what it says.
+func (s *slot) fileHeadOf(status string, fields []byte, delimited bool) []byte {
+	io := s.io
+	head, result := appendHead(s.fileHead[:0], uint32(io.flags), status, fields, delimited, false)
 	io.result |= cUint32(result)
 	s.fileHead = head
 	io.head_len = cUint32(len(head))

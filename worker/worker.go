@@ -30,6 +30,7 @@ import (
 	"envoxyd/internal/snooze"
 	"envoxyd/internal/tlsconfig"
 	"envoxyd/internal/workerspec"
+	"envoxyd/routing"
 	"envoxyd/worker/requestlog"
 )
 
@@ -62,9 +63,11 @@ type Worker struct {
 	metric func(name string) (int64, bool) // for log lines; nil: they tell of none
 	date   *logdate.Layout                 // before the server's own lines; nil: none
 
-	responders []responder // of requests that need no application
-	scripts    *scripts    // CGI programs; nil: there are none
-	extra      []byte      // the lines of --add-header, for answers without the application
+	responders []responder      // of requests that need no application
+	files      *files           // one of them; nil: no option asks for files, nor for rules
+	routes     *routing.Program // nil: there are no rules
+	scripts    *scripts         // CGI programs; nil: there are none
+	extra      []byte           // the lines of --add-header, for answers without the application
 
 	requestLog int           // descriptor of lines about requests
 	lostLines  atomic.Uint64 // that the log did not take
@@ -147,7 +150,13 @@ func New(document []byte, id int, io []coreIO) (*Worker, error) {
 		return nil, err
 	}
 	if files != nil {
+		w.files = files
 		w.responders = append(w.responders, files)
+	}
+	if len(w.spec.Routes) > 0 {
+		if w.routes, err = routing.Compile(w.spec.Routes); err != nil {
+			return nil, err
+		}
 	}
 	if w.spec.VaultFD >= 0 {
 		if w.vault, err = tlsconfig.OpenVault(w.spec.VaultFD); err != nil {

@@ -70,6 +70,8 @@ type Spec struct {
 
 	Static *staticspec.Options `json:"static,omitempty"` // nil: the application answers everything
 
+	UUID string `json:"uuid"` // of the instance
+
 	Routes []routespec.Rule `json:"routes,omitempty"` // the internal routing; they can be compiled
 
 	Spoolers []Spooler `json:"spoolers"`
