@@ -8,7 +8,6 @@ import (
 
 	"envoxyd/internal/paths"
 	"envoxyd/internal/workerspec"
-	"envoxyd/master/sockets"
 	"envoxyd/uwsgiopts"
 )
 
@@ -49,11 +48,11 @@ func cgiSpec(cfg *uwsgiopts.Config) (*workerspec.CGI, error) {
 	return spec, nil
 }
 
-// modifier1Of is what requests over the socket are for.
-func modifier1Of(cfg *uwsgiopts.Config, s *sockets.Socket) byte {
-	switch s.Protocol {
+// modifier1Of is what requests over a socket of the protocol are for.
+func modifier1Of(cfg *uwsgiopts.Config, protocol string, secure bool) byte {
+	switch protocol {
 	case "http", "http11":
-		if s.TLS != nil {
+		if secure {
 			return cfg.Modifier1.HTTPSSocket
 		}
 		return cfg.Modifier1.HTTPSocket

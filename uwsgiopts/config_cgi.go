@@ -82,8 +82,7 @@ func (p *parser) validateCGI() error {
 		option string
 		value  byte
 	}{
-		{"http-modifier1", p.cfg.Modifier1.HTTP}, {"http-socket-modifier1", p.cfg.Modifier1.HTTPSocket},
-		{"https-socket-modifier1", p.cfg.Modifier1.HTTPSSocket},
+		{"http-modifier1", p.cfg.Modifier1.HTTP}, {"https-socket-modifier1", p.cfg.Modifier1.HTTPSSocket}, {"http-socket-modifier1", p.cfg.Modifier1.HTTPSocket},
 		{"fastcgi-modifier1", p.cfg.Modifier1.FastCGI}, {"scgi-modifier1", p.cfg.Modifier1.SCGI},
 	} {
 		if one.value == ModifierCGI {

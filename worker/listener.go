@@ -55,11 +55,11 @@ type listener struct {
 	timeout    time.Duration // of each read, and of each write unless that has its own
 	send       time.Duration // of each write
 	head       time.Duration // of a request's whole head
+	pages      errorPages    // for its own answers
 	tls        *tls.Config   // nil: it is spoken in the clear
 	http2      *http2Server  // nil: it is not offered
 	exportCert bool          // requests have the client's certificate
 	verbose    bool          // failed handshakes are logged
-	pages      errorPages    // for its own answers
 	answer     time.Duration // of the application until its response begins; 0: it may take for ever
 }
 
