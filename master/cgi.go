@@ -8,6 +8,7 @@ import (
 
 	"envoxyd/internal/paths"
 	"envoxyd/internal/workerspec"
+	"envoxyd/master/sockets"
 	"envoxyd/uwsgiopts"
 )
 
@@ -48,11 +49,11 @@ func cgiSpec(cfg *uwsgiopts.Config) (*workerspec.CGI, error) {
 	return spec, nil
 }
 
-// modifier1Of is what requests over a socket of the protocol are for.
-func modifier1Of(cfg *uwsgiopts.Config, protocol string, secure bool) byte {
-	switch protocol {
+// modifier1Of is what requests over the socket are for.
+func modifier1Of(cfg *uwsgiopts.Config, s *sockets.Socket) byte {
+	switch s.Protocol {
 	case "http", "http11":
-		if secure {
+		if s.TLS != nil {
 			return cfg.Modifier1.HTTPSSocket
 		}
 		return cfg.Modifier1.HTTPSocket

@@ -57,7 +57,7 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 		}
 		spec.Sockets = append(spec.Sockets, workerspec.Socket{
 			FD: i.add(uintptr(s.FD)), Protocol: s.Protocol, Name: s.Name, Port: s.Port, Unix: s.Unix(), TLS: g.tlsSpec(s),
-			Workers: cfg.MapSockets[len(spec.Sockets)], Modifier1: modifier1Of(cfg, s.Protocol, s.TLS != nil),
+			Workers: cfg.MapSockets[len(spec.Sockets)], Modifier1: modifier1Of(cfg, s),
 		})
 	}
 	if g.m.logs.log != nil && cfg.LogMaster {

@@ -131,6 +131,15 @@ func TestVariables(t *testing.T) {
 	}
 }
 
+// The remainders by 97 are what uWSGI 2.0.30 chooses among 97 items.
+func TestMurmur2ChoosesAsUWSGIDoes(t *testing.T) {
+	for key, want := range map[string]uint32{"abcd": 51, "abcde": 31, "abcdef": 34, "abcdefg": 24, "abcdefgh": 0, "/status/200": 11, "/status/200?q=1": 30, "/ab?q=1": 2} {
+		if got := murmur2([]byte(key)) % 97; got != want {
+			t.Errorf("%s: %d, uWSGI has %d", key, got, want)
+		}
+	}
+}
+
 func TestTheBlockIsTheCallersUntilAVariableChanges(t *testing.T) {
 	block := request()
 	before := slices.Clone(block)
@@ -456,6 +465,8 @@ func TestBasicAuth(t *testing.T) {
 		{"route-run = basicauth-next:R1,joe:secret\nroute-run = basicauth:R2,ann:pw", "", "", `"R1"`},
 		{"route-run = basicauth-next:R1,joe:secret\nroute-run = basicauth:R2,ann:pw", basic("joe:wrong"), "", `"R2"`},
 		{"route-run = basicauth-next:R1,joe:secret\nroute-run = basicauth:R2,ann:pw", basic("ann:pw"), "ann", ""},
+		{"route-run = basicauth-next:R1,joe:secret\nroute-run = basicauth:R2,ann:pw", basic("joe:secret"), "joe", ""},
+		{"route-run = setuser:front\nroute-run = basicauth:R2,ann:pw", "", "front", ""},
 	} {
 		block := request()
 		if c.header != "" {

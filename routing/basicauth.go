@@ -12,7 +12,8 @@ import (
 )
 
 // authActions ask for a name and a password: basicauth:REALM,USER:PASSWORD or basicauth:REALM,FILE. With -next who is
-// not let in by this rule may be by another one; who says no name at all is asked for one.
+// not let in by this rule may be by another one; who says no name at all is asked for one. Who has a name already, by
+// another rule or the server in front, is not asked again.
 var authActions = map[string]builder{
 	"basicauth":      basicAuthAction(false),
 	"basicauth-next": basicAuthAction(true),
@@ -31,16 +32,19 @@ func basicAuthAction(goOn bool) builder {
 		case who != "":
 			allowed = listed(htpasswd.New(who))
 		}
-		header, user := c.program.names.add("HTTP_AUTHORIZATION"), "REMOTE_USER"
+		header, user := c.program.names.add("HTTP_AUTHORIZATION"), c.program.names.add("REMOTE_USER")
 		refusal := &Answer{Status: "401 Authorization Required", Headers: []string{"WWW-Authenticate: Basic realm=" + quoted(realm)}, Body: []byte("Unauthorized")}
 		return func(r *Request) outcome {
+			if len(r.variable(user)) > 0 {
+				return next
+			}
 			credentials, given := basicCredentials(r.variable(header))
 			if !given {
 				return r.answer(refusal)
 			}
 			if allowed(r, credentials) {
 				name, _, _ := bytes.Cut(credentials, []byte(":"))
-				return r.put(user, name)
+				return r.put("REMOTE_USER", name)
 			}
 			if goOn {
 				return next

@@ -56,18 +56,20 @@ func djb33x(key []byte) uint32 {
 	return h
 }
 
-// murmur2 is Appleby's MurmurHash2 of 32 bits, with the seed 0.
+// murmur2 is Appleby's MurmurHash2 of 32 bits with the seed 0, as uWSGI has it: what is left of a key that is no multiple
+// of four bytes is taken from its beginning, not from its end. Instances of both choose the same item.
 func murmur2(key []byte) uint32 {
 	const m = 0x5bd1e995
 	h := uint32(len(key))
-	for ; len(key) >= 4; key = key[4:] {
-		k := binary.LittleEndian.Uint32(key) * m
+	rest := key
+	for ; len(rest) >= 4; rest = rest[4:] {
+		k := binary.LittleEndian.Uint32(rest) * m
 		h = h*m ^ (k^k>>24)*m
 	}
-	for i := len(key) - 1; i >= 0; i-- {
+	for i := len(rest) - 1; i >= 0; i-- {
 		h ^= uint32(key[i]) << (8 * i)
 	}
-	if len(key) > 0 {
+	if len(rest) > 0 {
 		h *= m
 	}
 	h = (h ^ h>>13) * m

@@ -53,15 +53,23 @@ func (r *Request) attach(p *Program) {
 func (r *Request) index() {
 	clear(r.values)
 	names := &r.program.names
-	for block := r.block; len(block) > 0; {
-		key, value, rest, err := uwsgi.Next(block)
-		if err != nil {
-			break // the block was checked when it was received
+	// As uwsgi.Next, of which the checks would be a third of the time: a block has been checked when it was received, and
+	// what is no variable ends it.
+	for block := r.block; len(block) >= 4; {
+		end := 2 + int(block[0]) + int(block[1])<<8
+		if end+2 > len(block) {
+			break
+		}
+		key := block[2:end]
+		from := end + 2
+		end = from + int(block[end]) + int(block[end+1])<<8
+		if end > len(block) {
+			break
 		}
 		if i := names.find(key); i >= 0 {
-			r.values[i] = value
+			r.values[i] = block[from:end]
 		}
-		block = rest
+		block = block[end:]
 	}
 	for _, c := range r.changed {
 		if i := names.find([]byte(c.name)); i >= 0 {

@@ -86,12 +86,11 @@ func (r *Request) Reset(block []byte, outside Outside) {
 	if cap(r.arena) > keptArena {
 		r.arena = nil
 	}
-	*r = Request{
-		MaxBlock: r.MaxBlock, program: r.program, block: block, outside: outside,
-		values: r.values, changed: r.changed[:0], arena: r.arena[:0], built: r.built[:0], spans: r.spans[:0],
-		Effects: Effects{
-			AddHeaders: r.Effects.AddHeaders[:0], RemoveHeaders: r.Effects.RemoveHeaders[:0], LogLines: r.Effects.LogLines[:0],
-			LogVars: r.Effects.LogVars[:0], Raw: r.Effects.Raw[:0], Store: r.Effects.Store[:0], Modifier1: -1, Modifier2: -1,
-		},
+	r.Status, r.block, r.outside, r.indexed, r.isBuilt = 0, block, outside, false, false
+	r.changed, r.arena, r.spans = r.changed[:0], r.arena[:0], r.spans[:0]
+	e := &r.Effects
+	*e = Effects{
+		AddHeaders: e.AddHeaders[:0], RemoveHeaders: e.RemoveHeaders[:0], LogLines: e.LogLines[:0],
+		LogVars: e.LogVars[:0], Raw: e.Raw[:0], Store: e.Store[:0], Modifier1: -1, Modifier2: -1,
 	}
 }

@@ -56,10 +56,13 @@ func (c *compiler) template(text string) *template {
 			continue
 		}
 		end := strings.IndexByte(text, '}')
-		if text[1] != '{' || end < 0 {
-			literal.WriteByte('$')
-			text = text[1:]
+		if text[1] != '{' { // it goes with the $: $${X} is no variable
+			literal.WriteString(text[:2])
+			text = text[2:]
 			continue
+		}
+		if end < 0 {
+			break
 		}
 		flush()
 		if p, some := c.insertion(text[2:end]); some {

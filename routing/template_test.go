@@ -9,6 +9,7 @@ func TestTemplates(t *testing.T) {
 	for _, c := range []struct{ rule, want string }{
 		{"route-run = log:$", "$"},
 		{"route-run = log:a$$b", "a$$b"},
+		{"route-run = log:$${PATH_INFO}$${PATH_INFO", "$${PATH_INFO}$${PATH_INFO"},
 		{"route-run = log:${", "${"},
 		{"route-run = log:$x", "$x"},
 		{"route-run = log:{$}", "{$}"},
@@ -111,6 +112,46 @@ func FuzzTemplate(f *testing.F) {
 				if isControl(b) {
 					t.Fatalf("%q has a control byte", line)
 				}
+			}
+		}
+	})
+}
+
+// FuzzCompile: whatever a rule says, it is refused or runs, and what it leaves is in good order.
+func FuzzCompile(f *testing.F) {
+	for _, value := range []string{
+		"^/a addheader:X: $0", "equal:${PATH_INFO};/a last:", "regexp:a;( break:", "404 break:403 X", "(.*) goto:$1", "^/ hash:key=a,items=;;b,var=H",
+		"^/ cache:key=$1\\,,name=c", "^/ rewrite:/../%2e%2e/$0?x", "^/ static:/etc$0", "^/ basicauth:R,u:p", "^/ rpcvar:V f $1 ${X}", "^/ expires:value=9", "^/ +:V,$1",
+		"ipv4in:${REMOTE_ADDR};${X} return:${X}", "^/ send-crnl:${X}", "^/ http:$0,$0", "^/ uwsgi:a,1,2,$0", "^/(?!b)(.*) log:$1",
+	} {
+		f.Add("route", value, "/a/b")
+		f.Add("route-if", value, "/\r\nb")
+		f.Add("route-run", value, "")
+	}
+	f.Fuzz(func(t *testing.T, option, value, path string) {
+		p, err := Compile([]Rule{{Option: option, Value: value}, {Option: "route-label", Value: "a"}, {Stage: StageError, Option: option, Value: value}})
+		if err != nil {
+			return
+		}
+		r := &Request{}
+		r.Reset(request("PATH_INFO", path, "X", path, "HTTP_AUTHORIZATION", "Basic dTpw"), &fake{})
+		for _, stage := range []Stage{StageRequest, StageError} {
+			v := p.Run(stage, r)
+			if v.Kind == Break {
+				for _, line := range append(slices.Clone(v.Answer.Headers), v.Answer.Status) {
+					if slices.ContainsFunc([]byte(line), isControl) {
+						t.Fatalf("%q has a control byte", line)
+					}
+				}
+			}
+			if v.Kind == SendFile && hasUpwards([]byte(v.File.Path)) {
+				t.Fatalf("the file %q", v.File.Path)
+			}
+		}
+		variables(t, r.Block())
+		for _, line := range append(texts(r.Effects.LogLines), texts(r.Effects.AddHeaders)...) {
+			if slices.ContainsFunc([]byte(line), isControl) {
+				t.Fatalf("%q has a control byte", line)
 			}
 		}
 	})

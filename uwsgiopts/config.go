@@ -135,11 +135,11 @@ type Config struct {
 	PullHeaders      []string // HEADER VARIABLE; the client does not get them
 
 	StaticConfig
-	RoutingConfig
 	CGIConfig
 
 	// Files for the server's own answers with these statuses; the first of each that can be read is sent.
 	ErrorPages403, ErrorPages404, ErrorPages500 []string
+	RoutingConfig
 	SupervisedConfig
 	CheaperConfig
 	ProcessConfig

@@ -82,7 +82,8 @@ func (p *parser) validateCGI() error {
 		option string
 		value  byte
 	}{
-		{"http-modifier1", p.cfg.Modifier1.HTTP}, {"https-socket-modifier1", p.cfg.Modifier1.HTTPSSocket}, {"http-socket-modifier1", p.cfg.Modifier1.HTTPSocket},
+		{"http-modifier1", p.cfg.Modifier1.HTTP}, {"http-socket-modifier1", p.cfg.Modifier1.HTTPSocket},
+		{"https-socket-modifier1", p.cfg.Modifier1.HTTPSSocket},
 		{"fastcgi-modifier1", p.cfg.Modifier1.FastCGI}, {"scgi-modifier1", p.cfg.Modifier1.SCGI},
 	} {
 		if one.value == ModifierCGI {
