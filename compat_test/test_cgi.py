@@ -4,10 +4,12 @@ import re
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import time
 
 import pytest
+from certificates import Authority
 from http_client import Connection, eventually, get
 from protocols import Sockets, rest_of, status, stdout
 from server import alive, free_port
@@ -330,6 +332,38 @@ def test_fastcgi_and_scgi(server):
         assert (answer := asked.post("scgi", b"body")).startswith(b"Status: ") and status(answer) == code and answer.endswith(end), answer
         answer, ended = stdout(asked.post("fastcgi", b"body"))
         assert ended and answer.startswith(b"Status: ") and status(answer) == code and answer.endswith(end), answer
+
+
+def test_programs_behind_tls(server, tmp_path):
+    """Over HTTP/1.1 and HTTP/2: bodies, answers without a length, and clients that leave."""
+    cert, key = Authority(tmp_path).issue("localhost")
+    port = free_port()
+    one = server(None, ["--https-socket", f"127.0.0.1:{port},{cert},{key}", "--https-socket-modifier1", "9", "--cgi", "cgi"],
+                 files=FILES, wrapper=EXECUTABLE).wait_port(port)
+
+    def curl(*args):
+        return subprocess.run(["curl", "-sk", *args], capture_output=True, timeout=30).stdout
+
+    for version in ("--http1.1", "--http2"):
+        answer = curl(version, "--data-binary", "x" * 100_000, f"https://127.0.0.1:{port}/cat.sh")
+        assert answer == b"100000 application/x-www-form-urlencoded\n" + b"x" * 100_000
+        assert b"HTTPS=on\n" in curl(version, f"https://127.0.0.1:{port}/vars.sh")
+        assert curl(version, "-m", "2", f"https://127.0.0.1:{port}/wait.sh") == b"first\n"
+        pid = pid_of(one, "wait.sh")
+        eventually(lambda: not alive(pid))
+        (one.dir / "cgi/wait.sh.pid").unlink()
+
+
+def test_programs_beside_asgi_get_whole_bodies(server):
+    """An ASGI application starts before the body is there; a program does not."""
+    port = free_port()
+    files = {**FILES, "asgi.py": "async def application(scope, receive, send):\n    raise RuntimeError\n"}
+    server(None, ["--http-socket", f"127.0.0.1:{port}", "--http-socket-modifier1", "9", "--cgi", "cgi", "--asgi-file", "asgi.py"],
+           files=files, wrapper=EXECUTABLE).wait_port(port)
+    with socket.create_connection(("127.0.0.1", port), 20) as client:
+        client.sendall(b"POST /cat.sh HTTP/1.0\r\nHost: h\r\nContent-Length: 200000\r\n\r\n" + b"x" * 100_000)
+        client.sendall(b"y" * 100_000)
+        assert rest_of(client).endswith(b"\r\n\r\n200000 \n" + b"x" * 100_000 + b"y" * 100_000)
 
 
 def test_options_about_programs(programs):

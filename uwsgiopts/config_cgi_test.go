@@ -35,6 +35,7 @@ func TestCGIOptionsThatMeanNothing(t *testing.T) {
 		"--cgi-loadlib|x.so":           "cgi-helper",
 		"--http-modifier1|9":           "add --cgi",
 		"--http-socket-modifier1|9":    "add --cgi",
+		"--https-socket-modifier1|9":   "add --cgi",
 		"--fastcgi-modifier1|9":        "add --cgi",
 		"--scgi-modifier1|9":           "add --cgi",
 		"--cgi|b|--scgi-modifier1|5":   "another kind of application",
