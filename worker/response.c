@@ -286,7 +286,7 @@ int response_finish_head(core_t *core)
     if (io->status == 101) /* what follows is no HTTP */
         io->result |= RES_CLOSE;
     int known = core->left >= 0 || core->app_te || core->no_body;
-    if (!known && (io->flags & REQ_CHUNK || core->trailers)) {
+    if (!known && (io->flags & REQ_CHUNK || core->trailers || (core->scope && io->flags & REQ_HTTP11))) {
         core->chunked = known = 1;
         io->headers++;
         if (put(io, "Transfer-Encoding: chunked\r\n", 28) < 0)

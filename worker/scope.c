@@ -55,6 +55,19 @@ static PyObject *number(const char *text, Py_ssize_t size)
     return PyLong_FromLong(n);
 }
 
+/* The path of a request target, which may be a URL, as it was sent. */
+static PyObject *path_of(const char *text, Py_ssize_t size)
+{
+    const char *end = text + size, *at = size ? memchr(text, ':', (size_t)size) : NULL;
+    if (size && *text != '/' && at && end - at > 2 && at[1] == '/' && at[2] == '/') {
+        text = memchr(at + 3, '/', (size_t)(end - at - 3));
+        text = text ? text : end;
+    }
+    for (at = text; at < end && *at != '?' && *at != '#';)
+        at++;
+    return PyBytes_FromStringAndSize(text, at - text);
+}
+
 static PyObject *value_of(int kind, PyObject *key, const char *text, Py_ssize_t size)
 {
     const char *at;
@@ -68,8 +81,7 @@ static PyObject *value_of(int kind, PyObject *key, const char *text, Py_ssize_t 
         at = memchr(text, '/', (size_t)size);
         return PyUnicode_DecodeLatin1(at ? at + 1 : text, at ? text + size - at - 1 : 0, NULL);
     case URI:
-        at = memchr(text, '?', (size_t)size);
-        return PyBytes_FromStringAndSize(text, at ? at - text : size);
+        return path_of(text, size);
     case QUERY:
         return PyBytes_FromStringAndSize(text, size);
     case PORT: case SERVER_PORT:

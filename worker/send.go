@@ -3,6 +3,7 @@ package worker
 import (
 	"errors"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 	"unsafe"
@@ -211,10 +212,12 @@ func (s *slot) finish() {
 			behind = link
 		}
 	}
+	refusal := s.refusal()
 	switch {
-	case io.result&resFailed != 0 && cn.listener.transport.Refuses && s.claims():
-		text := http.Refusal(500, "").StatusText()
-		io.headers, io.head_len = 3, cUint32(len(text)-len("Internal Server Error"))
+	case refusal != 0 && cn.listener.transport.Refuses && s.claims():
+		io.status = cUint32(refusal)
+		text := http.Refusal(refusal, "").StatusText()
+		io.headers, io.head_len = 3, cUint32(strings.Index(text, "\r\n\r\n")+len("\r\n\r\n"))
 		_ = s.sendPair([]byte(text), nil, sendLast)
 		q.keep = false
 	case s.hold(): // it leaves with the next one
@@ -257,6 +260,20 @@ func (s *slot) finish() {
 		s.fate = fateDropped
 	}
 	s.w.requestDone(s.now)
+}
+
+// refusal is the status that the client is to get because the application has given no response; 0: it has.
+func (s *slot) refusal() int {
+	failed := s.io.result&resFailed != 0
+	if s.arriving != nil && (failed || s.io.head_len == 0) {
+		if status := s.arriving.refusal(); status != 0 {
+			return status
+		}
+	}
+	if failed {
+		return 500
+	}
+	return 0
 }
 
 // sendEnd tells the client that the response is complete. Behind a file, sendFramedRest does.
