@@ -218,7 +218,8 @@ static int put_octets(core_t *core, PyObject *pair)
             Py_DECREF(part);
         failed = !parts[i] || PyBytes_AsStringAndSize(parts[i], &texts[i], &sizes[i]) < 0;
     }
-    failed = failed || put_line(core, texts[0], (size_t)sizes[0], texts[1], (size_t)sizes[1]) < 0;
+    int framing = !failed && sizes[0] == 17 && !strncasecmp(texts[0], "transfer-encoding", 17); /* which ASGI leaves to the server */
+    failed = failed || (!framing && put_line(core, texts[0], (size_t)sizes[0], texts[1], (size_t)sizes[1]) < 0);
     Py_XDECREF(parts[0]);
     Py_XDECREF(parts[1]);
     return failed ? -1 : 0;

@@ -169,7 +169,7 @@ class HTTP:
         if self.gone:
             return None
         if body.__class__ is not bytes:
-            body = bytes(body)
+            body = bytes(memoryview(body))
         try:
             if len(body) <= PIECE:
                 waits = self.engine.extension.asgi_body(self.core, body, more)

@@ -74,7 +74,7 @@ class Websocket:
 
     async def message(self, message):
         text = message.get("text")
-        opcode, data = (BINARY, bytes(message["bytes"])) if text is None else (TEXT, text.encode())
+        opcode, data = (BINARY, bytes(memoryview(message["bytes"]))) if text is None else (TEXT, text.encode())
         waits = self.extension.websocket_send(self.core, self.serial, opcode, data)
         while waits:
             busy, fd, patience = waits
@@ -95,7 +95,7 @@ class Websocket:
 
     async def answer(self, body, more):
         """A part of an answer in place of the handshake."""
-        self.extension.asgi_body(self.core, bytes(body), more)
+        self.extension.asgi_body(self.core, bytes(memoryview(body)), more)
         if not more:
             self.closed = True
             self.decided.set()
@@ -103,7 +103,7 @@ class Websocket:
     async def returned(self):
         await self.sending.all_written()
         if not self.accepted and not self.closed:
-            self.extension.asgi_start(self.core, FORBIDDEN, EMPTY, False)
+            raise RuntimeError("the application has returned and neither accepted nor closed the websocket")
 
     async def end(self, error):
         self.ended = True

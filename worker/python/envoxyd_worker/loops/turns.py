@@ -66,7 +66,13 @@ class Turns:
             self.writing = asyncio.Task(coroutine, loop=self.loop, eager_start=True)
         else:
             self.writing = self.loop.create_task(coroutine)
-        await asyncio.shield(self.writing)
+        writing = self.writing
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            if self.ended and writing.cancelled():  # and not the caller
+                raise RuntimeError("the request has ended") from None
+            raise
 
     async def turn(self, function, args):
         try:
