@@ -3,11 +3,13 @@ package worker
 import (
 	"errors"
 	"io"
+	"os"
 	"sync"
 	"syscall"
 
 	"envoxyd/internal/eventfd"
 	"envoxyd/transports"
+	"envoxyd/transports/http"
 )
 
 // arrivingMost is how much of a body waits for an application that does not read it; then the client waits.
@@ -32,6 +34,7 @@ type arriving struct {
 	err    error
 	rest   []byte // what came behind the body
 	left   bool   // nobody reads any more
+	told   bool   // the application knows that the body is not whole
 }
 
 func newArriving() (*arriving, error) {
@@ -89,6 +92,7 @@ func (a *arriving) read() ([]byte, int) {
 	case len(piece) > 0:
 		return piece, arrivedSome
 	case a.ended:
+		a.told = true
 		return nil, arrivedGone
 	}
 	if a.signal {
@@ -103,6 +107,25 @@ func (a *arriving) whole() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.ended && a.err == nil
+}
+
+// refusal is the status that the client is to get if the application, having been told of a body that is not whole, has
+// not answered; 0: there was no such body.
+func (a *arriving) refusal() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var refused *http.Error
+	switch {
+	case !a.told:
+		return 0
+	case errors.Is(a.err, errPost):
+		return 413
+	case errors.Is(a.err, os.ErrDeadlineExceeded):
+		return 408
+	case errors.As(a.err, &refused):
+		return refused.Status
+	}
+	return 400
 }
 
 // leave ends the reading. whole: the body has come as a whole, read or not, and rest behind it.
@@ -135,11 +158,16 @@ func (w *Worker) receiveArriving(in *input, r *request, start []byte) *request {
 		r.parsed.Length = 0 // nobody knows it
 	}
 	data := append([]byte(nil), start...)
+	client := r.conn.RemoteAddr
 	w.ready.put(r) // the connection and r are a slot's from now on
 	if body == nil {
 		data, err = copyBody(in, a, data, length)
 	} else {
 		data, err = w.copyFramed(in, a, data, body, sized, length)
+	}
+	var refused *http.Error
+	if errors.As(err, &refused) {
+		w.logf("invalid HTTP request from %s: %s", client, refused.Reason)
 	}
 	a.finish(data, err)
 	if err != nil { // the response has left, or will: what the client still sends must not destroy it

@@ -32,6 +32,12 @@ static PyObject *body_of(core_t *core)
     return core->input;
 }
 
+/* Anything less is a plain request: its Upgrade may be ignored (RFC 9110, 7.8), and HTTP/1.0 has none. */
+static int websocket_is_asked(core_io *io, const websocket_asked *asked)
+{
+    return asked->get && asked->upgrade && asked->connection && asked->version && asked->key && !(io->flags & REQ_HTTP10);
+}
+
 /* asgi_begin(core) -> (scope, the client's descriptor, the request's serial number, its body, the key of a client that asks for
  * a websocket or None) for the request that take() has found. None: the request is for the server itself; handle() serves it. */
 PyObject *shim_asgi_begin(PyObject *self, PyObject *number)
@@ -51,7 +57,7 @@ PyObject *shim_asgi_begin(PyObject *self, PyObject *number)
     core->environ = scope_build(core->io, core->io->flags & REQ_HTTP11 ? core->scope11 : core->scope, &asked);
     PyObject *body = core->environ ? body_of(core) : NULL;
     return body ? Py_BuildValue("OiINO", core->environ, (int)core->io->client_fd, (unsigned)core->serial, body,
-                                asked.upgrade && asked.key ? asked.key : Py_None)
+                                websocket_is_asked(core->io, &asked) ? asked.key : Py_None)
                 : NULL;
 }
 

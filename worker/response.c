@@ -220,7 +220,8 @@ static int put_octets(core_t *core, PyObject *pair)
             Py_DECREF(part);
         failed = !parts[i] || PyBytes_AsStringAndSize(parts[i], &texts[i], &sizes[i]) < 0;
     }
-    failed = failed || put_line(core, texts[0], (size_t)sizes[0], texts[1], (size_t)sizes[1]) < 0;
+    int framing = !failed && sizes[0] == 17 && !strncasecmp(texts[0], "transfer-encoding", 17); /* which ASGI leaves to the server */
+    failed = failed || (!framing && put_line(core, texts[0], (size_t)sizes[0], texts[1], (size_t)sizes[1]) < 0);
     Py_XDECREF(parts[0]);
     Py_XDECREF(parts[1]);
     return failed ? -1 : 0;
@@ -330,7 +331,8 @@ int response_finish_head(core_t *core)
     if (io->status == 101) /* what follows is no HTTP */
         io->result |= RES_CLOSE;
     int known = core->left >= 0 || core->app_te || core->no_body;
-    if (!known && (io->flags & REQ_CHUNK || core->trailers || core->chunk)) {
+    int wanted = core->trailers || core->chunk || (core->scope && io->flags & REQ_HTTP11);
+    if (!known && (io->flags & REQ_CHUNK || wanted)) {
         core->chunked = known = 1;
         io->headers++;
         if (put(io, "Transfer-Encoding: chunked\r\n", 28) < 0)
