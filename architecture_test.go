@@ -40,15 +40,17 @@ var mayImport = map[string][]string{
 	"master/sockets":      {"uwsgiopts", "internal/scmrights", "internal/socketpair", "internal/paths"},
 	"master/snmp":         {"uwsgiopts", "internal/shm", "master/stats"},
 	"master/stats":        {"uwsgiopts", "internal"},
-	"worker":              {"protocol", "transports", "modules/postgres", "internal", "routing", "worker"},
+	"worker":              {"protocol", "routing", "transports", "modules/postgres", "internal", "worker"},
 	"transports":          {"protocol", "internal/staticspec", "transports"},
 	"routing":             {"protocol/uwsgi", "internal/routespec", "internal/htpasswd", "internal/logtext", "internal/pcre"},
 	"internal":            {"internal"},
 	"internal/conninfo":   {},
 	"internal/httpget":    {},
 	"internal/respawn":    {},
-	"internal/workerspec": {"internal/staticspec", "internal/routespec"},
-	"uwsgiopts":           {"uwsgiopts", "internal/conninfo", "internal/httpget", "internal/routespec", "routing"},
+	"internal/openssl":    {},
+	"internal/tlsspec":    {},
+	"internal/workerspec": {"internal/staticspec", "internal/tlsspec", "internal/routespec"},
+	"uwsgiopts":           {"uwsgiopts", "internal/conninfo", "internal/httpget", "internal/openssl", "internal/routespec", "routing"},
 	"modules":             {"protocol", "internal/conninfo"},
 	"modules/probe":       {"internal/httpget"},
 
@@ -135,7 +137,7 @@ func allowed(path, name string) bool {
 	if strings.HasSuffix(name, "spf13/pflag") {
 		return under(path, "uwsgiopts")
 	}
-	if name == "net/http" { // fasthttp's place
+	if name == "net/http" && path != filepath.Join("worker", "http2.go") { // fasthttp's place, but for HTTP/2
 		return !under(path, "cmd/envoxyd", "internal", "master", "modules", "uwsgiopts", "worker")
 	}
 	if strings.Contains(name, "valyala/fasthttp") { // the request path has a parser of its own

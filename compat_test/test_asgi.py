@@ -1,9 +1,12 @@
 """ASGI applications: HTTP, websockets and lifespan under the master that WSGI has."""
+import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -78,6 +81,51 @@ async def ticks(count, scope, receive, send):
         await send({"type": "http.response.body", "body": f"data: {number}\\n\\n".encode(), "more_body": True})
         await asyncio.sleep(0.02)
     await send({"type": "http.response.body"})
+
+async def mirror(_, scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return told.append("mirror-http.disconnect")
+        if message["body"]:
+            await send({"type": "http.response.body", "body": b"<" + message["body"] + b">", "more_body": True})
+        if not message["more_body"]:
+            return await send({"type": "http.response.body", "body": b"<end>"})
+
+async def slowly(_, scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"%d;" % os.getpid(), "more_body": True})
+    while not os.path.exists("release"):
+        await asyncio.sleep(0.01)
+    size, more = 0, True
+    while more:
+        message = await receive()
+        size, more = size + len(message["body"]), message["more_body"]
+    await send({"type": "http.response.body", "body": b"%d bytes" % size})
+
+async def path(what, scope, receive, send):
+    length, _, name = what.partition("/")
+    headers = [(b"content-length", b"%d" % os.path.getsize("/" + name))] if length == "length" else []
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.pathsend", "path": "/" + name})
+
+async def trailers(_, scope, receive, send):
+    if "http.response.early_hint" in scope["extensions"]:
+        await send({"type": "http.response.early_hint", "links": [b"</style.css>; rel=preload", b"</x.js>; rel=preload"]})
+    takes = "http.response.trailers" in scope["extensions"]
+    await send({"type": "http.response.start", "status": 200, "headers": [], "trailers": takes})
+    await send({"type": "http.response.body", "body": b"body"})
+    if takes:
+        await send({"type": "http.response.trailers", "headers": [(b"x-sum", b"1")], "more_trailers": True})
+        await send({"type": "http.response.trailers", "headers": [(b"x-more", b"2")]})
+
+async def stubborn(_, scope, receive, send):
+    while True:
+        try:
+            await asyncio.sleep(100)
+        except asyncio.CancelledError:
+            pass
 
 async def endless(_, scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -191,6 +239,139 @@ def test_bodies_come_in_pieces(started, way):
         while piece := s.recv(1 << 20):
             received += piece
     assert received.partition(b"\r\n\r\n")[2] == body
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+def test_an_application_reads_a_body_while_it_arrives(started, transport, framing):
+    started(transport)
+    if framing == "chunks" and transport.nginx:
+        pytest.skip("nginx makes a length of chunks")
+    with socket.create_connection(("127.0.0.1", transport.port)) as s:
+        s.settimeout(10)
+        header, piece = (b"Content-Length: 8", b"%s") if framing == "length" else (b"Transfer-Encoding: chunked", b"4\r\n%s\r\n")
+        if transport.nginx:  # which sends a body on when it is whole
+            s.sendall(b"POST /mirror HTTP/1.1\r\nHost: t\r\nConnection: close\r\n%s\r\n\r\n" % header + piece % b"onetwo34")
+        else:
+            s.sendall(b"POST /mirror HTTP/1.1\r\nHost: t\r\n%s\r\n\r\n" % header + piece % b"one1")
+            assert b"<one1>" in until(s, b"<one1>")
+            s.sendall(piece % b"two2" + (b"" if framing == "length" else b"0\r\n\r\n"))
+        assert b"two" in until(s, b"<end>")
+
+
+def test_a_body_that_nobody_reads_does_not_cost_the_response(started, way):
+    started(way)
+    with socket.create_connection(("127.0.0.1", way.port)) as s:
+        s.settimeout(10)
+        s.sendall(b"POST /hello HTTP/1.1\r\nHost: t\r\nContent-Length: 50000000\r\n\r\n" + b"x" * 100000)
+        head = until(s, b"\r\n\r\n")
+        assert b" 200 " in head and b"\r\nConnection: close\r\n" in head
+
+
+def test_a_body_that_nobody_reads_waits_with_its_client(started, way):
+    """The application takes its time: what arrives meanwhile is bounded, and nothing of it is lost."""
+    running = started(way)
+    with socket.create_connection(("127.0.0.1", way.port)) as s:
+        s.settimeout(20)
+        total = 30_000_000
+        s.sendall(b"POST /slowly HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n" % total)
+        sender = threading.Thread(target=s.sendall, args=(b"y" * total,))
+        sender.start()
+        pid = int(until(s, b";").partition(b"\r\n\r\n")[2].partition(b";")[0])
+        before = resident(pid)
+        assert sender.is_alive(), "all of it was taken in"
+        Path(running.dir, "release").touch()
+        assert until(s, b"%d bytes" % total)
+        sender.join(10)
+        assert resident(pid) - before < 20 << 20
+
+
+def test_who_leaves_in_the_middle_of_its_body_is_told_of(started, way):
+    started(way)
+    with socket.create_connection(("127.0.0.1", way.port)) as s:
+        s.sendall(b"POST /mirror HTTP/1.1\r\nHost: t\r\nContent-Length: 8\r\n\r\none1")
+        s.settimeout(10)
+        until(s, b"<one1>")
+    eventually(lambda: "mirror-http.disconnect" in get(way.port, "/tell").text)
+
+
+def test_connections_are_kept_behind_bodies_that_arrive(started, http):
+    started(http)
+    with socket.create_connection(("127.0.0.1", http.port)) as s:
+        s.settimeout(10)
+        for _ in range(3):
+            s.sendall(b"POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 6\r\n\r\nabc")
+            s.sendall(b"def")
+            assert until(s, b"abcdef").startswith(b"HTTP/1.1 200 ")
+
+
+def test_headers_that_come_twice_are_told_apart(started, way):
+    started(way)
+    with socket.create_connection(("127.0.0.1", way.port)) as s:
+        s.settimeout(10)
+        s.sendall(b"GET /what HTTP/1.1\r\nHost: t\r\nConnection: close\r\nX-Two: a\r\nx-two: b\r\nX-Empty:\r\n\r\n")
+        text = until(s, b"\0").decode()
+    assert "(b'x-two', b'a'), (b'x-two', b'b')" in text or "(b'x-two', b'a, b')" in text
+    assert "(b'x-empty', b'')" in text
+
+
+def test_files_by_path(started, transport, tmp_path):
+    data = os.urandom(3_000_000)
+    (tmp_path / "big").write_bytes(data)
+    (tmp_path / "empty").write_bytes(b"")
+    running = started(transport)
+    for length in ("length", "without"):
+        assert get(transport.port, f"/path/{length}{tmp_path}/big").body == data
+        assert get(transport.port, f"/path/{length}{tmp_path}/empty").body == b""
+    assert get(transport.port, f"/path/length{tmp_path}/none").status in (500, 502)  # nginx is told by a closed connection
+    assert "FileNotFoundError" in running.log()
+
+
+def test_early_hints_and_trailers(started, way):
+    started(way)
+    with socket.create_connection(("127.0.0.1", way.port)) as s:
+        s.settimeout(10)
+        s.sendall(b"GET /trailers HTTP/1.1\r\nHost: t\r\nConnection: close\r\nTE: trailers\r\n\r\n")
+        hint, _, rest = until(s, b"\0").partition(b"\r\n\r\n")
+    assert hint == b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\nlink: </x.js>; rel=preload"
+    head, _, body = rest.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n") and b"Transfer-Encoding: chunked" in head
+    assert body == b"4\r\nbody\r\n0\r\nx-sum: 1\r\nx-more: 2\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", way.port)) as s:  # who cannot take them
+        s.settimeout(10)
+        s.sendall(b"GET /trailers HTTP/1.0\r\nHost: t\r\n\r\n")
+        answer = until(s, b"\0")
+    assert answer.startswith(b"HTTP/1.0 200 OK\r\n") and answer.endswith(b"\r\n\r\nbody")
+
+
+def test_a_thousand_clients_that_vanish(started, way):
+    running = started(way, ["--listen", "100"])
+    pid = int(get(way.port).text)
+    for _ in range(10):
+        clients = [socket.create_connection(("127.0.0.1", way.port)) for _ in range(100)]
+        for number, client in enumerate(clients):
+            path = ("poll", "endless", "hold/x", "mirror")[number % 4].encode()
+            client.sendall(b"POST /%s HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\nabc" % path)
+        for client in clients:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+    Path(running.dir, "release").touch()
+    assert get(way.port).text == str(pid)
+    eventually(lambda: len(os.listdir(f"/proc/{pid}/fd")) < 60, timeout=30)
+
+
+def until(client, wanted):
+    """What comes up to the end of `wanted`, or of the connection."""
+    received = b""
+    while wanted not in received:
+        piece = client.recv(65536)
+        if not piece:
+            break
+        received += piece
+    return received
+
+
+def resident(pid):
+    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) * 1024
 
 
 def test_errors_are_the_clients_500_and_the_logs_traceback(started, way):
@@ -321,12 +502,21 @@ def test_a_stop_ends_websockets(started, way):
         assert running.wait_exit() == 0
 
 
-def test_harakiri_counts_for_each_request(started, way):
-    running = started(way, ["--harakiri", "2"])
-    old = get(way.port).text
-    Connection(way.port).send("/hold/for-ever")
-    running.wait_log("HARAKIRI")
-    eventually(lambda: get(way.port).text != old)
+def test_harakiri_cancels_the_task_of_one_request(started, way):
+    running = started(way, ["--harakiri", "1"])
+    pid = get(way.port).text
+    with Connection(way.port) as client:
+        assert client.get("/hold/for-ever").status == 500
+    assert "its task is cancelled" in running.log() and "CancelledError" in running.log()
+    assert get(way.port).text == pid
+
+
+def test_harakiri_kills_where_cancelling_does_not_help(started, way):
+    running = started(way, ["--harakiri", "1"])
+    pid = get(way.port).text
+    Connection(way.port).send("/stubborn")
+    running.wait_log("HARAKIRI ON WORKER")
+    eventually(lambda: get(way.port).text != pid)
 
 
 def test_what_is_asked_of_the_server_itself_does_not_reach_the_application(started):

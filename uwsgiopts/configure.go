@@ -51,12 +51,15 @@ func (p *parser) apply(o *Option, e *entry) error {
 	if set == nil {
 		return nil
 	}
-	sockets := len(p.cfg.Sockets)
+	sockets, hosts := len(p.cfg.Sockets), len(p.cfg.SNI)
 	if err := set(p.cfg, g); err != nil {
 		return err
 	}
 	for i := sockets; i < len(p.cfg.Sockets); i++ {
 		p.cfg.Sockets[i].Origin = e.Origin
+	}
+	for i := hosts; i < len(p.cfg.SNI); i++ {
+		p.cfg.SNI[i].Origin = e.Origin
 	}
 	return nil
 }

@@ -44,8 +44,8 @@ func routingOptions() []Option {
 	return append(options,
 		Option{Names: []string{"router-list", "routers-list"}, Doc: "list the actions of routing rules", Value: Flag.by(listActions)},
 		Option{Names: []string{"condition-list", "conditions-list"}, Flags: Own, Doc: "list the conditions of routing rules", Value: Flag.by(listConditions)},
-		Option{Names: []string{"error-page-403"}, Arg: RequiredArg, Value: List, Doc: "file for answers with status 403"},
-		Option{Names: []string{"error-page-404"}, Arg: RequiredArg, Value: List, Doc: "file for answers with status 404"},
-		Option{Names: []string{"error-page-500"}, Arg: RequiredArg, Value: List, Doc: "file for answers with status 500"},
+		Option{Names: []string{"error-page-403"}, Arg: RequiredArg, Doc: "HTML page for the server's own answers with status 403; of several the first that can be read", Value: list(func(c *Config) *[]string { return &c.ErrorPages403 })},
+		Option{Names: []string{"error-page-404"}, Arg: RequiredArg, Doc: "HTML page for the server's own answers with status 404; of several the first that can be read", Value: list(func(c *Config) *[]string { return &c.ErrorPages404 })},
+		Option{Names: []string{"error-page-500"}, Arg: RequiredArg, Doc: "HTML page for the server's own answers with status 500; of several the first that can be read", Value: list(func(c *Config) *[]string { return &c.ErrorPages500 })},
 	)
 }

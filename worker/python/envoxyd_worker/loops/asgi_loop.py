@@ -2,17 +2,24 @@
 import asyncio
 import contextvars
 import importlib.util
+import sys
+import time
+from math import inf
 from select import POLLOUT
+from types import SimpleNamespace
 
 from .. import log
 from ..uwsgi_module.connections import wait
-from .asgi_http import HTTP
+from .asgi_http import EXTENSIONS, EXTENSIONS_11, HTTP, scope_base
 from .asgi_lifespan import Lifespan
 from .asgi_websocket import Websocket
 from .engine import REQUEST, SIGNAL, Engine
 from .futures import settle
 
-CORE = contextvars.ContextVar("envoxyd_core", default=(-1, 0))
+CALL = contextvars.ContextVar("envoxyd_call", default=None)
+
+EAGER = sys.version_info >= (3, 12)  # a task's first step can run at once: most have no other
+IN_A_ROW = 64  # requests that are begun before the loop's other callbacks have their turn
 
 
 def new_loop(name):
@@ -28,14 +35,17 @@ class Loop(Engine):
         self.lifespan_mode = spec["loop"]["lifespan"]
         self.loop = new_loop(spec["loop"]["event_loop"])
         asyncio.set_event_loop(self.loop)
-        self.numbers = {}  # of the current request of each core
-        self.number = 0
-        self.tasks = set()
+        self.tasks = {}  # of each core: its task, and the time when it was begun
+        self.fresh = []  # cores whose request has no task yet
+        self.starting = False
+        self.harakiri = spec["limits"]["harakiri"]
         self.state = {}  # what lifespan.startup has put there, for every request
 
     def start(self, settings, of_core):
         """Before the worker says that it is ready. False: the application has refused to start."""
         self.app = settings["asgi"]
+        settings["scope"] = scope_base(self.state, EXTENSIONS)
+        settings["scope11"] = scope_base(self.state, EXTENSIONS_11)
         self.lifespan = Lifespan(self.app, self.lifespan_mode, self.state, settings["on_error"])
         Engine.start(self, settings, of_core)
         return self.loop.run_until_complete(self.lifespan.startup())
@@ -43,6 +53,8 @@ class Loop(Engine):
     def run(self):
         self.over = self.loop.create_future()
         self.watch()
+        if self.harakiri:
+            self.loop.call_later(1, self.check_harakiri)
         self.loop.run_until_complete(self.over)
         self.loop.run_until_complete(self.lifespan.shutdown())
 
@@ -56,16 +68,47 @@ class Loop(Engine):
         self.loop.remove_reader(self.reactor)
 
     def current(self):
-        core, number = CORE.get()
-        return core if self.numbers.get(core) == number else -1
+        call = CALL.get()
+        return call.core if call and not call.ended else -1
+
+    def ready_soon(self):
+        self.loop.call_soon(self.ready)
 
     def spawn(self, core, outcome):
         if outcome == SIGNAL:
             self.loop.call_soon(self.signal, core)
             return
-        task = self.loop.create_task(self.request(core))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        self.fresh.append(core)
+        if not self.starting:
+            self.start_fresh()
+
+    def start_fresh(self):
+        """A request that ends at once has its core take the next, so this does not call itself, and does not go on for ever."""
+        self.starting = True
+        for _ in range(IN_A_ROW):
+            if not self.fresh:
+                break
+            core = self.fresh.pop()
+            began = time.monotonic() if self.harakiri else 0
+            if EAGER:
+                task = asyncio.Task(self.request(core), loop=self.loop, eager_start=True)
+                if not task.done():
+                    self.tasks[core] = task, began
+            else:
+                self.tasks[core] = self.loop.create_task(self.request(core)), began
+        self.starting = False
+        if self.fresh:
+            self.loop.call_soon(self.start_fresh)
+
+    def check_harakiri(self):
+        """Tasks that take too long are cancelled; the master ends a process where that does not help."""
+        now = time.monotonic()
+        for core, (task, began) in self.tasks.items():
+            if now - began >= self.harakiri:
+                self.tasks[core] = task, inf  # once
+                log.line(f"*** HARAKIRI: a request of core {core} takes longer than {self.harakiri} seconds: its task is cancelled ***")
+                task.cancel()
+        self.loop.call_later(1, self.check_harakiri)
 
     def signal(self, core):
         self.handle(core, SIGNAL)
@@ -74,18 +117,17 @@ class Loop(Engine):
     async def request(self, core):
         error = call = None
         gone = False
-        self.number += 1
-        self.numbers[core] = self.number
-        CORE.set((core, self.number))
         try:
             begun = self.extension.asgi_begin(core)
             if begun is None:
+                CALL.set(SimpleNamespace(core=core, ended=False))
                 self.handle(core, REQUEST)
                 self.end_request(core)
                 return
-            environ, fd, serial = begun
-            call = (Websocket if asks_for_websocket(environ) else HTTP)(self, core, environ, fd, serial)
-            await self.app(call.scope, call.receive, call.send)
+            scope, fd, serial, body, key = begun
+            call = HTTP(self, core, scope, fd, body) if key is None else Websocket(self, core, scope, serial, key)
+            CALL.set(call)
+            await self.app(scope, call.receive, call.send)
             await call.returned()
         except BaseException as raised:
             error = raised
@@ -99,7 +141,7 @@ class Loop(Engine):
         self.end_request(core)
 
     def end_request(self, core):
-        del self.numbers[core]
+        self.tasks.pop(core, None)
         self.done(core)
 
     # What requests wait for.
@@ -130,7 +172,3 @@ class Loop(Engine):
 
     def wait_any(self, reads, writes, timeout):
         raise RuntimeError("an ASGI application awaits; this uwsgi function would hold all others up")
-
-
-def asks_for_websocket(environ):
-    return environ.get("HTTP_UPGRADE", "").lower() == "websocket" and "HTTP_SEC_WEBSOCKET_KEY" in environ

@@ -2,21 +2,20 @@
 import asyncio
 
 from ..uwsgi_module.websockets import BINARY, TEXT, accept_key
-from .asgi_http import scope_of, texts
 
-FORBIDDEN = "403"  # to a client that is not accepted
+FORBIDDEN = 403  # to a client that is not accepted
+EMPTY = [(b"Content-Length", b"0")]
 
 
 class Websocket:
-    def __init__(self, engine, core, environ, fd, serial):
+    def __init__(self, engine, core, scope, serial, key):
         self.engine, self.core, self.extension = engine, core, engine.extension
         self.serial = serial
-        self.scope = scope_of(environ, "websocket")
-        offered = [name.strip() for name in environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "").split(",")]
-        scheme = "wss" if environ["wsgi.url_scheme"] == "https" else "ws"
-        self.scope.update(scheme=scheme, subprotocols=[name for name in offered if name], state=dict(engine.state),
-                          extensions={"websocket.http.response": {}})
-        self.key = environ["HTTP_SEC_WEBSOCKET_KEY"]
+        self.scope = scope
+        del scope["method"]
+        scheme = "wss" if scope["scheme"] == "https" else "ws"
+        scope.update(type="websocket", scheme=scheme, subprotocols=offered(scope["headers"]), extensions={"websocket.http.response": {}})
+        self.key = key.decode("latin-1")
         self.connected = self.accepted = self.closed = self.answering = self.ended = self.gone = False
         self.code = 1006
         self.sending = asyncio.Lock()  # of tasks that send at the same time, one does
@@ -51,7 +50,7 @@ class Websocket:
             if not self.closed:
                 await self.close(message)
         elif kind == "websocket.http.response.start" and not self.accepted and not self.answering:
-            self.extension.asgi_start(self.core, str(message["status"]), texts(message.get("headers", ())))
+            self.extension.asgi_start(self.core, message["status"], message.get("headers", ()), False)
             self.answering = True
         elif kind == "websocket.http.response.body" and self.answering:
             await self.answer(message.get("body", b""), message.get("more_body", False))
@@ -62,10 +61,10 @@ class Websocket:
 
     def accept(self, message):
         protocol = message.get("subprotocol")
-        headers = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept_key(self.key))]
+        headers = [(b"Upgrade", b"websocket"), (b"Connection", b"Upgrade"), (b"Sec-WebSocket-Accept", accept_key(self.key).encode())]
         if protocol:
-            headers.append(("Sec-WebSocket-Protocol", protocol))
-        self.extension.asgi_start(self.core, "101", headers + texts(message.get("headers", ())))
+            headers.append((b"Sec-WebSocket-Protocol", protocol.encode("latin-1")))
+        self.extension.asgi_start(self.core, 101, [*headers, *message.get("headers", ())], False)
         self.extension.websocket_open(self.core, self.serial)
         self.accepted = True
         self.decided.set()
@@ -88,7 +87,7 @@ class Websocket:
             self.code = message.get("code", 1000)
             self.extension.websocket_close(self.core, self.serial, self.code, (message.get("reason") or "").encode())
         else:
-            self.extension.asgi_start(self.core, FORBIDDEN, [("Content-Length", "0")])
+            self.extension.asgi_start(self.core, FORBIDDEN, EMPTY, False)
             await self.answer(b"", False)
 
     async def answer(self, body, more):
@@ -100,10 +99,16 @@ class Websocket:
 
     async def returned(self):
         if not self.accepted and not self.closed:
-            self.extension.asgi_start(self.core, FORBIDDEN, [("Content-Length", "0")])
+            self.extension.asgi_start(self.core, FORBIDDEN, EMPTY, False)
 
     def end(self, error):
         self.ended = True
         self.decided.set()
         if error is not None and self.accepted and not self.closed:
             self.extension.websocket_close(self.core, self.serial, 1011, b"")
+
+
+def offered(headers):
+    """The subprotocols that the client offers."""
+    lists = [value.decode("latin-1") for name, value in headers if name == b"sec-websocket-protocol"]
+    return [name.strip() for name in ",".join(lists).split(",") if name.strip()]
