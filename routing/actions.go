@@ -27,8 +27,8 @@ func Actions() []string { return slices.Sorted(maps.Keys(actions)) }
 // otherActions are uWSGI's actions that are not here, and what to do instead.
 var otherActions = map[string]string{
 	"access":             "use --route-if-not ipv4in:${REMOTE_ADDR};NETWORK break:403",
-	"cgi":                "run CGI programs by a web server, and proxy to it with http:",
-	"cgihelper":          "run CGI programs by a web server, and proxy to it with http:",
+	"cgi":                "name the programs by --cgi, and have them answer by uwsgi:,9,0",
+	"cgihelper":          "name the programs by --cgi, and have them answer by uwsgi:,9,0",
 	"chdir":              "it would hold for all later requests of the worker: start an instance with its own --chdir, and proxy to it with uwsgi:",
 	"fcgi":               "proxy with http: or uwsgi:",
 	"gridfs":             "GridFS is not served",

@@ -87,7 +87,7 @@ func (r *Request) Reset(block []byte, outside Outside) {
 		r.arena = nil
 	}
 	r.Status, r.block, r.outside, r.indexed, r.isBuilt = 0, block, outside, false, false
-	r.changed, r.arena, r.spans = r.changed[:0], r.arena[:0], r.spans[:0]
+	r.changed, r.arena, r.spans, r.subject, r.sent = r.changed[:0], r.arena[:0], r.spans[:0], nil, nil
 	e := &r.Effects
 	*e = Effects{
 		AddHeaders: e.AddHeaders[:0], RemoveHeaders: e.RemoveHeaders[:0], LogLines: e.LogLines[:0],
