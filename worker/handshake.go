@@ -35,9 +35,9 @@ func (l *listener) newTLS(w *Worker, spec *tlsspec.Socket) error {
 	}
 	l.tls, l.exportCert, l.verbose = store.Config(), spec.ExportCert, spec.Verbose
 	if len(protocols) > 1 {
-		l.http2, err = newHTTP2Server(w, l)
+		l.http2 = newHTTP2Server(w, l)
 	}
-	return err
+	return nil
 }
 
 // shakeHands gives a new connection to a goroutine, which gives it back when it can be read from.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	nethttp "net/http"
 	"os"
 	"strconv"
@@ -15,11 +16,10 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/net/http2"
 	"golang.org/x/sys/unix"
 )
 
-// A connection of HTTP/2 is a goroutine's (x/net/http2). Each of its streams is a request over a tunnel: a socket pair, one end
+// A connection of HTTP/2 is net/http's. Each of its streams is a request over a tunnel: a socket pair, one end
 // of which is a connection of the reactor's like any other, where HTTP/1.1 is spoken. So all that holds for requests holds for
 // these, and tunnels are kept for later streams.
 
@@ -32,47 +32,106 @@ const (
 
 // http2Server is what the connections of a listener have in common.
 type http2Server struct {
-	server *http2.Server
-	base   *nethttp.Server
+	server *nethttp.Server
 	tunnel *listener // of the tunnels' ends
+
+	handed chan net.Conn // connections that have agreed on HTTP/2, for the server
+	closed chan struct{} // no more are taken
+	once   sync.Once     // closes closed
+	mu     sync.Mutex
+	conns  map[net.Conn]*http2Conn
 }
 
-func newHTTP2Server(w *Worker, l *listener) (*http2Server, error) {
+// connKey is where a request's context has its connection.
+type connKey struct{}
+
+func newHTTP2Server(w *Worker, l *listener) *http2Server {
 	tunnel := *l
 	tunnel.tls, tunnel.http2, tunnel.proxy = nil, nil, false
 	tunnel.kind = len(w.spec.Sockets) + 1 + l.index
 	tunnel.flags = reqSayClose | reqChunk
 	tunnel.socket.KeepAlive = true
 	tunnel.idle = tunnelIdle
-	h := &http2Server{tunnel: &tunnel}
-	h.base = &nethttp.Server{MaxHeaderBytes: w.spec.Limits.BufferSize, ErrorLog: log.New(io.Discard, "", 0)}
-	h.server = &http2.Server{MaxConcurrentStreams: http2Streams, MaxReadFrameSize: http2Frame, IdleTimeout: l.idle, WriteByteTimeout: l.send}
-	if err := http2.ConfigureServer(h.base, h.server); err != nil {
-		return nil, fmt.Errorf("http2: %w", err)
+	h := &http2Server{tunnel: &tunnel, handed: make(chan net.Conn), closed: make(chan struct{}), conns: map[net.Conn]*http2Conn{}}
+	protocols := new(nethttp.Protocols)
+	protocols.SetHTTP2(true)
+	h.server = &nethttp.Server{
+		Handler: h, MaxHeaderBytes: w.spec.Limits.BufferSize, IdleTimeout: l.idle, ErrorLog: log.New(io.Discard, "", 0), Protocols: protocols,
+		HTTP2: &nethttp.HTTP2Config{MaxConcurrentStreams: http2Streams, MaxReadFrameSize: http2Frame, WriteByteTimeout: l.send},
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, h.of(c))
+		},
+		ConnState: func(c net.Conn, state nethttp.ConnState) {
+			if state == nethttp.StateClosed {
+				h.end(c)
+			}
+		},
 	}
-	return h, nil
+	go func() { _ = h.server.Serve(h) }() // ends with Shutdown, or the process
+	return h
 }
 
-// serveHTTP2 serves a connection whose client has agreed on HTTP/2, which is the caller's until then.
+// Accept implements net.Listener.
+func (h *http2Server) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.handed:
+		return c, nil
+	case <-h.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (h *http2Server) Close() error {
+	h.once.Do(func() { close(h.closed) })
+	return nil
+}
+
+// Addr implements net.Listener.
+func (h *http2Server) Addr() net.Addr { return noAddr{} }
+
+// ServeHTTP carries one stream.
+func (h *http2Server) ServeHTTP(out nethttp.ResponseWriter, r *nethttp.Request) {
+	r.Context().Value(connKey{}).(*http2Conn).carry(out, r)
+}
+
+func (h *http2Server) of(c net.Conn) *http2Conn {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.conns[c]
+}
+
+// end is called when the server has closed a connection.
+func (h *http2Server) end(c net.Conn) {
+	h.mu.Lock()
+	one := h.conns[c]
+	delete(h.conns, c)
+	h.mu.Unlock()
+	if one != nil {
+		one.close()
+	}
+}
+
+// serveHTTP2 gives the server a connection whose client has agreed on HTTP/2, which is the caller's until then.
 func (w *Worker) serveHTTP2(cn *conn, stream *os.File) {
-	l := cn.listener
+	h := cn.listener.http2
+	one := &http2Conn{w: w, cn: cn, stream: stream, tunnel: h.tunnel}
 	w.carrying.Add(1)
-	go func() { // ends with the connection; Stop tells its client to open another
-		defer w.carrying.Add(-1)
-		h := &http2Conn{w: w, cn: cn, tunnel: l.http2.tunnel}
-		l.http2.server.ServeConn(cn.tls.conn, &http2.ServeConnOpts{BaseConfig: l.http2.base, Handler: h})
-		h.close()
-		cn.tls.wire.stream = nil
-		_ = stream.Close()
-		cn.close()
-	}()
+	h.mu.Lock()
+	h.conns[cn.tls.conn] = one
+	h.mu.Unlock()
+	select {
+	case h.handed <- cn.tls.conn:
+	case <-h.closed:
+		h.end(cn.tls.conn)
+	}
 }
 
-// endHTTP2 has the connections end when the streams that there are have ended.
+// endHTTP2 has the connections end when the streams that there are have ended: their clients open others.
 func (w *Worker) endHTTP2() {
 	for _, l := range w.listeners {
 		if l.http2 != nil {
-			_ = l.http2.base.Shutdown(context.Background()) // it has no listeners: it only tells
+			go func() { _ = l.http2.server.Shutdown(context.Background()) }() // ends with the last connection, or the process
 		}
 	}
 }
@@ -81,6 +140,7 @@ func (w *Worker) endHTTP2() {
 type http2Conn struct {
 	w      *Worker
 	cn     *conn
+	stream *os.File // a second descriptor of the client's connection
 	tunnel *listener
 
 	mu     sync.Mutex
@@ -139,10 +199,14 @@ func (h *http2Conn) close() {
 		_ = t.file.Close()
 	}
 	h.idle = nil
+	h.cn.tls.ready = false // its end was told by the server
+	_ = h.stream.Close()
+	h.cn.close()
+	h.w.carrying.Add(-1)
 }
 
-// ServeHTTP carries one stream.
-func (h *http2Conn) ServeHTTP(out nethttp.ResponseWriter, r *nethttp.Request) {
+// carry carries one stream.
+func (h *http2Conn) carry(out nethttp.ResponseWriter, r *nethttp.Request) {
 	head, ok := http1Head(r)
 	if !ok {
 		out.WriteHeader(nethttp.StatusBadRequest)

@@ -11,7 +11,23 @@ import sys
 import threading
 from threading import local
 
-from . import apps, autoreload, children, ending, gateway, hooks, limits, listeners, log, loops, routing, threads, tracebacker, uwsgi_module, wsgi
+from . import (
+    apps,
+    autoreload,
+    children,
+    ending,
+    gateway,
+    hooks,
+    limits,
+    listeners,
+    log,
+    loops,
+    routing,
+    threads,
+    tracebacker,
+    uwsgi_module,
+    wsgi,
+)
 from .failures import report_import
 from .reports import LOAD_FAILED, Reports, exit_status
 from .signals import ordinary_signals
