@@ -158,8 +158,9 @@ func FuzzVerify(f *testing.F) {
 		if len(password) > 100 || strings.Contains(hash, "rounds=") || strings.HasPrefix(hash, "$2") || strings.HasPrefix(hash, "$y") || strings.HasPrefix(hash, "$7") {
 			return
 		}
-		if verify(hash, []byte(password)) && !strings.HasPrefix(hash, "$") && !strings.HasPrefix(hash, "{SHA}") && !isDES(hash) {
-			t.Errorf("%q has the password %q", hash, password)
+		first := verify(hash, []byte(password))
+		if again := verify(hash, []byte(password)); again != first {
+			t.Errorf("once %v, once %v", first, again)
 		}
 	})
 }
