@@ -150,6 +150,7 @@ type Config struct {
 	MetricsConfig
 	SpoolerConfig
 	SharingConfig
+	RoutersConfig
 
 	IgnoreSigpipe         bool
 	IgnoreWriteErrors     bool
@@ -194,7 +195,7 @@ type Config struct {
 
 // Socket is one address to listen on and the protocol that its clients speak.
 type Socket struct {
-	Protocol string // uwsgi, http, http11, http-router (--http), fastcgi, fastcgi-nph, scgi, scgi-nph, puwsgi
+	Protocol string // uwsgi, http, http11, http-router (--http), fastcgi, fastcgi-nph, scgi, scgi-nph, puwsgi; those of routers: HTTPFront, FastFront, RawFront
 	Address  string // host:port, :port, path, @abstract, fd://N, =N (shared socket N)
 	Origin   Origin
 }

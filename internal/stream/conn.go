@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -14,8 +15,9 @@ import (
 
 // Conn is one connection. Reading and writing may be done by two goroutines.
 type Conn struct {
-	file *os.File
-	raw  syscall.RawConn
+	file  *os.File
+	raw   syscall.RawConn
+	woken atomic.Bool
 }
 
 // New makes one of a connected descriptor, which it owns from now on, also after an error.
@@ -34,8 +36,11 @@ func newConn(fd int) (*Conn, error) {
 		_ = file.Close()
 		return nil, err
 	}
-	return &Conn{file, raw}, nil
+	return &Conn{file: file, raw: raw}, nil
 }
+
+// Rest ends what Wake has begun.
+func (c *Conn) Rest() { c.woken.Store(false) }
 
 // Read implements io.Reader.
 func (c *Conn) Read(p []byte) (int, error) { return c.file.Read(p) }
@@ -52,8 +57,14 @@ func (c *Conn) ReadTimeout(t time.Duration) { _ = c.file.SetReadDeadline(deadlin
 // WriteTimeout bounds the writes that follow; 0: they may take for ever.
 func (c *Conn) WriteTimeout(t time.Duration) { _ = c.file.SetWriteDeadline(deadline(t)) }
 
-// Wake ends reads that wait, with os.ErrDeadlineExceeded.
-func (c *Conn) Wake() { _ = c.file.SetReadDeadline(time.Unix(1, 0)) }
+// ErrWoken is what WaitReadableFor returns after Wake.
+var ErrWoken = errors.New("given up")
+
+// Wake ends a read that waits, with os.ErrDeadlineExceeded, and all calls of WaitReadableFor.
+func (c *Conn) Wake() {
+	c.woken.Store(true)
+	_ = c.file.SetReadDeadline(time.Unix(1, 0))
+}
 
 func deadline(t time.Duration) (at time.Time) {
 	if t > 0 {
@@ -113,3 +124,25 @@ func (c *Conn) Linger() {
 var ErrRefused = errors.New("no connection")
 
 func refused(err error) error { return fmt.Errorf("%w: %w", ErrRefused, err) }
+
+// WaitReadableFor is WaitReadable for as long as timeout at most (0: for ever), and os.ErrDeadlineExceeded after that.
+func (c *Conn) WaitReadableFor(timeout time.Duration) error {
+	c.ReadTimeout(timeout)
+	if c.woken.Load() { // maybe just before the new deadline
+		return ErrWoken
+	}
+	err := c.WaitReadable()
+	if c.woken.Load() {
+		return ErrWoken
+	}
+	return err
+}
+
+// ReadFor is Read for as long as timeout at most (0: for ever); ErrWoken after Wake.
+func (c *Conn) ReadFor(p []byte, timeout time.Duration) (int, error) {
+	c.ReadTimeout(timeout)
+	if c.woken.Load() {
+		return 0, ErrWoken
+	}
+	return c.Read(p)
+}

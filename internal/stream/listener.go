@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -40,7 +41,10 @@ func (l *Listener) Accept() (c *Conn, peer netip.AddrPort, err error) {
 			}
 		}
 	})
-	if failed != nil {
+	switch {
+	case errors.Is(failed, os.ErrDeadlineExceeded):
+		return nil, peer, failed
+	case failed != nil:
 		return nil, peer, os.ErrClosed
 	}
 	if err != nil {
@@ -64,4 +68,13 @@ func (l *Listener) Close() { _ = l.file.Close() }
 // Scarce tells whether Accept has failed for want of descriptors or memory: it is worth another try later.
 func Scarce(err error) bool {
 	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ENOMEM)
+}
+
+// Interrupt has Accept return os.ErrDeadlineExceeded until it is called with false.
+func (l *Listener) Interrupt(on bool) {
+	at := time.Time{}
+	if on {
+		at = time.Unix(1, 0)
+	}
+	_ = l.file.SetReadDeadline(at) // it fails for closed ones
 }

@@ -59,7 +59,7 @@ func (t *Table) Status() (static []StaticStatus, pools []PoolStatus) {
 	}
 	pools = []PoolStatus{}
 	for _, p := range t.pools {
-		status := PoolStatus{Key: p.key, Hash: djb33x(p.key) % hashSize, Hits: p.hits}
+		status := PoolStatus{Key: p.key, Hash: Hash(p.key), Hits: p.hits}
 		for _, n := range p.nodes {
 			one := NodeStatus{Name: n.said.Address, Modifier1: n.said.Modifier1, Modifier2: n.said.Modifier2, LastCheck: n.seen.Unix(), PID: n.said.PID, UID: n.said.UID, GID: n.said.GID,
 				Requests: n.requests, Recent: n.recent, TX: n.sent, RX: n.received, Cores: n.said.Cores, Load: n.said.Load, Weight: n.weight(), Turn: n.turn,
@@ -78,11 +78,11 @@ func (t *Table) Status() (static []StaticStatus, pools []PoolStatus) {
 // hashSize is how many slots uWSGI's table of keys has; monitoring shows the slot's number.
 const hashSize = 65535
 
-// djb33x is the hash that the number is made by.
-func djb33x(key string) uint32 {
-	h := uint32(5381)
+// Hash is the number of a key's slot there.
+func Hash(key string) uint32 {
+	h := uint32(5381) // of the djb33x hash
 	for i := range len(key) {
 		h = h<<5 + h ^ uint32(key[i])
 	}
-	return h
+	return h % hashSize
 }

@@ -52,9 +52,9 @@ func (h *Head) Measured(length int64) {
 var hopByHop = []string{"connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade"}
 
 // AppendRequest appends the head to dst as a request to another server: without the fields that are this
-// connection's own and without those that Connection names, and with more lines before its end. upgrade: the client's
-// wish for another protocol is passed on.
-func (h *Head) AppendRequest(dst []byte, more string, upgrade bool) []byte {
+// connection's own, those that Connection names and those without (lower case), and with more lines before its end.
+// upgrade: the client's wish for another protocol is passed on.
+func (h *Head) AppendRequest(dst []byte, more string, upgrade bool, without ...string) []byte {
 	dst = append(dst, h.Method...)
 	dst = append(dst, ' ')
 	dst = append(dst, h.Target...)
@@ -64,6 +64,11 @@ next:
 	for i := range h.fields[:h.nfields] {
 		f := &h.fields[i]
 		for _, name := range hopByHop {
+			if equalFold(f.name, name) {
+				continue next
+			}
+		}
+		for _, name := range without {
 			if equalFold(f.name, name) {
 				continue next
 			}
