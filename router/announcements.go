@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -44,7 +45,8 @@ func (p *process) readKeys() (err error) {
 
 // sender is who has sent a datagram, as far as the kernel says.
 type sender struct {
-	local bool // over a unix socket; else the rest is nothing
+	host  string // of a datagram of UDP, as an address is written
+	local bool   // over a unix socket; else the rest is nothing
 	unix.Ucred
 }
 
@@ -53,7 +55,7 @@ func (p *process) hear(s *routerspec.Socket) error {
 	if err := unix.SetNonblock(s.FD, true); err != nil {
 		return fmt.Errorf("subscription server %s: %w", s.Name, err)
 	}
-	_ = unix.SetsockoptInt(s.FD, unix.SOL_SOCKET, unix.SO_PASSCRED, 1) // not for UDP
+	_ = unix.SetsockoptInt(s.FD, unix.SOL_SOCKET, unix.SO_PASSCRED, 1) // not for UDP; a unix socket has it already, unless it was inherited
 	file := os.NewFile(uintptr(s.FD), "subscriptions")
 	raw, err := file.SyscallConn()
 	if err != nil {
@@ -87,9 +89,15 @@ func (p *process) hearFrom(raw syscall.RawConn) {
 }
 
 func senderOf(from unix.Sockaddr, control []byte) (s sender) {
-	switch from.(type) {
-	case *unix.SockaddrInet4, *unix.SockaddrInet6:
-		return s
+	switch a := from.(type) {
+	case *unix.SockaddrInet4:
+		return sender{host: netip.AddrFrom4(a.Addr).String()}
+	case *unix.SockaddrInet6:
+		if ip := netip.AddrFrom16(a.Addr).Unmap(); ip.Is4() {
+			return sender{host: ip.String()}
+		} else {
+			return sender{host: "[" + ip.String() + "]"}
+		}
 	}
 	s.local = true
 	s.Uid, s.Gid = ^uint32(0), ^uint32(0)
@@ -98,7 +106,7 @@ func senderOf(from unix.Sockaddr, control []byte) (s sender) {
 		return s
 	}
 	for i := range messages {
-		if cred, err := unix.ParseUnixCredentials(&messages[i]); err == nil {
+		if cred, err := unix.ParseUnixCredentials(&messages[i]); err == nil && cred.Pid > 0 { // else the kernel knows nothing
 			s.Ucred = *cred
 		}
 	}
@@ -114,6 +122,9 @@ func (p *process) take(data []byte, from sender) {
 	if err != nil {
 		p.refused(&packet, err)
 		return
+	}
+	if packet.Address[0] == ':' && from.host != "" { // all addresses of its host: the one that it sends from is one
+		packet.Address = from.host + packet.Address
 	}
 	a := nodes.Announcement{Key: packet.Key, Address: packet.Address, Modifier1: packet.Modifier1, Modifier2: packet.Modifier2, Cores: packet.Cores,
 		Load: packet.Load, Weight: packet.Weight, Backup: packet.Backup, Protocol: packet.Protocol, Algorithm: packet.Algorithm}

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -35,6 +36,8 @@ const (
 	idleGrace    = 500 * time.Millisecond // for connections whose next request may be on its way, where a successor serves
 	severalGC    = 400                    // what lives is small: a few megabytes more save a good part of the work
 	maxOrderSize = 16 << 10
+
+	coresPerThread = 4
 )
 
 // process is the router.
@@ -64,6 +67,11 @@ func Run(spec *routerspec.Spec) error {
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTSTP)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(severalGC)
+	}
+	// Such a process passes bytes on: a second thread costs more in wake-ups than it brings. As in uWSGI, who needs more
+	// starts more processes.
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(max(runtime.NumCPU()/coresPerThread, 1))
 	}
 	p, err := newProcess(spec)
 	if err != nil {

@@ -18,7 +18,31 @@ type Conn struct {
 	file  *os.File
 	raw   syscall.RawConn
 	woken atomic.Bool
+
+	reading, writing armed
 }
+
+// armed is a deadline that is set, as nanoseconds since 1970; 0: none is.
+type armed struct{ at atomic.Int64 }
+
+// near tells whether the deadline that is set serves for a wait of t from now on; if not, it is noted as that.
+func (a *armed) near(t time.Duration) (at time.Time, serves bool) {
+	before := a.at.Load()
+	if t <= 0 {
+		a.at.Store(0)
+		return at, before == 0
+	}
+	now := time.Now()
+	at = now.Add(t)
+	if late := at.UnixNano() - before; before != 0 && late >= 0 && late < int64(t/nearness) {
+		return at, true
+	}
+	a.at.Store(at.UnixNano())
+	return at, false
+}
+
+// nearness is the part of a timeout by which it may be shorter: setting a timer costs more than looking at the clock.
+const nearness = 16
 
 // New makes one of a connected descriptor, which it owns from now on, also after an error.
 func New(fd int) (*Conn, error) {
@@ -52,10 +76,39 @@ func (c *Conn) Write(p []byte) (int, error) { return c.file.Write(p) }
 func (c *Conn) Close() error { return c.file.Close() }
 
 // ReadTimeout bounds the reads that follow; 0: they may take for ever.
-func (c *Conn) ReadTimeout(t time.Duration) { _ = c.file.SetReadDeadline(deadline(t)) } // it fails for closed ones
+func (c *Conn) ReadTimeout(t time.Duration) {
+	if at, serves := c.reading.near(t); !serves {
+		_ = c.file.SetReadDeadline(at) // it fails for closed ones
+	}
+}
 
 // WriteTimeout bounds the writes that follow; 0: they may take for ever.
-func (c *Conn) WriteTimeout(t time.Duration) { _ = c.file.SetWriteDeadline(deadline(t)) }
+func (c *Conn) WriteTimeout(t time.Duration) {
+	if at, serves := c.writing.near(t); !serves {
+		_ = c.file.SetWriteDeadline(at)
+	}
+}
+
+// ReadInto waits for something to read as WaitReadable does, and reads it at once into what buffer returns, which is
+// called for each try; unused takes that back where nothing has come yet. n is 0 at the end, and with an error.
+func (c *Conn) ReadInto(buffer func() []byte, unused func()) (n int, err error) {
+	failed := c.raw.Read(func(fd uintptr) bool {
+		for {
+			n, err = unix.Read(int(fd), buffer())
+			if n > 0 {
+				return true
+			}
+			unused()
+			if !errors.Is(err, unix.EINTR) {
+				return !errors.Is(err, unix.EAGAIN)
+			}
+		}
+	})
+	if failed != nil {
+		return 0, failed
+	}
+	return max(n, 0), err
+}
 
 // ErrWoken is what WaitReadableFor returns after Wake.
 var ErrWoken = errors.New("given up")
@@ -63,6 +116,7 @@ var ErrWoken = errors.New("given up")
 // Wake ends a read that waits, with os.ErrDeadlineExceeded, and all calls of WaitReadableFor.
 func (c *Conn) Wake() {
 	c.woken.Store(true)
+	c.reading.at.Store(1)
 	_ = c.file.SetReadDeadline(time.Unix(1, 0))
 }
 

@@ -121,6 +121,11 @@ func (o *Opener) listenUnix(name string, kind int) (fd int, err error) {
 		return -1, os.NewSyscallError("socket", err)
 	}
 	defer closeOn(&err, fd)
+	if kind == unix.SOCK_DGRAM { // before anybody can send: what came without a sender would look like root's
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
+			return -1, os.NewSyscallError("setsockopt", err)
+		}
+	}
 	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err != nil {
 		return -1, os.NewSyscallError("bind", err)
 	}

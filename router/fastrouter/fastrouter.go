@@ -212,12 +212,11 @@ func (r *Router) try(client *stream.Conn, up *relay.Upstream, q *request) (begun
 	}
 	timeout := r.up.Timeout()
 	up.WriteTimeout(timeout)
-	for _, part := range [][]byte{q.packet, q.early} {
-		n, err := up.Write(part)
-		up.Received += uint64(n)
-		if err != nil {
-			return false, err
-		}
+	first := append(q.packet, q.early...) // the packet's capacity is its size
+	n, err := up.Write(first)
+	up.Received += uint64(n)
+	if err != nil && n == 0 {
+		return false, err
 	}
 	var activity relay.Activity
 	var sending sync.WaitGroup

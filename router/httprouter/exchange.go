@@ -211,7 +211,8 @@ func (s *session) readBody(q *request, to io.Writer) error {
 			}
 		}
 		if over {
-			s.unread = append(s.in[:0], data[used:]...) // data may be in b, which is given back
+			s.next = append(s.next[:0], data[used:]...) // data may be in b, which is given back; the head is in s.in
+			s.unread = s.next
 			return nil
 		}
 		rest := copy(b, data[used:])

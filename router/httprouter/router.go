@@ -34,6 +34,7 @@ type Router struct {
 	spool  *relay.Spool
 
 	draining atomic.Bool
+	last     atomic.Int64 // how long requests are waited for then, nanoseconds
 	sessions sessions
 }
 
@@ -90,13 +91,16 @@ func (r *Router) Serve(conn *stream.Conn, front *routerspec.Socket, peer netip.A
 // Drain has every connection end with the request that it has in hand. Those that wait for a request end: after the
 // given time, as one may be on its way.
 func (r *Router) Drain(idle time.Duration) {
+	r.last.Store(int64(idle))
 	r.draining.Store(true)
 	r.sessions.each(func(s *session) {
 		if s.waiting.Load() {
-			s.client.ReadTimeout(max(idle, time.Nanosecond))
+			s.client.ReadTimeout(r.lastWait())
 		}
 	})
 }
+
+func (r *Router) lastWait() time.Duration { return max(time.Duration(r.last.Load()), time.Nanosecond) }
 
 // sessions are the connections that there are. Its zero value is ready.
 type sessions struct {

@@ -33,6 +33,7 @@ type scratch struct {
 	response http.ResponseHead
 	in       []byte // what was read from the client; unread is what is not used yet
 	unread   []byte
+	next     []byte // what came behind a body
 	packet   []byte // to the node
 	answer   []byte // from the node
 	out      []byte // to the client
@@ -57,10 +58,8 @@ func (s *session) release() {
 
 // serve serves requests until the connection ends.
 func (s *session) serve() {
-	defer func() {
-		_ = s.client.Close()
-		s.release()
-	}()
+	defer s.release()
+	defer s.client.Close()
 	for {
 		ok, err := s.receive()
 		if !ok {
@@ -71,7 +70,7 @@ func (s *session) serve() {
 		}
 		keep := s.exchange()
 		s.served++
-		if !keep || s.r.draining.Load() {
+		if !keep {
 			return
 		}
 	}
@@ -84,9 +83,9 @@ func (s *session) receive() (bool, *http.Error) {
 		if !s.await() {
 			return false, nil
 		}
-		s.scratch = scratches.Get().(*scratch)
+	} else {
+		s.in = append(s.in[:0], s.unread...) // the ranges may overlap
 	}
-	s.in = append(s.in[:0], s.unread...) // the ranges may overlap
 	end := time.Now().Add(s.r.head)
 	for {
 		n, err := s.parse()
@@ -118,7 +117,7 @@ func (s *session) receive() (bool, *http.Error) {
 	}
 }
 
-// await waits for the first byte of a request, without any memory for it.
+// await waits for the first bytes of a request, without any memory for it.
 func (s *session) await() bool {
 	timeout := s.r.up.Timeout()
 	if s.served > 0 {
@@ -127,10 +126,18 @@ func (s *session) await() bool {
 	s.client.ReadTimeout(timeout)
 	s.waiting.Store(true)
 	defer s.waiting.Store(false)
-	if s.r.draining.Load() && s.served > 0 {
+	if s.r.draining.Load() { // the next request may be on its way; its answer says that the connection ends
+		s.client.ReadTimeout(s.r.lastWait())
+	}
+	n, err := s.client.ReadInto(func() []byte {
+		s.scratch = scratches.Get().(*scratch)
+		return s.in[:cap(s.in)]
+	}, s.release)
+	if n == 0 || err != nil {
 		return false
 	}
-	return s.client.WaitReadable() == nil
+	s.in = s.in[:n]
+	return true
 }
 
 // parse finds out what has come: how many bytes the head has, 0 if it is not whole.

@@ -48,9 +48,9 @@ func (s *session) try(up *relay.Upstream, q *request) (outcome, error) {
 	up.WriteTimeout(s.r.up.Timeout())
 	n, err := up.Write(s.packet)
 	up.Received += uint64(n)
-	if err != nil {
+	if err != nil && (n == 0 || !isReset(err)) { // else it may have answered before it had read everything
 		up.Close()
-		if isReset(err) && (q.safe || up.Reused && n == 0) {
+		if isReset(err) && (q.safe || up.Reused) {
 			return again, err
 		}
 		return failed, err
