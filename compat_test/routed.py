@@ -1,4 +1,5 @@
 """Routers and nodes for tests: both are servers of ours, or uWSGI's."""
+
 import json
 import re
 import socket
@@ -92,8 +93,19 @@ def packet(pairs, body=b"", modifier1=0):
 
 def uwsgi_ask(port, host, path="/", method="GET", body=b"", more=(), timeout=10.0):
     """One request by the uwsgi protocol, and all that is answered."""
-    pairs = [("REQUEST_METHOD", method), ("PATH_INFO", path), ("REQUEST_URI", path), ("QUERY_STRING", ""), ("SERVER_PROTOCOL", "HTTP/1.1"), ("SERVER_NAME", "s"),
-             ("SERVER_PORT", "80"), ("HTTP_HOST", host), ("CONTENT_LENGTH", str(len(body)) if body else ""), ("REMOTE_ADDR", "192.0.2.7"), *more]
+    pairs = [
+        ("REQUEST_METHOD", method),
+        ("PATH_INFO", path),
+        ("REQUEST_URI", path),
+        ("QUERY_STRING", ""),
+        ("SERVER_PROTOCOL", "HTTP/1.1"),
+        ("SERVER_NAME", "s"),
+        ("SERVER_PORT", "80"),
+        ("HTTP_HOST", host),
+        ("CONTENT_LENGTH", str(len(body)) if body else ""),
+        ("REMOTE_ADDR", "192.0.2.7"),
+        *more,
+    ]
     with socket.create_connection(("127.0.0.1", port), timeout) as client:
         client.sendall(packet(pairs, body))
         return client.makefile("rb").read()
@@ -106,6 +118,8 @@ def statistics(port):
 
 def subscribed(stats_port, key, count):
     """Wait until that many nodes are there for a key."""
+
     def there():
         return [n for p in statistics(stats_port)["subscriptions"] if p["key"] == key for n in p["nodes"]]
+
     return eventually(lambda: len(there()) == count and (there() or True))

@@ -1,4 +1,5 @@
 """http-to: an HTTP router in front of other servers."""
+
 import os
 import signal
 import socket
@@ -20,11 +21,30 @@ def memory(pid):
 
 def test_requests_take_turns_and_carry_what_a_worker_would_set(server):
     one, two = node(server, "one"), node(server, "two")
-    front = router(server, "--http-to", f"127.0.0.1:{one.port}", "--http-to", f"127.0.0.1:{two.port}", "--http-var", "EXTRA=a=b", "--http-modifier1", "0")
+    front = router(
+        server,
+        "--http-to",
+        f"127.0.0.1:{one.port}",
+        "--http-to",
+        f"127.0.0.1:{two.port}",
+        "--http-var",
+        "EXTRA=a=b",
+        "--http-modifier1",
+        "0",
+    )
     assert [get(front.port).text for _ in range(6)] == ["one", "two"] * 3
     seen = environ(front.port, host="h:1", headers="X-Some: thing\r\nX_Bad: x\r\n")
-    assert {name: seen[name] for name in ("UWSGI_ROUTER", "EXTRA", "HTTP_HOST", "HTTP_X_SOME", "SERVER_PORT", "REMOTE_ADDR", "SCRIPT_NAME")} == {
-        "UWSGI_ROUTER": "http", "EXTRA": "a=b", "HTTP_HOST": "h:1", "HTTP_X_SOME": "thing", "SERVER_PORT": str(front.port), "REMOTE_ADDR": "127.0.0.1", "SCRIPT_NAME": ""}
+    assert {
+        name: seen[name] for name in ("UWSGI_ROUTER", "EXTRA", "HTTP_HOST", "HTTP_X_SOME", "SERVER_PORT", "REMOTE_ADDR", "SCRIPT_NAME")
+    } == {
+        "UWSGI_ROUTER": "http",
+        "EXTRA": "a=b",
+        "HTTP_HOST": "h:1",
+        "HTTP_X_SOME": "thing",
+        "SERVER_PORT": str(front.port),
+        "REMOTE_ADDR": "127.0.0.1",
+        "SCRIPT_NAME": "",
+    }
     assert seen["REMOTE_PORT"].isdigit() and "HTTP_X_BAD" not in seen
 
 
@@ -90,6 +110,7 @@ def test_failures_have_a_status(server):
                 client.close()
         except OSError:
             pass
+
     thread = threading.Thread(target=talk)
     thread.start()
     try:
@@ -190,7 +211,13 @@ def application(environ, start_response):
 @pytest.mark.parametrize("protocol", ["socket", "http-socket"])
 def test_websockets_pass(server, protocol):
     backend = node(server, "one", "--threads", "4", protocol=protocol, app=WEBSOCKETS)
-    front = router(server, "--http-to", f"127.0.0.1:{backend.port}", "--http-websockets", *(["--http-backend-http"] if protocol == "http-socket" else []))
+    front = router(
+        server,
+        "--http-to",
+        f"127.0.0.1:{backend.port}",
+        "--http-websockets",
+        *(["--http-backend-http"] if protocol == "http-socket" else []),
+    )
     with Websocket(front.port) as first, Websocket(front.port) as second:
         for client in (first, second, first):
             client.send(TEXT, b"hello " * 20000)
@@ -205,7 +232,9 @@ def test_a_proxy_line_says_who_the_client_is(server):
             port = front.port
         else:
             port = free_port()
-            server(None, ["--master", "--http", f"127.0.0.1:{port}", "--http-enable-proxy-protocol"], app=(backend.dir / "app.py").read_text()).wait_port(port)
+            server(
+                None, ["--master", "--http", f"127.0.0.1:{port}", "--http-enable-proxy-protocol"], app=(backend.dir / "app.py").read_text()
+            ).wait_port(port)
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(b"PROXY TCP4 192.0.2.9 198.51.100.1 4567 443\r\nGET /env HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
             client.settimeout(10)
@@ -266,6 +295,7 @@ def test_reloads_and_deaths_of_a_router_cost_nothing(server):
     port = free_port()
     config = "[uwsgi]\nmaster = true\nhttp = 127.0.0.1:%d\nhttp-keepalive = 30\nhttp-to = 127.0.0.1:%d\n"
     from transports import Transport
+
     front = server(None, ["--ini", "router.ini"], files={"router.ini": config % (port, one.port)})
     front.wait_port(port)
     eventually(lambda: get(port).text == "one")
@@ -315,7 +345,9 @@ def test_several_processes_share_the_requests(server):
 def test_statistics(server):
     one, stats = node(server, "one"), free_port()
     dead = free_port()
-    front = router(server, "--http-to", f"127.0.0.1:{one.port}", "--http-to", f"127.0.0.1:{dead}", "--http-stats-server", f"127.0.0.1:{stats}")
+    front = router(
+        server, "--http-to", f"127.0.0.1:{one.port}", "--http-to", f"127.0.0.1:{dead}", "--http-stats-server", f"127.0.0.1:{stats}"
+    )
     for _ in range(4):
         get(front.port)
     said = statistics(stats)
@@ -336,19 +368,22 @@ def test_uwsgi_as_node_and_as_router(server, uwsgi):
         assert ask(mine.port, "/body", method="POST", body=b"x" * size).text == str(size)
 
 
-@pytest.mark.parametrize("options, said", [
-    (["--http", ":0", "--http-to", "x", "--http-use-code-string", "0:a:b"], "http-use-code-string.*subscription-server"),
-    (["--http", ":0", "--http-to", "x", "--http-use-cache"], "http-use-cache.*reads no caches"),
-    (["--http", ":0", "--http-to", "x", "--http-manage-rtsp"], "http-manage-rtsp.*RTSP is not spoken"),
-    (["--http", ":0", "--http-to", "x", "--http-auto-gzip"], "http-auto-gzip.*let those do it"),
-    (["--sslrouter", ":0,a,b"], "sslrouter.*end it with https"),
-    (["--fastrouter-to", "x"], "fastrouter.*no address"),
-    (["--http", ":0", "--http-stud-prefix", "127.0.0.1", "--wsgi-file", "a.py"], "http-stud-prefix.*PROXY"),
-    (["--http", ":0", "--http-modifier1", "5", "--wsgi-file", "a.py"], "http-modifier1.*unless http-to"),
-    (["--socket", ":0", "--wsgi-file", "a.py", "--subscribe-to", "127.0.0.1:1"], "subscribe-to.*not SERVER:KEY"),
-    (["--socket", ":0", "--wsgi-file", "a.py", "--subscribe2", "server=a,key=b,nonsense=1"], "subscribe2.*no property .nonsense"),
-    (["--http", ":0", "--http-to", "x", "--subscription-algo", "best"], "subscription-algo.*none of wrr"),
-])
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        (["--http", ":0", "--http-to", "x", "--http-use-code-string", "0:a:b"], "http-use-code-string.*subscription-server"),
+        (["--http", ":0", "--http-to", "x", "--http-use-cache"], "http-use-cache.*reads no caches"),
+        (["--http", ":0", "--http-to", "x", "--http-manage-rtsp"], "http-manage-rtsp.*RTSP is not spoken"),
+        (["--http", ":0", "--http-to", "x", "--http-auto-gzip"], "http-auto-gzip.*let those do it"),
+        (["--sslrouter", ":0,a,b"], "sslrouter.*end it with https"),
+        (["--fastrouter-to", "x"], "fastrouter.*no address"),
+        (["--http", ":0", "--http-stud-prefix", "127.0.0.1", "--wsgi-file", "a.py"], "http-stud-prefix.*PROXY"),
+        (["--http", ":0", "--http-modifier1", "5", "--wsgi-file", "a.py"], "http-modifier1.*unless http-to"),
+        (["--socket", ":0", "--wsgi-file", "a.py", "--subscribe-to", "127.0.0.1:1"], "subscribe-to.*not SERVER:KEY"),
+        (["--socket", ":0", "--wsgi-file", "a.py", "--subscribe2", "server=a,key=b,nonsense=1"], "subscribe2.*no property .nonsense"),
+        (["--http", ":0", "--http-to", "x", "--subscription-algo", "best"], "subscription-algo.*none of wrr"),
+    ],
+)
 def test_what_cannot_be_is_refused(server, options, said):
     running = server(None, ["--master", *options])
     assert running.wait_exit() == 1

@@ -1,4 +1,5 @@
 """Subscriptions, the fast router and the raw router: nodes that announce themselves, ours and uWSGI's."""
+
 import os
 import re
 import signal
@@ -18,16 +19,31 @@ BODY = b"\r\n\r\n"
 @pytest.fixture
 def fast(server):
     """fast(...) starts a fast router with a subscription server: .port, .server (its address), .stats."""
+
     def start(*args, binary=None, unix=False):
         port, stats, udp = free_port(), free_port(), free_port()
         where = "subscriptions.sock" if unix else f"127.0.0.1:{udp}"
         more = {"binary": binary} if binary else {}
-        one = server(None, ["--master", "--fastrouter", f"127.0.0.1:{port}", "--fastrouter-subscription-server", where,
-                            "--fastrouter-stats-server", f"127.0.0.1:{stats}", *(["--die-on-term"] if binary else []), *args], **more)
+        one = server(
+            None,
+            [
+                "--master",
+                "--fastrouter",
+                f"127.0.0.1:{port}",
+                "--fastrouter-subscription-server",
+                where,
+                "--fastrouter-stats-server",
+                f"127.0.0.1:{stats}",
+                *(["--die-on-term"] if binary else []),
+                *args,
+            ],
+            **more,
+        )
         one.port, one.stats, one.server = port, stats, str(one.dir / where) if unix else where
         one.wait_port(stats)
         one.wait_log("fastrouter stats server enabled")
         return one
+
     return start
 
 
@@ -72,12 +88,26 @@ def test_weights_and_modifiers(server, fast):
 
 def test_http_routers_take_subscriptions_by_host(server):
     udp, stats = free_port(), free_port()
-    front = router(server, "--http-subscription-server", f"127.0.0.1:{udp}", "--http-stats-server", f"127.0.0.1:{stats}", "--subscription-dotsplit",
-                   "--http-subscription-fallback-key", "fallback.example")
+    front = router(
+        server,
+        "--http-subscription-server",
+        f"127.0.0.1:{udp}",
+        "--http-stats-server",
+        f"127.0.0.1:{stats}",
+        "--subscription-dotsplit",
+        "--http-subscription-fallback-key",
+        "fallback.example",
+    )
     for key, name in (("a.example:8080", "a"), ("b.example", "b"), ("fallback.example", "fallback")):
         node(server, name, "--subscribe-to", f"127.0.0.1:{udp}:{key}")
         subscribed(stats, key, 1)
-    for host, name in (("a.example:8080", "a"), ("A.Example:8080", "a"), ("b.example", "b"), ("www.b.example", "b"), ("unknown", "fallback")):
+    for host, name in (
+        ("a.example:8080", "a"),
+        ("A.Example:8080", "a"),
+        ("b.example", "b"),
+        ("www.b.example", "b"),
+        ("unknown", "fallback"),
+    ):
         assert ask(front.port, host=host).text == name, host
     assert statistics(stats)["http"] == [f"127.0.0.1:{front.port}", f"127.0.0.1:{udp}"]
 
@@ -148,6 +178,7 @@ def test_subscriptions_are_blocked_and_let_be(server, fast):
     def write(byte):
         with open(one.dir / "fifo", "wb", buffering=0) as pipe:
             pipe.write(byte)
+
     assert statistics(front.stats)["subscriptions"] == []
     write(b"S")
     one.wait_log("subscriptions re-enabled")
@@ -160,8 +191,22 @@ def test_subscriptions_are_blocked_and_let_be(server, fast):
 
 def test_a_file_says_whether_to_subscribe_and_a_list_which_keys(server, fast):
     front = fast()
-    one = server(None, ["--master", "--socket", "127.0.0.1:0", "--subscribe-freq", "1", "--subscribe2", f"server={front.server},key=checked,check=there",
-                        "--subscribe-to", f"{front.server}:@keys"], app=NODE, files={"keys": "# keys\na.example\n\nb.example,0\n"})
+    one = server(
+        None,
+        [
+            "--master",
+            "--socket",
+            "127.0.0.1:0",
+            "--subscribe-freq",
+            "1",
+            "--subscribe2",
+            f"server={front.server},key=checked,check=there",
+            "--subscribe-to",
+            f"{front.server}:@keys",
+        ],
+        app=NODE,
+        files={"keys": "# keys\na.example\n\nb.example,0\n"},
+    )
     subscribed(front.stats, "a.example", 1)
     subscribed(front.stats, "b.example", 1)
     assert uwsgi_ask(front.port, "checked").startswith(b"HTTP/1.1 503 ")
@@ -231,8 +276,12 @@ def test_bodies_and_long_answers_pass_the_fast_router(server, fast):
 def test_other_ways_to_find_nodes(server, tmp_path):
     one = server(None, ["--master", "--socket", str(tmp_path / "a.example")], app=NODE)
     one.wait_log("spawned uWSGI worker 1")
-    for options in (["--fastrouter-use-base", str(tmp_path)], ["--fastrouter-use-pattern", f"{tmp_path}/%s"], ["--fastrouter-to", str(tmp_path / "a.example")],
-                    ["--fastrouter-use-pattern", "/nowhere/%s", "--fastrouter-fallback", str(tmp_path / "a.example")]):
+    for options in (
+        ["--fastrouter-use-base", str(tmp_path)],
+        ["--fastrouter-use-pattern", f"{tmp_path}/%s"],
+        ["--fastrouter-to", str(tmp_path / "a.example")],
+        ["--fastrouter-use-pattern", "/nowhere/%s", "--fastrouter-fallback", str(tmp_path / "a.example")],
+    ):
         port = free_port()
         front = server(None, ["--master", "--fastrouter", f"127.0.0.1:{port}", *options]).wait_port(port)
         assert said(uwsgi_ask(port, "a.example")) == "NAME", front.log()
@@ -243,7 +292,9 @@ def test_other_ways_to_find_nodes(server, tmp_path):
 
 def test_an_instance_is_reached_through_its_own_router(server):
     port, own = free_port(), free_port()
-    running = server(None, ["--master", "--fastrouter", f"127.0.0.1:{port}", "--fastrouter-use-socket", "--socket", f"127.0.0.1:{own}"], app=NODE)
+    running = server(
+        None, ["--master", "--fastrouter", f"127.0.0.1:{port}", "--fastrouter-use-socket", "--socket", f"127.0.0.1:{own}"], app=NODE
+    )
     running.wait_port(port)
     answers = []
     client = threading.Thread(target=lambda: answers.append(uwsgi_ask(port, "k", "/sleep/1")))
@@ -259,8 +310,24 @@ def test_an_instance_is_reached_through_its_own_router(server):
 def test_a_cheap_router_leaves_its_socket_to_others(server, fast):
     shared = free_port()
     udp, stats = free_port(), free_port()
-    running = server(None, ["--master", "--shared-socket", f"127.0.0.1:{shared}", "--fastrouter", "=0", "--socket", "=0", "--fastrouter-cheap",
-                            "--fastrouter-subscription-server", f"127.0.0.1:{udp}", "--fastrouter-stats-server", f"127.0.0.1:{stats}"], app=NODE.replace("NAME", "own"))
+    running = server(
+        None,
+        [
+            "--master",
+            "--shared-socket",
+            f"127.0.0.1:{shared}",
+            "--fastrouter",
+            "=0",
+            "--socket",
+            "=0",
+            "--fastrouter-cheap",
+            "--fastrouter-subscription-server",
+            f"127.0.0.1:{udp}",
+            "--fastrouter-stats-server",
+            f"127.0.0.1:{stats}",
+        ],
+        app=NODE.replace("NAME", "own"),
+    )
     running.wait_port(stats)
     running.wait_log("Going cheap")
     assert {said(uwsgi_ask(shared, "k")) for _ in range(10)} == {"own"}
@@ -275,7 +342,18 @@ def test_a_cheap_router_leaves_its_socket_to_others(server, fast):
 
 def test_a_raw_router_passes_anything_on(server):
     port, udp, stats = free_port(), free_port(), free_port()
-    front = server(None, ["--master", "--rawrouter", f"127.0.0.1:{port}", "--rawrouter-subscription-server", f"127.0.0.1:{udp}", "--rawrouter-stats-server", f"127.0.0.1:{stats}"])
+    front = server(
+        None,
+        [
+            "--master",
+            "--rawrouter",
+            f"127.0.0.1:{port}",
+            "--rawrouter-subscription-server",
+            f"127.0.0.1:{udp}",
+            "--rawrouter-stats-server",
+            f"127.0.0.1:{stats}",
+        ],
+    )
     front.wait_port(stats)
     node(server, "raw", "--subscribe-to", f"127.0.0.1:{udp}:127.0.0.1:{port}", protocol="http-socket")
     subscribed(stats, f"127.0.0.1:{port}", 1)
@@ -298,10 +376,14 @@ def test_xclient_tells_a_mail_server_the_client(server):
             stream.flush()
             seen.append(stream.readline())
             stream.write(b"221 bye\r\n")
+
     thread = threading.Thread(target=mail)
     thread.start()
     port = free_port()
-    server(None, ["--master", "--rawrouter", f"127.0.0.1:{port}", "--rawrouter-to", f"127.0.0.1:{listener.getsockname()[1]}", "--rawrouter-xclient"]).wait_log("spawned uWSGI rawrouter 1")
+    server(
+        None,
+        ["--master", "--rawrouter", f"127.0.0.1:{port}", "--rawrouter-to", f"127.0.0.1:{listener.getsockname()[1]}", "--rawrouter-xclient"],
+    ).wait_log("spawned uWSGI rawrouter 1")
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.settimeout(10)
         stream = client.makefile("rwb")

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -157,6 +158,9 @@ func setSubscribe(c *Config, g given) error {
 	}
 	lines := []string{rest}
 	if file, is := strings.CutPrefix(rest, "@"); is {
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(c.StartDir, file)
+		}
 		text, err := os.ReadFile(file)
 		if err != nil {
 			return fmt.Errorf("option %q: %w", g.name, err)
@@ -194,7 +198,7 @@ func splitServer(text string) (server, rest string) {
 		} else {
 			from = strings.IndexByte(text, ':')
 		}
-		if from < 0 {
+		if from <= 0 {
 			return "", ""
 		}
 		from++

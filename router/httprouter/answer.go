@@ -93,6 +93,7 @@ type delivery struct {
 	decode bool         // which the client does not know
 	encode bool         // the client gets chunks that the node does not send
 	plain  []byte
+	unused []byte // the start of a chunk's line
 }
 
 // passOn passes the answer on whose head of n bytes is parsed.
@@ -181,11 +182,17 @@ func (s *session) editHead(q *request, inHTTP bool, d *delivery) []byte {
 func (d *delivery) add(out, body []byte) ([]byte, bool, error) {
 	switch {
 	case d.chunks != nil:
+		if len(d.unused) > 0 {
+			body = append(d.unused, body...)
+		}
 		plain, used, err := d.chunks.Decode(d.plain[:0], body)
 		if err != nil {
 			return out, false, err
 		}
 		d.plain = plain[:0]
+		if d.unused = append([]byte(nil), body[used:]...); d.chunks.Done() {
+			d.unused = nil
+		}
 		if d.decode {
 			out = append(out, plain...)
 		} else {
