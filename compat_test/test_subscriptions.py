@@ -173,7 +173,7 @@ def test_a_router_that_dies_knows_its_nodes_again(server, fast):
 def test_subscriptions_are_blocked_and_let_be(server, fast):
     front = fast()
     one = subscriber(server, front, "one", "--start-unsubscribed", "--master-fifo", "fifo")
-    one.wait_log("spawned uWSGI worker 1")
+    one.wait_log("spawned uWSGI master process")
 
     def write(byte):
         with open(one.dir / "fifo", "wb", buffering=0) as pipe:

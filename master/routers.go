@@ -422,6 +422,9 @@ func newRouterPlan(g *generation, kind string, r *uwsgiopts.Router) (*routerPlan
 	who := privileges.Of(g.cfg)
 	if r.UID != "" || r.GID != "" {
 		who = privileges.Settings{User: r.UID, Group: r.GID}
+		if !who.Apply() {
+			logf("%s-uid, %s-gid: only root may change users: the router runs as the master does", kind, kind)
+		}
 	}
 	var err error
 	if p.credential, err = who.Credential(); err != nil {
