@@ -44,15 +44,18 @@ var mayImport = map[string][]string{
 	"master/subscribing":  {"uwsgiopts", "protocol/subscription", "internal/paths"},
 	"router":              {"protocol", "transports", "internal", "router"},
 	"router/nodes":        {},
-	"worker":              {"protocol", "transports", "modules/postgres", "internal", "worker"},
+	"worker":              {"protocol", "routing", "transports", "modules/postgres", "internal", "worker"},
 	"transports":          {"protocol", "internal/staticspec", "internal/stream", "transports"},
+	"routing":             {"protocol/uwsgi", "internal/routespec", "internal/htpasswd", "internal/logtext", "internal/pcre"},
 	"internal":            {"internal"},
 	"internal/conninfo":   {},
 	"internal/httpget":    {},
 	"internal/respawn":    {},
 	"internal/stream":     {},
-	"internal/workerspec": {"internal/staticspec"},
-	"uwsgiopts":           {"uwsgiopts", "protocol/subscription", "internal/conninfo", "internal/httpget"},
+	"internal/openssl":    {},
+	"internal/tlsspec":    {},
+	"internal/workerspec": {"internal/staticspec", "internal/tlsspec", "internal/routespec"},
+	"uwsgiopts":           {"uwsgiopts", "protocol/subscription", "internal/conninfo", "internal/httpget", "internal/openssl", "internal/routespec", "routing"},
 	"modules":             {"protocol", "internal/conninfo"},
 	"modules/probe":       {"internal/httpget"},
 
@@ -140,7 +143,7 @@ func allowed(path, name string) bool {
 	if strings.HasSuffix(name, "spf13/pflag") {
 		return under(path, "uwsgiopts")
 	}
-	if name == "net/http" { // fasthttp's place
+	if name == "net/http" && path != filepath.Join("worker", "http2.go") { // fasthttp's place, but for HTTP/2
 		return !under(path, "cmd/envoxyd", "internal", "master", "modules", "uwsgiopts", "worker")
 	}
 	if strings.Contains(name, "valyala/fasthttp") { // the request path has a parser of its own

@@ -53,34 +53,35 @@ type master struct {
 	old     []*generation // on their way out
 	number  int           // of the newest generation
 
-	sockets    []*sockets.Socket
-	owned      owned
-	life       life
-	reloads    reloads
-	upgrader   *upgrader
-	pausing    pausing
-	triggers   triggers
-	logs       logs
-	jobs       jobs
-	gateways   gateways
-	routers    *routers
-	announcer  subscribing.Announcer
-	queues     *signalQueues
-	router     *signaling.Router
-	vassal     *vassal
-	lossTold   lossTold
-	flushing   bool // what waits for room is tried again soon
-	metrics    *metrics.Registry
-	snmpValues *shm.SNMPValues // what the application has set
-	commands   *commands
-	strangers  strangers
-	hooks      *hooks.Runner
-	exitHooks  exitHooks
-	watchdog   *watchdog
-	stats      stats.Servers
-	snmp       snmp.Agent
-	pushers    stats.Pushers
-	lastSweep  time.Time
+	sockets      []*sockets.Socket
+	owned        owned
+	life         life
+	reloads      reloads
+	upgrader     *upgrader
+	pausing      pausing
+	triggers     triggers
+	logs         logs
+	jobs         jobs
+	gateways     gateways
+	routers      *routers
+	announcer    subscribing.Announcer
+	queues       *signalQueues
+	router       *signaling.Router
+	vassal       *vassal
+	lossTold     lossTold
+	flushing     bool // what waits for room is tried again soon
+	metrics      *metrics.Registry
+	snmpValues   *shm.SNMPValues // what the application has set
+	commands     *commands
+	strangers    strangers
+	hooks        *hooks.Runner
+	exitHooks    exitHooks
+	watchdog     *watchdog
+	certificates certificates
+	stats        stats.Servers
+	snmp         snmp.Agent
+	pushers      stats.Pushers
+	lastSweep    time.Time
 }
 
 // system is the operating system as far as tests replace it.
@@ -109,8 +110,9 @@ type life struct {
 	giveUp   context.CancelFunc
 	stopping bool
 	stopped  lastStop
-	alone    bool // there are no sockets and no workers: see Alone
-	upgraded bool // another master has taken over
+	alone    bool      // there are no sockets and no workers: see Alone
+	material *material // of TLS, for the first generation
+	upgraded bool      // another master has taken over
 
 	signalsUntil time.Time // how long it is waited for room for signals then
 	status       int       // that the process ends with
@@ -354,6 +356,7 @@ func (m *master) sweep(now time.Time) {
 	m.lastSweep = now
 	if m.current != nil {
 		m.triggers.touched.poll(m)
+		m.watchCertificates()
 		m.checkMountpoints()
 	}
 	if m.current != nil {

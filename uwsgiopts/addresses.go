@@ -77,7 +77,7 @@ func bareRemedy(address string) string {
 
 // servers are options that give a start something to do without another socket.
 var servers = []string{
-	"emperor", "https", "https2", "http-to-https", "https-socket", "ssl-socket",
+	"emperor",
 	"zerg", "zerg-server", "zergpool", "fork-server", "mule", "mules", "spooler", "pyrun", "pyshell", "test", "ping", "nagios", "signal", "connect-and-read", "command-mode",
 }
 

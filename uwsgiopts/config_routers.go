@@ -309,9 +309,14 @@ func (p *parser) finishRouters() error {
 		return p.refuseValue("http-auto-gzip", "answers are not compressed on their way from other servers: let those do it")
 	}
 	for i := range c.Sockets {
-		if c.Sockets[i].Protocol == "http-router" {
-			c.Sockets[i].Protocol = HTTPFront
+		s := &c.Sockets[i]
+		if s.Protocol != protocolRouter {
+			continue
 		}
+		if s.TLS != nil {
+			return refuse(s.Origin, "https %s: workers end TLS, routers do not: give https an instance of its own, whose rules pass requests on (route-run = http:ADDRESS), or put a TLS proxy in front", s.Address)
+		}
+		s.Protocol = HTTPFront
 	}
 	return nil
 }
@@ -347,8 +352,8 @@ func (p *parser) finishRouter(name string, r *Router) error {
 func (p *parser) finishUnrouted() error {
 	c := p.cfg
 	switch {
-	case c.HTTPModifier1 != 0:
-		return p.refuseValue("http-modifier1", "%d stands for another kind of application; only Python (0) is served, unless http-to names another server", c.HTTPModifier1)
+	case c.HTTPModifier1 != 0 && c.HTTPModifier1 != ModifierCGI:
+		return p.refuseValue("http-modifier1", "%d stands for another kind of application; Python (0) and CGI programs (9) are served, unless http-to names another server", c.HTTPModifier1)
 	case c.HTTPSource:
 		return p.refuseValue("http-manage-source", "only a router passes on what never ends: name the server with http-to")
 	case len(c.HTTPStud) > 0:
@@ -356,6 +361,7 @@ func (p *parser) finishUnrouted() error {
 	case c.HTTPBackendHTTP:
 		return p.refuseValue("http-backend-http", "there is no other server: name one with http-to")
 	}
+	c.Modifier1.HTTP = c.HTTPModifier1
 	for _, name := range []string{"http-stats-server", "http-uid", "http-gid", "http-resubscribe", "http-fallback", "http-post-buffering", "http-cheap"} {
 		if e := p.lastOf(name); e != nil {
 			p.note(e.Origin, "option %q has no effect: the workers serve http themselves, as no other server is named (http-to)", e.Name)

@@ -32,6 +32,7 @@ var plugins = []plugin{
 	{[]string{"transformation_chunked", "transformation_gzip", "transformation_offload", "transformation_template", "transformation_tofile",
 		"transformation_toupper"}, "route", "actions of routing rules"},
 	{[]string{"cache"}, "cache2", "its options are in the table"},
+	{[]string{"cgi"}, "cgi", "workers run CGI programs"},
 	{[]string{"spooler"}, "spooler", "its options are in the table"},
 	{[]string{"rpc"}, "", "part of the uwsgi module"},
 	{[]string{"signal"}, "signal", "its options are in the table"},

@@ -8,6 +8,9 @@ import (
 	"envoxyd/internal/shm"
 )
 
+// cancelTime is what a task has for its end when it was cancelled for taking too long; then its process is killed.
+const cancelTime = 3 * time.Second
+
 // mark notes in the scoreboard that the core is busy, with what, and until when
 // it may be.
 func (s *slot) mark() {
@@ -18,7 +21,11 @@ func (s *slot) mark() {
 func (s *slot) markBusy() {
 	s.line.Since.Store(s.now)
 	if limit := s.w.spec.Limits.HarakiriSeconds; limit > 0 {
-		s.line.Deadline.Store(s.now + int64(limit)*int64(time.Second))
+		deadline := s.now + int64(limit)*int64(time.Second)
+		if s.w.spec.Loop.ASGI() {
+			deadline += int64(cancelTime)
+		}
+		s.line.Deadline.Store(deadline)
 	}
 	s.line.State.Store(shm.Busy)
 }
@@ -53,6 +60,9 @@ func (s *slot) account() {
 
 func (s *slot) toLog(spent int64) bool {
 	log := &s.w.spec.Log
+	if s.unlogged() {
+		return false
+	}
 	if log.Requests || s.response.forceLog {
 		return true
 	}

@@ -54,12 +54,16 @@ func envoxyd_write(core C.int, data *C.char, size C.size_t, mode C.int) C.int {
 	return C.int(process.reactor.slots[core].write(unsafe.Slice((*byte)(unsafe.Pointer(data)), int(size)), int(mode)))
 }
 
-// envoxyd_take is envoxyd_next for a loop: it does not wait.
+// envoxyd_take is envoxyd_next for a loop: it does not wait; without ask it does not ask the kernel either.
 //
 //export envoxyd_take
-func envoxyd_take(core C.int) C.int {
+func envoxyd_take(core C.int, ask C.int) C.int {
 	defer guard()
-	return C.int(process.reactor.slots[core].step(false))
+	effort := stepKnown
+	if ask != 0 {
+		effort = stepAsk
+	}
+	return C.int(process.reactor.slots[core].step(effort))
 }
 
 //export envoxyd_loop_fd
@@ -74,6 +78,56 @@ func envoxyd_loop_fd() C.int {
 func envoxyd_resume(core C.int, late C.int) C.int {
 	defer guard()
 	return C.int(process.reactor.slots[core].resume(late != 0))
+}
+
+// envoxyd_body gives what has come of the body of the core's request: data is malloc'ed and the caller's. It returns one of
+// ARRIVED_*; with ARRIVED_WAIT, fd becomes readable when there is more to say.
+//
+//export envoxyd_body
+func envoxyd_body(core C.int, data **C.char, size *C.size_t, fd *C.int) C.int {
+	defer guard()
+	a := process.reactor.slots[core].arriving
+	if a == nil {
+		return arrivedGone
+	}
+	piece, state := a.read()
+	if len(piece) > 0 {
+		*data, *size = (*C.char)(C.CBytes(piece)), C.size_t(len(piece))
+	}
+	*fd = C.int(a.fd)
+	return C.int(state)
+}
+
+//export envoxyd_body_is_whole
+func envoxyd_body_is_whole(core C.int) C.int {
+	defer guard()
+	if a := process.reactor.slots[core].arriving; a != nil && !a.whole() {
+		return 0
+	}
+	return 1
+}
+
+// envoxyd_route has rules look at the head of a response, which is in the core's output buffer without its last line, and returns
+// ROUTE_*. Python's lock is held.
+//
+//export envoxyd_route
+func envoxyd_route(core C.int) C.int {
+	defer guard()
+	return C.int(process.reactor.slots[core].routeHead())
+}
+
+// envoxyd_gathered is given the body of a response as a whole. What it returns is sent in its place, is malloc'ed and the
+// caller's; NULL: the body is sent as it is.
+//
+//export envoxyd_gathered
+func envoxyd_gathered(core C.int, data *C.char, size *C.size_t) *C.char {
+	defer guard()
+	changed := process.reactor.slots[core].gathered(cBytes(data, *size))
+	if changed == nil {
+		return nil
+	}
+	*size = C.size_t(len(changed))
+	return (*C.char)(C.CBytes(changed))
 }
 
 //export envoxyd_websocket_open

@@ -249,7 +249,7 @@ func TestWhatComesWhileARequestIsInHandIsServedAfterIt(t *testing.T) {
 // A loop of the application's own watches the epoll descriptor and calls a step that never blocks.
 func TestAForeignLoopWatchesTheReactor(t *testing.T) {
 	s := newStage(t, "http", nil)
-	if got := s.slot.step(false); got != nextIdle {
+	if got := s.slot.step(stepAsk); got != nextIdle {
 		t.Fatalf("step() is %d, want nothing to do", got)
 	}
 	readable := func(milliseconds int) bool {
@@ -267,7 +267,7 @@ func TestAForeignLoopWatchesTheReactor(t *testing.T) {
 		if !readable(10_000) && served == 0 {
 			t.Fatal("nothing says that there is a request")
 		}
-		switch got := s.slot.step(false); got {
+		switch got := s.slot.step(stepAsk); got {
 		case nextRequest:
 			s.answer(okReply)
 			served++
@@ -276,12 +276,12 @@ func TestAForeignLoopWatchesTheReactor(t *testing.T) {
 			t.Fatalf("step() is %d", got)
 		}
 	}
-	if got := s.slot.step(false); got != nextIdle {
+	if got := s.slot.step(stepAsk); got != nextIdle {
 		t.Fatalf("step() is %d, want nothing to do", got)
 	}
 	s.expect(c, okReply)
 	s.send(c, get)
-	if !readable(10_000) || s.slot.step(false) != nextRequest {
+	if !readable(10_000) || s.slot.step(stepAsk) != nextRequest {
 		t.Fatal("a kept connection's request is not seen")
 	}
 }

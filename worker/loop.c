@@ -52,22 +52,34 @@ PyObject *shim_bind(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* take(core) -> NEXT_*: ends the core's request, and looks for another without waiting. What a signal handler
- * raises is raised; there may be more to take then. */
-PyObject *shim_take(PyObject *self, PyObject *number)
+static PyObject *step(PyObject *number, int ask)
 {
     int next, index = usable() ? core_number(number) : -1;
     if (index < 0)
         return NULL;
     do {
         Py_BEGIN_ALLOW_THREADS
-        next = envoxyd_take(index);
+        next = envoxyd_take(index, ask);
         Py_END_ALLOW_THREADS
         if (next == NEXT_SIGNAL && PyErr_CheckSignals() < 0)
             return NULL;
     } while (next == NEXT_SIGNAL);
     __atomic_store_n(&cores[index].running, 1, __ATOMIC_RELEASE);
     return PyLong_FromLong(next);
+}
+
+/* take(core) -> NEXT_*: looks for a request without waiting. What a signal handler raises is raised; there may be more
+ * to take then. */
+PyObject *shim_take(PyObject *self, PyObject *number)
+{
+    return step(number, 1);
+}
+
+/* finish(core) -> NEXT_*: ends the core's request; another one is found if that is known of already. NEXT_IDLE: whatever else
+ * there is makes the loop's descriptor readable. */
+PyObject *shim_finish(PyObject *self, PyObject *number)
+{
+    return step(number, 0);
 }
 
 /* handle(core, next): serves what take() has returned, in the coroutine that calls. */

@@ -8,7 +8,7 @@ import (
 )
 
 // In a loop (gevent and kin) one thread runs all slots, each within a coroutine. The loop watches the reactor's epoll
-// descriptor and calls slot.step(false) while it has free slots, until that returns nextIdle. So everything
+// descriptor and calls slot.step(stepAsk) while it has free slots, until that returns nextIdle. So everything
 // that the reactor waits for is in its epoll set, the time too, and nothing on the thread waits in the kernel.
 
 // clock makes the epoll set readable when something is due.

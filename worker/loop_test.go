@@ -42,7 +42,7 @@ func (s *stage) take(index, want int) {
 	s.Helper()
 	s.slot = s.w.reactor.slots[index]
 	for range 1000 {
-		got := s.slot.step(false)
+		got := s.slot.step(stepAsk)
 		if got == want {
 			return
 		}
@@ -56,7 +56,7 @@ func (s *stage) take(index, want int) {
 
 func TestALoopHasSeveralRequestsInHand(t *testing.T) {
 	s := loopStage(t, 3, nil)
-	if got := s.slot.step(false); got != nextIdle {
+	if got := s.slot.step(stepAsk); got != nextIdle {
 		t.Fatalf("step without a request is %d", got)
 	}
 	var clients []net.Conn

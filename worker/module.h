@@ -23,7 +23,11 @@ core_t *bind_core(int index, PyObject *settings);
 PyObject *shim_loop(PyObject *self, PyObject *current);
 PyObject *shim_bind(PyObject *self, PyObject *args);
 PyObject *shim_take(PyObject *self, PyObject *number);
+PyObject *shim_finish(PyObject *self, PyObject *number);
 PyObject *shim_handle(PyObject *self, PyObject *args);
+
+/* routes.c */
+PyObject *shim_outside(PyObject *self, PyObject *function);
 
 /* websocket.c */
 PyObject *shim_websocket_open(PyObject *self, PyObject *args);
@@ -34,7 +38,11 @@ PyObject *shim_websocket_resume(PyObject *self, PyObject *args);
 PyObject *shim_websocket_close(PyObject *self, PyObject *args);
 
 /* asgi.c */
-PyObject *shim_asgi_begin(PyObject *self, PyObject *args);
+PyObject *shim_asgi_begin(PyObject *self, PyObject *number);
+PyObject *shim_asgi_receive(PyObject *self, PyObject *number);
+PyObject *shim_asgi_hint(PyObject *self, PyObject *args);
+PyObject *shim_asgi_trailers(PyObject *self, PyObject *args);
+PyObject *shim_asgi_file(PyObject *self, PyObject *args);
 PyObject *shim_asgi_start(PyObject *self, PyObject *args);
 PyObject *shim_asgi_body(PyObject *self, PyObject *args);
 PyObject *shim_asgi_resume(PyObject *self, PyObject *args);

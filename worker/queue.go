@@ -3,20 +3,21 @@ package worker
 import (
 	"sync"
 	"sync/atomic"
-	"syscall"
-	"unsafe"
 
-	"golang.org/x/sys/unix"
+	"envoxyd/internal/eventfd"
 )
 
 // request is what a goroutine gives back to the slots: a request that is whole,
 // or only a connection to be waited for again.
 type request struct {
-	conn   *conn
-	parsed parsed
-	body   *body
-	rest   []byte // what was read behind the request
-	idle   bool   // no request: the connection was answered and is kept
+	conn     *conn
+	parsed   parsed
+	body     *body
+	rest     []byte    // what was read behind the request
+	arriving *arriving // the body, if the application starts before it is there
+	idle     bool      // no request: the connection was answered and is kept
+
+	script *scriptOutcome // a program has answered the request; nil: it is to be served
 }
 
 // requestQueue hands requests to the first slot that leads. Its descriptor
@@ -29,7 +30,7 @@ type requestQueue struct {
 }
 
 func (q *requestQueue) init() error {
-	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	fd, err := eventfd.New()
 	q.fd = fd
 	return err
 }
@@ -39,8 +40,7 @@ func (q *requestQueue) put(r *request) {
 	q.items = append(q.items, r)
 	q.count.Store(int32(len(q.items)))
 	q.mu.Unlock()
-	one := uint64(1)
-	_, _ = syscall.Write(q.fd, (*[8]byte)(unsafe.Pointer(&one))[:]) // EAGAIN: the counter is full, all are awake
+	eventfd.Add(q.fd)
 }
 
 // take returns the oldest request, nil if there is none. It costs one atomic load then.
@@ -67,6 +67,5 @@ func (q *requestQueue) clear() {
 	if q.len() > 1 {
 		return
 	}
-	var counter [8]byte
-	_, _ = syscall.Read(q.fd, counter[:]) // EAGAIN: it was read before
+	eventfd.Clear(q.fd)
 }

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/eventfd"
 	"envoxyd/internal/monotime"
 	"envoxyd/internal/shm"
 )
@@ -88,7 +89,7 @@ func newReactor(w *Worker, io []coreIO) (*reactor, error) {
 	if r.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, err
 	}
-	if r.wakeFD, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+	if r.wakeFD, err = eventfd.New(); err != nil {
 		return nil, err
 	}
 	for fd, tag := range map[int]int32{r.wakeFD: tagWake, w.wakeup[0]: tagSignal, w.ready.fd: tagReady} {
@@ -124,7 +125,7 @@ func newReactor(w *Worker, io []coreIO) (*reactor, error) {
 
 // run has the slot work on the reactor until it has a request, or there is something else for its
 // thread to do.
-func (r *reactor) run(s *slot, wait bool) int {
+func (r *reactor) run(s *slot, effort effort) int {
 	if s.settle() {
 		return s.enter()
 	}
@@ -137,7 +138,7 @@ func (r *reactor) run(s *slot, wait bool) int {
 			s.line.State.Store(shm.Absent)
 			return nextStop
 		case !r.leads(s):
-			if !wait {
+			if effort != stepWait {
 				return nextIdle
 			}
 			if interrupted := r.park(s); interrupted {
@@ -190,7 +191,11 @@ func (r *reactor) run(s *slot, wait bool) int {
 			}
 		}
 		r.round = len(r.again)
-		if some := r.wait(wait && r.round == 0); !some && !wait && r.round == 0 {
+		if r.round == 0 && effort == stepKnown {
+			r.idle()
+			return nextIdle
+		}
+		if some := r.wait(effort == stepWait && r.round == 0); !some && effort != stepWait && r.round == 0 {
 			r.idle()
 			return nextIdle
 		}
@@ -230,8 +235,7 @@ func (r *reactor) handle(s *slot, e *unix.EpollEvent) bool {
 	case tagQueue:
 		s.takeSignal(int(e.Fd))
 	case tagWake:
-		var counter [8]byte
-		_, _ = syscall.Read(r.wakeFD, counter[:]) // EAGAIN: another wake-up was read with ours
+		eventfd.Clear(r.wakeFD)
 	case tagDeath:
 		r.lookAgain()
 	case tagClock:
@@ -333,8 +337,7 @@ func (r *reactor) waitTimeout() int {
 
 // wake makes the leader check the worker's phase and queue.
 func (r *reactor) wake() {
-	one := uint64(1)
-	_, _ = syscall.Write(r.wakeFD, (*[8]byte)(unsafe.Pointer(&one))[:]) // EAGAIN: it is awake already
+	eventfd.Add(r.wakeFD)
 }
 
 func epollCtl(epoll, operation, fd int, event *unix.EpollEvent) syscall.Errno {

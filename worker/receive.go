@@ -16,6 +16,10 @@ import (
 // Otherwise the connection is waited for, given to a goroutine, or gone. The
 // reactor's lock is held, as for all that may take a connection from it.
 func (s *slot) receive(cn *conn) bool {
+	if cn.tls != nil && !cn.tls.ready {
+		s.r.shakeHands(cn)
+		return false
+	}
 	before := cn.rest
 	cn.rest = nil
 	if len(before) >= len(s.input) {
@@ -24,7 +28,7 @@ func (s *slot) receive(cn *conn) bool {
 	}
 	have := copy(s.input, before)
 	room := s.input[have:]
-	n, errno := read(cn.fd, room)
+	n, errno := cn.read(room)
 	switch {
 	case errno == syscall.EAGAIN && have == 0 && !cn.ending:
 		s.r.keep(cn, nil)
@@ -40,6 +44,14 @@ func (s *slot) receive(cn *conn) bool {
 	}
 	s.inRow = 0
 	return s.parse(cn, s.input[:have+max(n, 0)])
+}
+
+// read is read(2) of what the client says, whether it speaks TLS or not.
+func (cn *conn) read(room []byte) (int, syscall.Errno) {
+	if cn.inline() {
+		return cn.tls.read(room)
+	}
+	return read(cn.fd, room)
 }
 
 func read(fd int, room []byte) (int, syscall.Errno) {
@@ -74,6 +86,9 @@ func (s *slot) parse(cn *conn, data []byte) bool {
 		return false
 	}
 	s.rest = data[p.HeadSize+len(p.body):]
+	if answered, more := s.route(cn, p); answered {
+		return more
+	}
 	if answered, more := s.respond(cn, p); answered {
 		return more
 	}
@@ -88,6 +103,7 @@ type parsed struct {
 	body  []byte // of a whole request
 	flags uint32
 	state int32 // of the body: bodyWhole …
+	kept  *body // of a whole request that a goroutine has received; nil: it is body
 }
 
 var (
@@ -144,11 +160,17 @@ func (p *parser) preparse(l *listener, c *transports.Conn, data []byte) (q parse
 		}
 	}
 	q.flags |= l.always
+	if l.modifier1 != 0 {
+		q.Modifier1 = l.modifier1
+	}
 	if q.Service {
 		q.flags |= reqService
 	}
 	if l.transport.Refuses { // it is HTTP all the way
 		q.flags |= l.connectionFlags(q.flags&reqHTTP10 != 0, q.Keep)
+		if q.flags&reqHTTP10 == 0 {
+			q.flags |= reqHTTP11
+		}
 	}
 	rest := data[q.HeadSize:]
 	switch {
@@ -245,7 +267,11 @@ func firstIs(value []byte, want string) bool {
 
 // answered sends what is to be sent in place of a response.
 func (w *Worker) answered(cn *conn, p *parsed) {
+	w.open(cn)
 	_, _ = syscall.Write(cn.fd, p.Answer) // a client that has left needs no answer
+	if p.HeadSize > 0 {                   // it may be about to send a body
+		linger(cn.fd, 16)
+	}
 	if p.Note != "" {
 		w.logf("%s", p.Note)
 	}
@@ -292,10 +318,12 @@ func (s *slot) begin(cn *conn, p *parsed, body []byte) {
 	s.claim.Store(unclaimed)
 	s.r.inHand++
 	s.mark()
+	s.beginRouted()
 }
 
 // complain logs why a request is not served and answers where the protocol has a way to.
 func (s *slot) complain(cn *conn, id uint16, err error) {
+	s.leaveArriving(cn)
 	s.r.release(cn)
 	if s.w.turnAway(cn, id, err) == nil {
 		cn.close()

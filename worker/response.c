@@ -55,7 +55,7 @@ static const struct {
     uint16_t code;
     const char *text;
 } phrases[] = {
-    {100, "Continue"}, {101, "Switching Protocols"}, {200, "OK"}, {201, "Created"}, {202, "Accepted"},
+    {100, "Continue"}, {101, "Switching Protocols"}, {103, "Early Hints"}, {200, "OK"}, {201, "Created"}, {202, "Accepted"},
     {203, "Non-Authoritative Information"}, {204, "No Content"}, {205, "Reset Content"}, {206, "Partial Content"},
     {300, "Multiple Choices"}, {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"}, {304, "Not Modified"},
     {307, "Temporary Redirect"}, {308, "Permanent Redirect"}, {400, "Bad Request"}, {401, "Unauthorized"},
@@ -84,13 +84,33 @@ void response_reset(core_t *core)
     io->result &= RES_EXCEPTION;
     core->left = -1;
     core->started = core->head_done = core->head_flushed = 0;
-    core->chunked = core->app_te = 0;
+    core->chunked = core->app_te = core->trailers = 0;
+    core->routed = core->chunk = core->gathering = 0;
+    core->gathered_len = 0;
     core->no_body = (io->flags & REQ_NO_BODY) != 0;
 }
 
-static int put_status(core_t *core, PyObject *status)
+static int put_status(core_t *core, const char *text, size_t size)
 {
     core_io *io = core->io;
+    if (size < 3 || memchr(text, '\r', size) || memchr(text, '\n', size)) {
+        PyErr_SetString(PyExc_ValueError, "http status must be three digits and a phrase, without line breaks");
+        return -1;
+    }
+    for (int i = 0; i < 3; i++)
+        io->status = io->status * 10 + (uint32_t)(text[i] >= '0' && text[i] <= '9' ? text[i] - '0' : 0);
+    const char *line = io->flags & REQ_STATUS ? "Status: " : io->flags & REQ_HTTP10 ? "HTTP/1.0 " : "HTTP/1.1 ";
+    if (put(io, line, strlen(line)) < 0 || put(io, text, size) < 0)
+        return -1;
+    if (size == 3 && (put(io, " ", 1) < 0 || put(io, phrase(io->status), strlen(phrase(io->status))) < 0))
+        return -1;
+    if (io->status == 204 || io->status == 304 || io->status < 200)
+        core->no_body = 1;
+    return put(io, "\r\n", 2);
+}
+
+static int put_status_object(core_t *core, PyObject *status)
+{
     PyObject *hold = NULL;
     Py_ssize_t size;
     if (!PyUnicode_Check(status)) {
@@ -98,22 +118,7 @@ static int put_status(core_t *core, PyObject *status)
         return -1;
     }
     const char *text = latin1(status, &size, &hold);
-    int failed = !text;
-    if (text && (size < 3 || memchr(text, '\r', (size_t)size) || memchr(text, '\n', (size_t)size))) {
-        PyErr_SetString(PyExc_ValueError, "http status must be three digits and a phrase, without line breaks");
-        failed = 1;
-    }
-    if (!failed) {
-        for (int i = 0; i < 3; i++)
-            io->status = io->status * 10 + (uint32_t)(text[i] >= '0' && text[i] <= '9' ? text[i] - '0' : 0);
-        const char *line = io->flags & REQ_STATUS ? "Status: " : io->flags & REQ_HTTP10 ? "HTTP/1.0 " : "HTTP/1.1 ";
-        failed = put(io, line, strlen(line)) < 0 || put(io, text, (size_t)size) < 0;
-        if (!failed && size == 3)
-            failed = put(io, " ", 1) < 0 || put(io, phrase(io->status), strlen(phrase(io->status))) < 0;
-        failed = failed || put(io, "\r\n", 2) < 0;
-        if (io->status == 204 || io->status == 304 || io->status < 200)
-            core->no_body = 1;
-    }
+    int failed = !text || put_status(core, text, (size_t)size) < 0;
     Py_XDECREF(hold);
     return failed ? -1 : 0;
 }
@@ -154,9 +159,34 @@ static int breaks_line(const char *text, size_t size)
     return memchr(text, '\r', size) || memchr(text, '\n', size);
 }
 
-static int put_header(core_t *core, PyObject *pair)
+static int put_line(core_t *core, const char *name, size_t name_len, const char *text, size_t size)
 {
     core_io *io = core->io;
+    if (name_len == 0 || breaks_line(name, name_len) || memchr(name, ':', name_len) || breaks_line(text, size)) {
+        PyErr_SetString(PyExc_ValueError, "http header without a name, or with a line break");
+        return -1;
+    }
+    if (deleted(core, name, name_len))
+        return 0;
+    note(core, name, name_len, text, size);
+    char *to = room(io, name_len + size + 4);
+    if (!to)
+        return -1;
+    memcpy(to, name, name_len);
+    to += name_len;
+    *to++ = ':';
+    *to++ = ' ';
+    memcpy(to, text, size);
+    to += size;
+    *to++ = '\r';
+    *to++ = '\n';
+    io->out_len += (uint32_t)(name_len + size + 4);
+    io->headers++;
+    return 0;
+}
+
+static int put_header(core_t *core, PyObject *pair)
+{
     if (!PyTuple_Check(pair) || PyTuple_Size(pair) != 2) {
         PyErr_SetString(PyExc_TypeError, "http header must be defined in a tuple of two strings");
         return -1;
@@ -170,32 +200,58 @@ static int put_header(core_t *core, PyObject *pair)
     Py_ssize_t name_len, size;
     const char *name = latin1(key, &name_len, &hold_name);
     const char *text = name ? latin1(value, &size, &hold_value) : NULL;
-    int failed = !text;
-    if (text && (name_len == 0 || breaks_line(name, (size_t)name_len) || memchr(name, ':', (size_t)name_len) || breaks_line(text, (size_t)size))) {
-        PyErr_SetString(PyExc_ValueError, "http header without a name, or with a line break");
-        failed = 1;
-    }
-    if (!failed && !deleted(core, name, (size_t)name_len)) {
-        note(core, name, (size_t)name_len, text, (size_t)size);
-        char *to = room(io, (size_t)(name_len + size) + 4);
-        if (to) {
-            memcpy(to, name, (size_t)name_len);
-            to += name_len;
-            *to++ = ':';
-            *to++ = ' ';
-            memcpy(to, text, (size_t)size);
-            to += size;
-            *to++ = '\r';
-            *to++ = '\n';
-            io->out_len += (uint32_t)(name_len + size + 4);
-            io->headers++;
-        } else {
-            failed = 1;
-        }
-    }
+    int failed = !text || put_line(core, name, (size_t)name_len, text, (size_t)size) < 0;
     Py_XDECREF(hold_name);
     Py_XDECREF(hold_value);
     return failed ? -1 : 0;
+}
+
+/* A pair of bytes, or of what bytes() takes. */
+static int put_octets(core_t *core, PyObject *pair)
+{
+    PyObject *parts[2] = {NULL, NULL};
+    char *texts[2];
+    Py_ssize_t sizes[2];
+    int failed = 0;
+    for (int i = 0; i < 2 && !failed; i++) {
+        PyObject *part = PySequence_GetItem(pair, i);
+        parts[i] = !part || PyBytes_Check(part) ? part : PyBytes_FromObject(part);
+        if (part != parts[i])
+            Py_DECREF(part);
+        failed = !parts[i] || PyBytes_AsStringAndSize(parts[i], &texts[i], &sizes[i]) < 0;
+    }
+    int framing = !failed && sizes[0] == 17 && !strncasecmp(texts[0], "transfer-encoding", 17); /* which ASGI leaves to the server */
+    failed = failed || (!framing && put_line(core, texts[0], (size_t)sizes[0], texts[1], (size_t)sizes[1]) < 0);
+    Py_XDECREF(parts[0]);
+    Py_XDECREF(parts[1]);
+    return failed ? -1 : 0;
+}
+
+int response_lines(core_t *core, PyObject *headers)
+{
+    PyObject *iterator = PyObject_GetIter(headers), *pair;
+    int failed = !iterator;
+    while (!failed && (pair = PyIter_Next(iterator))) {
+        failed = put_octets(core, pair) < 0;
+        Py_DECREF(pair);
+    }
+    Py_XDECREF(iterator);
+    return failed || PyErr_Occurred() ? -1 : 0;
+}
+
+int response_start_octets(core_t *core, int status, PyObject *headers)
+{
+    char text[16];
+    response_reset(core);
+    int size = snprintf(text, sizeof text, "%d", status);
+    if (status < 100 || status > 999)
+        PyErr_SetString(PyExc_ValueError, "the status must be a number of three digits");
+    else if (put_status(core, text, (size_t)size) == 0 && response_lines(core, headers) == 0) {
+        core->started = 1;
+        return 0;
+    }
+    core->io->out_len = core->io->headers = core->io->status = 0;
+    return -1;
 }
 
 int response_start(core_t *core, PyObject *status, PyObject *headers)
@@ -205,7 +261,7 @@ int response_start(core_t *core, PyObject *status, PyObject *headers)
         PyErr_SetString(PyExc_TypeError, "http headers must be in a python list");
         return -1;
     }
-    if (put_status(core, status) < 0)
+    if (put_status_object(core, status) < 0)
         goto failed;
     for (Py_ssize_t i = 0; i < PyList_Size(headers); i++)
         if (put_header(core, PyList_GetItem(headers, i)) < 0)
@@ -217,10 +273,52 @@ failed:
     return -1;
 }
 
+/* What a head says that rules have changed. */
+static void note_again(core_t *core)
+{
+    core_io *io = core->io;
+    const char *at = (const char *)io->out, *end = at + io->out_len;
+    core->left = -1;
+    core->app_te = 0;
+    core->no_body = (io->flags & REQ_NO_BODY) || io->status == 204 || io->status == 304 || io->status < 200;
+    io->result &= ~(uint32_t)RES_CLOSE;
+    while (at < end) {
+        const char *stop = memchr(at, '\r', (size_t)(end - at)), *colon = stop ? memchr(at, ':', (size_t)(stop - at)) : NULL;
+        if (!stop)
+            break;
+        if (colon) {
+            const char *value = colon + 1;
+            while (value < stop && *value == ' ')
+                value++;
+            note(core, at, (size_t)(colon - at), value, (size_t)(stop - value));
+        }
+        at = stop + 2;
+    }
+}
+
+/* Rules see the head, once. 1: the response is not to go on. */
+static int route(core_t *core)
+{
+    core_io *io = core->io;
+    if (!(io->flags & REQ_ROUTED) || core->routed)
+        return 0;
+    core->routed = 1;
+    int outcome = envoxyd_route(core->index);
+    if (outcome & (ROUTE_ANSWERED | ROUTE_BARE)) {
+        core->muted = (outcome & ROUTE_ANSWERED) != 0;
+        core->head_done = 1;
+        return 1;
+    }
+    note_again(core);
+    core->chunk = (outcome & ROUTE_CHUNK) && io->flags & REQ_HTTP11;
+    core->gathering = (outcome & ROUTE_GATHER) && !core->no_body;
+    return core->gathering;
+}
+
 int response_finish_head(core_t *core)
 {
     core_io *io = core->io;
-    if (core->head_done)
+    if (core->head_done || core->gathering || route(core))
         return 0;
     if (core->add_headers) {
         char *lines;
@@ -233,7 +331,8 @@ int response_finish_head(core_t *core)
     if (io->status == 101) /* what follows is no HTTP */
         io->result |= RES_CLOSE;
     int known = core->left >= 0 || core->app_te || core->no_body;
-    if (!known && io->flags & REQ_CHUNK) {
+    int wanted = core->trailers || core->chunk || (core->scope && io->flags & REQ_HTTP11);
+    if (!known && (io->flags & REQ_CHUNK || wanted)) {
         core->chunked = known = 1;
         io->headers++;
         if (put(io, "Transfer-Encoding: chunked\r\n", 28) < 0)
@@ -330,6 +429,53 @@ int response_raw(core_t *core, const char *data, size_t size)
     return failed || core->muted ? -1 : 0;
 }
 
+static int gather(core_t *core, const char *data, size_t size)
+{
+    if (core->gathered_cap - core->gathered_len < size) {
+        size_t cap = 2 * core->gathered_cap + size;
+        char *grown = realloc(core->gathered, cap);
+        if (!grown) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        core->gathered = grown;
+        core->gathered_cap = cap;
+    }
+    memcpy(core->gathered + core->gathered_len, data, size);
+    core->gathered_len += size;
+    return 0;
+}
+
+int response_gathered(core_t *core)
+{
+    char *data = core->gathered, *changed = NULL, line[64];
+    size_t size = core->gathered_len;
+    core->gathering = 0;
+    if (core->left >= 0 && (uint64_t)size > (uint64_t)core->left)
+        size = (size_t)core->left;
+    Py_BEGIN_ALLOW_THREADS
+    changed = envoxyd_gathered(core->index, data, &size);
+    Py_END_ALLOW_THREADS
+    if (core->left < 0 && !core->app_te) {
+        int n = snprintf(line, sizeof line, "Content-Length: %zu\r\n", size);
+        core->io->headers++;
+        core->left = (int64_t)size;
+        if (put(core->io, line, (size_t)n) < 0) {
+            free(changed);
+            return -1;
+        }
+    }
+    int failed = response_emit(core, changed ? changed : data, size, SEND_LAST) < 0;
+    free(changed);
+    if (core->gathered_cap > OUT_INLINE) {
+        free(core->gathered);
+        core->gathered = NULL;
+        core->gathered_cap = 0;
+    }
+    core->gathered_len = 0;
+    return failed ? -1 : 0;
+}
+
 int response_emit(core_t *core, const char *data, size_t size, int mode)
 {
     core_io *io = core->io;
@@ -343,6 +489,8 @@ int response_emit(core_t *core, const char *data, size_t size, int mode)
         return -1;
     if (core->muted || core->no_body)
         return 0;
+    if (core->gathering)
+        return gather(core, data, size);
     if (core->left >= 0) { /* no more than was promised: the rest would be taken for the next response */
         if ((uint64_t)size > (uint64_t)core->left)
             size = (size_t)core->left;
@@ -368,9 +516,23 @@ int response_emit(core_t *core, const char *data, size_t size, int mode)
     return core->chunked ? put(io, "\r\n", 2) : 0;
 }
 
+int response_end_head(core_t *core)
+{
+    return put(core->io, "\r\n", 2);
+}
+
 int response_end_chunks(core_t *core)
 {
     return put(core->io, "0\r\n\r\n", 5);
+}
+
+int response_trailers(core_t *core, PyObject *headers, int first, int last)
+{
+    if (first && put(core->io, "0\r\n", 3) < 0)
+        return -1;
+    if (response_lines(core, headers) < 0)
+        return -1;
+    return last ? put(core->io, "\r\n", 2) : 0;
 }
 
 /* start_response(status, headers[, exc_info]) -> write */

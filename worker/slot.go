@@ -40,6 +40,10 @@ type slot struct {
 	link     *conn // the one connection of the gateway's that the slot keeps
 	fate     fate  // of the connection whose request has been finished
 
+	arriving *arriving // the body of the current request, if the application has started before it was there
+
+	routed *routed // nil: there are no rules
+
 	frames atomic.Pointer[frames] // of a request that has become a websocket
 
 	unsent     [2][]byte // of a write in a loop, until the client reads; the caller's memory
@@ -64,6 +68,7 @@ type slot struct {
 	record     requestlog.Record
 	logvars    []byte // uwsgi.set_logvar's, as a block of variables
 	fileHead   []byte // of the response with a file
+	fileFields []byte // likewise, its header fields
 	fileBuffer []byte // where small files are read into
 	framed     []byte // a part of the response as the protocol has it, before it is sent
 }
@@ -102,6 +107,11 @@ func newSlot(r *reactor, index int, io *coreIO) (*slot, error) {
 	if s.vars, err = offHeap(varsRoom(w.spec.Limits.BufferSize)); err != nil {
 		return nil, err
 	}
+	if w.routes != nil {
+		if s.routed, err = newRouted(s); err != nil {
+			return nil, err
+		}
+	}
 	io.link_fd, io.event_fd = -1, -1
 	s.line.Before.Store(s.line.Requests.Load())
 	s.line.Handling.Store(0)
@@ -121,11 +131,20 @@ func offHeap(size int) ([]byte, error) {
 // next finishes the current request and waits for another one. It is the core
 // step: everything on its straight path is a raw system call or a few
 // comparisons.
-func (s *slot) next() int { return s.step(true) }
+func (s *slot) next() int { return s.step(stepWait) }
 
-// step is next; without wait it returns nextIdle when there is nothing to do. A loop that calls
+// effort is what a step does to find a request.
+type effort int
+
+const (
+	stepKnown effort = iota // takes what the reactor knows of already
+	stepAsk                 // asks the kernel
+	stepWait                // waits
+)
+
+// step is next; one that does not wait returns nextIdle when there is nothing to do. A loop that calls
 // it so watches the reactor's epoll descriptor, which is readable when there is.
-func (s *slot) step(wait bool) int {
+func (s *slot) step(effort effort) int {
 	s.entered.Store(0)
 	if s.current != nil {
 		s.finish()
@@ -138,7 +157,7 @@ func (s *slot) step(wait bool) int {
 	if s.stat == "" {
 		s.stat = fmt.Sprintf("/proc/self/task/%d/stat", unix.Gettid())
 	}
-	outcome := r.run(s, wait)
+	outcome := r.run(s, effort)
 	r.mu.Unlock()
 	return outcome
 }

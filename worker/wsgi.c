@@ -1,5 +1,6 @@
 /* One request: environ, application, iterable, errors. */
 #include "wsgi.h"
+#include "scope.h"
 #include "_cgo_export.h"
 
 #include <stdio.h>
@@ -30,7 +31,7 @@ int wsgi_init(PyObject *module)
 {
     close_name = PyUnicode_InternFromString("close");
     region_name = PyUnicode_InternFromString("region");
-    if (!close_name || !region_name || environ_init() < 0 || input_init(module) < 0 || response_init(module) < 0)
+    if (!close_name || !region_name || environ_init() < 0 || scope_init() < 0 || input_init(module) < 0 || response_init(module) < 0)
         return -1;
     return 0;
 }
@@ -66,6 +67,8 @@ core_t *wsgi_core_new(int index, core_io *io, PyObject *settings)
     core->wait = setting(settings, "wait");
     core->between = setting(settings, "between");
     core->base = setting(settings, "environ");
+    core->scope = setting(settings, "scope");
+    core->scope11 = setting(settings, "scope11");
     core->after = setting(settings, "after");
     core->on_error = setting(settings, "on_error");
     core->file_wrapper = setting(settings, "file_wrapper");
@@ -102,6 +105,8 @@ void wsgi_core_free(core_t *core)
     Py_CLEAR(core->wait);
     Py_CLEAR(core->between);
     Py_CLEAR(core->base);
+    Py_CLEAR(core->scope);
+    Py_CLEAR(core->scope11);
     Py_CLEAR(core->after);
     Py_CLEAR(core->on_error);
     Py_CLEAR(core->file_wrapper);
@@ -243,13 +248,19 @@ static int send_file(core_t *core, PyObject *result)
         Py_XDECREF(region);
         return region ? 0 : -1;
     }
-    int fd, sent, index = core->index;
+    int fd;
     long long offset, size;
     int parsed = PyArg_ParseTuple(region, "iLL", &fd, &offset, &size);
     Py_DECREF(region);
-    if (!parsed || !core->started || response_finish_head(core) < 0)
-        return parsed && !PyErr_Occurred() ? 0 : -1;
-    if (core->chunked) /* the length was not known when the head was made */
+    return !parsed ? -1 : core->started ? response_file(core, fd, offset, size) : 0;
+}
+
+int response_file(core_t *core, int fd, int64_t offset, int64_t size)
+{
+    int sent, index = core->index;
+    if (response_finish_head(core) < 0)
+        return -1;
+    if (core->chunked || core->gathering) /* the length was not known when the head was made, or rules want to have the body */
         return 0;
     if (core->left >= 0 && size > core->left)
         size = core->left;
@@ -303,10 +314,12 @@ void wsgi_finish(core_t *core)
         wsgi_fail(core, "application");
         return;
     }
-    if (response_finish_head(core) < 0) {
+    if (response_finish_head(core) < 0 || (core->gathering && response_gathered(core) < 0)) {
         wsgi_fail(core, "application");
         return;
     }
+    if (core->muted) /* rules have answered in place of the application */
+        return;
     if (core->chunked && response_end_chunks(core) < 0) {
         wsgi_fail(core, "application");
         return;
@@ -341,7 +354,7 @@ void wsgi_signal(core_t *core)
     Py_XDECREF(done);
 }
 
-int wsgi_begin(core_t *core)
+void wsgi_reset(core_t *core)
 {
     core_io *io = core->io;
     io->result = io->switches = 0;
@@ -351,6 +364,11 @@ int wsgi_begin(core_t *core)
     core->raw = core->muted = core->gone = 0;
     core->input = NULL;
     response_reset(core);
+}
+
+int wsgi_begin(core_t *core)
+{
+    wsgi_reset(core);
     core->environ = environ_build(core);
     return core->environ ? 0 : -1;
 }

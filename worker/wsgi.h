@@ -20,6 +20,8 @@ typedef struct core_t {
     PyObject *between;      /* in a loop: called behind each item of a response; may be NULL */
     PyObject *signal;       /* called with the number of a uwsgi signal; may be NULL */
     PyObject *base;         /* the environ that every request starts from */
+    PyObject *scope;        /* likewise of an ASGI application's scope; may be NULL */
+    PyObject *scope11;      /* for clients that speak HTTP/1.1 themselves */
     PyObject *after;        /* called when the response has left; may be NULL */
     PyObject *on_error;     /* on_error(type, value, traceback, where) -> None | (status, headers, body) */
     PyObject *file_wrapper; /* its class; .region() -> None | (fd, offset, size) */
@@ -30,7 +32,7 @@ typedef struct core_t {
     int hold_errors;        /* --disable-write-exception */
 
     PyObject *start_response, *write;
-    PyObject *environ; /* of the current request */
+    PyObject *environ; /* of the current request; of an ASGI application: its scope */
     uint32_t serial;   /* its number */
     PyObject *input;
     int64_t left;      /* of the Content-Length that the application gave; -1: none */
@@ -38,6 +40,11 @@ typedef struct core_t {
     int head_done;     /* the head is complete and counted */
     int head_flushed;  /* and on its way to the client */
     int chunked, no_body, app_te;
+    int trailers; /* of ASGI: 1: announced, 2: begun */
+    int routed, chunk; /* rules have seen the head; they want chunks */
+    int gathering;     /* the body goes to gathered, until it is whole */
+    char *gathered;
+    size_t gathered_len, gathered_cap;
     int raw;   /* uwsgi.send() has sent something, a head perhaps */
     int muted; /* nothing more is sent */
     int gone;  /* because the client has left */
@@ -61,6 +68,7 @@ void wsgi_handle(core_t *core);
 
 /* What wsgi_handle does before and after the application is called: 0, or -1 with an exception set. */
 int wsgi_begin(core_t *core);
+void wsgi_reset(core_t *core); /* the part of it without an environ */
 void wsgi_end(core_t *core);
 
 /* The application has given all of its response. */
@@ -97,6 +105,12 @@ int response_emit(core_t *core, const char *data, size_t size, int mode);
 int response_finish_head(core_t *core);
 int response_raw(core_t *core, const char *data, size_t size);
 int response_end_chunks(core_t *core);
+int response_gathered(core_t *core); /* what was gathered is sent */
+int response_end_head(core_t *core); /* of a head without what framing adds */
+int response_trailers(core_t *core, PyObject *headers, int first, int last);
+int response_lines(core_t *core, PyObject *headers);
+int response_start_octets(core_t *core, int status, PyObject *headers);
+int response_file(core_t *core, int fd, int64_t offset, int64_t size); /* 1: done; 0: not in this framing */
 int response_start(core_t *core, PyObject *status, PyObject *headers);
 void response_reset(core_t *core);
 

@@ -11,3 +11,7 @@ type Loop struct {
 	Patch      bool `json:"patch"`        // gevent is to patch the standard library, in each worker
 	WaitForHub bool `json:"wait_for_hub"` // the end of a worker waits for all of gevent's greenlets
 }
+
+// ASGI tells whether requests are tasks of an ASGI application's: they begin before their bodies are there, and are cancelled
+// before a process is killed. l may be nil.
+func (l *Loop) ASGI() bool { return l != nil && l.Name == "asgi" }

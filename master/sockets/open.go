@@ -81,7 +81,8 @@ func (o *Opener) openAll() error {
 				return fmt.Errorf("socket %s: there is no such shared socket", want.Address)
 			}
 			mapped := *shared[n]
-			mapped.Protocol, mapped.Key = want.Protocol, want.Address
+			mapped.Key = want.Address
+			mapped.serve(want)
 			o.opened = append(o.opened, &mapped)
 			o.Logf("uwsgi socket %d mapped to shared socket %d (%s)", len(o.opened)-1-len(shared), n, mapped.Name)
 			continue
@@ -91,7 +92,7 @@ func (o *Opener) openAll() error {
 		}
 	}
 	for _, s := range o.activated {
-		s.Protocol = o.Config.DefaultProtocol()
+		s.serve(uwsgiopts.Socket{Protocol: o.Config.DefaultProtocol()})
 		o.opened = append(o.opened, s)
 	}
 	o.activated = nil
@@ -129,7 +130,7 @@ func (o *Opener) report() {
 		if !s.ForWorkers() || s.Mapped() || strings.HasPrefix(s.Key, zergPrefix) {
 			continue
 		}
-		if s.Protocol == "http-router" {
+		if s.ForRouter() {
 			o.Logf("uWSGI http bound on %s fd %d", s.Name, s.FD)
 			continue
 		}
@@ -174,7 +175,8 @@ func (o *Opener) make(want uwsgiopts.Socket) (*Socket, error) {
 	if want.Protocol == "uwsgi" { // a front end sends at once: accepting before that costs two looks
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, deferSeconds) // not for unix sockets
 	}
-	s := &Socket{Key: want.Address, Protocol: want.Protocol, FD: fd}
+	s := &Socket{Key: want.Address, FD: fd}
+	s.serve(want)
 	if !s.Given() {
 		s.owner = start
 	}
@@ -193,7 +195,7 @@ func (o *Opener) existing(want uwsgiopts.Socket) (*Socket, error) {
 	for _, s := range o.opened {
 		switch {
 		case path == "" || s.Path != path:
-		case s.Protocol != want.Protocol:
+		case s.Protocol != want.Protocol || (s.TLS == nil) != (want.TLS == nil):
 			return nil, errors.New("it is named twice, for two protocols")
 		default: // the option was repeated
 			again := *s
@@ -212,7 +214,7 @@ func (o *Opener) existing(want uwsgiopts.Socket) (*Socket, error) {
 		return o.inherit(want, key, o.Inheritance.Take(key))
 	}
 	if s := o.takeActivated(want.Address); s != nil {
-		s.Protocol = want.Protocol
+		s.serve(want)
 		return s, nil
 	}
 	return nil, nil
@@ -229,13 +231,15 @@ func (o *Opener) keep(s *Socket, want uwsgiopts.Socket) *Socket {
 		o.Logf("socket %s: %v", want.Address, err)
 	}
 	kept := *s
-	kept.Key, kept.Protocol, kept.inherited = want.Address, want.Protocol, true
+	kept.Key, kept.inherited = want.Address, true
+	kept.serve(want)
 	return &kept
 }
 
 // inherit takes what the previous master had under key.
 func (o *Opener) inherit(want uwsgiopts.Socket, key string, fd int) (*Socket, error) {
-	s := &Socket{Key: want.Address, Protocol: want.Protocol, FD: fd, inherited: true}
+	s := &Socket{Key: want.Address, FD: fd, inherited: true}
+	s.serve(want)
 	if err := s.describe(o.Dir); err != nil {
 		return nil, err
 	}

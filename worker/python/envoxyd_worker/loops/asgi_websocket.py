@@ -2,24 +2,27 @@
 import asyncio
 
 from ..uwsgi_module.websockets import BINARY, TEXT, accept_key
-from .asgi_http import scope_of, texts
+from .turns import Ready, Turns
 
-FORBIDDEN = "403"  # to a client that is not accepted
+FORBIDDEN = 403  # to a client that is not accepted
+EMPTY = [(b"Content-Length", b"0")]
 
 
 class Websocket:
-    def __init__(self, engine, core, environ, fd, serial):
+    def __init__(self, engine, core, scope, serial, key):
         self.engine, self.core, self.extension = engine, core, engine.extension
         self.serial = serial
-        self.scope = scope_of(environ, "websocket")
-        offered = [name.strip() for name in environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "").split(",")]
-        scheme = "wss" if environ["wsgi.url_scheme"] == "https" else "ws"
-        self.scope.update(scheme=scheme, subprotocols=[name for name in offered if name], state=dict(engine.state),
-                          extensions={"websocket.http.response": {}})
-        self.key = environ["HTTP_SEC_WEBSOCKET_KEY"]
+        self.scope = scope
+        del scope["method"]
+        scheme = "wss" if scope["scheme"] == "https" else "ws"
+        scope["asgi"]["spec_version"] = "2.4"  # send() tells by an OSError that the client has left
+        scope.update(type="websocket", scheme=scheme, subprotocols=offered(scope["headers"]), extensions={"websocket.http.response": {}})
+        self.key = key.decode("latin-1")
         self.connected = self.accepted = self.closed = self.answering = self.ended = self.gone = False
         self.code = 1006
-        self.sending = asyncio.Lock()  # of tasks that send at the same time, one does
+        self.readable = Ready(engine.loop, engine.loop.add_reader, engine.loop.remove_reader)
+        self.writable = Ready(engine.loop, engine.loop.add_writer, engine.loop.remove_writer)
+        self.sending = Turns(engine.loop)
         self.decided = asyncio.Event()  # whether the client is accepted
 
     async def receive(self):
@@ -35,7 +38,7 @@ class Websocket:
             if fd < 0:
                 self.closed, self.code = True, opcode
                 break
-            await self.engine.readable(fd, patience)
+            await self.readable.in_time(fd, patience)
         return {"type": "websocket.disconnect", "code": self.code, "reason": ""}
 
     async def send(self, message):
@@ -45,13 +48,12 @@ class Websocket:
         if kind == "websocket.accept" and not self.accepted and not self.closed:
             self.accept(message)
         elif kind == "websocket.send" and self.accepted and not self.closed:
-            async with self.sending:
-                await self.message(message)
+            await self.sending.take(self.message, message)
         elif kind == "websocket.close":
             if not self.closed:
-                await self.close(message)
+                await self.sending.take(self.close, message)
         elif kind == "websocket.http.response.start" and not self.accepted and not self.answering:
-            self.extension.asgi_start(self.core, str(message["status"]), texts(message.get("headers", ())))
+            self.extension.asgi_start(self.core, message["status"], message.get("headers", ()), False)
             self.answering = True
         elif kind == "websocket.http.response.body" and self.answering:
             await self.answer(message.get("body", b""), message.get("more_body", False))
@@ -62,21 +64,21 @@ class Websocket:
 
     def accept(self, message):
         protocol = message.get("subprotocol")
-        headers = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept_key(self.key))]
+        headers = [(b"Upgrade", b"websocket"), (b"Connection", b"Upgrade"), (b"Sec-WebSocket-Accept", accept_key(self.key).encode())]
         if protocol:
-            headers.append(("Sec-WebSocket-Protocol", protocol))
-        self.extension.asgi_start(self.core, "101", headers + texts(message.get("headers", ())))
+            headers.append((b"Sec-WebSocket-Protocol", protocol.encode("latin-1")))
+        self.extension.asgi_start(self.core, 101, [*headers, *message.get("headers", ())], False)
         self.extension.websocket_open(self.core, self.serial)
         self.accepted = True
         self.decided.set()
 
     async def message(self, message):
         text = message.get("text")
-        opcode, data = (BINARY, bytes(message["bytes"])) if text is None else (TEXT, text.encode())
+        opcode, data = (BINARY, bytes(memoryview(message["bytes"]))) if text is None else (TEXT, text.encode())
         waits = self.extension.websocket_send(self.core, self.serial, opcode, data)
         while waits:
             busy, fd, patience = waits
-            ready = await self.engine.writable(fd, patience)
+            ready = await self.writable.in_time(fd, patience)
             if busy:
                 waits = self.extension.websocket_send(self.core, self.serial, opcode, data)
             else:
@@ -88,22 +90,31 @@ class Websocket:
             self.code = message.get("code", 1000)
             self.extension.websocket_close(self.core, self.serial, self.code, (message.get("reason") or "").encode())
         else:
-            self.extension.asgi_start(self.core, FORBIDDEN, [("Content-Length", "0")])
+            self.extension.asgi_start(self.core, FORBIDDEN, EMPTY, False)
             await self.answer(b"", False)
 
     async def answer(self, body, more):
         """A part of an answer in place of the handshake."""
-        self.extension.asgi_body(self.core, bytes(body), more)
+        self.extension.asgi_body(self.core, bytes(memoryview(body)), more)
         if not more:
             self.closed = True
             self.decided.set()
 
     async def returned(self):
+        await self.sending.all_written()
         if not self.accepted and not self.closed:
-            self.extension.asgi_start(self.core, FORBIDDEN, [("Content-Length", "0")])
+            raise RuntimeError("the application has returned and neither accepted nor closed the websocket")
 
-    def end(self, error):
+    async def end(self, error):
         self.ended = True
         self.decided.set()
+        await self.sending.end()
+        self.readable.let_go()
         if error is not None and self.accepted and not self.closed:
             self.extension.websocket_close(self.core, self.serial, 1011, b"")
+
+
+def offered(headers):
+    """The subprotocols that the client offers."""
+    lists = [value.decode("latin-1") for name, value in headers if name == b"sec-websocket-protocol"]
+    return [name.strip() for name in ",".join(lists).split(",") if name.strip()]

@@ -68,15 +68,25 @@ class Engine:
         """The reactor has something: as many requests are taken as there are free cores."""
         if not self.free:
             self.queue_full()
-        while self.free:
-            if not self.begin(self.free[-1]):
+        take = self.extension.take
+        for _ in range(self.cores):
+            if not self.free:
+                return
+            core = self.free.pop()
+            if not self.begin(core, take):
+                self.free.append(core)
                 self.end_if_ended()
                 return
-            self.free.pop()
+        if self.free:
+            self.ready_soon()
 
-    def begin(self, core):
-        """Whether there was something for the core, for which it has a coroutine now."""
-        outcome = self.take(core)
+    def ready_soon(self):
+        """ready() is to be called again, after others: cores have served at once and are free again."""
+        raise NotImplementedError
+
+    def begin(self, core, take):
+        """Whether there was something for the core, for which it has a coroutine now. take: the extension's take() or finish()."""
+        outcome = self.attempt(take, core)
         if outcome == REQUEST or outcome == SIGNAL:
             if core not in self.bound:
                 self.extension.bind(core, {**self.of_core(core), "wait": self.wait_to_write, "between": self.between})
@@ -88,10 +98,10 @@ class Engine:
             self.unwatch()
         return False
 
-    def take(self, core):
+    def attempt(self, take, core):
         while True:
             try:
-                return self.extension.take(core)
+                return take(core)
             except BaseException as error:  # of a signal handler of the application's
                 self.on_error(type(error), error, error.__traceback__, "signal handler")
 
@@ -111,7 +121,7 @@ class Engine:
             del self.waits[core]
         if core in self.ready_fds:
             del self.ready_fds[core]
-        if self.begin(core):
+        if self.begin(core, self.extension.finish):
             return
         self.free.append(core)
         if self.full and not self.ended:

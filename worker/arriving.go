@@ -1,0 +1,250 @@
+package worker
+
+import (
+	"errors"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+
+	"envoxyd/internal/eventfd"
+	"envoxyd/transports"
+	"envoxyd/transports/http"
+)
+
+// arrivingMost is how much of a body waits for an application that does not read it; then the client waits.
+const arrivingMost = 256 << 10
+
+// arrivingPiece is what the application is given at once, in bytes.
+const arrivingPiece = 64 << 10
+
+// errLeft ends the receiving of a body that nobody will read.
+var errLeft = errors.New("the request has ended before its body")
+
+// arriving is a body that the application reads while it comes, as ASGI has it. A goroutine writes it; the thread of the
+// request reads, and never waits: fd is readable when there is something to read, or when nothing more will come.
+type arriving struct {
+	fd int
+
+	mu     sync.Mutex
+	room   sync.Cond // for the writer: data has become less, or nobody reads any more
+	data   []byte
+	signal bool // fd is readable
+	ended  bool // by the writer; err says how
+	err    error
+	rest   []byte // what came behind the body
+	left   bool   // nobody reads any more
+	told   bool   // the application knows that the body is not whole
+}
+
+func newArriving() (*arriving, error) {
+	fd, err := eventfd.New()
+	if err != nil {
+		return nil, err
+	}
+	a := &arriving{fd: fd}
+	a.room.L = &a.mu
+	return a, nil
+}
+
+// Write adds to what can be read. It waits while that is much, and returns errLeft when nobody will read it.
+func (a *arriving) Write(p []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for len(a.data) >= arrivingMost && !a.left {
+		a.room.Wait()
+	}
+	if a.left {
+		return 0, errLeft
+	}
+	a.data = append(a.data, p...)
+	a.tell()
+	return len(p), nil
+}
+
+// finish is the writer's last call: the body is whole, and rest came behind it, or err says why it is not.
+func (a *arriving) finish(rest []byte, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ended, a.rest, a.err = true, rest, err
+	a.tell()
+}
+
+func (a *arriving) tell() {
+	if !a.signal && !a.left {
+		a.signal = true
+		eventfd.Add(a.fd)
+	}
+}
+
+// read returns a piece and one of arrived…; the piece is the caller's.
+func (a *arriving) read() ([]byte, int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	piece := a.data[:min(len(a.data), arrivingPiece)]
+	a.data = a.data[len(piece):]
+	a.room.Signal()
+	switch {
+	case len(a.data) > 0:
+		return piece, arrivedSome
+	case a.ended && a.err == nil:
+		return piece, arrivedLast
+	case len(piece) > 0:
+		return piece, arrivedSome
+	case a.ended:
+		a.told = true
+		return nil, arrivedGone
+	}
+	if a.signal {
+		a.signal = false
+		eventfd.Clear(a.fd)
+	}
+	return nil, arrivedWait
+}
+
+// whole tells whether the body has come as a whole, read or not.
+func (a *arriving) whole() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.ended && a.err == nil
+}
+
+// refusal is the status that the client is to get if the application, having been told of a body that is not whole, has
+// not answered; 0: there was no such body.
+func (a *arriving) refusal() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var refused *http.Error
+	switch {
+	case !a.told:
+		return 0
+	case errors.Is(a.err, errPost):
+		return 413
+	case errors.Is(a.err, os.ErrDeadlineExceeded):
+		return 408
+	case errors.As(a.err, &refused):
+		return refused.Status
+	}
+	return 400
+}
+
+// leave ends the reading. whole: the body has come as a whole, read or not, and rest behind it.
+func (a *arriving) leave() (rest []byte, whole bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.left, a.data = true, nil
+	a.room.Signal()
+	_ = syscall.Close(a.fd)
+	return a.rest, a.ended && a.err == nil
+}
+
+// arrives tells whether the application is to start before the body is there.
+func (w *Worker) arrives(l *listener, head *parsed) bool {
+	return w.streams && !l.event && !w.scripts.wants(head) && !head.Service && !head.NoBody && (head.Body != nil || head.Length > 0)
+}
+
+// receiveArriving puts the request on the queue and reads its body, of which start is there. On an error of ours the client
+// is turned away.
+func (w *Worker) receiveArriving(in *input, r *request, start []byte) *request {
+	a, err := newArriving()
+	if err != nil {
+		w.logLimited(&w.limits.receive, "unable to receive a request: %v", err)
+		return w.turnAway(r.conn, r.parsed.ID, err)
+	}
+	body, length := r.parsed.Body, r.parsed.Length
+	sized := r.parsed.Sized
+	r.parsed.Body, r.parsed.state, r.arriving = nil, bodyArriving, a
+	if body != nil && !sized {
+		r.parsed.Length = 0 // nobody knows it
+	}
+	data := append([]byte(nil), start...)
+	client := r.conn.RemoteAddr
+	w.ready.put(r) // the connection and r are a slot's from now on
+	if body == nil {
+		data, err = copyBody(in, a, data, length)
+	} else {
+		data, err = w.copyFramed(in, a, data, body, sized, length)
+	}
+	var refused *http.Error
+	if errors.As(err, &refused) {
+		w.logf("invalid HTTP request from %s: %s", client, refused.Reason)
+	}
+	a.finish(data, err)
+	if err != nil { // the response has left, or will: what the client still sends must not destroy it
+		w.discard(in)
+	}
+	return &request{}
+}
+
+// copyBody reads a body of known length, of which start is there. rest: what came behind it.
+func copyBody(in *input, a *arriving, start []byte, length int64) (rest []byte, err error) {
+	if int64(len(start)) > length {
+		start, rest = start[:length], start[length:]
+	}
+	if _, err := a.Write(start); err != nil {
+		return nil, err
+	}
+	length -= int64(len(start))
+	piece := make([]byte, min(length, arrivingPiece))
+	for length > 0 {
+		n, err := in.Read(piece[:min(int64(len(piece)), length)])
+		if n > 0 {
+			length -= int64(n)
+			_, failed := a.Write(piece[:n])
+			err = errors.Join(err, failed)
+		}
+		if err != nil && length > 0 {
+			return nil, err
+		}
+	}
+	return rest, nil
+}
+
+// copyFramed reads a body whose framing says where it ends.
+func (w *Worker) copyFramed(in *input, a *arriving, data []byte, body transports.Decoder, sized bool, length int64) ([]byte, error) {
+	var decoded []byte
+	size := int64(0)
+	for {
+		out, used, err := body.Decode(decoded[:0], data)
+		decoded, data = out, append(data[:0], data[used:]...)
+		if sized { // more than was announced is not the application's
+			out = out[:min(int64(len(out)), length-size)]
+		}
+		size += int64(len(out))
+		if limit := w.spec.Limits.LimitPost; err == nil && limit > 0 && size > limit {
+			w.logf("Invalid (too big) CONTENT_LENGTH. skip.")
+			err = errPost
+		}
+		if err == nil && len(out) > 0 {
+			_, err = a.Write(out)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if body.Done() {
+			break
+		}
+		if data, err = in.more(data); err != nil {
+			return nil, err
+		}
+	}
+	if sized && size < length {
+		return nil, io.ErrUnexpectedEOF
+	}
+	return data, nil
+}
+
+// leaveArriving ends the reading of a body that arrives; a connection on which some of it is still to come is not kept.
+func (s *slot) leaveArriving(cn *conn) {
+	if s.arriving == nil {
+		return
+	}
+	rest, whole := s.arriving.leave()
+	s.arriving = nil
+	if whole {
+		cn.rest, s.io.body_state = rest, bodyWhole
+		return
+	}
+	s.response.keep, cn.receiving = false, true
+	s.io.body_state = bodyClosed
+}
