@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"syscall"
 	"time"
@@ -18,9 +16,6 @@ import (
 
 	"envoxyd/internal/respawn"
 	"envoxyd/internal/routerspec"
-	"envoxyd/master/privileges"
-	"envoxyd/master/sockets"
-	"envoxyd/uwsgiopts"
 )
 
 const (
@@ -41,15 +36,6 @@ type routers struct {
 	known    map[string]map[[2]string]json.RawMessage // announcements of nodes: by kind, by key and address
 	stopped  func(*master)                            // what waits for their end
 	stopping bool
-}
-
-// routerPlan is what the processes of a kind are started with.
-type routerPlan struct {
-	spec       routerspec.Spec // without descriptors
-	sockets    []*sockets.Socket
-	credential *syscall.Credential
-	dir        string
-	count      int
 }
 
 // router is one process.
@@ -169,18 +155,6 @@ func (r *routers) follow(g *generation) {
 	for _, one := range old { // of kinds that there are no longer
 		r.dismiss(one, false)
 	}
-}
-
-func (p *routerPlan) equal(other *routerPlan) bool {
-	if !reflect.DeepEqual(p.spec, other.spec) || p.count != other.count || p.dir != other.dir || len(p.sockets) != len(other.sockets) || !reflect.DeepEqual(p.credential, other.credential) {
-		return false
-	}
-	for i, s := range p.sockets {
-		if s.FD != other.sockets[i].FD || s.Key != other.sockets[i].Key {
-			return false
-		}
-	}
-	return true
 }
 
 // start starts a router's process.
@@ -386,50 +360,4 @@ func (r *routers) retry(one *router) {
 
 func (r *routers) forget(one *router) {
 	r.all = slices.DeleteFunc(r.all, func(other *router) bool { return other == one })
-}
-
-// routerPlans are the kinds that a generation has.
-func routerPlans(g *generation) (plans []*routerPlan, err error) {
-	c := g.cfg
-	kinds := map[string]*uwsgiopts.Router{routerspec.KindHTTP: &c.HTTPRouter, routerspec.KindFast: &c.FastRouter, routerspec.KindRaw: &c.RawRouter}
-	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
-		plan, err := newRouterPlan(g, kind, kinds[kind])
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", kind, err)
-		}
-		if plan != nil {
-			plans = append(plans, plan)
-		}
-	}
-	return plans, nil
-}
-
-// newRouterPlan is nil where nothing is to be routed.
-func newRouterPlan(g *generation, kind string, r *uwsgiopts.Router) (*routerPlan, error) {
-	p := &routerPlan{count: r.Processes, dir: appDir(g.hooks, g.cfg)}
-	fronts := 0
-	for _, s := range g.sockets {
-		if s.Router() == kind {
-			p.sockets = append(p.sockets, s)
-			if !s.ForSubscriptions() && !s.ForRouterStats() {
-				fronts++
-			}
-		}
-	}
-	if fronts == 0 {
-		return nil, nil
-	}
-	who := privileges.Of(g.cfg)
-	if r.UID != "" || r.GID != "" {
-		who = privileges.Settings{User: r.UID, Group: r.GID}
-		if !who.Apply() {
-			logf("%s-uid, %s-gid: only root may change users: the router runs as the master does", kind, kind)
-		}
-	}
-	var err error
-	if p.credential, err = who.Credential(); err != nil {
-		return nil, err
-	}
-	p.spec, err = routerSpec(g, kind, r)
-	return p, err
 }
