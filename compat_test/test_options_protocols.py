@@ -20,12 +20,15 @@ PROTOCOLS = {
     "scgi": "scgi", "scgi-nph": "scgi", "raw": f'command line: option "protocol": "raw" is not supported: {NO_RAW_MODE}',
     "nosuch": 'command line: option "protocol": "nosuch" is none of uwsgi, http, http11, fastcgi, fastcgi-nph, scgi, scgi-nph, puwsgi',
 }
-TLS = ["ssl-socket", "suwsgi-socket", "https-socket", "https", "https2", "http-to-https"]
+# What these speak is in test_tls.py: an address alone is not enough for them.
+TLS = {name: f'command line: option "{name}": "ADDRESS" is not ADDRESS,CERT,KEY[,CIPHERS[,CLIENT_CA]]'
+       for name in ["ssl-socket", "suwsgi-socket", "https-socket", "https"]}
+TLS["https2"] = 'command line: option "https2": "ADDRESS" is none of addr, cert, key, ciphers, clientca, spdy'
 OPTIONS = {
     "socket": "uwsgi", "uwsgi-socket": "uwsgi", "puwsgi-socket": "uwsgi", "http": "http", "httprouter": "http", "http-socket": "http",
     "http11-socket": "http", "fastcgi-socket": "fastcgi", "fastcgi-nph-socket": "fastcgi", "scgi-socket": "scgi", "scgi-nph-socket": "scgi",
     "raw-socket": f'command line: option "raw-socket" is not supported: {NO_RAW_MODE}',
-    **{name: f'What would do without one has no effect yet: option "{name}" (command line)' for name in TLS},
+    "http-to-https": "redirection", **TLS,
 }
 
 
@@ -40,10 +43,16 @@ def check(running, port, client):
     """Sends a request in the client's protocol; where `client` is a text, the start has to say it."""
     if " " in client:
         assert running.wait_exit() == 1
-        assert running.log().rstrip("\n").endswith(client)
+        assert running.log().rstrip("\n").endswith(client.replace("ADDRESS", f"127.0.0.1:{port}", 1) if '"ADDRESS"' in client else client)
         assert "Traceback" not in running.log()
         return
     running.wait_port(port)
+    if client == "redirection":
+        with socket.create_connection(("127.0.0.1", port), 10) as connection:
+            connection.sendall(b"GET /x?y HTTP/1.1\r\nHost: a.test:80\r\n\r\n")
+            answer = rest_of(connection)
+        assert status(answer) == 301 and b"\r\nLocation: https://a.test/x?y\r\n" in answer
+        return
     name, request = getattr(Request(), client)(b"")
     with socket.create_connection(("127.0.0.1", port), 10) as connection:
         connection.sendall(request)

@@ -42,6 +42,7 @@ func Check(cfg *uwsgiopts.Config) *CheckReport {
 	c.users()
 	c.log()
 	c.sockets()
+	c.certificates()
 	c.writtenFiles()
 	c.asWorker(c.readFiles)
 	c.asMaster(c.masterFiles)
@@ -121,6 +122,14 @@ func (c *checker) account(option, user, group string) {
 		if _, err := uwsgiopts.LookupGID(group); err != nil {
 			c.wrong(c.cfg.OriginOf(option, ""), "%s: %v", option, err)
 		}
+	}
+}
+
+// certificates reads them, as a start does before it drops its privileges.
+func (c *checker) certificates() {
+	_, _, problems := readMaterial(c.cfg, nil)
+	for _, problem := range problems {
+		c.add(statusFailed, uwsgiopts.Origin{}, "%v", problem)
 	}
 }
 

@@ -32,6 +32,7 @@ type generation struct {
 	number   int
 	cfg      *uwsgiopts.Config
 	service  *modules.Service // envoxy.json; nil: there is none
+	material *material        // of TLS; nil: no socket speaks it
 	hooks    *hooks.Runner    // that have run for it
 	sockets  []*sockets.Socket
 	board    *shm.Board
@@ -84,7 +85,7 @@ func (m *master) startNext(p *preparation) (err error) {
 		}
 	}()
 	cfg := p.cfg
-	g := &generation{m: m, number: m.number, cfg: cfg, service: p.service, hooks: p.hooks, sockets: p.sockets,
+	g := &generation{m: m, number: m.number, cfg: cfg, service: p.service, material: p.material, hooks: p.hooks, sockets: p.sockets,
 		handover: -1, arrivals: -1, began: m.sys.now(), cheapening: newCheapening(cfg)}
 	if g.asleep = m.sleepAtStart(cfg.Cheap); !g.asleep {
 		g.initialWorkers = m.countInitialWorkers(cfg)
@@ -124,6 +125,9 @@ func (m *master) startNext(p *preparation) (err error) {
 	if m.current == nil { // a change counts from before the import on
 		m.triggers.fsReload.reconfigure(m, cfg)
 	}
+	if err = m.offerCertificates(g); err != nil {
+		return err
+	}
 	if err = g.startZygote(); err != nil {
 		return err
 	}
@@ -134,7 +138,7 @@ func (m *master) startNext(p *preparation) (err error) {
 
 // onlySupervises: there is nothing to serve and no application, only daemons and jobs that the master runs.
 func (g *generation) onlySupervises() bool {
-	return len(g.sockets) == 0 && !namesApplication(g.cfg)
+	return !slices.ContainsFunc(g.sockets, (*sockets.Socket).ForWorkers) && !namesApplication(g.cfg)
 }
 
 // forkAll starts the workers, once the hooks before that have run.

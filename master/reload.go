@@ -56,11 +56,12 @@ func (m *master) giveUpLate(now time.Time) {
 
 // preparation is what a generation is made of. Making one touches nothing that serves.
 type preparation struct {
-	cfg     *uwsgiopts.Config
-	service *modules.Service // nil: there is none
-	hooks   *hooks.Runner    // that have run
-	sockets []*sockets.Socket
-	err     error
+	cfg      *uwsgiopts.Config
+	service  *modules.Service // nil: there is none
+	material *material        // of TLS; nil: there is none
+	hooks    *hooks.Runner    // that have run
+	sockets  []*sockets.Socket
+	err      error
 }
 
 // reload does what a reload is with this configuration: with --lazy, whose workers load
@@ -100,16 +101,16 @@ func (m *master) reloadAll(brutal bool) {
 	logf("reload: loading configuration and code beside those that serve")
 	notify("RELOADING=1\n" + monotonic())
 	m.reloads.preparing = true
-	before, h, opener := m.cfg, m.newHooks(), m.socketOpener()
+	before, files, h, opener := m.cfg, m.readFiles(), m.newHooks(), m.socketOpener()
 	m.beside(func() event {
-		p := prepareReload(m.commands.ctx, before, m.reread, h, opener)
+		p := prepareReload(m.commands.ctx, before, files, m.reread, h, opener)
 		return func(m *master) { m.prepared(p) }
 	})
 }
 
 // prepareReload reads the configuration, runs the hooks that come before the application, and opens what is new.
-// It is called beside the loop.
-func prepareReload(ctx context.Context, before *uwsgiopts.Config, reread Reread, h *hooks.Runner, opener socketOpener) *preparation {
+// files are those of TLS that have been read before. It is called beside the loop.
+func prepareReload(ctx context.Context, before *uwsgiopts.Config, files map[string][]byte, reread Reread, h *hooks.Runner, opener socketOpener) *preparation {
 	p := &preparation{hooks: h}
 	if p.cfg, p.err = reread.until(ctx); p.err != nil {
 		return p
@@ -126,6 +127,9 @@ func prepareReload(ctx context.Context, before *uwsgiopts.Config, reread Reread,
 		if p.err = h.Run(ctx, settings, phase); p.err != nil {
 			return p
 		}
+	}
+	if p.material, p.err = firstProblem(readMaterial(p.cfg, files)); p.err != nil {
+		return p
 	}
 	if p.err = makeSpoolDirs(p.cfg); p.err != nil {
 		return p
@@ -238,12 +242,14 @@ func (m *master) promote() {
 	}
 	g.takeLog()
 	m.useShared(g)
+	m.useCertificates(g)
 	m.gateways.activate(g)
 	m.triggers.touched.reconfigure(g.cfg)
 	m.pausing.paused, m.reloads.chain = false, nil
 	m.serveStats()
 	m.serveSNMP()
 	m.triggers.fifo.reconfigure(m)
+	m.routers.follow(g)
 	if old == nil {
 		m.firstReady()
 	} else {
@@ -276,7 +282,9 @@ func (m *master) promote() {
 	if m.metrics != nil {
 		m.metrics.Reconfigure(&g.cfg.MetricsConfig, workDir(g.cfg))
 	}
-	m.triggers.notifySocket.reconfigure(g.cfg, old == nil && m.upgrader.second)
+	m.triggers.notifySocket.reconfigure(notifyPath(g.cfg), old == nil && m.upgrader.second || g.cfg.UnixSocketTakeover)
+	m.followSubscriptions(g)
+	m.announce()
 	m.triggers.zerg.reconfigure(m, g.cfg, old == nil && m.upgrader.second)
 	notify("STATUS=uWSGI is ready\nREADY=1\nMAINPID=" + pidText())
 	m.vassal.say(emperorlink.Loyal, emperorlink.Accepting)
@@ -289,7 +297,7 @@ func (m *master) firstReady() {
 	cfg := m.cfg
 	logf("spawned uWSGI master process (pid: %d)", os.Getpid())
 	for i, s := range m.sockets {
-		if s.Protocol == "http-router" {
+		if s.ForRouter() {
 			logf("spawned uWSGI http %d (pid: %d)", i+1, os.Getpid())
 		}
 	}

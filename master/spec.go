@@ -19,6 +19,9 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 	if err != nil {
 		return nil, err
 	}
+	for _, line := range cfg.RouteLines {
+		logf("%s", line)
+	}
 	if g.service != nil {
 		spec.Service = g.service.Document
 	}
@@ -45,13 +48,16 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 			g.arrivals, g.handover = dupCloexec(int(out.Fd())), dupCloexec(int(in.Fd()))
 		}
 	}
+	if spec.VaultFD, err = g.inheritVault(i); err != nil {
+		return nil, err
+	}
 	for _, s := range g.sockets {
 		if !s.ForWorkers() {
 			continue
 		}
 		spec.Sockets = append(spec.Sockets, workerspec.Socket{
-			FD: i.add(uintptr(s.FD)), Protocol: s.Protocol, Name: s.Name, Port: s.Port, Unix: s.Unix(),
-			Workers: cfg.MapSockets[len(spec.Sockets)],
+			FD: i.add(uintptr(s.FD)), Protocol: s.Protocol, Name: s.Name, Port: s.Port, Unix: s.Unix(), TLS: g.tlsSpec(s),
+			Workers: cfg.MapSockets[len(spec.Sockets)], Modifier1: modifier1Of(cfg, s),
 		})
 	}
 	if g.m.logs.log != nil && cfg.LogMaster {
@@ -71,14 +77,14 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 func baseSpec(cfg *uwsgiopts.Config, number int, started time.Time, lib string) (*workerspec.Spec, error) {
 	spec := &workerspec.Spec{
 		Version: uwsgiopts.Version, Program: cfg.Program, Generation: number, StartedOn: started.Unix(),
-		Processes: cfg.Processes, Threads: cfg.Threads, Cores: cfg.Cores(), Loop: loopSpec(cfg), Others: cfg.ZergServer != "" || len(cfg.Zerg) > 0, Lib: lib, HandoverFD: [2]int{-1, -1}, DeathsFD: -1, AuxiliaryFD: -1, MetricsFD: -1, SNMP: cfg.SNMP, SNMPFD: -1, Signals: workerspec.Signals{Spooler: -1},
+		Processes: cfg.Processes, Threads: cfg.Threads, Cores: cfg.Cores(), Loop: loopSpec(cfg), Others: cfg.ZergServer != "" || len(cfg.Zerg) > 0, Lib: lib, HandoverFD: [2]int{-1, -1}, DeathsFD: -1, VaultFD: -1, AuxiliaryFD: -1, MetricsFD: -1, SNMP: cfg.SNMP, SNMPFD: -1, Signals: workerspec.Signals{Spooler: -1},
 		Mules: workerspec.Mules{
 			List: []workerspec.Mule{}, Shared: workerspec.Pipe{Out: -1, In: -1}, Farms: []workerspec.Farm{},
 			HarakiriSeconds: int(cfg.MuleHarakiri / time.Second), MercySeconds: int(cfg.MuleReloadMercy / time.Second),
 			ReceiveSize: cfg.MuleMsgRecvSize,
 		},
 		HTTP: httpSpec(cfg), Websockets: websocketSpec(cfg), Limits: limitsSpec(cfg), Log: logSpec(cfg), Python: pythonSpec(cfg), Process: processSpec(cfg),
-		Spoolers: spoolerSpecs(cfg), Spooling: spoolingSpec(cfg),
+		Spoolers: spoolerSpecs(cfg), Spooling: spoolingSpec(cfg), Routes: cfg.Routes, UUID: instanceUUID(started),
 	}
 	if cfg.Master {
 		spec.MasterPID = os.Getpid()
@@ -91,6 +97,11 @@ func baseSpec(cfg *uwsgiopts.Config, number int, started time.Time, lib string) 
 		spec.Python.User = &workerspec.User{UID: who.Uid, GID: who.Gid, Groups: who.Groups}
 	}
 	if spec.Static, err = staticSpec(cfg); err != nil {
+		return nil, err
+	}
+	spec.ErrorPages = errorPages(cfg)
+	spec.Python.ErrorPages500 = spec.ErrorPages[500]
+	if spec.CGI, err = cgiSpec(cfg); err != nil {
 		return nil, err
 	}
 	if file := cfg.LogFile(); file != "" {

@@ -42,7 +42,7 @@ func httpSpec(cfg *uwsgiopts.Config) workerspec.HTTP {
 	return workerspec.HTTP{
 		KeepaliveMillis: int(cfg.HTTPKeepalive / time.Millisecond), AutoChunked: cfg.HTTPAutoChunked,
 		HeadMillis: int(cfg.HTTPHeadersTimeout / time.Millisecond), ServerNameHost: cfg.HTTPServerNameIsHost,
-		TimeoutMillis: int(cfg.HTTPTimeout / time.Millisecond), Vars: cfg.HTTPVars, ProxyProtocol: cfg.ProxyProtocol,
+		TimeoutMillis: int(cfg.HTTPTimeout / time.Millisecond), Vars: cfg.HTTPVars, ProxyProtocol: cfg.ProxyProtocol, RouterProxy: cfg.HTTPProxyProtocol,
 		ManageScript: cfg.ManageScriptName, NoDelay: true, KeepSlashes: cfg.KeepSlashes, ExpectLimit: max(cfg.HTTPManageExpect, 0),
 	}
 }
@@ -82,7 +82,7 @@ func pythonSpec(cfg *uwsgiopts.Config) workerspec.Python {
 	return workerspec.Python{
 		Magic: magic, Modules: cfg.Modules, WSGIFile: cfg.WSGIFile, Callable: cfg.Callable, Eval: cfg.Eval,
 		Paste: cfg.Paste, PasteName: cfg.PasteName, PasteLogger: cfg.PasteLogger, Mounts: cfg.Mounts,
-		ManageScriptName: cfg.ManageScriptName, NoDefaultApp: cfg.NoDefaultApp, NeedApp: cfg.NeedApp && cfg.WorkerExec == "" && !cfg.DynamicApps && !cfg.ServesNothing() && (namesApplication(cfg) || !cfg.OnlySupervises()),
+		ManageScriptName: cfg.ManageScriptName, NoDefaultApp: cfg.NoDefaultApp, NeedApp: cfg.NeedApp && cfg.WorkerExec == "" && !cfg.DynamicApps && !cfg.ServesNothing() && (namesApplication(cfg) || !cfg.OnlySupervises() && !cfg.CGI()),
 		LazyApps: cfg.LazyApps || cfg.Lazy, Pythonpath: cfg.Pythonpath, Argv: cfg.PyArgv, Imports: cfg.Imports,
 		SharedImports: cfg.SharedImports, EarlyImports: cfg.EarlyImports, CatchExceptions: cfg.CatchExceptions,
 		Strict: cfg.WSGIStrict, AcceptBuffer: cfg.AcceptBuffer, ManageChunked: cfg.ManageChunked,

@@ -30,6 +30,10 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 		return statusFailed, err
 	}
 	if !m.life.alone && !m.cfg.NoServer {
+		var err error
+		if m.life.material, err = m.readCertificates(m.cfg); err != nil { // while it may
+			return statusFailed, err
+		}
 		if err := m.life.make(func() (err error) { m.sockets, err = m.openSockets(m.cfg); return err }); err != nil {
 			return statusFailed, err
 		}
@@ -126,7 +130,7 @@ func (m *master) startPrepared(service *modules.Service, status int, err error) 
 	if !m.upgrader.second && !m.cfg.NoServer { // else it is the old master's until this one serves
 		m.triggers.fifo.reconfigure(m)
 	}
-	p := &preparation{cfg: m.cfg, hooks: m.hooks, sockets: m.sockets, service: service}
+	p := &preparation{cfg: m.cfg, hooks: m.hooks, sockets: m.sockets, service: service, material: m.life.material}
 	if err := m.startNext(p); err != nil {
 		m.failStart(statusFailed, err)
 	}

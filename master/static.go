@@ -9,7 +9,7 @@ import (
 // staticSpec says which files workers send by themselves; nil when none. It
 // refuses what they could not make sense of, and logs what types files will have.
 func staticSpec(cfg *uwsgiopts.Config) (*staticspec.Options, error) {
-	if !cfg.Static() {
+	if !cfg.Static() && len(cfg.Routes) == 0 { // rules may send files
 		return nil, nil
 	}
 	dirs := func(names []string) (list []string) {
@@ -44,6 +44,9 @@ func staticSpec(cfg *uwsgiopts.Config) (*staticspec.Options, error) {
 	}
 	if _, err := options.Compile(); err != nil {
 		return nil, err
+	}
+	if !cfg.Static() {
+		return options, nil
 	}
 	for _, file := range staticspec.ReadTypes(options.MimeFiles).Files {
 		if file.Entries < 0 {

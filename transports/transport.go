@@ -107,6 +107,9 @@ type Conn struct {
 	ServerAddr string // what a PROXY header says; "": there was none
 	ServerPort string // likewise; "": the socket's
 
+	Vars     []byte // variables in packet form that are this connection's own, such as those of TLS
+	Protocol string // SERVER_PROTOCOL; "": what the request says
+
 	// ProxyHeader is the size of the PROXY header before the first request, until that is whole;
 	// AwaitProxy: nothing has been read yet, and there may be one.
 	ProxyHeader int
@@ -118,6 +121,7 @@ const AwaitProxy = -1
 // Socket is what is the same for all connections of a listening socket.
 type Socket struct {
 	Modifiers  []byte // of packets that are taken; none: all that are served
+	CGI        bool   // packets with the modifier of CGI programs are served
 	Limit      int    // of a head, in bytes: --buffer-size
 	ServerName string // this host's name
 	Port       string // SERVER_PORT

@@ -51,11 +51,12 @@ func TestAStartThatWouldServeByWhatIsNotThereYet(t *testing.T) {
 		want    string
 	}{
 		{"--emperor /etc/vassals", []string{"emperor"}, ParseOptions{}, refusal + `option "emperor" (command line)`},
-		{"--https :443,a,b --https-socket :444,a,b --master", []string{"https", "https-socket"}, ParseOptions{},
-			refusal + `option "https" (command line), option "https-socket" (command line)`},
-		{"--https :443,a,b", nil, ParseOptions{Inherits: true}, ""},
-		{"--https :443,a,b", nil, ParseOptions{Reload: true}, ""},
-		{"--https :443,a,b --http :80 --module a", nil, ParseOptions{}, ""},
+		{"--fastrouter :1 --rawrouter :2 --master", []string{"fastrouter", "rawrouter"}, ParseOptions{},
+			refusal + `option "fastrouter" (command line), option "rawrouter" (command line)`},
+		{"--fastrouter :1", nil, ParseOptions{Inherits: true}, ""},
+		{"--fastrouter :1", nil, ParseOptions{Reload: true}, ""},
+		{"--fastrouter :1 --http :80 --module a", nil, ParseOptions{}, ""},
+		{"--https :443,a,b --module a", nil, ParseOptions{}, ""},
 		{"--emperor a --no-server", nil, ParseOptions{}, ""},
 		{"--emperor a --attach-daemon true", nil, ParseOptions{}, ""},
 		{"--master", nil, ParseOptions{}, ""},

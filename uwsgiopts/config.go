@@ -135,6 +135,11 @@ type Config struct {
 	PullHeaders      []string // HEADER VARIABLE; the client does not get them
 
 	StaticConfig
+	CGIConfig
+
+	// Files for the server's own answers with these statuses; the first of each that can be read is sent.
+	ErrorPages403, ErrorPages404, ErrorPages500 []string
+	RoutingConfig
 	SupervisedConfig
 	CheaperConfig
 	ProcessConfig
@@ -150,6 +155,8 @@ type Config struct {
 	MetricsConfig
 	SpoolerConfig
 	SharingConfig
+	RoutersConfig
+	TLSConfig
 
 	IgnoreSigpipe         bool
 	IgnoreWriteErrors     bool
@@ -194,8 +201,9 @@ type Config struct {
 
 // Socket is one address to listen on and the protocol that its clients speak.
 type Socket struct {
-	Protocol string // uwsgi, http, http11, http-router (--http), fastcgi, fastcgi-nph, scgi, scgi-nph, puwsgi
-	Address  string // host:port, :port, path, @abstract, fd://N, =N (shared socket N)
+	Protocol string       // uwsgi, http, http11, http-router (--http), http-to-https, fastcgi, fastcgi-nph, scgi, scgi-nph, puwsgi; those of routers: HTTPFront, FastFront, RawFront
+	Address  string       // host:port, :port, path, @abstract, fd://N, =N (shared socket N)
+	TLS      *Certificate // nil: it is spoken in the clear
 	Origin   Origin
 }
 

@@ -155,16 +155,6 @@ func (p *parser) validateMapSockets() error {
 	return nil
 }
 
-// onlyPython refuses a modifier1 that would hand requests to another language.
-// onlyPython takes the modifier of Python applications.
-var onlyPython = Int.by(func(_ *Config, g given) error {
-	n, err := g.integer(math.MaxUint8)
-	if err == nil && n != 0 {
-		err = fmt.Errorf("option %q: %d stands for another kind of application; only Python (0) is served", g.name, n)
-	}
-	return err
-})
-
 // headerVariable reads HEADER VARIABLE.
 func headerVariable(field func(c *Config) *[]string) effect {
 	return List.by(func(c *Config, g given) error {

@@ -66,7 +66,7 @@ func TestValuesOfProcessOptionsThatAreRefused(t *testing.T) {
 		"--stats-push|socket:":                        "where to",
 		"--stats-push|file:path=x,y=1":                "y is not known",
 		"--carbon-idle-avg|sometimes":                 "last, zero and none",
-		"--http-modifier1|9":                          "only Python",
+		"--http-modifier1|5":                          "another kind of application",
 		"--pull-header|X-User":                        "a header, a blank",
 		"--cgroup-dir-mode|9":                         "octal",
 		"--cgroup|g|--cgroup-opt|memory.max":          "not KEY=VALUE",

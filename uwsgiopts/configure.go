@@ -32,7 +32,7 @@ func (p *parser) configure() error {
 
 // apply carries out one option with one value.
 func (p *parser) apply(o *Option, e *entry) error {
-	g := given{name: e.Name, text: e.Value, flag: e.Flag, notice: func(format string, args ...any) { p.note(e.Origin, format, args...) }}
+	g := given{name: e.Name, text: e.Value, flag: e.Flag, origin: e.Origin, notice: func(format string, args ...any) { p.note(e.Origin, format, args...) }}
 	if o.run != nil {
 		return o.run(p, e)
 	}
@@ -40,9 +40,6 @@ func (p *parser) apply(o *Option, e *entry) error {
 	case Unsupported:
 		return fmt.Errorf("option %q is not supported: %s", e.Name, o.Unsupported)
 	case NotYet:
-		if err := refuseUnsafe(e); err != nil {
-			return err
-		}
 		if !p.noted[o.Name()] {
 			p.noted[o.Name()] = true
 			p.note(e.Origin, "option %q has no effect yet", e.Name)
@@ -54,12 +51,15 @@ func (p *parser) apply(o *Option, e *entry) error {
 	if set == nil {
 		return nil
 	}
-	sockets := len(p.cfg.Sockets)
+	sockets, hosts := len(p.cfg.Sockets), len(p.cfg.SNI)
 	if err := set(p.cfg, g); err != nil {
 		return err
 	}
 	for i := sockets; i < len(p.cfg.Sockets); i++ {
 		p.cfg.Sockets[i].Origin = e.Origin
+	}
+	for i := hosts; i < len(p.cfg.SNI); i++ {
+		p.cfg.SNI[i].Origin = e.Origin
 	}
 	return nil
 }

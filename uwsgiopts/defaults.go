@@ -15,6 +15,7 @@ func defaults() *Config {
 		ResponseFiles:      8 << 30,
 		SocketTimeout:      4 * time.Second,
 		HTTPTimeout:        60 * time.Second,
+		CGIConfig:          CGIConfig{CGITimeout: 60 * time.Second},
 		HTTPHeadersTimeout: 60 * time.Second,
 		HTTPManageExpect:   -1,
 		ChmodSocket:        -1,
@@ -37,5 +38,7 @@ func defaults() *Config {
 		LoggingConfig:      LoggingConfig{LogfileChmod: -1, RsyslogPacketSize: 1024, AlarmFreq: 3, AlarmMsgSize: 8192},
 		SpoolerConfig:      SpoolerConfig{SpoolerFrequency: 30},
 		SharingConfig:      sharingDefaults(),
+		RoutersConfig:      routersDefaults(),
+		TLSConfig:          tlsDefaults(),
 	}
 }

@@ -20,14 +20,17 @@ func (p *parser) finish() error {
 	if err := p.tolerate(p.environmentChanges()); err != nil {
 		return err
 	}
-	for _, check := range []func() error{p.sockets, p.bareAddresses} {
+	for _, check := range []func() error{p.sockets, p.bareAddresses, p.finishRouters} {
 		if err := p.tolerate(check()); err != nil {
 			return err
 		}
 	}
 	p.unknownNames()
 	p.leftovers()
-	for _, validate := range []func() error{p.finishSharing, p.finishLoops, p.validateNumbers, p.validateCheaper, p.validateMapSockets, p.validateCgroups, p.validateListen, p.validateFarms, p.refuseAimless, p.refuseSocketless} {
+	for _, validate := range []func() error{
+		p.finishSharing, p.finishTLS, p.finishLoops, p.finishRouting, p.validateNumbers, p.validateCheaper, p.validateMapSockets,
+		p.validateCGI, p.validateCgroups, p.validateListen, p.validateFarms, p.refuseAimless, p.refuseSocketless,
+	} {
 		if err := p.tolerate(validate()); err != nil {
 			return err
 		}
@@ -111,11 +114,11 @@ func (p *parser) validateListen() error {
 func (p *parser) refuseAimless() error {
 	const upstreamStatus = 246
 	c := p.cfg
-	if c.Program == "uwsgi" || c.Profile || c.NoServer || p.namesApp() || p.fileRead || len(c.Sockets) == 0 {
+	if c.Program == "uwsgi" || c.Profile || c.NoServer || c.CGI() || p.namesApp() || p.fileRead || len(c.Sockets) == 0 {
 		return nil
 	}
 	for _, s := range c.Sockets {
-		if s.Protocol != "http-router" {
+		if !s.Routes() {
 			return nil
 		}
 	}

@@ -121,8 +121,8 @@ func TestOptionsFillTheConfig(t *testing.T) {
 func TestSocketsKeepOrderProtocolAndPlace(t *testing.T) {
 	cfg := mustParse(t, "--http", ":80", "-s", "/tmp/a.sock", "--http-socket", ":81", "--protocol", "scgi", "--uwsgi-socket", "b.sock", "-a")
 	want := []Socket{
-		{"http-router", ":80", commandLine}, {"scgi", "@/tmp/a.sock", commandLine},
-		{"http", ":81", commandLine}, {"uwsgi", "@b.sock", commandLine},
+		{Protocol: "http-router", Address: ":80", Origin: commandLine}, {Protocol: "scgi", Address: "@/tmp/a.sock", Origin: commandLine},
+		{Protocol: "http", Address: ":81", Origin: commandLine}, {Protocol: "uwsgi", Address: "@b.sock", Origin: commandLine},
 	}
 	if !reflect.DeepEqual(cfg.Sockets, want) {
 		t.Errorf("got %+v\nwant %+v", cfg.Sockets, want)
@@ -137,7 +137,7 @@ func TestRefusalsNameTheOptionAndThePlace(t *testing.T) {
 		"typo.ini":    "[uwsgi]\nstrict = true\nvaccum = true\n",
 		"raw.ini":     "[uwsgi]\nraw-socket = :1\n",
 		"php.ini":     "[uwsgi]\nphp-docroot = /srv\n",
-		"guarded.ini": "[uwsgi]\nroute = ^/ basicauth:realm,u:p\n",
+		"guarded.ini": "[uwsgi]\nroute = ^/ basicauth:realm\n",
 	}
 	tests := []struct {
 		args   string

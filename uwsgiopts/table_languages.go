@@ -1,27 +1,29 @@
 package uwsgiopts
 
+import "time"
+
 // otherLanguage is the reason for options of other languages' plugins.
 const otherLanguage = "it belongs to another language; run that application under a server of its own"
 
 // languagesOptions declares: Other languages.
 func languagesOptions() []Option {
 	return []Option{
-		{Names: []string{"cgi"}, Arg: RequiredArg, Doc: "run CGI programs: [/PATH=]FILE_OR_DIRECTORY", Unsupported: otherLanguage},
-		{Names: []string{"cgi-helper", "cgi-map-helper"}, Arg: RequiredArg, Doc: "run CGI programs by this interpreter: SUFFIX=PROGRAM", Unsupported: otherLanguage},
-		{Names: []string{"cgi-from-docroot"}, Value: Flag, Doc: "look for CGI programs in DOCUMENT_ROOT", Unsupported: otherLanguage},
-		{Names: []string{"cgi-buffer-size"}, Arg: RequiredArg, Value: Bytes, Doc: "size of the buffer for CGI output, in bytes", Unsupported: otherLanguage},
-		{Names: []string{"cgi-timeout"}, Arg: RequiredArg, Value: Int, Doc: "seconds that a CGI program may take", Unsupported: otherLanguage},
-		{Names: []string{"cgi-index"}, Arg: RequiredArg, Value: List, Doc: "CGI program for a directory", Unsupported: otherLanguage},
-		{Names: []string{"cgi-allowed-ext"}, Arg: RequiredArg, Value: List, Doc: "run only CGI programs with this suffix", Unsupported: otherLanguage},
-		{Names: []string{"cgi-unset"}, Arg: RequiredArg, Value: List, Doc: "variables that CGI programs do not get", Unsupported: otherLanguage},
-		{Names: []string{"cgi-loadlib"}, Arg: RequiredArg, Value: List, Doc: "shared library for CGI programs", Unsupported: otherLanguage},
-		{Names: []string{"cgi-optimize", "cgi-optimized"}, Value: Flag, Doc: "start CGI programs by vfork", Unsupported: otherLanguage},
-		{Names: []string{"cgi-path-info"}, Value: Flag, Doc: "set PATH_INFO for CGI programs", Unsupported: otherLanguage},
-		{Names: []string{"cgi-do-not-kill-on-error"}, Value: Flag, Doc: "leave CGI programs running when the client has gone", Unsupported: otherLanguage},
-		{Names: []string{"cgi-async-max-attempts"}, Value: Int, Doc: "largest number of waits for a CGI program", Unsupported: otherLanguage},
-		{Names: []string{"cgi-close-stdin-on-eof"}, Value: Flag, Doc: "close the CGI program's input at the body's end", Unsupported: otherLanguage},
-		{Names: []string{"cgi-safe"}, Arg: RequiredArg, Value: List, Doc: "directory that links to CGI programs may lead to", Unsupported: otherLanguage},
-		{Names: []string{"cgi-dontresolve"}, Value: Flag, Doc: "do not resolve links to CGI programs", Unsupported: otherLanguage},
+		{Names: []string{"cgi"}, Arg: RequiredArg, Doc: "run CGI programs for requests with modifier1 9: [/PATH=]FILE_OR_DIRECTORY", Value: List.by(addCGI)},
+		{Names: []string{"cgi-helper", "cgi-map-helper"}, Arg: RequiredArg, Doc: "run the files with a suffix by this program: SUFFIX=PROGRAM", Value: List.by(addCGIHelper)},
+		{Names: []string{"cgi-from-docroot"}, Doc: "look for CGI programs in the request's DOCUMENT_ROOT, too", Value: flagOn(func(c *Config) *bool { return &c.CGIDocumentRoot })},
+		{Names: []string{"cgi-buffer-size"}, Arg: RequiredArg, Value: Bytes, Doc: "size of the buffer for CGI output, in bytes", NoOp: "output is passed on as it comes"},
+		{Names: []string{"cgi-timeout"}, Arg: RequiredArg, Doc: "seconds that a CGI program may go on without output (60); 0: any time", Value: seconds(func(c *Config) *time.Duration { return &c.CGITimeout })},
+		{Names: []string{"cgi-index"}, Arg: RequiredArg, Doc: "CGI program for a directory", Value: list(func(c *Config) *[]string { return &c.CGIIndex })},
+		{Names: []string{"cgi-allowed-ext"}, Arg: RequiredArg, Doc: "run only CGI programs with this suffix", Value: list(func(c *Config) *[]string { return &c.CGIAllowedExt })},
+		{Names: []string{"cgi-unset"}, Arg: RequiredArg, Doc: "variable that CGI programs do not get", Value: list(func(c *Config) *[]string { return &c.CGIUnset })},
+		{Names: []string{"cgi-loadlib"}, Arg: RequiredArg, Value: List, Doc: "shared library for CGI programs", Unsupported: "programs are started, not loaded: name an interpreter by --cgi-helper"},
+		{Names: []string{"cgi-optimize", "cgi-optimized"}, Value: Flag, Doc: "find CGI programs without resolving links", NoOp: "finding a program costs little beside starting it, and the check of links stays"},
+		{Names: []string{"cgi-path-info"}, Value: Flag, Doc: "leave PATH_INFO of CGI programs alone", NoOp: "it changes nothing under uWSGI 2.0 either"},
+		{Names: []string{"cgi-do-not-kill-on-error"}, Doc: "leave CGI programs running when their time is over or the client has gone", Value: flagOn(func(c *Config) *bool { return &c.CGILeaveRunning })},
+		{Names: []string{"cgi-async-max-attempts"}, Value: Int, Doc: "largest number of waits for a CGI program", NoOp: "nothing asks again and again whether a program has ended"},
+		{Names: []string{"cgi-close-stdin-on-eof"}, Value: Flag, Doc: "close the CGI program's input at the body's end", NoOp: "a program's input always ends where the body does"},
+		{Names: []string{"cgi-safe"}, Arg: RequiredArg, Doc: "directory outside of the mapped one that links to CGI programs may lead to", Value: list(func(c *Config) *[]string { return &c.CGISafe })},
+		{Names: []string{"cgi-dontresolve"}, Doc: "run a link to a CGI program by the link's name, not by that of the program", Value: flagOn(func(c *Config) *bool { return &c.CGIKeepLinks })},
 		{Names: []string{"go-load", "gccgo-load"}, Arg: RequiredArg, Value: List, Doc: "load a Go library", Unsupported: otherLanguage},
 		{Names: []string{"go-args", "gccgo-args"}, Arg: RequiredArg, Doc: "arguments for the Go library", Unsupported: otherLanguage},
 		{Names: []string{"goroutines"}, Arg: RequiredArg, Doc: "run requests as goroutines of the Go library", Unsupported: otherLanguage},

@@ -1,62 +1,51 @@
 package uwsgiopts
 
+import "envoxyd/internal/routespec"
+
 // routingOptions declares: Internal routing.
 func routingOptions() []Option {
-	return []Option{
-		{Names: []string{"route"}, Arg: RequiredArg, Value: List, Doc: "do ACTION if PATH_INFO matches: REGEXP ACTION"},
-		{Names: []string{"route-host"}, Arg: RequiredArg, Value: List, Doc: "do ACTION if the Host header matches: REGEXP ACTION"},
-		{Names: []string{"route-uri"}, Arg: RequiredArg, Value: List, Doc: "do ACTION if the request URI matches: REGEXP ACTION"},
-		{Names: []string{"route-qs"}, Arg: RequiredArg, Value: List, Doc: "do ACTION if the query string matches: REGEXP ACTION"},
-		{Names: []string{"route-remote-addr"}, Arg: RequiredArg, Value: List, Doc: "do ACTION if the client's address matches: REGEXP ACTION"},
-		{Names: []string{"route-user-agent"}, Arg: RequiredArg, Value: List, Doc: "do ACTION if the user agent matches: REGEXP ACTION"},
-		{Names: []string{"route-remote-user"}, Arg: RequiredArg, Value: List, Doc: "do ACTION if the remote user matches: REGEXP ACTION"},
-		{Names: []string{"route-referer"}, Arg: RequiredArg, Value: List, Doc: "do ACTION if the referer matches: REGEXP ACTION"},
-		{Names: []string{"route-label"}, Arg: RequiredArg, Value: List, Doc: "name this place for goto actions"},
-		{Names: []string{"route-if"}, Arg: RequiredArg, Value: List, Doc: "do ACTION if a condition holds: CONDITION ACTION"},
-		{Names: []string{"route-if-not"}, Arg: RequiredArg, Value: List, Doc: "do ACTION unless a condition holds: CONDITION ACTION"},
-		{Names: []string{"route-run"}, Arg: RequiredArg, Value: List, Doc: "do ACTION"},
-		{Names: []string{"final-route"}, Arg: RequiredArg, Value: List, Doc: "the last rules, after the application was chosen; do ACTION if PATH_INFO matches: REGEXP ACTION"},
-		{Names: []string{"final-route-status"}, Arg: RequiredArg, Value: List, Doc: "the last rules, after the application was chosen; do ACTION for a status: STATUS ACTION"},
-		{Names: []string{"final-route-host"}, Arg: RequiredArg, Value: List, Doc: "the last rules, after the application was chosen; do ACTION if the Host header matches: REGEXP ACTION"},
-		{Names: []string{"final-route-uri"}, Arg: RequiredArg, Value: List, Doc: "the last rules, after the application was chosen; do ACTION if the request URI matches: REGEXP ACTION"},
-		{Names: []string{"final-route-qs"}, Arg: RequiredArg, Value: List, Doc: "the last rules, after the application was chosen; do ACTION if the query string matches: REGEXP ACTION"},
-		{Names: []string{"final-route-remote-addr"}, Arg: RequiredArg, Value: List, Doc: "the last rules, after the application was chosen; do ACTION if the client's address matches: REGEXP ACTION"},
-		{Names: []string{"final-route-user-agent"}, Arg: RequiredArg, Value: List, Doc: "the last rules, after the application was chosen; do ACTION if the user agent matches: REGEXP ACTION"},
-		{Names: []string{"final-route-remote-user"}, Arg: RequiredArg, Value: List, Doc: "the last rules, after the application was chosen; do ACTION if the remote user matches: REGEXP ACTION"},
-		{Names: []string{"final-route-referer"}, Arg: RequiredArg, Value: List, Doc: "the last rules, after the application was chosen; do ACTION if the referer matches: REGEXP ACTION"},
-		{Names: []string{"final-route-label"}, Arg: RequiredArg, Value: List, Doc: "the last rules, after the application was chosen; name this place for goto actions"},
-		{Names: []string{"final-route-if"}, Arg: RequiredArg, Value: List, Doc: "the last rules, after the application was chosen; do ACTION if a condition holds: CONDITION ACTION"},
-		{Names: []string{"final-route-if-not"}, Arg: RequiredArg, Value: List, Doc: "the last rules, after the application was chosen; do ACTION unless a condition holds: CONDITION ACTION"},
-		{Names: []string{"final-route-run"}, Arg: RequiredArg, Value: List, Doc: "the last rules, after the application was chosen; do ACTION"},
-		{Names: []string{"error-route"}, Arg: RequiredArg, Value: List, Doc: "rules for errors; do ACTION if PATH_INFO matches: REGEXP ACTION"},
-		{Names: []string{"error-route-status"}, Arg: RequiredArg, Value: List, Doc: "rules for errors; do ACTION for a status: STATUS ACTION"},
-		{Names: []string{"error-route-host"}, Arg: RequiredArg, Value: List, Doc: "rules for errors; do ACTION if the Host header matches: REGEXP ACTION"},
-		{Names: []string{"error-route-uri"}, Arg: RequiredArg, Value: List, Doc: "rules for errors; do ACTION if the request URI matches: REGEXP ACTION"},
-		{Names: []string{"error-route-qs"}, Arg: RequiredArg, Value: List, Doc: "rules for errors; do ACTION if the query string matches: REGEXP ACTION"},
-		{Names: []string{"error-route-remote-addr"}, Arg: RequiredArg, Value: List, Doc: "rules for errors; do ACTION if the client's address matches: REGEXP ACTION"},
-		{Names: []string{"error-route-user-agent"}, Arg: RequiredArg, Value: List, Doc: "rules for errors; do ACTION if the user agent matches: REGEXP ACTION"},
-		{Names: []string{"error-route-remote-user"}, Arg: RequiredArg, Value: List, Doc: "rules for errors; do ACTION if the remote user matches: REGEXP ACTION"},
-		{Names: []string{"error-route-referer"}, Arg: RequiredArg, Value: List, Doc: "rules for errors; do ACTION if the referer matches: REGEXP ACTION"},
-		{Names: []string{"error-route-label"}, Arg: RequiredArg, Value: List, Doc: "rules for errors; name this place for goto actions"},
-		{Names: []string{"error-route-if"}, Arg: RequiredArg, Value: List, Doc: "rules for errors; do ACTION if a condition holds: CONDITION ACTION"},
-		{Names: []string{"error-route-if-not"}, Arg: RequiredArg, Value: List, Doc: "rules for errors; do ACTION unless a condition holds: CONDITION ACTION"},
-		{Names: []string{"error-route-run"}, Arg: RequiredArg, Value: List, Doc: "rules for errors; do ACTION"},
-		{Names: []string{"response-route"}, Arg: RequiredArg, Value: List, Doc: "rules for answers; do ACTION if PATH_INFO matches: REGEXP ACTION"},
-		{Names: []string{"response-route-status"}, Arg: RequiredArg, Value: List, Doc: "rules for answers; do ACTION for a status: STATUS ACTION"},
-		{Names: []string{"response-route-host"}, Arg: RequiredArg, Value: List, Doc: "rules for answers; do ACTION if the Host header matches: REGEXP ACTION"},
-		{Names: []string{"response-route-uri"}, Arg: RequiredArg, Value: List, Doc: "rules for answers; do ACTION if the request URI matches: REGEXP ACTION"},
-		{Names: []string{"response-route-qs"}, Arg: RequiredArg, Value: List, Doc: "rules for answers; do ACTION if the query string matches: REGEXP ACTION"},
-		{Names: []string{"response-route-remote-addr"}, Arg: RequiredArg, Value: List, Doc: "rules for answers; do ACTION if the client's address matches: REGEXP ACTION"},
-		{Names: []string{"response-route-user-agent"}, Arg: RequiredArg, Value: List, Doc: "rules for answers; do ACTION if the user agent matches: REGEXP ACTION"},
-		{Names: []string{"response-route-remote-user"}, Arg: RequiredArg, Value: List, Doc: "rules for answers; do ACTION if the remote user matches: REGEXP ACTION"},
-		{Names: []string{"response-route-referer"}, Arg: RequiredArg, Value: List, Doc: "rules for answers; do ACTION if the referer matches: REGEXP ACTION"},
-		{Names: []string{"response-route-label"}, Arg: RequiredArg, Value: List, Doc: "rules for answers; name this place for goto actions"},
-		{Names: []string{"response-route-if"}, Arg: RequiredArg, Value: List, Doc: "rules for answers; do ACTION if a condition holds: CONDITION ACTION"},
-		{Names: []string{"response-route-if-not"}, Arg: RequiredArg, Value: List, Doc: "rules for answers; do ACTION unless a condition holds: CONDITION ACTION"},
-		{Names: []string{"response-route-run"}, Arg: RequiredArg, Value: List, Doc: "rules for answers; do ACTION"},
-		{Names: []string{"router-list", "routers-list"}, Value: Flag, Doc: "list the actions of routing rules"},
-		{Names: []string{"error-page-403"}, Arg: RequiredArg, Value: List, Doc: "file for answers with status 403"},
-		{Names: []string{"error-page-404"}, Arg: RequiredArg, Value: List, Doc: "file for answers with status 404"},
-		{Names: []string{"error-page-500"}, Arg: RequiredArg, Value: List, Doc: "file for answers with status 500"},
+	var options []Option
+	for _, stage := range []struct {
+		stage routespec.Stage
+		doc   string
+	}{
+		{routespec.Request, ""},
+		{routespec.Final, "when the response has been sent: "},
+		{routespec.Error, "whenever a status is set, an error or not: "},
+		{routespec.Response, "before the response's headers are sent: "},
+	} {
+		for _, family := range []struct{ name, doc string }{
+			{"route", "do ACTION if PATH_INFO matches: REGEXP ACTION"},
+			{"route-status", "do ACTION for a status: STATUS ACTION"},
+			{"route-host", "do ACTION if the Host header matches: REGEXP ACTION"},
+			{"route-uri", "do ACTION if the request URI matches: REGEXP ACTION"},
+			{"route-qs", "do ACTION if the query string matches: REGEXP ACTION"},
+			{"route-remote-addr", "do ACTION if the client's address matches: REGEXP ACTION"},
+			{"route-user-agent", "do ACTION if the user agent matches: REGEXP ACTION"},
+			{"route-remote-user", "do ACTION if the remote user matches: REGEXP ACTION"},
+			{"route-referer", "do ACTION if the referer matches: REGEXP ACTION"},
+			{"route-method", "do ACTION if the request method matches: REGEXP ACTION"},
+			{"route-label", "name this place for goto actions"},
+			{"route-if", "do ACTION if a condition holds: CONDITION ACTION"},
+			{"route-if-not", "do ACTION unless a condition holds: CONDITION ACTION"},
+			{"route-run", "do ACTION"},
+		} {
+			if stage.stage == routespec.Request && family.name == "route-status" {
+				continue
+			}
+			rule := routespec.Rule{Stage: stage.stage, Option: family.name}
+			o := Option{Names: []string{rule.Name()}, Arg: RequiredArg, Doc: stage.doc + family.doc, Value: routeRule(rule)}
+			if family.name == "route-method" {
+				o.Flags = Own
+			}
+			options = append(options, o)
+		}
 	}
+	return append(options,
+		Option{Names: []string{"router-list", "routers-list"}, Doc: "list the actions of routing rules", Value: Flag.by(listActions)},
+		Option{Names: []string{"condition-list", "conditions-list"}, Flags: Own, Doc: "list the conditions of routing rules", Value: Flag.by(listConditions)},
+		Option{Names: []string{"error-page-403"}, Arg: RequiredArg, Doc: "HTML page for the server's own answers with status 403; of several the first that can be read", Value: list(func(c *Config) *[]string { return &c.ErrorPages403 })},
+		Option{Names: []string{"error-page-404"}, Arg: RequiredArg, Doc: "HTML page for the server's own answers with status 404; of several the first that can be read", Value: list(func(c *Config) *[]string { return &c.ErrorPages404 })},
+		Option{Names: []string{"error-page-500"}, Arg: RequiredArg, Doc: "HTML page for the server's own answers with status 500; of several the first that can be read", Value: list(func(c *Config) *[]string { return &c.ErrorPages500 })},
+	)
 }

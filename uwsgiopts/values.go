@@ -13,6 +13,7 @@ type given struct {
 	name   string
 	text   string
 	flag   bool // given on the command line without a value
+	origin Origin
 	notice func(format string, args ...any)
 }
 

@@ -93,6 +93,9 @@ func (r *reactor) accept(l *listener) *conn {
 	cn.fd, cn.listener, cn.index = int(fd), l, -1
 	cn.lastUse, cn.forks = r.now, before
 	cn.Socket = &l.socket
+	if l.tls != nil {
+		cn.tls = new(secure)
+	}
 	if l.transport.Addressed {
 		r.setPeer(cn, &address)
 	}

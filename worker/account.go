@@ -60,6 +60,9 @@ func (s *slot) account() {
 
 func (s *slot) toLog(spent int64) bool {
 	log := &s.w.spec.Log
+	if s.unlogged() {
+		return false
+	}
 	if log.Requests || s.response.forceLog {
 		return true
 	}

@@ -30,6 +30,7 @@ func (s *slot) tooLate(now int64) {
 		return
 	}
 	s.w.logf("the application has not begun to answer %q of %s within %v (http-timeout): 504", s.request.uri, s.request.addr, cn.listener.answer)
+	s.w.open(cn)
 	_, _ = syscall.Write(cn.fd, cn.listener.refusal(s.response.id, http.Refusal(504, ""))) // a client that has left needs no answer
 	_ = unix.Shutdown(cn.fd, unix.SHUT_RDWR)
 }

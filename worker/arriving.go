@@ -140,7 +140,7 @@ func (a *arriving) leave() (rest []byte, whole bool) {
 
 // arrives tells whether the application is to start before the body is there.
 func (w *Worker) arrives(l *listener, head *parsed) bool {
-	return w.streams && !l.event && !head.Service && !head.NoBody && (head.Body != nil || head.Length > 0)
+	return w.streams && !l.event && !w.scripts.wants(head) && !head.Service && !head.NoBody && (head.Body != nil || head.Length > 0)
 }
 
 // receiveArriving puts the request on the queue and reads its body, of which start is there. On an error of ours the client

@@ -15,17 +15,18 @@ type conn struct {
 	fd       int
 	listener *listener
 	transports.Conn
-	index      int    // in reactor.conns; -1: in no table
-	registered bool   // in the epoll set
-	inHand     bool   // a slot serves its request
-	again      bool   // something came, or may have, that no event will tell of
-	ending     bool   // the client has sent its last
-	receiving  bool   // a goroutine has a copy of the descriptor, from which it reads what nobody wants
-	listed     bool   // in reactor.again
-	keeper     *slot  // of a connection of the gateway's
-	rest       []byte // what was read behind the last request
-	lastUse    int64  // as reactor.now
-	forks      uint32 // forks() before it was there
+	index      int     // in reactor.conns; -1: in no table
+	registered bool    // in the epoll set
+	inHand     bool    // a slot serves its request
+	again      bool    // something came, or may have, that no event will tell of
+	ending     bool    // the client has sent its last
+	tls        *secure // nil: it is spoken in the clear
+	receiving  bool    // a goroutine has a copy of the descriptor, from which it reads what nobody wants
+	listed     bool    // in reactor.again
+	keeper     *slot   // of a connection of the gateway's
+	rest       []byte  // what was read behind the last request
+	lastUse    int64   // as reactor.now
+	forks      uint32  // forks() before it was there
 }
 
 func (r *reactor) newConn() *conn {
@@ -121,6 +122,9 @@ func (r *reactor) forget(cn *conn) {
 // close ends the connection. A child of the application's may hold a copy, and then closing
 // ours would tell the client nothing.
 func (cn *conn) close() {
+	if cn.tls != nil {
+		cn.tls.goodbye()
+	}
 	switch {
 	case cn.copied():
 		_ = unix.Shutdown(cn.fd, unix.SHUT_RDWR)
@@ -128,6 +132,9 @@ func (cn *conn) close() {
 		_ = unix.Shutdown(cn.fd, unix.SHUT_WR)
 	}
 	_, _, _ = syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(cn.fd), 0, 0)
+	if cn.tls != nil && cn.tls.bridged && cn.tls.raw >= 0 {
+		_, _, _ = syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(cn.tls.raw), 0, 0)
+	}
 }
 
 // copied tells whether the process has forked while it had the connection; the gateway is to know in any case.

@@ -107,6 +107,29 @@ func envoxyd_body_is_whole(core C.int) C.int {
 	return 1
 }
 
+// envoxyd_route has rules look at the head of a response, which is in the core's output buffer without its last line, and returns
+// ROUTE_*. Python's lock is held.
+//
+//export envoxyd_route
+func envoxyd_route(core C.int) C.int {
+	defer guard()
+	return C.int(process.reactor.slots[core].routeHead())
+}
+
+// envoxyd_gathered is given the body of a response as a whole. What it returns is sent in its place, is malloc'ed and the
+// caller's; NULL: the body is sent as it is.
+//
+//export envoxyd_gathered
+func envoxyd_gathered(core C.int, data *C.char, size *C.size_t) *C.char {
+	defer guard()
+	changed := process.reactor.slots[core].gathered(cBytes(data, *size))
+	if changed == nil {
+		return nil
+	}
+	*size = C.size_t(len(changed))
+	return (*C.char)(C.CBytes(changed))
+}
+
 //export envoxyd_websocket_open
 func envoxyd_websocket_open(core C.int, serial C.uint32_t) C.int {
 	defer guard()

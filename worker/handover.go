@@ -97,7 +97,7 @@ func (r *reactor) passConn(e *unix.EpollEvent) bool {
 
 // handOver sends the connection to the first worker that takes it. False: it stays.
 func (r *reactor) handOver(cn *conn) bool {
-	if cn.listener.mapped || cn.listener.event || cn.ending || len(cn.rest) > 0 { // the worker that took it may not serve that socket
+	if cn.listener.mapped || cn.tls != nil || cn.listener.event || cn.ending || len(cn.rest) > 0 { // the worker that took it may not serve that socket
 		r.keep(cn, nil)
 		return false
 	}

@@ -16,7 +16,7 @@ var headEnd = []byte("\r\n\r\n")
 
 // holds tells whether the response may wait for the next one.
 func (s *slot) holds() bool {
-	if len(s.rest) == 0 || !s.response.keep || s.r.looped || !s.w.watching() {
+	if len(s.rest) == 0 || !s.response.keep || s.current.inline() || s.r.looped || !s.w.watching() {
 		return false
 	}
 	if s.io.result&(resDelimited|resClose|resFailed|resBroken|resShort) != resDelimited || s.response.sender != nil || s.response.file != nil {

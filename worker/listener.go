@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"crypto/tls"
 	"fmt"
 	"strings"
 	"time"
@@ -21,15 +22,16 @@ var protocols = map[string]struct {
 	transport *transports.Transport
 	flags     uint32
 }{
-	"uwsgi":       {&uwsgitransport.Transport, 0},
-	"puwsgi":      {&uwsgitransport.Persistent, 0},
-	"fastcgi":     {&fastcgi.Transport, reqStatus},
-	"fastcgi-nph": {&fastcgi.Transport, 0},
-	"scgi":        {&scgi.Transport, reqStatus},
-	"scgi-nph":    {&scgi.Transport, 0},
-	"http":        {&http.Transport, 0},
-	"http11":      {&http.Transport, 0},
-	"http-router": {&http.Transport, 0},
+	"uwsgi":         {&uwsgitransport.Transport, 0},
+	"puwsgi":        {&uwsgitransport.Persistent, 0},
+	"fastcgi":       {&fastcgi.Transport, reqStatus},
+	"fastcgi-nph":   {&fastcgi.Transport, 0},
+	"scgi":          {&scgi.Transport, reqStatus},
+	"scgi-nph":      {&scgi.Transport, 0},
+	"http":          {&http.Transport, 0},
+	"http11":        {&http.Transport, 0},
+	"http-router":   {&http.Transport, 0},
+	"http-to-https": {&http.ToHTTPS, 0},
 }
 
 // headTime bounds how long a whole request head may take, even if it never pauses; --http has an option for it.
@@ -37,22 +39,28 @@ const headTime = 60 * time.Second
 
 // listener is a listening socket and what is the same for all its connections.
 type listener struct {
-	fd        int
-	index     int
-	name      string
-	transport *transports.Transport
-	kind      int // which of a parser's receivers is for it
-	socket    transports.Socket
-	flags     uint32 // of every request, where the client speaks HTTP/1.1
-	always    uint32 // of every request
-	event     bool   // deliveries of the gateway's, for the service's event handlers
-	mapped    bool   // only some workers serve it
-	proxy     bool   // connections begin with a PROXY header
-	idle      time.Duration
-	timeout   time.Duration // of each read, and of each write unless that has its own
-	send      time.Duration // of each write
-	head      time.Duration // of a request's whole head
-	answer    time.Duration // of the application until its response begins; 0: it may take for ever
+	fd         int
+	index      int
+	name       string
+	transport  *transports.Transport
+	kind       int // which of a parser's receivers is for it
+	socket     transports.Socket
+	modifier1  byte   // of every request; 0: what the protocol says
+	flags      uint32 // of every request, where the client speaks HTTP/1.1
+	always     uint32 // of every request
+	event      bool   // deliveries of the gateway's, for the service's event handlers
+	mapped     bool   // only some workers serve it
+	proxy      bool   // connections begin with a PROXY header
+	idle       time.Duration
+	timeout    time.Duration // of each read, and of each write unless that has its own
+	send       time.Duration // of each write
+	head       time.Duration // of a request's whole head
+	pages      errorPages    // for its own answers
+	tls        *tls.Config   // nil: it is spoken in the clear
+	http2      *http2Server  // nil: it is not offered
+	exportCert bool          // requests have the client's certificate
+	verbose    bool          // failed handshakes are logged
+	answer     time.Duration // of the application until its response begins; 0: it may take for ever
 }
 
 func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, error) {
@@ -61,8 +69,8 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 		return nil, fmt.Errorf("socket %s: the protocol %q is not there yet", socket.Name, socket.Protocol)
 	}
 	l := &listener{fd: socket.FD, index: index, name: socket.Name, transport: protocol.transport, kind: index, always: protocol.flags,
-		mapped: len(socket.Workers) > 0, timeout: w.socketTimeout(), head: headTime}
-	l.socket = transports.Socket{Modifiers: w.spec.Limits.Modifiers, Limit: w.spec.Limits.BufferSize, ServerName: w.hostname, Port: socket.Port, NoScript: w.spec.HTTP.ManageScript, KeepSlash: w.spec.HTTP.KeepSlashes}
+		mapped: len(socket.Workers) > 0, timeout: w.socketTimeout(), head: headTime, pages: w.spec.ErrorPages, modifier1: socket.Modifier1}
+	l.socket = transports.Socket{Modifiers: w.spec.Limits.Modifiers, CGI: w.spec.CGI != nil, Limit: w.spec.Limits.BufferSize, ServerName: w.hostname, Port: socket.Port, NoScript: w.spec.HTTP.ManageScript, KeepSlash: w.spec.HTTP.KeepSlashes}
 	if !socket.Unix && w.spec.HTTP.NoDelay && socket.Protocol != "uwsgi" { // one response, mostly one write
 		_ = unix.SetsockoptInt(l.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // connections inherit it
 	}
@@ -71,7 +79,7 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 	case "http", "http11":
 		l.socket.KeepAlive = true
 		l.proxy = w.spec.HTTP.ProxyProtocol
-	case "http-router":
+	case "http-router", "http-to-https":
 		if err := l.asRouter(&w.spec.HTTP); err != nil {
 			return nil, err
 		}
@@ -83,6 +91,11 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 	if err := unix.SetNonblock(l.fd, true); err != nil {
 		return nil, fmt.Errorf("socket %s: %w", socket.Name, err)
 	}
+	if socket.TLS != nil {
+		if err := l.newTLS(w, socket.TLS); err != nil {
+			return nil, fmt.Errorf("socket %s: %w", socket.Name, err)
+		}
+	}
 	return l, nil
 }
 
@@ -90,6 +103,7 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 func (l *listener) asRouter(options *workerspec.HTTP) error {
 	l.socket.Router = true
 	l.socket.HostName = options.ServerNameHost
+	l.proxy = options.RouterProxy
 	l.timeout = time.Duration(options.TimeoutMillis) * time.Millisecond
 	l.idle, l.answer = l.timeout, l.timeout
 	if own := options.HeadMillis; own > 0 {

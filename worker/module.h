@@ -26,6 +26,9 @@ PyObject *shim_take(PyObject *self, PyObject *number);
 PyObject *shim_finish(PyObject *self, PyObject *number);
 PyObject *shim_handle(PyObject *self, PyObject *args);
 
+/* routes.c */
+PyObject *shim_outside(PyObject *self, PyObject *function);
+
 /* websocket.c */
 PyObject *shim_websocket_open(PyObject *self, PyObject *args);
 PyObject *shim_websocket_context(PyObject *self, PyObject *unused);

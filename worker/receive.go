@@ -16,6 +16,10 @@ import (
 // Otherwise the connection is waited for, given to a goroutine, or gone. The
 // reactor's lock is held, as for all that may take a connection from it.
 func (s *slot) receive(cn *conn) bool {
+	if cn.tls != nil && !cn.tls.ready {
+		s.r.shakeHands(cn)
+		return false
+	}
 	before := cn.rest
 	cn.rest = nil
 	if len(before) >= len(s.input) {
@@ -24,7 +28,7 @@ func (s *slot) receive(cn *conn) bool {
 	}
 	have := copy(s.input, before)
 	room := s.input[have:]
-	n, errno := read(cn.fd, room)
+	n, errno := cn.read(room)
 	switch {
 	case errno == syscall.EAGAIN && have == 0 && !cn.ending:
 		s.r.keep(cn, nil)
@@ -40,6 +44,14 @@ func (s *slot) receive(cn *conn) bool {
 	}
 	s.inRow = 0
 	return s.parse(cn, s.input[:have+max(n, 0)])
+}
+
+// read is read(2) of what the client says, whether it speaks TLS or not.
+func (cn *conn) read(room []byte) (int, syscall.Errno) {
+	if cn.inline() {
+		return cn.tls.read(room)
+	}
+	return read(cn.fd, room)
 }
 
 func read(fd int, room []byte) (int, syscall.Errno) {
@@ -74,6 +86,9 @@ func (s *slot) parse(cn *conn, data []byte) bool {
 		return false
 	}
 	s.rest = data[p.HeadSize+len(p.body):]
+	if answered, more := s.route(cn, p); answered {
+		return more
+	}
 	if answered, more := s.respond(cn, p); answered {
 		return more
 	}
@@ -88,6 +103,7 @@ type parsed struct {
 	body  []byte // of a whole request
 	flags uint32
 	state int32 // of the body: bodyWhole …
+	kept  *body // of a whole request that a goroutine has received; nil: it is body
 }
 
 var (
@@ -109,6 +125,7 @@ type info struct {
 	method, uri, path, addr, user, proto []byte
 	nvars                                int
 	length                               int64 // CONTENT_LENGTH
+	sized, chunked                       bool  // whether that says something; HTTP_TRANSFER_ENCODING says chunked
 	modifier1, modifier2                 byte
 	start                                int64
 }
@@ -138,8 +155,14 @@ func (p *parser) preparse(l *listener, c *transports.Conn, data []byte) (q parse
 	}
 	if q.Length == transports.FromVars {
 		q.Length = p.request.length
+		if p.request.chunked && !p.request.sized && q.Body == nil && !q.NoBody { // a router that passes on what it gets
+			q.Body, q.Vars = new(http.Chunks), q.Vars[:len(q.Vars):len(q.Vars)] // what is appended is not to overwrite the body
+		}
 	}
 	q.flags |= l.always
+	if l.modifier1 != 0 {
+		q.Modifier1 = l.modifier1
+	}
 	if q.Service {
 		q.flags |= reqService
 	}
@@ -193,7 +216,9 @@ func (p *parser) scan(block []byte, q *parsed) error {
 		case "SERVER_PROTOCOL":
 			r.proto = value
 		case "CONTENT_LENGTH":
-			r.length = leadingDigits(value)
+			r.length, r.sized = leadingDigits(value), len(value) > 0
+		case "HTTP_TRANSFER_ENCODING":
+			r.chunked = string(value) == "chunked"
 		case "HTTPS", "HTTP_X_FORWARDED_SSL":
 			if isOn(value) {
 				q.flags |= reqHTTPS
@@ -242,7 +267,11 @@ func firstIs(value []byte, want string) bool {
 
 // answered sends what is to be sent in place of a response.
 func (w *Worker) answered(cn *conn, p *parsed) {
+	w.open(cn)
 	_, _ = syscall.Write(cn.fd, p.Answer) // a client that has left needs no answer
+	if p.HeadSize > 0 {                   // it may be about to send a body
+		linger(cn.fd, 16)
+	}
 	if p.Note != "" {
 		w.logf("%s", p.Note)
 	}
@@ -289,6 +318,7 @@ func (s *slot) begin(cn *conn, p *parsed, body []byte) {
 	s.claim.Store(unclaimed)
 	s.r.inHand++
 	s.mark()
+	s.beginRouted()
 }
 
 // complain logs why a request is not served and answers where the protocol has a way to.

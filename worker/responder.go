@@ -21,5 +21,9 @@ func (s *slot) respond(cn *conn, p *parsed) (answered, more bool) {
 			return true, s.settle()
 		}
 	}
+	if s.w.scripts.wants(p) {
+		s.runScript(cn, p)
+		return true, false
+	}
 	return false, false
 }

@@ -85,6 +85,8 @@ void response_reset(core_t *core)
     core->left = -1;
     core->started = core->head_done = core->head_flushed = 0;
     core->chunked = core->app_te = core->trailers = 0;
+    core->routed = core->chunk = core->gathering = 0;
+    core->gathered_len = 0;
     core->no_body = (io->flags & REQ_NO_BODY) != 0;
 }
 
@@ -271,10 +273,52 @@ failed:
     return -1;
 }
 
+/* What a head says that rules have changed. */
+static void note_again(core_t *core)
+{
+    core_io *io = core->io;
+    const char *at = (const char *)io->out, *end = at + io->out_len;
+    core->left = -1;
+    core->app_te = 0;
+    core->no_body = (io->flags & REQ_NO_BODY) || io->status == 204 || io->status == 304 || io->status < 200;
+    io->result &= ~(uint32_t)RES_CLOSE;
+    while (at < end) {
+        const char *stop = memchr(at, '\r', (size_t)(end - at)), *colon = stop ? memchr(at, ':', (size_t)(stop - at)) : NULL;
+        if (!stop)
+            break;
+        if (colon) {
+            const char *value = colon + 1;
+            while (value < stop && *value == ' ')
+                value++;
+            note(core, at, (size_t)(colon - at), value, (size_t)(stop - value));
+        }
+        at = stop + 2;
+    }
+}
+
+/* Rules see the head, once. 1: the response is not to go on. */
+static int route(core_t *core)
+{
+    core_io *io = core->io;
+    if (!(io->flags & REQ_ROUTED) || core->routed)
+        return 0;
+    core->routed = 1;
+    int outcome = envoxyd_route(core->index);
+    if (outcome & (ROUTE_ANSWERED | ROUTE_BARE)) {
+        core->muted = (outcome & ROUTE_ANSWERED) != 0;
+        core->head_done = 1;
+        return 1;
+    }
+    note_again(core);
+    core->chunk = (outcome & ROUTE_CHUNK) && io->flags & REQ_HTTP11;
+    core->gathering = (outcome & ROUTE_GATHER) && !core->no_body;
+    return core->gathering;
+}
+
 int response_finish_head(core_t *core)
 {
     core_io *io = core->io;
-    if (core->head_done)
+    if (core->head_done || core->gathering || route(core))
         return 0;
     if (core->add_headers) {
         char *lines;
@@ -287,7 +331,8 @@ int response_finish_head(core_t *core)
     if (io->status == 101) /* what follows is no HTTP */
         io->result |= RES_CLOSE;
     int known = core->left >= 0 || core->app_te || core->no_body;
-    if (!known && (io->flags & REQ_CHUNK || core->trailers || (core->scope && io->flags & REQ_HTTP11))) {
+    int wanted = core->trailers || core->chunk || (core->scope && io->flags & REQ_HTTP11);
+    if (!known && (io->flags & REQ_CHUNK || wanted)) {
         core->chunked = known = 1;
         io->headers++;
         if (put(io, "Transfer-Encoding: chunked\r\n", 28) < 0)
@@ -384,6 +429,53 @@ int response_raw(core_t *core, const char *data, size_t size)
     return failed || core->muted ? -1 : 0;
 }
 
+static int gather(core_t *core, const char *data, size_t size)
+{
+    if (core->gathered_cap - core->gathered_len < size) {
+        size_t cap = 2 * core->gathered_cap + size;
+        char *grown = realloc(core->gathered, cap);
+        if (!grown) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        core->gathered = grown;
+        core->gathered_cap = cap;
+    }
+    memcpy(core->gathered + core->gathered_len, data, size);
+    core->gathered_len += size;
+    return 0;
+}
+
+int response_gathered(core_t *core)
+{
+    char *data = core->gathered, *changed = NULL, line[64];
+    size_t size = core->gathered_len;
+    core->gathering = 0;
+    if (core->left >= 0 && (uint64_t)size > (uint64_t)core->left)
+        size = (size_t)core->left;
+    Py_BEGIN_ALLOW_THREADS
+    changed = envoxyd_gathered(core->index, data, &size);
+    Py_END_ALLOW_THREADS
+    if (core->left < 0 && !core->app_te) {
+        int n = snprintf(line, sizeof line, "Content-Length: %zu\r\n", size);
+        core->io->headers++;
+        core->left = (int64_t)size;
+        if (put(core->io, line, (size_t)n) < 0) {
+            free(changed);
+            return -1;
+        }
+    }
+    int failed = response_emit(core, changed ? changed : data, size, SEND_LAST) < 0;
+    free(changed);
+    if (core->gathered_cap > OUT_INLINE) {
+        free(core->gathered);
+        core->gathered = NULL;
+        core->gathered_cap = 0;
+    }
+    core->gathered_len = 0;
+    return failed ? -1 : 0;
+}
+
 int response_emit(core_t *core, const char *data, size_t size, int mode)
 {
     core_io *io = core->io;
@@ -397,6 +489,8 @@ int response_emit(core_t *core, const char *data, size_t size, int mode)
         return -1;
     if (core->muted || core->no_body)
         return 0;
+    if (core->gathering)
+        return gather(core, data, size);
     if (core->left >= 0) { /* no more than was promised: the rest would be taken for the next response */
         if ((uint64_t)size > (uint64_t)core->left)
             size = (size_t)core->left;

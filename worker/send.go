@@ -3,7 +3,6 @@ package worker
 import (
 	"errors"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 	"unsafe"
@@ -12,7 +11,6 @@ import (
 
 	"envoxyd/internal/gatewayspec"
 	"envoxyd/transports"
-	"envoxyd/transports/http"
 )
 
 // shortWait is how long a core waits for a client to read before a goroutine takes over.
@@ -30,9 +28,11 @@ type fileRest struct {
 // this thread, waiting, without the GIL. The mode says whether a client that reads
 // slowly is waited for.
 func (s *slot) write(data []byte, mode int) int {
-	out := unsafe.Slice((*byte)(s.io.out), s.io.out_len)
-	return s.sendPair(out, data, mode)
+	return s.sendPair(s.output(), data, mode)
 }
+
+// output is what is in the output buffer.
+func (s *slot) output() []byte { return unsafe.Slice((*byte)(s.io.out), s.io.out_len) }
 
 func (s *slot) sendPair(out, data []byte, mode int) int {
 	if frame := s.current.listener.transport.Frame; frame != nil {
@@ -48,6 +48,11 @@ func (s *slot) sendRaw(out, data []byte, mode int) int {
 	}
 	if s.holding.Load() {
 		out = append(s.takeHeld(), out...)
+	}
+	if s.current.inline() {
+		if done, outcome := s.sendSealed(out, data); done {
+			return outcome
+		}
 	}
 	fd := s.current.fd
 	timeout := s.current.listener.send
@@ -87,6 +92,28 @@ func (s *slot) sendRaw(out, data []byte, mode int) int {
 		}
 	}
 	return writeOK
+}
+
+// sendSealed is sendRaw for a client that speaks TLS. False: nothing was sent, and the descriptor speaks in the clear now.
+func (s *slot) sendSealed(out, data []byte) (done bool, outcome int) {
+	if len(out)+len(data) > sealedAtOnce {
+		s.openCurrent()
+		return false, writeOK
+	}
+	rest, errno := s.current.tls.seal(out, data)
+	if errno != 0 {
+		return true, s.writeFailed(errno)
+	}
+	if rest {
+		s.openCurrent()
+	}
+	return true, writeOK
+}
+
+// openCurrent has the descriptor of the request's connection speak in the clear, to the application too.
+func (s *slot) openCurrent() {
+	s.w.open(s.current)
+	s.io.client_fd = cInt32(s.current.fd)
 }
 
 func (s *slot) writeFailed(errno syscall.Errno) int {
@@ -143,6 +170,7 @@ func (s *slot) sendFile(file int, offset, size int64) int {
 	if sent := s.write(nil, sendWhole); sent != writeOK {
 		return sent
 	}
+	s.openCurrent()
 	inline := s.current.listener.transport.Frame == nil && !s.w.spec.Limits.NoSendfile
 	for size > 0 && inline {
 		n, err := unix.Sendfile(s.current.fd, file, &offset, int(min(size, 1<<30)))
@@ -158,6 +186,8 @@ func (s *slot) sendFile(file int, offset, size int64) int {
 				continue
 			}
 			return s.leaveFile(file, offset, size)
+		case cannotSendfile(err):
+			return s.leaveFile(file, offset, size)
 		default:
 			s.response.errno, _ = err.(syscall.Errno)
 			return writeGone
@@ -167,6 +197,11 @@ func (s *slot) sendFile(file int, offset, size int64) int {
 		return s.leaveFile(file, offset, size)
 	}
 	return writeOK
+}
+
+// cannotSendfile tells whether the file, or the connection, is of a kind that sendfile(2) does not serve.
+func cannotSendfile(err error) bool {
+	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP)
 }
 
 // leaveFile has a goroutine send the part of the file once the application is done with the request.
@@ -216,9 +251,9 @@ func (s *slot) finish() {
 	switch {
 	case refusal != 0 && cn.listener.transport.Refuses && s.claims():
 		io.status = cUint32(refusal)
-		text := http.Refusal(refusal, "").StatusText()
-		io.headers, io.head_len = 3, cUint32(strings.Index(text, "\r\n\r\n")+len("\r\n\r\n"))
-		_ = s.sendPair([]byte(text), nil, sendLast)
+		text, size, fields := cn.listener.pages.answer(refusal, "", io.flags&reqNoBody != 0)
+		io.headers, io.head_len = cUint32(fields), cUint32(size)
+		_ = s.sendPair(text, nil, sendLast)
 		q.keep = false
 	case s.hold(): // it leaves with the next one
 	case io.result&(resFailed|resBroken) == 0 && q.file == nil && int(io.out_len)+len(behind) > 0:
@@ -242,6 +277,7 @@ func (s *slot) finish() {
 		s.logShort()
 	}
 	s.leaveArriving(cn)
+	s.endRouted()
 	s.account()
 	io.event_fd = -1
 	if q.body != nil {
@@ -330,6 +366,9 @@ func sendFileRest(stream *os.File, file *fileRest, timeout time.Duration) error 
 		if err != nil {
 			return err
 		}
+		if cannotSendfile(failure) {
+			return copyFileRest(stream, file, timeout)
+		}
 		if failure != nil && !errors.Is(failure, unix.EINTR) {
 			return failure
 		}
@@ -341,7 +380,7 @@ func sendFileRest(stream *os.File, file *fileRest, timeout time.Duration) error 
 	return nil
 }
 
-// copyFileRest is sendFileRest for file systems that sendfile(2) does not read right.
+// copyFileRest is sendFileRest for what sendfile(2) does not serve, or not right. It asks nothing of stream but to take bytes.
 func copyFileRest(stream *os.File, file *fileRest, timeout time.Duration) error {
 	piece := make([]byte, 64<<10)
 	for file.size > 0 {
@@ -366,5 +405,6 @@ func (s *slot) disconnect() {
 		_ = later.wait() // what cannot be sent is lost as it would be to the client
 	}
 	s.flushHeld()
+	s.openCurrent()
 	_ = unix.Shutdown(s.current.fd, unix.SHUT_RDWR)
 }

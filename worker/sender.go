@@ -34,6 +34,9 @@ func (s *slot) sendLater(cn *conn, pieces ...[]byte) bool {
 		later.add(copied)
 		return true
 	}
+	if s.w.open(cn); s.current == cn {
+		s.io.client_fd = cInt32(cn.fd)
+	}
 	later := &sender{w: s.w, conn: cn}
 	later.changed.L = &later.mu
 	later.add(copied)

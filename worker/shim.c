@@ -374,6 +374,7 @@ static PyMethodDef methods[] = {
     {"asgi_body", shim_asgi_body, METH_VARARGS, NULL},
     {"asgi_resume", shim_asgi_resume, METH_VARARGS, NULL},
     {"asgi_end", shim_asgi_end, METH_VARARGS, NULL},
+    {"outside", shim_outside, METH_O, NULL},
     {"loop", shim_loop, METH_O, NULL},
     {"bind", shim_bind, METH_VARARGS, NULL},
     {"take", shim_take, METH_O, NULL},

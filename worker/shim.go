@@ -1,5 +1,6 @@
 package worker
 
+// #include <stdlib.h>
 // #include "shim.h"
 import "C"
 
@@ -40,6 +41,7 @@ const (
 	reqCloses     = C.REQ_CLOSES
 	reqSayKeep    = C.REQ_SAY_KEEP
 	reqHTTP11     = C.REQ_HTTP11
+	reqRouted     = C.REQ_ROUTED
 )
 
 // What became of a response.
@@ -59,6 +61,42 @@ const (
 
 	bodyArriving = C.BODY_ARRIVING
 )
+
+// What rules have decided about a response.
+const (
+	routeGo       = C.ROUTE_GO
+	routeAnswered = C.ROUTE_ANSWERED
+	routeGather   = C.ROUTE_GATHER
+	routeChunk    = C.ROUTE_CHUNK
+	routeBare     = C.ROUTE_BARE
+)
+
+// ask asks Python for what rules need. The caller is on the thread of a slot. nil: there is no answer.
+func ask(what string, arguments []byte) []byte {
+	name := append([]byte(what), 0)
+	var size C.size_t
+	var given *C.char
+	if len(arguments) > 0 {
+		given = (*C.char)(unsafe.Pointer(&arguments[0]))
+	}
+	answer := C.envoxyd_ask((*C.char)(unsafe.Pointer(&name[0])), given, C.size_t(len(arguments)), &size)
+	if answer == nil {
+		return nil
+	}
+	defer C.free(unsafe.Pointer(answer))
+	return append([]byte{}, unsafe.Slice((*byte)(unsafe.Pointer(answer)), int(size))...)
+}
+
+// setOut makes text what is in the output buffer. False: there is no memory for it.
+func setOut(io *coreIO, text []byte) bool {
+	room := C.envoxyd_out_room(io, C.size_t(max(len(text), 1)))
+	if room == nil {
+		return false
+	}
+	copy(unsafe.Slice((*byte)(unsafe.Pointer(room)), len(text)), text)
+	io.out_len = cUint32(len(text))
+	return true
+}
 
 // What has come of a body that arrives.
 const (

@@ -23,6 +23,7 @@ enum { /* core_io.flags: what the request asks of the response */
     REQ_SAY_KEEP = 2048, /* add "Connection: keep-alive", which HTTP/1.0 has to be told */
     REQ_SERVICE = 4096,  /* asks the server itself for something */
     REQ_HTTP11 = 8192,   /* the client itself takes what HTTP/1.1 has: chunks, trailers, informational responses */
+    REQ_ROUTED = 16384,  /* rules want to see the head of the response */
     REQ_EVENT = 512      /* for the service's event handlers, not for the application */
 };
 
@@ -97,6 +98,20 @@ typedef struct core_io {
 extern uint32_t envoxyd_forks;
 
 int envoxyd_run_signal_handlers(void);
+
+enum { /* what envoxyd_route has decided about a response whose head is in core_io.out */
+    ROUTE_GO = 0,       /* it goes on, perhaps with another head */
+    ROUTE_ANSWERED = 1, /* out holds another response, as a whole: nothing of this one follows */
+    ROUTE_GATHER = 2,   /* the body is to be given to envoxyd_gathered as a whole first */
+    ROUTE_CHUNK = 4,    /* a body of unknown length is sent in chunks, if the client takes them */
+    ROUTE_BARE = 8      /* there is no head: out holds what is sent in its place */
+};
+
+/* routes.c: asks Python, whose lock it takes, for what rules need. The answer is malloc'ed and the caller's; NULL: there is none. */
+char *envoxyd_ask(const char *what, const char *arguments, size_t size, size_t *answer_size);
+/* Has core_io.out hold that many bytes; NULL: there is no memory. */
+struct core_io;
+uint8_t *envoxyd_out_room(struct core_io *io, size_t size);
 
 #define END_CALLS 61 /* workerspec.EndCalls */
 

@@ -42,6 +42,8 @@ type slot struct {
 
 	arriving *arriving // the body of the current request, if the application has started before it was there
 
+	routed *routed // nil: there are no rules
+
 	frames atomic.Pointer[frames] // of a request that has become a websocket
 
 	unsent     [2][]byte // of a write in a loop, until the client reads; the caller's memory
@@ -66,6 +68,7 @@ type slot struct {
 	record     requestlog.Record
 	logvars    []byte // uwsgi.set_logvar's, as a block of variables
 	fileHead   []byte // of the response with a file
+	fileFields []byte // likewise, its header fields
 	fileBuffer []byte // where small files are read into
 	framed     []byte // a part of the response as the protocol has it, before it is sent
 }
@@ -103,6 +106,11 @@ func newSlot(r *reactor, index int, io *coreIO) (*slot, error) {
 	}
 	if s.vars, err = offHeap(varsRoom(w.spec.Limits.BufferSize)); err != nil {
 		return nil, err
+	}
+	if w.routes != nil {
+		if s.routed, err = newRouted(s); err != nil {
+			return nil, err
+		}
 	}
 	io.link_fd, io.event_fd = -1, -1
 	s.line.Before.Store(s.line.Requests.Load())

@@ -45,7 +45,7 @@ func newStage(t *testing.T, protocol string, change func(*workerspec.Spec)) *sta
 	alive, master := lifeline(t)
 	t.Cleanup(func() { _ = unix.Close(master) })
 	spec := workerspec.Spec{
-		AliveFD: alive, Processes: 1, Threads: 1, Cores: 1, EventFD: events, HandoverFD: [2]int{-1, -1}, DeathsFD: -1,
+		AliveFD: alive, Processes: 1, Threads: 1, Cores: 1, EventFD: events, HandoverFD: [2]int{-1, -1}, DeathsFD: -1, VaultFD: -1,
 		Sockets: []workerspec.Socket{{FD: int(file.Fd()), Protocol: protocol, Name: "test", Port: "80"}},
 		Limits:  workerspec.Limits{BufferSize: 4096, MaxVars: 128, SocketTimeoutMillis: 5000},
 		HTTP:    workerspec.HTTP{TimeoutMillis: 5000},

@@ -37,6 +37,7 @@ func (s *slot) receiveSlowly(cn *conn, data []byte, p *parsed) {
 // The responses that were held are sent before.
 func (w *Worker) receiveRest(cn *conn, held, data []byte, id uint16) *request {
 	l := cn.listener
+	w.open(cn)
 	stream, err := duplicate(cn.fd)
 	if err != nil {
 		w.logLimited(&w.limits.receive, "unable to receive a request: %v", err)
@@ -54,7 +55,7 @@ func (w *Worker) receiveRest(cn *conn, held, data []byte, id uint16) *request {
 	head, data, err := w.receiveHead(in, cn, data)
 	if err != nil {
 		if l.transport.Refuses && errors.Is(err, os.ErrDeadlineExceeded) {
-			_, _ = syscall.Write(cn.fd, []byte(http.Refusal(408, "").StatusText()))
+			_, _ = syscall.Write(cn.fd, l.refusal(0, http.Refusal(408, "")))
 		}
 		return nil
 	}
@@ -113,6 +114,7 @@ func (w *Worker) receiveHead(in *input, cn *conn, data []byte) (parsed, []byte, 
 
 // turnAway refuses a request: nil if there is no way to say so, else an answered one.
 func (w *Worker) turnAway(cn *conn, id uint16, err error) *request {
+	w.open(cn)
 	if refusal := w.complaint(cn, err); refusal != nil {
 		refuseAndClose(cn, id, refusal)
 		return &request{}
@@ -140,7 +142,7 @@ func (w *Worker) spoolFailed(in *input, r *request, err *errSpool) *request {
 
 // refusal is an answer as the listener's protocol has it.
 func (l *listener) refusal(id uint16, refusal *http.Error) []byte {
-	text := []byte(refusal.StatusText())
+	text, _, _ := l.pages.answer(refusal.Status, "", false)
 	if l.always&reqStatus != 0 {
 		text = []byte("Status: " + strings.TrimPrefix(string(text), "HTTP/1.1 "))
 	}
@@ -187,10 +189,18 @@ func (s *slot) serve(q *request) bool {
 		s.complain(cn, p.ID, err)
 		return false
 	}
-	cn.rest, s.rest = q.rest, nil
-	if answered, more := s.respond(cn, p); answered {
-		if q.body != nil {
-			q.body.free()
+	if q.script != nil {
+		s.unroute()
+		return s.scriptEnded(cn, p, q.script)
+	}
+	cn.rest, s.rest, p.kept = q.rest, nil, q.body
+	answered, more := s.route(cn, p)
+	if !answered {
+		answered, more = s.respond(cn, p)
+	}
+	if answered {
+		if p.kept != nil {
+			p.kept.free()
 		}
 		return more
 	}

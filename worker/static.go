@@ -22,7 +22,6 @@ const sentByCore = 64 << 10
 // files are what the worker sends without asking the application.
 type files struct {
 	server *static.Server
-	extra  []byte // the lines of --add-header
 }
 
 // newFiles returns nil where no option asks for files.
@@ -34,11 +33,7 @@ func newFiles(spec *workerspec.Spec) (*files, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &files{server: server}
-	for _, line := range spec.Python.AddHeaders {
-		f.extra = append(append(f.extra, strings.TrimSpace(line)...), "\r\n"...)
-	}
-	return f, nil
+	return &files{server: server}, nil
 }
 
 // wants implements responder.
@@ -64,7 +59,11 @@ func (f *files) respond(s *slot, cn *conn, p *parsed) bool {
 	io.status = cUint32(answer.Status)
 	io.sent = cUint64(answer.Size)
 	s.response.sendfile = answer.File >= 0
-	s.sendAnswer(s.staticHead(&answer, f.extra), &answer)
+	if io.flags&reqRouted != 0 {
+		s.sendFileAnswer(phrases[answer.Status], &answer)
+		return true
+	}
+	s.sendAnswer(s.staticHead(&answer), &answer)
 	return true
 }
 
@@ -81,12 +80,16 @@ func (s *slot) staticRequest(p *parsed) *static.Request {
 			r.DocumentRoot = value
 		case "HTTP_ACCEPT_ENCODING":
 			r.AcceptEncoding = value
+		case "HTTP_IF_MATCH":
+			r.IfMatch = value
 		case "HTTP_IF_MODIFIED_SINCE":
 			r.IfModifiedSince = value
 		case "HTTP_IF_NONE_MATCH":
 			r.IfNoneMatch = value
 		case "HTTP_IF_RANGE":
 			r.IfRange = value
+		case "HTTP_IF_UNMODIFIED_SINCE":
+			r.IfUnmodifiedSince = value
 		case "HTTP_RANGE":
 			r.Range = value
 		}
@@ -94,41 +97,61 @@ func (s *slot) staticRequest(p *parsed) *static.Request {
 	return r
 }
 
-var phrases = map[int]string{200: "200 OK", 206: "206 Partial Content", 304: "304 Not Modified", 416: "416 Requested Range Not Satisfiable"}
+// phrases are those of answers with files.
+var phrases = map[int]string{200: "200 OK", 206: "206 Partial Content", 304: "304 Not Modified", 412: "412 Precondition Failed", 416: "416 Requested Range Not Satisfiable"}
 
-// staticHead makes status line and header as the C shim does for the application.
-func (s *slot) staticHead(a *static.Answer, extra []byte) []byte {
+// staticHead makes status line and header of an answer with a file.
+func (s *slot) staticHead(a *static.Answer) []byte {
+	s.fileFields = append(append(s.fileFields[:0], a.Header...), s.w.extra...)
+	return s.fileHeadOf(phrases[a.Status], s.fileFields, a.Delimited)
+}
+
+// fileHeadOf makes a head, and notes in io what it says.
+func (s *slot) fileHeadOf(status string, fields []byte, delimited bool) []byte {
 	io := s.io
-	head := s.fileHead[:0]
-	switch {
-	case io.flags&reqStatus != 0:
-		head = append(head, "Status: "...)
-	case io.flags&reqHTTP10 != 0:
-		head = append(head, "HTTP/1.0 "...)
-	default:
-		head = append(head, "HTTP/1.1 "...)
-	}
-	head = append(append(head, phrases[a.Status]...), "\r\n"...)
-	head = append(append(head, a.Header...), extra...)
-	if a.Delimited {
-		io.result |= resDelimited
-	}
-	closes := cUint32(reqDrain | reqSayClose)
-	if a.Delimited {
-		closes = reqDrain | reqCloses
-	}
-	switch {
-	case io.flags&closes != 0:
-		io.result |= resClose
-		head = append(head, "Connection: close\r\n"...)
-	case io.flags&reqSayKeep != 0:
-		head = append(head, "Connection: keep-alive\r\n"...)
-	}
-	head = append(head, "\r\n"...)
+	head, result := appendHead(s.fileHead[:0], uint32(io.flags), status, fields, delimited, false)
+	io.result |= cUint32(result)
 	s.fileHead = head
 	io.head_len = cUint32(len(head))
 	io.headers = cUint32(bytes.Count(head, []byte("\r\n")) - 2)
 	return head
+}
+
+// extraFields are the lines of --add-header.
+func extraFields(lines []string) (fields []byte) {
+	for _, line := range lines {
+		fields = append(append(fields, strings.TrimSpace(line)...), "\r\n"...)
+	}
+	return fields
+}
+
+// appendHead makes status line and header as the C shim does for the application. flags are the request's, fields the
+// answer's with their CRLFs; delimited: the client can tell where the body ends; ends: the connection is to be closed.
+// What it says about the connection is in result.
+func appendHead(head []byte, flags uint32, status string, fields []byte, delimited, ends bool) (text []byte, result uint32) {
+	switch {
+	case flags&reqStatus != 0:
+		head = append(head, "Status: "...)
+	case flags&reqHTTP10 != 0:
+		head = append(head, "HTTP/1.0 "...)
+	default:
+		head = append(head, "HTTP/1.1 "...)
+	}
+	head = append(append(head, status...), "\r\n"...)
+	head = append(head, fields...)
+	closes := uint32(reqDrain | reqSayClose)
+	if delimited {
+		result |= resDelimited
+		closes = reqDrain | reqCloses
+	}
+	switch {
+	case ends || flags&closes != 0:
+		result |= resClose
+		head = append(head, "Connection: close\r\n"...)
+	case flags&reqSayKeep != 0 && delimited:
+		head = append(head, "Connection: keep-alive\r\n"...)
+	}
+	return append(head, "\r\n"...), result
 }
 
 // sendAnswer sends a small body along with the head. A goroutine sends a large one.

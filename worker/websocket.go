@@ -58,6 +58,7 @@ func (s *slot) openFrames(serial uint32) bool {
 	if l.transport.Frame != nil || l.event || s.frames.Load() != nil || s.response.sender != nil {
 		return false
 	}
+	s.openCurrent()
 	limits := &s.w.spec.Websockets
 	f := &frames{w: s.w, looped: s.r.looped, serial: serial, fd: s.current.fd, timeout: l.send, pinged: monotime.Now()}
 	f.turn = sync.NewCond(&f.mu)

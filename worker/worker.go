@@ -28,7 +28,9 @@ import (
 	"envoxyd/internal/monotime"
 	"envoxyd/internal/shm"
 	"envoxyd/internal/snooze"
+	"envoxyd/internal/tlsconfig"
 	"envoxyd/internal/workerspec"
+	"envoxyd/routing"
 	"envoxyd/worker/requestlog"
 )
 
@@ -61,7 +63,11 @@ type Worker struct {
 	metric func(name string) (int64, bool) // for log lines; nil: they tell of none
 	date   *logdate.Layout                 // before the server's own lines; nil: none
 
-	responders []responder // of requests that need no application
+	responders []responder      // of requests that need no application
+	files      *files           // one of them; nil: no option asks for files, nor for rules
+	routes     *routing.Program // nil: there are no rules
+	scripts    *scripts         // CGI programs; nil: there are none
+	extra      []byte           // the lines of --add-header, for answers without the application
 
 	requestLog int           // descriptor of lines about requests
 	lostLines  atomic.Uint64 // that the log did not take
@@ -72,13 +78,15 @@ type Worker struct {
 	spool   spool    // of large request bodies
 	budgets *budgets // of memory and files
 
-	parsers      sync.Pool     // what goroutines parse with; a parser is some 20 KiB
-	ready        requestQueue  // requests that goroutines have made whole
-	streams      bool          // the application may start before a request's body is there
-	receiving    atomic.Int64  // requests that goroutines are making whole
-	sending      atomic.Int64  // responses that goroutines are sending
-	served       atomic.Uint64 // requests of this process
-	staticServed atomic.Uint64 // those of them that were answered without the application
+	parsers      sync.Pool        // what goroutines parse with; a parser is some 20 KiB
+	ready        requestQueue     // requests that goroutines have made whole
+	streams      bool             // the application may start before a request's body is there
+	vault        *tlsconfig.Vault // of certificates and keys; nil: there is none
+	carrying     atomic.Int64     // connections of TLS that goroutines carry
+	receiving    atomic.Int64     // requests that goroutines are making whole
+	sending      atomic.Int64     // responses that goroutines are sending
+	served       atomic.Uint64    // requests of this process
+	staticServed atomic.Uint64    // those of them that were answered without the application
 
 	phase    atomic.Int32 // serving, reloading or stopping
 	drainFor atomic.Int64 // when idle connections are dropped, as reactor.now
@@ -135,12 +143,25 @@ func New(document []byte, id int, io []coreIO) (*Worker, error) {
 	if err := w.prepareLog(); err != nil {
 		return nil, err
 	}
+	w.extra = extraFields(w.spec.Python.AddHeaders)
+	w.scripts = newScripts(w)
 	files, err := newFiles(&w.spec)
 	if err != nil {
 		return nil, err
 	}
 	if files != nil {
+		w.files = files
 		w.responders = append(w.responders, files)
+	}
+	if len(w.spec.Routes) > 0 {
+		if w.routes, err = routing.Compile(w.spec.Routes); err != nil {
+			return nil, err
+		}
+	}
+	if w.spec.VaultFD >= 0 {
+		if w.vault, err = tlsconfig.OpenVault(w.spec.VaultFD); err != nil {
+			return nil, err
+		}
 	}
 	for i, socket := range w.spec.Sockets {
 		l, err := newListener(w, i, socket)
@@ -194,6 +215,7 @@ func (w *Worker) Stop(phase int32, status int) {
 	if phase == stopping {
 		w.reactor.endWebsockets()
 	}
+	w.endHTTP2()
 	w.reactor.wake()
 }
 

@@ -260,7 +260,7 @@ int response_file(core_t *core, int fd, int64_t offset, int64_t size)
     int sent, index = core->index;
     if (response_finish_head(core) < 0)
         return -1;
-    if (core->chunked) /* the length was not known when the head was made */
+    if (core->chunked || core->gathering) /* the length was not known when the head was made, or rules want to have the body */
         return 0;
     if (core->left >= 0 && size > core->left)
         size = core->left;
@@ -314,10 +314,12 @@ void wsgi_finish(core_t *core)
         wsgi_fail(core, "application");
         return;
     }
-    if (response_finish_head(core) < 0) {
+    if (response_finish_head(core) < 0 || (core->gathering && response_gathered(core) < 0)) {
         wsgi_fail(core, "application");
         return;
     }
+    if (core->muted) /* rules have answered in place of the application */
+        return;
     if (core->chunked && response_end_chunks(core) < 0) {
         wsgi_fail(core, "application");
         return;

@@ -41,6 +41,10 @@ typedef struct core_t {
     int head_flushed;  /* and on its way to the client */
     int chunked, no_body, app_te;
     int trailers; /* of ASGI: 1: announced, 2: begun */
+    int routed, chunk; /* rules have seen the head; they want chunks */
+    int gathering;     /* the body goes to gathered, until it is whole */
+    char *gathered;
+    size_t gathered_len, gathered_cap;
     int raw;   /* uwsgi.send() has sent something, a head perhaps */
     int muted; /* nothing more is sent */
     int gone;  /* because the client has left */
@@ -101,6 +105,7 @@ int response_emit(core_t *core, const char *data, size_t size, int mode);
 int response_finish_head(core_t *core);
 int response_raw(core_t *core, const char *data, size_t size);
 int response_end_chunks(core_t *core);
+int response_gathered(core_t *core); /* what was gathered is sent */
 int response_end_head(core_t *core); /* of a head without what framing adds */
 int response_trailers(core_t *core, PyObject *headers, int first, int last);
 int response_lines(core_t *core, PyObject *headers);

@@ -3,6 +3,7 @@ package shm
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"sync/atomic"
 	"unsafe"
@@ -10,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NoteSize is how large the memory of a Note is; a note that does not fit is refused.
+// NoteSize is how large the memory of a Note is, if nothing else is said; a note that does not fit is refused.
 const NoteSize = 1 << 20
 
-// ErrNoteTooLong is returned by Write for a note over NoteSize.
+// ErrNoteTooLong is returned by Write for a note that is larger than its memory.
 var ErrNoteTooLong = errors.New("shm: the note does not fit")
 
 // Note is a text that one process writes and others read at any time. Its memory begins
@@ -31,9 +32,16 @@ const noteHeadSize = int(unsafe.Sizeof(NoteHead{}))
 // NewNoteFile makes the memory of a note; it is closed on exec.
 func NewNoteFile(name string) (*os.File, error) { return newFile(name, NoteSize) }
 
+// NewLargeNoteFile makes the memory of a note of another size, in bytes; Python does not read such.
+func NewLargeNoteFile(name string, size int) (*os.File, error) { return newFile(name, size) }
+
 // OpenNote maps the note behind a descriptor. There must be one writer at most.
 func OpenNote(fd int) (*Note, error) {
-	memory, err := mapFile(fd, NoteSize)
+	var is unix.Stat_t
+	if err := unix.Fstat(fd, &is); err != nil {
+		return nil, fmt.Errorf("memory of a note: %w", err)
+	}
+	memory, err := mapFile(fd, int(is.Size))
 	if err != nil {
 		return nil, err
 	}
@@ -42,9 +50,12 @@ func OpenNote(fd int) (*Note, error) {
 
 func (n *Note) head() *NoteHead { return (*NoteHead)(unsafe.Pointer(&n.memory[0])) }
 
+// Version changes when the text is replaced. It costs nothing.
+func (n *Note) Version() uint32 { return n.head().Sequence.Load() }
+
 // Write replaces the text. It copies it.
 func (n *Note) Write(text []byte) error {
-	if len(text) > NoteSize-noteHeadSize {
+	if len(text) > len(n.memory)-noteHeadSize {
 		return ErrNoteTooLong
 	}
 	head := n.head()
@@ -62,7 +73,7 @@ func (n *Note) Read() []byte {
 	head := n.head()
 	for range 1000 {
 		before := head.Sequence.Load()
-		size := min(int(head.Size.Load()), NoteSize-noteHeadSize)
+		size := min(int(head.Size.Load()), len(n.memory)-noteHeadSize)
 		text := append([]byte(nil), n.memory[noteHeadSize:noteHeadSize+size]...)
 		if before&1 == 0 && head.Sequence.Load() == before {
 			if before == 0 {

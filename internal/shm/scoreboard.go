@@ -44,7 +44,8 @@ type Core struct {
 	Starts       atomic.Uint64 // processes that the row has had; likewise
 	Before       atomic.Uint64 // requests of those before the one that is there
 	Signals      atomic.Uint64 // uwsgi signals that were handled
-	_            [192 - 8 - 10*8 - 6*4 - 5*8]byte
+	Routed       atomic.Uint64 // requests that rules of the internal routing have answered
+	_            [192 - 8 - 10*8 - 6*4 - 6*8]byte
 	request      [128]byte // "ADDR - METHOD URI", cut to fit
 }
 
@@ -151,8 +152,8 @@ func (b *Board) Fold(from, to int) {
 }
 
 // counters are what a core counts.
-func (c *Core) counters() [9]*atomic.Uint64 {
-	return [...]*atomic.Uint64{&c.Requests, &c.Exceptions, &c.Sent, &c.Micros, &c.WriteErrors, &c.ReadErrors, &c.Static, &c.Starts, &c.Signals}
+func (c *Core) counters() [10]*atomic.Uint64 {
+	return [...]*atomic.Uint64{&c.Requests, &c.Exceptions, &c.Sent, &c.Micros, &c.WriteErrors, &c.ReadErrors, &c.Static, &c.Starts, &c.Signals, &c.Routed}
 }
 
 // OpenBoard maps the scoreboard that was inherited as fd.

@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"syscall"
 
+	"envoxyd/internal/routespec"
 	"envoxyd/internal/staticspec"
+	"envoxyd/internal/tlsspec"
 )
 
 // EndCalls is the signal at which a worker gives up its calls to servers, before it is killed. It is a
@@ -47,6 +49,7 @@ type Spec struct {
 	Check bool `json:"check,omitempty"` // import, report, leave: nothing is to be served
 
 	Sockets []Socket `json:"sockets"`
+	VaultFD int      `json:"vault_fd"` // the memory of certificates and keys: see internal/tlsconfig; -1: there is none
 	HTTP    HTTP     `json:"http"`
 
 	Websockets Websockets `json:"websockets"`
@@ -61,7 +64,15 @@ type Spec struct {
 
 	Shared *Shared `json:"shared,omitempty"` // nil: there are only locks
 
+	ErrorPages map[int][]string `json:"error_pages"` // files, absolute, for the server's own answers with a status
+
+	CGI *CGI `json:"cgi,omitempty"` // nil: no programs are run
+
 	Static *staticspec.Options `json:"static,omitempty"` // nil: the application answers everything
+
+	UUID string `json:"uuid"` // of the instance
+
+	Routes []routespec.Rule `json:"routes,omitempty"` // the internal routing; they can be compiled
 
 	Spoolers []Spooler `json:"spoolers"`
 	Spooling Spooling  `json:"spooling"`
@@ -82,12 +93,15 @@ type Gateway struct {
 
 // Socket is one listening socket.
 type Socket struct {
-	FD       int    `json:"fd"`
-	Protocol string `json:"protocol"` // as uwsgiopts.Socket
-	Name     string `json:"name"`     // as in the log
-	Port     string `json:"port"`     // SERVER_PORT
-	Unix     bool   `json:"unix"`
-	Workers  []int  `json:"workers,omitempty"` // those that serve it; none: all
+	FD       int             `json:"fd"`
+	Protocol string          `json:"protocol"` // as uwsgiopts.Socket
+	Name     string          `json:"name"`     // as in the log
+	Port     string          `json:"port"`     // SERVER_PORT
+	Unix     bool            `json:"unix"`
+	TLS      *tlsspec.Socket `json:"tls,omitempty"`     // nil: it is spoken in the clear
+	Workers  []int           `json:"workers,omitempty"` // those that serve it; none: all
+
+	Modifier1 byte `json:"modifier1"` // of requests whose protocol has none
 }
 
 // HTTP is what the HTTP transports need.
@@ -99,6 +113,7 @@ type HTTP struct {
 	ServerNameHost  bool     `json:"server_name_host"`
 	Vars            []string `json:"vars"`
 	ProxyProtocol   bool     `json:"proxy_protocol"`
+	RouterProxy     bool     `json:"router_proxy"` // likewise, on --http
 	ManageScript    bool     `json:"manage_script_name"`
 	NoDelay         bool     `json:"tcp_nodelay"`
 	KeepSlashes     bool     `json:"keep_slashes"` // "%2F" in paths
@@ -172,6 +187,7 @@ type Python struct {
 	Mounts            []string `json:"mounts"`
 	ManageScriptName  bool     `json:"manage_script_name"`
 	NoDefaultApp      bool     `json:"no_default_app"`
+	ErrorPages500     []string `json:"error_pages_500"` // Spec.ErrorPages of 500, for requests without an application
 	NeedApp           bool     `json:"need_app"`
 	LazyApps          bool     `json:"lazy_apps"`
 	Pythonpath        []string `json:"pythonpath"`

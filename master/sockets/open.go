@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -63,8 +64,8 @@ func (o *Opener) openAll() error {
 		return err
 	}
 	named := o.Config.Sockets
-	if attached { // one's own are for when there is no server
-		named = nil
+	if attached { // one's own are for when there is no server; those of routers are nobody else's
+		named = slices.DeleteFunc(slices.Clone(named), func(s uwsgiopts.Socket) bool { return routerOf(s.Protocol) == "" })
 	}
 	for _, pool := range o.Config.ZergPools {
 		for _, address := range pool.Sockets {
@@ -80,7 +81,8 @@ func (o *Opener) openAll() error {
 				return fmt.Errorf("socket %s: there is no such shared socket", want.Address)
 			}
 			mapped := *shared[n]
-			mapped.Protocol, mapped.Key = want.Protocol, want.Address
+			mapped.Key = want.Address
+			mapped.serve(want)
 			o.opened = append(o.opened, &mapped)
 			o.Logf("uwsgi socket %d mapped to shared socket %d (%s)", len(o.opened)-1-len(shared), n, mapped.Name)
 			continue
@@ -90,10 +92,13 @@ func (o *Opener) openAll() error {
 		}
 	}
 	for _, s := range o.activated {
-		s.Protocol = o.Config.DefaultProtocol()
+		s.serve(uwsgiopts.Socket{Protocol: o.Config.DefaultProtocol()})
 		o.opened = append(o.opened, s)
 	}
 	o.activated = nil
+	if err := o.openRouters(); err != nil {
+		return err
+	}
 	if len(o.opened) == 0 && IsListener(0) {
 		if _, err := o.open(uwsgiopts.Socket{Protocol: o.Config.DefaultProtocol(), Address: givenPrefix + "0"}); err != nil {
 			return err
@@ -119,10 +124,13 @@ func (o *Opener) openAll() error {
 func (o *Opener) report() {
 	number := 0
 	for _, s := range o.opened {
+		if kind := s.Router(); kind != "" {
+			o.reportRouter(kind, s)
+		}
 		if !s.ForWorkers() || s.Mapped() || strings.HasPrefix(s.Key, zergPrefix) {
 			continue
 		}
-		if s.Protocol == "http-router" {
+		if s.ForRouter() {
 			o.Logf("uWSGI http bound on %s fd %d", s.Name, s.FD)
 			continue
 		}
@@ -167,7 +175,8 @@ func (o *Opener) make(want uwsgiopts.Socket) (*Socket, error) {
 	if want.Protocol == "uwsgi" { // a front end sends at once: accepting before that costs two looks
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, deferSeconds) // not for unix sockets
 	}
-	s := &Socket{Key: want.Address, Protocol: want.Protocol, FD: fd}
+	s := &Socket{Key: want.Address, FD: fd}
+	s.serve(want)
 	if !s.Given() {
 		s.owner = start
 	}
@@ -186,7 +195,7 @@ func (o *Opener) existing(want uwsgiopts.Socket) (*Socket, error) {
 	for _, s := range o.opened {
 		switch {
 		case path == "" || s.Path != path:
-		case s.Protocol != want.Protocol:
+		case s.Protocol != want.Protocol || (s.TLS == nil) != (want.TLS == nil):
 			return nil, errors.New("it is named twice, for two protocols")
 		default: // the option was repeated
 			again := *s
@@ -205,7 +214,7 @@ func (o *Opener) existing(want uwsgiopts.Socket) (*Socket, error) {
 		return o.inherit(want, key, o.Inheritance.Take(key))
 	}
 	if s := o.takeActivated(want.Address); s != nil {
-		s.Protocol = want.Protocol
+		s.serve(want)
 		return s, nil
 	}
 	return nil, nil
@@ -222,13 +231,15 @@ func (o *Opener) keep(s *Socket, want uwsgiopts.Socket) *Socket {
 		o.Logf("socket %s: %v", want.Address, err)
 	}
 	kept := *s
-	kept.Key, kept.Protocol, kept.inherited = want.Address, want.Protocol, true
+	kept.Key, kept.inherited = want.Address, true
+	kept.serve(want)
 	return &kept
 }
 
 // inherit takes what the previous master had under key.
 func (o *Opener) inherit(want uwsgiopts.Socket, key string, fd int) (*Socket, error) {
-	s := &Socket{Key: want.Address, Protocol: want.Protocol, FD: fd, inherited: true}
+	s := &Socket{Key: want.Address, FD: fd, inherited: true}
+	s.serve(want)
 	if err := s.describe(o.Dir); err != nil {
 		return nil, err
 	}
@@ -240,6 +251,7 @@ func (o *Opener) inherit(want uwsgiopts.Socket, key string, fd int) (*Socket, er
 
 // path is where a unix socket of that address is in the file system; "": nowhere.
 func (o *Opener) path(address string) string {
+	address = strings.TrimPrefix(address, datagramPrefix)
 	if _, _, isTCP := SplitAddress(address); isTCP || strings.HasPrefix(address, "@") || strings.HasPrefix(address, givenPrefix) {
 		return ""
 	}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/paths"
+	"envoxyd/uwsgiopts"
 )
 
 // Protocols of sockets that workers do not serve: other sockets stand for a shared one; on a
@@ -26,7 +27,8 @@ const (
 type Socket struct {
 	Key      string // what it is found by again: its address as written
 	Protocol string
-	Name     string // as shown in the log
+	TLS      *uwsgiopts.Certificate // nil: it is spoken in the clear
+	Name     string                 // as shown in the log
 	Port     string
 	Path     string // absolute, of a unix socket in the file system
 
@@ -57,11 +59,17 @@ type fileID struct{ device, inode uint64 }
 
 // ForWorkers tells whether workers accept connections from it.
 func (s *Socket) ForWorkers() bool {
-	return s.Protocol != Shared && s.Protocol != Stats && s.Protocol != SNMP && s.Protocol != Pool
+	return s.Protocol != Shared && s.Protocol != Stats && s.Protocol != SNMP && s.Protocol != Pool && s.Router() == ""
 }
 
 // Unix tells whether it is a unix socket, in the file system or not.
 func (s *Socket) Unix() bool { return s.Path != "" || strings.HasPrefix(s.Name, "@") }
+
+// serve makes the socket what its configuration wants it to be.
+func (s *Socket) serve(want uwsgiopts.Socket) { s.Protocol, s.TLS = want.Protocol, want.TLS }
+
+// ForRouter tells whether it is one that uWSGI's HTTP router would have.
+func (s *Socket) ForRouter() bool { return uwsgiopts.Socket{Protocol: s.Protocol}.Routes() }
 
 // Mapped tells whether it stands for a shared socket.
 func (s *Socket) Mapped() bool { return strings.HasPrefix(s.Key, "=") }
@@ -75,6 +83,7 @@ const (
 	givenPrefix     = "fd://"
 	activatedPrefix = "systemd:"
 	udpPrefix       = "udp:" // before an address: the same one may be TCP's as well
+	datagramPrefix  = "dgram:"
 )
 
 // describe finds out name and port from the socket itself; dir is what relative paths relate to.
@@ -100,11 +109,13 @@ func (s *Socket) describe(dir string) error {
 			s.Path = paths.In(dir, a.Name)
 			if _, _, isTCP := SplitAddress(s.Key); !isTCP && !strings.Contains(s.Key, ":") {
 				s.Name = s.Key // as it was written
+			} else if path, is := strings.CutPrefix(s.Key, datagramPrefix); is {
+				s.Name = path
 			}
 			s.file, _ = identify(s.Path)
 		}
 	}
-	if strings.HasPrefix(s.Key, ":") && s.Port != "" && s.Protocol != "http-router" {
+	if strings.HasPrefix(s.Key, ":") && s.Port != "" && !s.ForRouter() {
 		s.Name = ":" + s.Port
 	}
 	return nil

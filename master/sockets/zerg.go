@@ -43,7 +43,7 @@ func (o *Opener) attachZerg() (attached bool, err error) {
 			}
 		}
 		for i, s := range found {
-			s.Protocol = o.Config.DefaultProtocol()
+			s.serve(uwsgiopts.Socket{Protocol: o.Config.DefaultProtocol()})
 			o.opened = append(o.opened, s) // first: what fails later closes it
 			if err := s.describe(o.Dir); err != nil {
 				return false, err

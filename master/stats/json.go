@@ -223,7 +223,7 @@ func (w *Worker) object(app App, form JSONForm) workerObject {
 	if !w.Started.IsZero() {
 		object.LastSpawn = w.Started.Unix()
 	}
-	begun := w.Requests - w.Static
+	begun := w.Requests - w.Static - w.Routed
 	for i := range w.Cores {
 		if w.Cores[i].Request != nil {
 			begun++
@@ -238,7 +238,7 @@ func (w *Worker) object(app App, form JSONForm) workerObject {
 
 func (c *Core) object() coreObject {
 	object := coreObject{
-		ID: c.ID, Requests: c.Requests, StaticRequests: c.Static, WriteErrors: c.WriteErrors, ReadErrors: c.ReadErrors,
+		ID: c.ID, Requests: c.Requests, StaticRequests: c.Static, RoutedRequests: c.Routed, WriteErrors: c.WriteErrors, ReadErrors: c.ReadErrors,
 		Vars: []string{}, ReqInfo: map[string]int64{},
 	}
 	if c.Request != nil {

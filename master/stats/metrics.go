@@ -59,7 +59,7 @@ func (s *Snapshot) Metrics(detail MetricsDetail) (all []Metric) {
 			name, oid := fmt.Sprintf("%score.%d.", name, core.ID), fmt.Sprintf("%s2.%d.", oid, core.ID)
 			counter(name+"requests", oid+"1", core.Requests)
 			counter(name+"write_errors", oid+"3", core.WriteErrors)
-			counter(name+"routed_requests", oid+"4", 0)
+			counter(name+"routed_requests", oid+"4", core.Routed)
 			counter(name+"static_requests", oid+"5", core.Static)
 			counter(name+"offloaded_requests", oid+"6", 0)
 			counter(name+"exceptions", oid+"7", core.Exceptions)

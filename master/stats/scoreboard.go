@@ -43,7 +43,7 @@ func (w *Worker) Read(board *shm.Board, rows []int) {
 
 func readCore(number int, line *shm.Core) Core {
 	c := Core{ID: number, Signal: int(line.Handling.Load()) - 1, Counters: Counters{
-		Requests: line.Requests.Load(), Static: line.Static.Load(), Exceptions: line.Exceptions.Load(),
+		Requests: line.Requests.Load(), Static: line.Static.Load(), Routed: line.Routed.Load(), Exceptions: line.Exceptions.Load(),
 		WriteErrors: line.WriteErrors.Load(), ReadErrors: line.ReadErrors.Load(), Sent: line.Sent.Load(),
 		RunningTime: time.Duration(line.Micros.Load()) * time.Microsecond,
 		Signals:     line.Signals.Load(),

@@ -82,6 +82,7 @@ type Socket struct {
 type Counters struct {
 	Requests    uint64        // that are done
 	Static      uint64        // of these, answered without the application
+	Routed      uint64        // of these, answered by rules of the internal routing
 	Exceptions  uint64        // that the application has not caught
 	WriteErrors uint64        // responses that could not be sent
 	ReadErrors  uint64        // requests that could not be read
@@ -94,6 +95,7 @@ type Counters struct {
 func (c *Counters) Add(other Counters) {
 	c.Requests += other.Requests
 	c.Static += other.Static
+	c.Routed += other.Routed
 	c.Exceptions += other.Exceptions
 	c.WriteErrors += other.WriteErrors
 	c.ReadErrors += other.ReadErrors

@@ -20,6 +20,7 @@ const MaxBlock = 0xffff
 // Modifier1 values that the server answers.
 const (
 	ModifierPython = 0
+	ModifierCGI    = 9
 	ModifierSpool  = 17
 	ModifierManage = 30 // WSGI with the path info managed by the server
 	ModifierPing   = 100

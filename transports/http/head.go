@@ -7,7 +7,6 @@ package http
 
 import (
 	"bytes"
-	"strconv"
 
 	"envoxyd/protocol/uwsgi"
 )
@@ -349,39 +348,6 @@ func (h *Head) finish() error {
 // Persistent tells whether the client lets the connection live on (RFC 9112, 9.3): one of
 // HTTP/1.0 has to ask for it.
 func (h *Head) Persistent() bool { return (h.Minor == 1 || h.KeepAlive) && !h.Close }
-
-// StatusText is the reply to a refused request: a whole response that ends the connection.
-func (e *Error) StatusText() string {
-	text := phrase(e.Status)
-	return "HTTP/1.1 " + strconv.Itoa(e.Status) + " " + text + "\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: " +
-		strconv.Itoa(len(text)) + "\r\n\r\n" + text
-}
-
-func phrase(status int) string {
-	switch status {
-	case 400:
-		return "Bad Request"
-	case 408:
-		return "Request Timeout"
-	case 413:
-		return "Content Too Large"
-	case 431:
-		return "Request Header Fields Too Large"
-	case 500:
-		return "Internal Server Error"
-	case 501:
-		return "Not Implemented"
-	case 503:
-		return "Service Unavailable"
-	case 504:
-		return "Gateway Timeout"
-	case 505:
-		return "HTTP Version Not Supported"
-	case 507:
-		return "Insufficient Storage"
-	}
-	return "Error"
-}
 
 // Refusal is an *Error for a status that the caller found out by itself.
 func Refusal(status int, reason string) *Error { return refuse(status, reason) }

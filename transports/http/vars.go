@@ -24,7 +24,9 @@ func (h *Head) AppendVars(dst []byte, c *transports.Conn) ([]byte, error) {
 		return dst, err
 	}
 	dst = uwsgi.AppendVar(dst, "QUERY_STRING", query)
-	if h.Minor == 1 {
+	if c.Protocol != "" {
+		dst = uwsgi.AppendVar(dst, "SERVER_PROTOCOL", c.Protocol)
+	} else if h.Minor == 1 {
 		dst = uwsgi.AppendVar(dst, "SERVER_PROTOCOL", "HTTP/1.1")
 	} else {
 		dst = uwsgi.AppendVar(dst, "SERVER_PROTOCOL", "HTTP/1.0")
@@ -57,7 +59,7 @@ func (h *Head) AppendVars(dst []byte, c *transports.Conn) ([]byte, error) {
 			return dst, err
 		}
 	}
-	return append(dst, c.Extra...), nil
+	return append(append(dst, c.Extra...), c.Vars...), nil
 }
 
 // split takes the target apart; the fragment that no client may send is cut off the path.

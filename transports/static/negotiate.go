@@ -2,7 +2,9 @@ package static
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,29 +13,36 @@ import (
 // dateFormat is RFC 9110's IMF-fixdate, of times in UTC.
 const dateFormat = "Mon, 02 Jan 2006 15:04:05 GMT"
 
+// coding is a way in which the file beside another one may be compressed.
+type coding struct{ name, alias, suffix string }
+
+// codings are all of them. Of those that the client likes equally the first is sent.
+var codings = [...]coding{{"br", "", ".br"}, {"zstd", "", ".zst"}, {"gzip", "x-gzip", ".gz"}}
+
 // negotiate returns the compressed file beside f that the client prefers, or f.
 // It closes the one that is not returned.
 func (s *Server) negotiate(r *Request, root string, f *file) *file {
 	if len(r.AcceptEncoding) == 0 || !s.mayCompress(f.real) {
 		return f
 	}
-	candidates := []struct {
-		encoding, suffix string
-		quality          float64
-	}{
-		{"br", ".br", quality(r.AcceptEncoding, "br", "")},
-		{"gzip", ".gz", quality(r.AcceptEncoding, "gzip", "x-gzip")},
+	var weights [len(codings)]float64
+	for i, c := range codings {
+		weights[i] = quality(r.AcceptEncoding, c.name, c.alias)
 	}
-	if candidates[1].quality > candidates[0].quality {
-		candidates[0], candidates[1] = candidates[1], candidates[0]
-	}
-	for _, c := range candidates {
-		if c.quality <= 0 {
-			continue
+	for range codings {
+		best := 0
+		for i := range weights {
+			if weights[i] > weights[best] {
+				best = i
+			}
 		}
-		if other, _ := s.lookup(root, f.real+c.suffix, nil); other != nil && other.real != f.real {
+		if weights[best] <= 0 {
+			break
+		}
+		weights[best] = 0
+		if other, _ := s.lookup(root, f.real+codings[best].suffix, nil); other != nil && other.real != f.real {
 			f.close()
-			other.original, other.encoding = f.real, c.encoding
+			other.original, other.encoding = f.real, codings[best].name
 			return other
 		} else if other != nil { // root is a file: everything below it is that file
 			other.close()
@@ -89,14 +98,35 @@ func quality(field []byte, coding, alias string) float64 {
 	return others
 }
 
-// notModifiedSince holds RFC 9110, 13.1.3: the field counts only without If-None-Match.
-func (f *file) notModifiedSince(r *Request) bool {
-	if len(r.IfModifiedSince) == 0 || len(r.IfNoneMatch) > 0 {
-		return false
+// precondition evaluates the conditional fields in the order of RFC 9110, 13.2.2: 0 when the file is to be sent,
+// else 304 or 412. A file has a date and no entity tag, so only "*" matches it.
+func (f *file) precondition(r *Request) int {
+	changed := f.mtime.Unix()
+	switch {
+	case len(r.IfMatch) > 0:
+		if !anyTag(r.IfMatch) {
+			return 412
+		}
+	case len(r.IfUnmodifiedSince) > 0:
+		if date, ok := parseDate(string(r.IfUnmodifiedSince)); ok && changed > date.Unix() {
+			return 412
+		}
 	}
-	date, ok := parseDate(string(r.IfModifiedSince))
-	return ok && f.mtime.Unix() <= date.Unix()
+	switch {
+	case len(r.IfNoneMatch) > 0:
+		if anyTag(r.IfNoneMatch) {
+			return 304
+		}
+	case len(r.IfModifiedSince) > 0:
+		if date, ok := parseDate(string(r.IfModifiedSince)); ok && changed <= date.Unix() {
+			return 304
+		}
+	}
+	return 0
 }
+
+// anyTag tells whether the field matches whatever there is.
+func anyTag(field []byte) bool { return string(bytes.TrimSpace(field)) == "*" }
 
 // parseDate reads the three forms of RFC 9110, 5.6.7.
 func parseDate(text string) (time.Time, bool) {
@@ -114,22 +144,43 @@ func ifRange(field []byte, modified string) bool {
 	return len(field) == 0 || string(bytes.TrimSpace(field)) == modified
 }
 
-// part answers a Range field for a file of the given size: the first of its
-// ranges, or everything when there is no reason to send less.
+// part answers a Range field for a file of the given size. Ranges that make one together are that one; of several
+// apart the client gets the whole file, which RFC 9110, 14.2, allows, and which costs no more than it asked for.
 func part(field []byte, size int64) (status int, offset, length int64, contentRange string) {
 	unit, ranges, ok := strings.Cut(strings.TrimSpace(string(field)), "=")
 	if !ok || !strings.EqualFold(strings.TrimSpace(unit), "bytes") {
 		return 200, 0, size, "" // RFC 9110, 14.2: an unknown unit is ignored
 	}
-	first, _, _ := strings.Cut(ranges, ",")
-	from, to, ok := bounds(strings.TrimSpace(first), size)
-	switch {
-	case !ok:
+	var found []span
+	for text := range strings.SplitSeq(ranges, ",") {
+		if from, to, ok := bounds(strings.TrimSpace(text), size); ok {
+			found = append(found, span{from, to})
+		}
+	}
+	if len(found) == 0 {
 		return 416, 0, 0, fmt.Sprintf("bytes */%d", size)
-	case from == 0 && to == size-1:
+	}
+	one, ok := join(found)
+	if !ok || one.from == 0 && one.to == size-1 {
 		return 200, 0, size, ""
 	}
-	return 206, from, to - from + 1, fmt.Sprintf("bytes %d-%d/%d", from, to, size)
+	return 206, one.from, one.to - one.from + 1, fmt.Sprintf("bytes %d-%d/%d", one.from, one.to, size)
+}
+
+// span is a part of a file, both ends included.
+type span struct{ from, to int64 }
+
+// join makes one of spans that overlap or touch; false: there are gaps between them.
+func join(spans []span) (one span, ok bool) {
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
+	one = spans[0]
+	for _, next := range spans[1:] {
+		if next.from > one.to+1 {
+			return one, false
+		}
+		one.to = max(one.to, next.to)
+	}
+	return one, true
 }
 
 // bounds reads one range, both ends included.

@@ -62,16 +62,18 @@ func cut(m *staticspec.Map, path []byte) (rest []byte, below bool) {
 
 // Request is what a GET or HEAD request says that matters for a file.
 type Request struct {
-	Head            bool
-	Path            []byte // PATH_INFO
-	URI             []byte
-	DocumentRoot    []byte
-	AcceptEncoding  []byte
-	IfModifiedSince []byte
-	IfNoneMatch     []byte
-	IfRange         []byte
-	Range           []byte
-	Now             time.Time
+	Head              bool
+	Path              []byte // PATH_INFO
+	URI               []byte
+	DocumentRoot      []byte
+	AcceptEncoding    []byte
+	IfMatch           []byte
+	IfModifiedSince   []byte
+	IfNoneMatch       []byte
+	IfRange           []byte
+	IfUnmodifiedSince []byte
+	Range             []byte
+	Now               time.Time
 }
 
 // Answer is a response that the application is not asked for.
@@ -95,15 +97,46 @@ func (s *Server) Answer(r *Request) (a Answer, found bool, err error) {
 	if f == nil {
 		return a, false, err
 	}
+	return s.answerWith(r, f)
+}
+
+// answerWith answers with the file, if this user may read it.
+func (s *Server) answerWith(r *Request, f *file) (a Answer, found bool, err error) {
 	defer f.close()
 	a = s.answer(r, f)
 	if a.Size > 0 {
-		if a.File, err = f.open(); err != nil { // not readable by this user
+		if a.File, err = f.open(); err != nil {
 			return a, false, nil
 		}
 	}
 	return a, true, nil
 }
+
+// At answers with the file at path, which must be root or below it, as Answer does.
+func (s *Server) At(path, root string, r *Request) (a Answer, found bool, err error) {
+	f, err := s.lookup(root, path, s.options.Index)
+	if f == nil {
+		return a, false, err
+	}
+	return s.answerWith(r, s.negotiate(r, root, f))
+}
+
+// Open opens the regular file at path, which must be root or below it. fd is the caller's; -1: there is none that this user may read.
+func (s *Server) Open(path, root string) (fd int, size int64) {
+	f, _ := s.lookup(root, path, nil)
+	if f == nil {
+		return -1, 0
+	}
+	defer f.close()
+	fd, err := f.open()
+	if err != nil {
+		return -1, 0
+	}
+	return fd, f.size
+}
+
+// Type is the MIME type for a file's name; "" when there is none.
+func (s *Server) Type(name string) string { return s.types.Of(name) }
 
 func (s *Server) skipped(path []byte) bool {
 	for _, suffix := range s.options.SkipSuffixes {
@@ -117,12 +150,18 @@ func (s *Server) skipped(path []byte) bool {
 // answer makes status and header for the file that was found.
 func (s *Server) answer(r *Request, f *file) Answer {
 	a := Answer{Status: 200, File: -1, Delimited: true}
+	refused := f.precondition(r)
+	if refused == 412 {
+		a.Status = refused
+		a.add("Content-Length", "0")
+		return a
+	}
 	kind := s.types.Of(f.original)
 	if at, some := s.expiry(r, f, kind); some {
 		a.add("Expires", at.UTC().Format(dateFormat))
 	}
-	if f.notModifiedSince(r) { // RFC 9110, 15.4.5: what caches go by is said again
-		a.Status = 304
+	if refused == 304 { // RFC 9110, 15.4.5: what caches go by is said again
+		a.Status = refused
 		s.addVary(&a)
 		return a
 	}

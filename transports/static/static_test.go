@@ -36,7 +36,7 @@ func site(t testing.TB) string {
 	}
 	for name, text := range map[string]string{
 		"pub/a.txt": "hello a", "pub/b.html": "<b>", "pub/c.none": "c", "pub/sub/index.html": "index", "pub/empty.txt": "",
-		"pub/a.txt.gz": "GZ", "pub/a.txt.br": "BR", "pub/UPPER.TXT": "U", "pub/only.txt": "o", "pub/only.txt.gz": "OGZ", "pub/line\nbreak.txt": "x",
+		"pub/a.txt.gz": "GZ", "pub/a.txt.br": "BR", "pub/z.txt": "z", "pub/z.txt.zst": "ZST", "pub/z.txt.gz": "ZGZ", "pub/UPPER.TXT": "U", "pub/only.txt": "o", "pub/only.txt.gz": "OGZ", "pub/line\nbreak.txt": "x",
 		"pub2/secret.txt": "sibling", "out/secret.txt": "secret", "more/m.txt": "m", "more/pub/m.txt": "mm",
 		"types": "# comment\ntext/plain txt  text # rest\ntext/html html\napplication/x-late txt\n",
 	} {
@@ -199,6 +199,13 @@ func TestHeader(t *testing.T) {
 		"not modified, ctime":    {plain, Request{Path: []byte("/s/a.txt"), IfModifiedSince: []byte("Wed Mar  4 05:06:07 2026")}, "304||"},
 		"not modified, expires": {Options{Maps: maps, CompressedAll: true, Expires: []Expiry{{Pattern: `.`, Seconds: 60}}},
 			Request{Path: []byte("/s/a.txt"), IfModifiedSince: []byte(modifiedText)}, "304|Expires: Wed, 04 Mar 2026 06:07:07 GMT;Vary: Accept-Encoding;|"},
+		"anything there is":        {plain, Request{Path: []byte("/s/a.txt"), IfNoneMatch: []byte(" * ")}, "304||"},
+		"only if there is any":     {plain, Request{Path: []byte("/s/c.none"), IfMatch: []byte("*")}, "200|Content-Length: 1;" + tail + "|c"},
+		"only with that tag":       {plain, Request{Path: []byte("/s/c.none"), IfMatch: []byte(`"x", "y"`)}, "412|Content-Length: 0;|"},
+		"unmodified since":         {plain, Request{Path: []byte("/s/c.none"), IfUnmodifiedSince: []byte(modifiedText)}, "200|Content-Length: 1;" + tail + "|c"},
+		"modified meanwhile":       {plain, Request{Path: []byte("/s/c.none"), IfUnmodifiedSince: []byte("Wed, 04 Mar 2026 05:06:06 GMT")}, "412|Content-Length: 0;|"},
+		"a tag goes before a date": {plain, Request{Path: []byte("/s/c.none"), IfUnmodifiedSince: []byte("Wed, 04 Mar 2026 05:06:06 GMT"), IfMatch: []byte("*")}, "200|Content-Length: 1;" + tail + "|c"},
+		"refused, not unmodified":  {plain, Request{Path: []byte("/s/c.none"), IfMatch: []byte(`"x"`), IfModifiedSince: []byte(modifiedText)}, "412|Content-Length: 0;|"},
 		"modified since":           {plain, Request{Path: []byte("/s/c.none"), IfModifiedSince: []byte("Wed, 04 Mar 2026 05:06:06 GMT")}, "200|Content-Length: 1;" + tail + "|c"},
 		"no date":                  {plain, Request{Path: []byte("/s/c.none"), IfModifiedSince: []byte("nonsense")}, "200|Content-Length: 1;" + tail + "|c"},
 		"an entity tag goes first": {plain, Request{Path: []byte("/s/c.none"), IfModifiedSince: []byte(modifiedText), IfNoneMatch: []byte(`"x"`)}, "200|Content-Length: 1;" + tail + "|c"},
@@ -246,6 +253,10 @@ func TestCompressedSibling(t *testing.T) {
 		"everything but brotli":      {all, "/s/a.txt", "br;q=0, *", "gzip GZ"},
 		"part of a name":             {all, "/s/a.txt", "notgzip, brotli", " hello a"},
 		"a weight that is none":      {all, "/s/a.txt", "gzip;q=high", " hello a"},
+		"zstd":                       {all, "/s/z.txt", "gzip, zstd", "zstd ZST"},
+		"there is no brotli of it":   {all, "/s/z.txt", "br, zstd, gzip", "zstd ZST"},
+		"zstd by weight":             {all, "/s/z.txt", "gzip, zstd;q=0.9", "gzip ZGZ"},
+		"no zstd of it":              {all, "/s/only.txt", "zstd, br, gzip;q=0.1", "gzip OGZ"},
 		"the second choice":          {all, "/s/only.txt", "br, gzip", "gzip OGZ"},
 		"there is none":              {all, "/s/b.html", "gzip", " <b>"},
 		"one that leads out":         {all, "/s/trap.txt", "gzip", " bait"},
@@ -280,7 +291,9 @@ func TestRange(t *testing.T) {
 	s := serverFor(t, root, Options{Maps: []Map{{Prefix: "/s", Dir: filepath.Join(root, "pub")}}, Ranges: true})
 	for field, want := range map[string]string{
 		"bytes=1-3": "206 bytes 1-3/7 ell", "bytes=4-": "206 bytes 4-6/7 o a", "bytes=-2": "206 bytes 5-6/7  a",
-		"bytes=0-0,-1": "206 bytes 0-0/7 h", "bytes=5-99": "206 bytes 5-6/7  a", "BYTES = 1-3": "206 bytes 1-3/7 ell",
+		"bytes=0-0,-1": "200  hello a", "bytes=0-1,5-6": "200  hello a", "bytes=2-2,0-1": "206 bytes 0-2/7 hel", "bytes=1-3, 2-4": "206 bytes 1-4/7 ello",
+		"bytes=3-1,0-1": "206 bytes 0-1/7 he", "bytes=,1-1,": "206 bytes 1-1/7 e", "bytes=9-,-0": "416 bytes */7 ", "bytes=4-,0-3": "200  hello a",
+		"bytes=5-99": "206 bytes 5-6/7  a", "BYTES = 1-3": "206 bytes 1-3/7 ell",
 		"bytes=0-": "200  hello a", "bytes=0-6": "200  hello a", "bytes=-100": "200  hello a",
 		"bytes=1-99999999999999999999": "206 bytes 1-6/7 ello a", "bytes=-99999999999999999999": "200  hello a",
 		"lines=1-3": "200  hello a", "nonsense": "200  hello a",
@@ -344,7 +357,7 @@ func FuzzAnswer(f *testing.F) {
 		f.Add(path, "br;q=0.1, *", "bytes=1-3,5-", modifiedText, "")
 	}
 	f.Add("/x", "gzip", "bytes=-2", "x", root+"/pub")
-	allowed := []string{"hello a", "<b>", "c", "index", "GZ", "BR", "U", "o", "OGZ", "x", "bait", "m", "mm"}
+	allowed := []string{"hello a", "z", "ZST", "ZGZ", "<b>", "c", "index", "GZ", "BR", "U", "o", "OGZ", "x", "bait", "m", "mm"}
 	f.Fuzz(func(t *testing.T, path, accept, ranges, ifRange, docroot string) {
 		if docroot != "" && docroot != root+"/pub" {
 			docroot = "" // it is the front end's to choose

@@ -49,8 +49,10 @@ func (r Receiver) Receive(c *transports.Conn, data, room []byte) (q transports.R
 	case uwsgi.ModifierSpool, uwsgi.ModifierSignal, uwsgi.ModifierCache, uwsgi.ModifierRPC:
 		return service(q, header, block, room)
 	default:
-		q.Err = transports.ModifierError(header.Modifier1)
-		return q
+		if header.Modifier1 != uwsgi.ModifierCGI || !c.CGI {
+			q.Err = transports.ModifierError(header.Modifier1)
+			return q
+		}
 	}
 	if header.Size == 0 {
 		q.Err = transports.ErrEmpty

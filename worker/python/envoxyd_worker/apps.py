@@ -247,6 +247,9 @@ def name_again(aliases):
         sys.modules[name] = import_file(source) if source.endswith(".py") else importlib.import_module(source)
 
 
+MAX_PAGE = 1 << 20  # bytes
+
+
 class Mounts:
     """Several applications under one roof, chosen by SCRIPT_NAME or, with --manage-script-name, by path."""
 
@@ -260,6 +263,7 @@ class Mounts:
         default = None if python["no_default_app"] else ("" if "" in found else next(iter(found), None))
         self.default = default
         self.set_app = extension.set_app
+        self.pages = python.get("error_pages_500") or ()
         self.ignores_script_name = python["ignore_script_name"]
         self.host = ("HTTP_HOST" if python["vhost_host"] else "SERVER_NAME") if python["vhost"] else None
         self.dynamic = dynamic.Apps(python["max_apps"]) if python["dynamic_apps"] else None
@@ -283,7 +287,7 @@ class Mounts:
             point = self.default
         app = self.apps.get(point)
         if app is None:
-            return no_app(environ, start_response, self.set_app)
+            return no_app(start_response, self.set_app, self.pages)
         number = self.numbers[point]
         self.set_app(number)
         if self.counts is None:
@@ -310,11 +314,21 @@ class Mounts:
         return ""
 
 
-def no_app(environ, start_response, set_app):
+def no_app(start_response, set_app, pages):
+    """The answer where there is no application: the first of the pages that can be read, as worker/errorpages.go has it."""
     log.line("--- no python application found, check your startup logs for errors ---")
     set_app(-1)
-    start_response("500 Internal Server Error", [("Connection", "close"), ("Content-Type", "text/plain")])
-    return [b"Internal Server Error"]
+    kind, body = "text/plain", b"Internal Server Error"
+    for name in pages:
+        try:
+            if os.path.isfile(name) and os.path.getsize(name) <= MAX_PAGE:
+                with open(name, "rb") as file:
+                    kind, body = "text/html", file.read(MAX_PAGE)
+                break
+        except OSError:
+            continue
+    start_response("500 Internal Server Error", [("Connection", "close"), ("Content-Type", kind), ("Content-Length", str(len(body)))])
+    return [body]
 
 
 def choose(found, python, extension, counts=None):

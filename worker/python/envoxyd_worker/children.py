@@ -14,7 +14,7 @@ ours = False
 
 TIMEOUT = 5  # seconds that children have for their end
 
-NUMBERS = ("control_fd", "event_fd", "alive_fd", "scoreboard_fd", "auxiliary_fd", "metrics_fd", "snmp_fd", "deaths_fd")
+NUMBERS = ("control_fd", "event_fd", "alive_fd", "scoreboard_fd", "auxiliary_fd", "metrics_fd", "snmp_fd", "deaths_fd", "vault_fd")
 
 _spec = None
 _workers = (-1, -1)  # a pipe: workers hold its writing end, the zygote reads the end of the last

@@ -6,7 +6,7 @@ from collections import namedtuple
 from struct import Struct
 
 # a core's line of the scoreboard
-CORE = Struct("<IIqqqQQQQQQQIIIIqIIqQQQ40x128s")
+CORE = Struct("<IIqqqQQQQQQQIIIIqIIqQQQQ32x128s")
 Core = namedtuple("Core", """
     state
     request_size
@@ -31,6 +31,7 @@ Core = namedtuple("Core", """
     starts
     before
     signals
+    routed
     request
 """)
 

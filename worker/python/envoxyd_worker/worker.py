@@ -11,7 +11,23 @@ import sys
 import threading
 from threading import local
 
-from . import apps, autoreload, children, ending, gateway, hooks, limits, listeners, log, loops, threads, tracebacker, uwsgi_module, wsgi
+from . import (
+    apps,
+    autoreload,
+    children,
+    ending,
+    gateway,
+    hooks,
+    limits,
+    listeners,
+    log,
+    loops,
+    routing,
+    threads,
+    tracebacker,
+    uwsgi_module,
+    wsgi,
+)
 from .failures import report_import
 from .reports import LOAD_FAILED, Reports, exit_status
 from .signals import ordinary_signals
@@ -65,6 +81,7 @@ def main(spec, text, uwsgi, serving, order):
     state.extension = extension
     state.loop = loop = begin_loop(spec, extension)
     settings = wsgi.settings(spec, uwsgi, apps.choose(serving, python, extension, state.served.of(number)), extension)
+    extension.outside(routing.Outside(uwsgi))
     settings["event"] = events.application if events else None
     settings["signal"] = functools.partial(signals.handle, state)
     settings["service"] = services.Services(state)

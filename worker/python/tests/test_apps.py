@@ -1,4 +1,5 @@
 """Applications are found however they are named, and chosen by where they are mounted."""
+import os
 import sys
 import types
 
@@ -94,6 +95,18 @@ def test_where_no_application_fits_the_answer_is_500():
     body = mounted(manage_script_name=True, no_default_app=True, without_root=True)(
         {"PATH_INFO": "/other"}, lambda status, headers: answers.append(status))
     assert (answers, body) == (["500 Internal Server Error"], [b"Internal Server Error"])
+
+
+def test_the_answer_without_an_application_is_the_first_page_that_can_be_read(tmp_path):
+    (tmp_path / "page.html").write_bytes(b"<h1>broken</h1>")
+    (tmp_path / "huge.html").write_bytes(b"x" * ((1 << 20) + 1))
+    (tmp_path / "directory").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    headers = []
+    body = apps.no_app(lambda status, fields: headers.extend(fields), lambda app: None,
+                  [str(tmp_path / name) for name in ("none", "directory", "pipe", "huge.html", "page.html")])
+    assert body == [b"<h1>broken</h1>"]
+    assert dict(headers) == {"Connection": "close", "Content-Type": "text/html", "Content-Length": "15"}
 
 
 def test_a_mountpoint_keeps_its_trailing_slash_unless_that_is_all(folder):
