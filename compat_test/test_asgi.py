@@ -140,6 +140,7 @@ async def disconnected(receive):
         pass
 
 async def poll(_, scope, receive, send):
+    open("polled", "w").close()
     await disconnected(receive)
     told.append("poll-left")
 
@@ -524,7 +525,7 @@ def test_who_does_not_read_is_waited_for_and_who_leaves_is_told_of(started, tran
         client.close()
     left = Connection(transport.port)
     left.send("/poll")
-    time.sleep(0.1)  # it is in the application
+    eventually((running.dir / "polled").exists)
     left.close()
     eventually(lambda: sorted(get(transport.port, "/tell").text.split()) == ["endless-ended"] * 3 + ["poll-left"])
     assert "Traceback" not in running.log()

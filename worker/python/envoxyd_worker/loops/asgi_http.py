@@ -161,7 +161,7 @@ class HTTP:
         self.started = True
 
     def begin_body(self, body, more):
-        """None: all of it is on its way. Else (what asgi_body has returned for the first piece, the body, where the rest of it begins)."""
+        """None: all of it is on its way. Else (what asgi_body has returned for the last piece, the body, where the rest of it begins)."""
         if not self.started:
             raise RuntimeError("http.response.body comes before http.response.start")
         if self.complete:
@@ -170,11 +170,15 @@ class HTTP:
             return None
         if body.__class__ is not bytes:
             body = bytes(memoryview(body))
+        at = 0
         try:
-            if len(body) <= PIECE:
-                waits = self.engine.extension.asgi_body(self.core, body, more)
-                return waits and (waits, b"", 0)
-            return self.engine.extension.asgi_body(self.core, body[:PIECE], True), body, PIECE
+            while True:
+                waits = self.engine.extension.asgi_body(self.core, body[at:at + PIECE], more or at + PIECE < len(body))
+                at += PIECE
+                if waits:
+                    return waits, body, at
+                if at >= len(body):
+                    return None
         except OSError:  # the client has left: what follows goes nowhere
             self.leave()
             return None
