@@ -48,6 +48,7 @@ var mayImport = map[string][]string{
 	"internal/httpget":    {},
 	"internal/respawn":    {},
 	"internal/openssl":    {},
+	"internal/stream":     {},
 	"internal/tlsspec":    {},
 	"internal/workerspec": {"internal/staticspec", "internal/tlsspec", "internal/routespec"},
 	"uwsgiopts":           {"uwsgiopts", "internal/conninfo", "internal/httpget", "internal/openssl", "internal/routespec", "routing"},
