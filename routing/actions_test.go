@@ -372,8 +372,9 @@ func TestProxies(t *testing.T) {
 	}{
 		{"route-run = http:127.0.0.1:8181", Proxy{Protocol: "http", Address: "127.0.0.1:8181"}},
 		{"route-run = http:127.0.0.1:8181,my.example", Proxy{Protocol: "http", Address: "127.0.0.1:8181", Host: "my.example"}},
+		{"route-run = http:127.0.0.1:8181,,/u${PATH_INFO}", Proxy{Protocol: "http", Address: "127.0.0.1:8181", Target: "/u/ab"}},
 		{"route-run = http:/s.sock,${CRLF}", Proxy{Protocol: "http", Address: "/s.sock", Host: "a"}},
-		{"route-run = proxyhttp:${HTTP_HOST}:80", Proxy{Protocol: "http", Address: "h.example:80", Announce: true}},
+		{"route-run = proxyhttp:${HTTP_HOST}:80", Proxy{Protocol: "http", Address: "h.example:80"}},
 		{"route-run = uwsgi:127.0.0.1:3031,5,7", Proxy{Protocol: "uwsgi", Address: "127.0.0.1:3031", Modifier1: 5, Modifier2: 7}},
 		{"route-run = proxyuwsgi:s.sock,0,0", Proxy{Protocol: "uwsgi", Address: "s.sock"}},
 	} {
