@@ -53,7 +53,6 @@ var mayImport = map[string][]string{
 	"internal/respawn":    {},
 	"internal/stream":     {},
 	"internal/openssl":    {},
-	"internal/stream":     {},
 	"internal/tlsspec":    {},
 	"internal/workerspec": {"internal/staticspec", "internal/tlsspec", "internal/routespec"},
 	"uwsgiopts":           {"uwsgiopts", "protocol/subscription", "internal/conninfo", "internal/httpget", "internal/openssl", "internal/routespec", "routing"},

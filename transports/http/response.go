@@ -3,6 +3,7 @@ package http
 import (
 	"bytes"
 	"errors"
+	"strconv"
 )
 
 // Errors of responses.
@@ -152,4 +153,11 @@ func (r *ResponseHead) Field(name string) (value []byte, there bool) {
 		}
 	}
 	return nil, false
+}
+
+// StatusText is the reply to a refused request: a whole response that ends the connection.
+func (e *Error) StatusText() string {
+	text := Phrase(e.Status)
+	return "HTTP/1.1 " + strconv.Itoa(e.Status) + " " + text + "\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: " +
+		strconv.Itoa(len(text)) + "\r\n\r\n" + text
 }
