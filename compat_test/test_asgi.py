@@ -531,6 +531,29 @@ def test_who_does_not_read_is_waited_for_and_who_leaves_is_told_of(started, tran
     assert "Traceback" not in running.log()
 
 
+def test_work_after_the_response_leaves_the_connection_to_the_next(started, http):
+    started(http)
+    with Connection(http.port, keep=True) as client:
+        for _ in range(3):
+            begun = time.monotonic()
+            assert client.get("/later").text == "at once"
+            first = client.socket
+            assert client.get("/hello").status == 200
+            assert time.monotonic() - begun < 0.45 and client.socket is first  # /later goes on for half a second
+    eventually(lambda: get(http.port, "/tell").text.count("later-") == 3)
+
+
+def test_a_reload_in_the_middle_of_a_request_ends_its_connection(started, http):
+    running = started(http)
+    with Connection(http.port, keep=True) as client:
+        client.send("/hold/it")
+        eventually((running.dir / "held-it").exists)
+        running.signal(signal.SIGHUP)
+        running.wait_log("Gracefully killing worker 1")
+        (running.dir / "release").touch()
+        assert client.receive().headers.get("connection") == "close"
+
+
 def test_work_after_the_response_holds_nobody_up(started, http):
     started(http)
     begun = time.monotonic()

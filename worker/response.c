@@ -330,6 +330,8 @@ int response_finish_head(core_t *core)
     }
     if (io->status == 101) /* what follows is no HTTP */
         io->result |= RES_CLOSE;
+    if (__atomic_load_n(&envoxyd_leaving, __ATOMIC_RELAXED) && io->flags & (REQ_HTTP11 | REQ_SAY_KEEP))
+        io->flags |= REQ_DRAIN;
     int known = core->left >= 0 || core->app_te || core->no_body;
     int wanted = core->trailers || core->chunk || (core->scope && io->flags & REQ_HTTP11);
     if (!known && (io->flags & REQ_CHUNK || wanted)) {

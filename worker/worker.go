@@ -220,6 +220,7 @@ func (w *Worker) Stop(phase int32, status int) {
 	if phase == stopping {
 		w.reactor.endWebsockets()
 	}
+	setLeaving()
 	w.endHTTP2()
 	w.reactor.wake()
 }

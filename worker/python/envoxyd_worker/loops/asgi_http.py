@@ -52,7 +52,7 @@ class HTTP:
         self.sending = self.writable = None  # Turns, and Ready: from the first time on that the client is waited for
 
     async def receive(self):
-        if not self.body_given:
+        if not self.body_given and not (self.complete and self.body.__class__ is not bytes):
             message = await self.arrived() if self.body is None else self.whole()
             if message:
                 return message
@@ -99,6 +99,14 @@ class HTTP:
             self.arrival = None
             self.engine.loop.remove_reader(fd)
             settle(future)
+
+    def let_go(self):
+        """Before the last of the response: when that has left, the descriptors are another request's."""
+        if self.watched >= 0:
+            self.engine.loop.remove_reader(self.watched)
+            self.watched = -1
+        if self.arrival:
+            self.arrives()
 
     def watch_client(self):
         """Has `over` come true when the client leaves."""
@@ -170,6 +178,8 @@ class HTTP:
             return None
         if body.__class__ is not bytes:
             body = bytes(memoryview(body))
+        if not more and not self.trailers:
+            self.let_go()
         at = 0
         try:
             while True:
@@ -249,6 +259,8 @@ class HTTP:
         if not self.trailers or not self.complete:
             raise RuntimeError("http.response.trailers comes before the last of the body, or was not announced")
         more = message.get("more_trailers", False)
+        if not more:
+            self.let_go()
         await self.attempt(self.engine.extension.asgi_trailers, message.get("headers", ()), more)
         self.trailers = more
 
@@ -268,11 +280,7 @@ class HTTP:
         self.ended = True
         if self.sending:
             await self.sending.end()
-        if self.watched >= 0:
-            self.engine.loop.remove_reader(self.watched)
-            self.watched = -1
-        if self.arrival:
-            self.arrives()
+        self.let_go()
         if self.over:
             settle(self.over)
 
