@@ -28,6 +28,7 @@ type arriving struct {
 
 	mu     sync.Mutex
 	room   sync.Cond // for the writer: data has become less, or nobody reads any more
+	come   sync.Cond // for Read: data has become more, or will not
 	data   []byte
 	signal bool // fd is readable
 	ended  bool // by the writer; err says how
@@ -43,7 +44,7 @@ func newArriving() (*arriving, error) {
 		return nil, err
 	}
 	a := &arriving{fd: fd}
-	a.room.L = &a.mu
+	a.room.L, a.come.L = &a.mu, &a.mu
 	return a, nil
 }
 
@@ -71,6 +72,7 @@ func (a *arriving) finish(rest []byte, err error) {
 }
 
 func (a *arriving) tell() {
+	a.come.Signal()
 	if !a.signal && !a.left {
 		a.signal = true
 		eventfd.Add(a.fd)
@@ -100,6 +102,25 @@ func (a *arriving) read() ([]byte, int) {
 		eventfd.Clear(a.fd)
 	}
 	return nil, arrivedWait
+}
+
+// Read waits for a piece of the body: it is for a goroutine, in place of read. The error is the writer's, or io.EOF.
+func (a *arriving) Read(p []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for len(a.data) == 0 && !a.ended {
+		a.come.Wait()
+	}
+	n := copy(p, a.data)
+	a.data = a.data[n:]
+	a.room.Signal()
+	switch {
+	case n > 0:
+		return n, nil
+	case a.err != nil:
+		return 0, a.err
+	}
+	return 0, io.EOF
 }
 
 // whole tells whether the body has come as a whole, read or not.

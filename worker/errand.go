@@ -3,6 +3,7 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"syscall"
@@ -10,6 +11,7 @@ import (
 
 	"envoxyd/internal/monotime"
 	"envoxyd/protocol/uwsgi"
+	"envoxyd/transports/http"
 )
 
 // errand is a request that something else than the application answers, and has to be waited for: a CGI program, or another
@@ -23,8 +25,9 @@ type errand struct {
 	parsed parsed
 	memory []byte // the body; nil: it is kept, or there is none
 	kept   *body
-	held   []byte  // of responses before this one, to be sent first
-	routed *routed // the rules' view of the request; nil: they have not seen it
+	coming *arriving // a body that is not there yet; nil: it is
+	held   []byte    // of responses before this one, to be sent first
+	routed *routed   // the rules' view of the request; nil: they have not seen it
 	began  time.Time
 	limits errandLimits
 
@@ -74,6 +77,7 @@ func (s *slot) leave(cn *conn, p *parsed, by answerer, limits errandLimits) {
 	e.held = append(e.held, s.takeHeld()...)
 	e.parsed.body, e.parsed.kept, p.kept = nil, nil, nil
 	cn.rest, s.rest = append(cn.rest, s.rest...), nil
+	e.coming, s.arriving = s.arriving, nil
 	e.takeRouted(s)
 	if limit := s.w.spec.Limits.HarakiriSeconds; limit > 0 {
 		e.limits.harakiri = time.Duration(limit) * time.Second
@@ -112,6 +116,11 @@ func (e *errand) serve() {
 		e.outcome.result |= resBroken
 		return
 	}
+	if err := e.collect(); err != nil {
+		e.parsed.state = bodyClosed
+		e.failed(err)
+		return
+	}
 	if e.parsed.state != bodyWhole {
 		e.refuse(400, "", "")
 		return
@@ -121,6 +130,29 @@ func (e *errand) serve() {
 		e.failed(err)
 	}
 }
+
+// collect waits for the rest of a body that an application would have been given while it comes: what answers errands wants
+// to know its length.
+func (e *errand) collect() error {
+	if e.coming == nil {
+		return nil
+	}
+	e.kept = e.w.newBody(e.parsed.Length)
+	_, err := io.CopyBuffer(e.kept, struct{ io.Reader }{e.coming}, make([]byte, errandPiece))
+	rest, whole := e.coming.leave()
+	if !whole {
+		e.parsed.Keep, e.conn.receiving = false, true
+		return &bodyError{err}
+	}
+	e.conn.rest, e.parsed.state, e.parsed.Length = rest, bodyWhole, e.kept.size
+	return err
+}
+
+// bodyError is a body that has not come.
+type bodyError struct{ err error }
+
+func (b *bodyError) Error() string { return fmt.Sprintf("the request's body has not come: %v", b.err) }
+func (b *bodyError) Unwrap() error { return b.err }
 
 // Errors of errands.
 var (
@@ -144,7 +176,14 @@ func (c *clientError) Unwrap() error { return c.err }
 func (e *errand) failed(err error) {
 	var limit timeLimit
 	var ofClient *clientError
+	var unkept *errSpool
+	var absent *bodyError
 	switch {
+	case errors.As(err, &unkept):
+		e.w.logLimited(&e.w.limits.spool, "%v", err)
+		e.refuse(unkept.refusal().Status, "", "")
+	case errors.As(err, &absent):
+		e.refuseBody(absent.err)
 	case errors.Is(err, errAnswered):
 	case errors.Is(err, errGone):
 		e.outcome.result |= resBroken
@@ -174,6 +213,19 @@ func (e *errand) refuse(status int, more, reason string) {
 	kind, body := e.conn.listener.pages.body(status)
 	fields := "Content-Type: " + kind + "\r\n" + more
 	if err := e.sendWhole(statusLine(status), fmt.Appendf(nil, "%sContent-Length: %d\r\n", fields, len(body)), body, true, true); err != nil {
+		e.outcome.result |= resBroken
+	}
+}
+
+// refuseBody answers a request whose body is not as it should be; a client that has not sent all of it needs no answer.
+func (e *errand) refuseBody(err error) {
+	var malformed *http.Error
+	switch {
+	case errors.Is(err, errPost):
+		e.refuse(413, "", "")
+	case errors.As(err, &malformed):
+		e.refuse(malformed.Status, "", "")
+	default:
 		e.outcome.result |= resBroken
 	}
 }

@@ -118,7 +118,7 @@ func (e *errand) routeHead(h *errandHead) (fields []byte, gathers bool, err erro
 	if e.routed == nil {
 		return fields, false, nil
 	}
-	edited, other := e.routed.edit(h.code, append([]byte(h.status+"\r\n"), fields...), e.uri())
+	edited, other := e.routed.edit(h.code, append([]byte(h.status+"\r\n"), fields...), []byte(e.uri()))
 	if other != nil {
 		return nil, false, cmpErr(e.sendOther(other), errAnswered)
 	}
@@ -190,12 +190,15 @@ func phraseOf(status string) string {
 // sendWhole sends an answer of the server's own. seen: the rules of the later stages are to see it.
 func (e *errand) sendWhole(status string, fields, body []byte, ends, seen bool) error {
 	code, _ := strconv.Atoi(status[:3])
-	if seen && e.routed != nil {
-		edited, other := e.routed.edit(code, append([]byte(status+"\r\n"), fields...), e.uri())
-		if other != nil {
+	if r := e.routed; r != nil {
+		head := append([]byte(status+"\r\n"), fields...)
+		var other *routing.Answer
+		if !seen {
+			head = editHead(head, &r.request.Effects)
+		} else if head, other = r.edit(code, head, []byte(e.uri())); other != nil {
 			return e.sendOther(other)
 		}
-		status, fields = splitStatus(edited)
+		status, fields = splitStatus(head)
 	}
 	text := e.head(status, fields, true, ends)
 	if e.parsed.flags&reqNoBody != 0 {

@@ -117,7 +117,7 @@ func envoxyd_body_is_whole(core C.int) C.int {
 }
 
 // envoxyd_route has rules look at the head of a response, which is in the core's output buffer without its last line, and returns
-// ROUTE_*. Python's lock is held.
+// ROUTE_*. Python's lock is not held.
 //
 //export envoxyd_route
 func envoxyd_route(core C.int) C.int {

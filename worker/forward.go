@@ -64,7 +64,7 @@ func (f *forwarding) respond(e *errand) error {
 		}
 		return err
 	}
-	return e.pass(&errandHead{code: head.Code, status: head.Status, fields: head.Fields, length: head.Length, chunked: head.Chunked}, nil, x.Read)
+	return e.pass(&errandHead{code: head.Code, status: head.Status, fields: head.Fields, length: head.Length, chunked: head.Chunked}, x.Early(), x.Read)
 }
 
 // untilThen is how long it is to a time, at least a moment; 0: for ever.

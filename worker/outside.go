@@ -99,11 +99,22 @@ func (o *outside) RPC(server, function string, args [][]byte) ([]byte, error) {
 	for _, arg := range args {
 		text = marshal.AppendBytes(text, arg)
 	}
-	answer := ask("rpc", text)
+	answer := o.call("rpc", text)
 	if answer == nil {
 		return nil, errors.New("the function has not answered")
 	}
 	return answer, nil
+}
+
+// call asks for what is the application's own code. In a loop that would let other coroutines go on: in the midst of a rule
+// they cannot, and so another thread asks.
+func (o *outside) call(what string, arguments []byte) []byte {
+	if !o.w.reactor.looped {
+		return ask(what, arguments)
+	}
+	answer := make(chan []byte)
+	go func() { answer <- ask(what, arguments) }() // waited for below
+	return <-answer
 }
 
 // arguments are marshalled for Python: texts, bytes and numbers.

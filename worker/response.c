@@ -303,7 +303,10 @@ static int route(core_t *core)
     if (!(io->flags & REQ_ROUTED) || core->routed)
         return 0;
     core->routed = 1;
-    int outcome = envoxyd_route(core->index);
+    int outcome, index = core->index;
+    Py_BEGIN_ALLOW_THREADS
+    outcome = envoxyd_route(index);
+    Py_END_ALLOW_THREADS
     if (outcome & (ROUTE_ANSWERED | ROUTE_BARE)) {
         core->muted = (outcome & ROUTE_ANSWERED) != 0;
         core->head_done = 1;

@@ -63,7 +63,7 @@ func (s *slot) sendFileAnswer(status string, a *static.Answer) {
 	s.response.sendfile = a.File >= 0
 	fields := append(append(append(append([]byte(nil), status...), "\r\n"...), a.Header...), s.w.extra...)
 	s.routed.outside.sent = uint64(a.Size)
-	edited, other := s.routed.edit(a.Status, fields, string(s.request.uri))
+	edited, other := s.routed.edit(a.Status, fields, s.request.uri)
 	if other != nil {
 		if a.File >= 0 {
 			_ = syscall.Close(a.File)

@@ -181,14 +181,18 @@ func (s *slot) answerText(a *routing.Answer, seen bool) (text, body []byte) {
 	s.fileFields, body = appendAnswer(s.fileFields[:0], a, s.w.extra)
 	status, fields := a.Status, s.fileFields
 	io.status = cUint32(codeOf(status))
+	s.fileHead = append(append(append(s.fileHead[:0], status...), "\r\n"...), fields...)
+	edited, r := s.fileHead, s.routed
 	if seen {
-		s.routed.outside.sent = uint64(len(body))
-		edited, other := s.routed.edit(codeOf(status), append(append(append(s.fileHead[:0], status...), "\r\n"...), fields...), string(s.request.uri))
-		if other != nil {
+		r.outside.sent = uint64(len(body))
+		var other *routing.Answer
+		if edited, other = r.edit(codeOf(status), edited, s.request.uri); other != nil {
 			return s.answerText(other, false)
 		}
-		status, fields = splitStatus(edited)
+	} else {
+		edited = editHead(edited, &r.request.Effects)
 	}
+	status, fields = splitStatus(edited)
 	head, result := appendHead(nil, uint32(io.flags), status, fields, true, a.Close)
 	io.result |= cUint32(result)
 	io.head_len, io.headers = cUint32(len(head)), cUint32(bytes.Count(head, []byte("\r\n"))-2)
@@ -234,8 +238,8 @@ func splitStatus(head []byte) (status string, fields []byte) {
 }
 
 // edit has the rules of the error and response stages see a head, of which the first line begins with the status, and
-// returns it as they have changed it; or another answer.
-func (r *routed) edit(status int, head []byte, uri string) (edited []byte, other *routing.Answer) {
+// returns it as they have changed it; or another answer, whose head they have seen, too.
+func (r *routed) edit(status int, head, uri []byte) (edited []byte, other *routing.Answer) {
 	r.request.Status = status
 	for _, stage := range []routing.Stage{routing.StageError, routing.StageResponse} {
 		if !r.w.routes.Has(stage) {
@@ -245,10 +249,14 @@ func (r *routed) edit(status int, head []byte, uri string) (edited []byte, other
 		r.log()
 		switch verdict.Kind {
 		case routing.Break:
-			return nil, verdict.Answer
+			other = verdict.Answer
+			r.request.Status, r.request.Effects.ClearHeaders = codeOf(other.Status), ""
 		case routing.Close, routing.SendFile, routing.Forward:
 			r.w.logf("a rule for responses can change or replace them, but send no file, ask no other server and hang up on nobody: it had no effect on %s", uri)
 		}
+	}
+	if other != nil {
+		return nil, other
 	}
 	return editHead(head, &r.request.Effects), nil
 }
@@ -316,7 +324,7 @@ func (s *slot) routeHead() int {
 	r, io := s.routed, s.io
 	head := append(s.fileHead[:0], s.output()...)
 	r.outside.sent = uint64(io.sent)
-	edited, other := r.edit(int(io.status), head, string(s.request.uri))
+	edited, other := r.edit(int(io.status), head, s.request.uri)
 	s.fileHead = head
 	effects := &r.request.Effects
 	if other != nil {

@@ -74,7 +74,7 @@ const (
 	routeBare     = C.ROUTE_BARE
 )
 
-// ask asks Python for what rules need. The caller is on the thread of a slot. nil: there is no answer.
+// ask asks Python for what rules need. The caller may be on any thread, with Python's lock or without. nil: there is no answer.
 func ask(what string, arguments []byte) []byte {
 	name := append([]byte(what), 0)
 	var size C.size_t

@@ -150,6 +150,22 @@ func (x *Exchange) begin(parsed *http.ResponseHead, rest []byte, head bool) *Ans
 	return a
 }
 
+// Early returns what has come of the body along with the head, so that it may go on along with it.
+func (x *Exchange) Early() (piece []byte) {
+	if x.chunks != nil {
+		piece, used, _ := x.chunks.Decode(nil, x.unread) // an error comes again in Read
+		x.unread = x.unread[used:]
+		return piece
+	}
+	piece = x.unread
+	if x.left >= 0 {
+		piece = piece[:min(int64(len(piece)), x.left)]
+		x.left -= int64(len(piece))
+	}
+	x.unread = nil
+	return piece
+}
+
 // Read reads the body; io.EOF is its end, io.ErrUnexpectedEOF that of the connection before.
 func (x *Exchange) Read(p []byte) (n int, err error) {
 	switch {

@@ -26,7 +26,8 @@ func (u UWSGI) Append(dst, vars []byte, length int64) ([]byte, error) {
 	start := len(dst)
 	dst = append(uwsgi.AppendHeader(dst, uwsgi.Header{Modifier1: u.Modifier1, Modifier2: u.Modifier2}), vars...)
 	told, given := variable(vars, "CONTENT_LENGTH")
-	if !given && length >= 0 || string(told) != strconv.FormatInt(max(length, 0), 10) && (len(told) > 0 || length > 0) {
+	_, coded := variable(vars, "HTTP_TRANSFER_ENCODING")
+	if coded || !given && length >= 0 || string(told) != strconv.FormatInt(max(length, 0), 10) && (len(told) > 0 || length > 0) {
 		dst = dst[:len(dst)-len(vars)]
 		for rest := vars; len(rest) > 0; {
 			name, value, more, err := uwsgi.Next(rest)
@@ -37,7 +38,9 @@ func (u UWSGI) Append(dst, vars []byte, length int64) ([]byte, error) {
 				dst = uwsgi.AppendVar(dst, name, value)
 			}
 		}
-		dst = uwsgi.AppendVar(dst, "CONTENT_LENGTH", strconv.FormatInt(max(length, 0), 10))
+		if given || length >= 0 {
+			dst = uwsgi.AppendVar(dst, "CONTENT_LENGTH", strconv.FormatInt(max(length, 0), 10))
+		}
 	}
 	size := len(dst) - start - uwsgi.HeaderSize
 	if size > uwsgi.MaxBlock {

@@ -19,7 +19,9 @@ func block(pairs ...string) (vars []byte) {
 }
 
 func TestHTTPRequests(t *testing.T) {
-	get := func(more ...string) []byte { return block(append([]string{"REQUEST_METHOD=GET", "REQUEST_URI=/a?b"}, more...)...) }
+	get := func(more ...string) []byte {
+		return block(append([]string{"REQUEST_METHOD=GET", "REQUEST_URI=/a?b"}, more...)...)
+	}
 	for name, c := range map[string]struct {
 		http   HTTP
 		vars   []byte
