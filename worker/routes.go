@@ -22,6 +22,7 @@ type routed struct {
 	active  bool   // rules have seen the current request
 	vars    []byte // C memory: the variables as rules have changed them
 	gzip    bool   // the body is to be compressed when it has been gathered
+	logvars int    // how many of Effects.LogVars the log's format knows of
 }
 
 func newRouted(w *Worker) (*routed, error) {
@@ -399,11 +400,8 @@ func (s *slot) beginRouted() {
 	}
 	r.outside.start = s.request.start
 	effects := &r.request.Effects
-	for _, v := range effects.LogVars {
-		if uwsgi.Fits(len(v.Name)) && uwsgi.Fits(len(v.Value)) {
-			s.logvars = uwsgi.AppendVar(s.logvars, v.Name, v.Value)
-		}
-	}
+	r.logvars = 0
+	s.takeLogVars()
 	if effects.HarakiriSeconds > 0 {
 		s.line.Deadline.Store(s.now + int64(effects.HarakiriSeconds)*int64(time.Second))
 	}
@@ -415,6 +413,17 @@ func (s *slot) beginRouted() {
 func changesResponse(e *routing.Effects) bool {
 	return len(e.AddHeaders)+len(e.RemoveHeaders)+len(e.Raw)+len(e.Store) > 0 || e.ClearHeaders != "" || e.NoHeaders || e.RawSent ||
 		e.Chunked || e.Gzip || e.FixLength || e.ForceLength
+}
+
+// takeLogVars makes known to the log what rules have set since the last call.
+func (s *slot) takeLogVars() {
+	r := s.routed
+	for _, v := range r.request.Effects.LogVars[r.logvars:] {
+		if uwsgi.Fits(len(v.Name)) && uwsgi.Fits(len(v.Value)) {
+			s.logvars = uwsgi.AppendVar(s.logvars, v.Name, v.Value)
+		}
+	}
+	r.logvars = len(r.request.Effects.LogVars)
 }
 
 // endRouted runs the rules of the final stage.
@@ -429,6 +438,7 @@ func (s *slot) endRouted() {
 		s.w.routes.Run(routing.StageFinal, &r.request)
 		r.log()
 	}
+	s.takeLogVars()
 }
 
 // unlogged tells whether rules have asked for silence about the request.
@@ -436,11 +446,15 @@ func (s *slot) unlogged() bool {
 	return s.routed != nil && s.routed.active && s.routed.request.Effects.NoLog
 }
 
-// log logs what rules have said.
+// log logs what rules have said, and gives the process the name that they want.
 func (r *routed) log() {
 	effects := &r.request.Effects
 	for _, line := range effects.LogLines {
 		r.w.logf("%s", line)
 	}
 	effects.LogLines = effects.LogLines[:0]
+	if len(effects.ProcName) > 0 {
+		ask("setprocname", arguments(effects.ProcName))
+		effects.ProcName = nil
+	}
 }
