@@ -26,6 +26,7 @@ import (
 const (
 	http2Streams = 128            // that a client may have at once
 	http2Frame   = 64 << 10       // the largest that is read
+	http2Head    = 64 << 10       // of a request, at least: net/http ends the connection where we answer 431
 	tunnelIdle   = 24 * time.Hour // its owner ends it
 	tunnelsKept  = 32             // of each connection, at most: each is two descriptors
 	tunnelPiece  = 32 << 10       // of a body, in bytes
@@ -70,7 +71,7 @@ func newHTTP2Server(w *Worker, l *listener) *http2Server {
 	protocols := new(nethttp.Protocols)
 	protocols.SetHTTP2(true)
 	h.server = &nethttp.Server{
-		Handler: h, MaxHeaderBytes: w.spec.Limits.BufferSize, IdleTimeout: l.idle, ErrorLog: log.New(io.Discard, "", 0), Protocols: protocols,
+		Handler: h, MaxHeaderBytes: max(http2Head, 2*w.spec.Limits.BufferSize), IdleTimeout: l.idle, ErrorLog: log.New(io.Discard, "", 0), Protocols: protocols,
 		HTTP2: &nethttp.HTTP2Config{MaxConcurrentStreams: http2Streams, MaxReadFrameSize: http2Frame, WriteByteTimeout: l.send},
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, h.of(c))
