@@ -1,13 +1,15 @@
-"""Fixtures: `transport` (one of the ways in), `http` (--http), `way` (--http-socket), `server` (a factory whose servers end with the test),
+"""Fixtures: `site` (a factory of servers that speak TLS, with certificates of `authority`), `transport` (one of the ways in), `http` (--http), `way` (--http-socket), `server` (a factory whose servers end with the test),
 `postgres`, `uwsgi` (the reference's executable)."""
 import fcntl
 import subprocess
 import sys
 
 import pytest
+from certificates import Authority
 from postgresql import Postgres
-from server import ROOT, Server
+from server import ROOT, Server, free_port
 from services import Service
+from sites import Site
 from transports import TRANSPORTS, http_socket
 
 REFERENCE = "2.0.31"  # of uWSGI
@@ -48,6 +50,31 @@ def server(request):
         if report is not None and report.failed:
             print(f"--- {' '.join(one.argv)}\n{one.log()[-6000:]}")
         one.close()
+
+
+@pytest.fixture
+def authority(tmp_path):
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def site(server, authority, request):
+    """site(option, rest="", args=(), app=the module's APP, unless files have an app.py) starts a server with a certificate for "site", and returns a Site."""
+
+    def start(option="https-socket", rest="", args=(), app=None, **more):
+        cert, key = authority.issue("site")
+        port = free_port()
+        value = f"127.0.0.1:{port},{cert},{key}{rest}"
+        if option == "https2":
+            value = f"addr=127.0.0.1:{port},cert={cert},key={key}{rest}"
+        if app is None and "app.py" not in more.get("files", ()):
+            app = request.module.APP
+        one = server(None, ["--master", f"--{option}", value, *args], app=app, **more)
+        one.wait_log("spawned uWSGI master process")
+        one.wait_port(port)
+        return Site(one, port, cert, key)
+
+    return start
 
 
 @pytest.fixture

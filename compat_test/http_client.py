@@ -1,5 +1,6 @@
 """A small HTTP/1.1 client: one connection, kept or not, that says exactly what went wrong."""
 import socket
+import ssl
 import time
 
 
@@ -20,10 +21,10 @@ class Reply:
 
 class Connection:
     """One client connection to 127.0.0.1:port, or to the unix socket at that path; `keep` asks for keep-alive and opens anew
-    when the peer has closed."""
+    when the peer has closed. With a context it speaks TLS."""
 
-    def __init__(self, port, keep=False, timeout=10.0, receive_buffer=None):
-        self.port, self.keep, self.timeout, self.receive_buffer = port, keep, timeout, receive_buffer
+    def __init__(self, port, keep=False, timeout=10.0, receive_buffer=None, context=None):
+        self.port, self.keep, self.timeout, self.receive_buffer, self.context = port, keep, timeout, receive_buffer, context
         self.socket, self.unread, self.opened = None, b"", 0
 
     def __enter__(self):
@@ -41,6 +42,8 @@ class Connection:
         self.socket.connect(("127.0.0.1", self.port) if tcp else str(self.port))
         if tcp:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.context:
+            self.socket = self.context.wrap_socket(self.socket)
         self.unread = b""
         self.opened += 1
 
@@ -125,8 +128,8 @@ class Connection:
     def _closed_by_peer(self):
         self.socket.setblocking(False)
         try:
-            return self.socket.recv(1, socket.MSG_PEEK) == b""
-        except BlockingIOError:
+            return self.socket.recv(1, 0 if self.context else socket.MSG_PEEK) == b""
+        except (BlockingIOError, ssl.SSLWantReadError):
             return False
         except OSError:
             return True

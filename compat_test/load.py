@@ -38,7 +38,7 @@ class Load:
             thread.join()
 
     def _run(self, index, keep):
-        connection = Connection(self.transport.port, keep, self.timeout)
+        connection = Connection(self.transport.port, keep, self.timeout, context=self.transport.context)
         number = index
         while not self._stop.is_set():
             request = Request()

@@ -1,7 +1,4 @@
-"""TLS: what starts and what does not; versions, ciphers, hosts, client certificates, sessions, new certificates.
-
-Tests with the fixture `site` need workers that serve TLS, and are skipped while those refuse to.
-"""
+"""TLS: what starts and what does not; versions, ciphers, hosts, client certificates, sessions, new certificates."""
 import json
 import os
 import pwd
@@ -9,13 +6,13 @@ import shutil
 import socket
 import ssl
 import struct
-import subprocess
 from pathlib import Path
 
 import pytest
 from certificates import Authority, openssl
 from http_client import eventually
 from server import free_port
+from sites import ask, client
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
 
@@ -29,87 +26,8 @@ def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(text)))])
     return [text]
 """
-NOT_YET = "TLS is not served by workers yet"
 SUBJECT = "/C=DE/O=A, Inc/CN=cl\"ié\\/x/emailAddress=a@b.test"
 DN = "/C=DE/O=A, Inc/CN=cl\"i\\xC3\\xA9\\/x/emailAddress=a@b.test"
-
-
-@pytest.fixture
-def authority(tmp_path):
-    return Authority(tmp_path)
-
-
-@pytest.fixture
-def site(server, authority):
-    """site(option, rest="", args=()) starts a server with a certificate for "site", and returns a Site."""
-
-    def start(option="https-socket", rest="", args=(), app=APP, **more):
-        cert, key = authority.issue("site")
-        port = free_port()
-        value = f"127.0.0.1:{port},{cert},{key}{rest}"
-        if option == "https2":
-            value = f"addr=127.0.0.1:{port},cert={cert},key={key}{rest}"
-        one = server(None, ["--master", f"--{option}", value, *args], app=app, **more)
-        one.wait_log(f"{NOT_YET}|spawned uWSGI master process")
-        if NOT_YET in one.log():
-            pytest.skip(NOT_YET)
-        one.wait_port(port)
-        return Site(one, port, cert, key)
-
-    return start
-
-
-class Site:
-    def __init__(self, server, port, cert, key):
-        self.server, self.port, self.cert, self.key = server, port, cert, key
-
-    def connect(self, name="site", context=None, session=None):
-        raw = socket.create_connection(("127.0.0.1", self.port), 10)
-        try:
-            return (context or client()).wrap_socket(raw, server_hostname=name, session=session)
-        except Exception:
-            raw.close()
-            raise
-
-    def ask(self, name="site", context=None, body=b""):
-        with self.connect(name, context) as connection:
-            return ask(connection, body)
-
-    def shown(self, name, context=None):
-        """The common name of the certificate that a client is shown."""
-        with self.connect(name, context) as connection:
-            der = connection.getpeercert(binary_form=True)
-        text = openssl("x509", "-inform", "DER", "-noout", "-subject", "-nameopt", "multiline", stdin=der).decode()
-        return text.rsplit("=", 1)[1].strip()
-
-    def s_client(self, *args):
-        """What openssl s_client says, which ends at once; and whether there was a handshake."""
-        done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{self.port}", *args], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=20)
-        text = done.stdout + done.stderr
-        return text, "Cipher is (NONE)" not in text and done.returncode == 0
-
-
-def client(certificate=None, version=None, ciphers=None):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    if certificate:
-        context.load_cert_chain(*certificate)
-    if version:
-        context.minimum_version = context.maximum_version = version
-    if ciphers:
-        context.set_ciphers(ciphers)
-    return context
-
-
-def ask(connection, body=b""):
-    connection.sendall(b"POST / HTTP/1.1\r\nHost: site\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
-    answer = b""
-    while piece := connection.recv(65536):
-        answer += piece
-    head, _, text = answer.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 200 "), answer
-    return json.loads(text)
 
 
 # Starts that fail, and --check.
@@ -180,7 +98,7 @@ def test_certificates_relate_to_where_the_start_is_and_not_to_chdir(server, auth
 def test_keys_are_neither_logged_nor_in_arguments_nor_environments(server, authority):
     cert, key = authority.issue("site")
     one = server(None, ["--master", "--show-config", "--https", f"127.0.0.1:{free_port()},{cert},{key}"], app=APP)
-    one.wait_log(f"{NOT_YET}|spawned uWSGI master process")
+    one.wait_log("spawned uWSGI master process")
     secret = key.read_text().splitlines()[3]
     for pid in one.processes():
         for name in ("cmdline", "environ"):
@@ -198,7 +116,7 @@ def test_a_key_that_only_root_may_read_is_read_at_the_start(server, authority):
     account = pwd.getpwnam("nobody")
     one = server(None, ["--master", "--uid", "nobody", "--gid", str(account.pw_gid), "--https", f"127.0.0.1:{free_port()},{cert},{key}"],
                  app=APP)
-    one.wait_log(f"{NOT_YET}|spawned uWSGI master process")
+    one.wait_log("spawned uWSGI master process")
     assert "permission denied" not in one.log()
 
 

@@ -8,7 +8,10 @@ from server import free_port
 
 
 class Transport:
-    """name; args: what the server is started with; port: where HTTP clients connect; keeps: whether it keeps connections."""
+    """name; args: what the server is started with; port: where HTTP clients connect; keeps: whether it keeps connections;
+    context: of TLS."""
+
+    context = None
 
     def __init__(self, name, args, port, keeps, listens, nginx=None):
         self.name, self.args, self.port, self.keeps, self.listens, self.nginx = name, args, port, keeps, listens, nginx

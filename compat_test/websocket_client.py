@@ -10,14 +10,16 @@ HEAD = (
 
 
 class Websocket:
-    """A connection after its handshake, whose head is `head`."""
+    """A connection after its handshake, whose head is `head`; over TLS with a context."""
 
-    def __init__(self, port, path="/", more="", timeout=10.0, receive_buffer=None, early=b""):
+    def __init__(self, port, path="/", more="", timeout=10.0, receive_buffer=None, early=b"", context=None):
         self.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(timeout)
         self.socket.connect(("127.0.0.1", port))
+        if context:
+            self.socket = context.wrap_socket(self.socket)
         self.socket.sendall(HEAD.format(path=path, more=more).encode() + early)
         self.rest = b""
         while b"\r\n\r\n" not in self.rest:

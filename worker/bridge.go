@@ -37,7 +37,8 @@ func (w *Worker) open(cn *conn) {
 		return
 	}
 	cn.fd = pair[0]
-	cn.again = true // something may be in TLS's hands already
+	cn.again = true   // something may be in TLS's hands already
+	cn.ending = false // this one says so when the client's last has come through it
 	stream, err := duplicate(s.raw)
 	if err != nil {
 		w.logLimited(&w.limits.receive, "TLS: %v", err)

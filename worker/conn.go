@@ -15,18 +15,19 @@ type conn struct {
 	fd       int
 	listener *listener
 	transports.Conn
-	index      int     // in reactor.conns; -1: in no table
-	registered bool    // in the epoll set
-	inHand     bool    // a slot serves its request
-	again      bool    // something came, or may have, that no event will tell of
-	ending     bool    // the client has sent its last
-	tls        *secure // nil: it is spoken in the clear
-	receiving  bool    // a goroutine has a copy of the descriptor, from which it reads what nobody wants
-	listed     bool    // in reactor.again
-	keeper     *slot   // of a connection of the gateway's
-	rest       []byte  // what was read behind the last request
-	lastUse    int64   // as reactor.now
-	forks      uint32  // forks() before it was there
+	index      int           // in reactor.conns; -1: in no table
+	registered bool          // in the epoll set
+	inHand     bool          // a slot serves its request
+	again      bool          // something came, or may have, that no event will tell of
+	ending     bool          // the client has sent its last
+	tls        *secure       // nil: it is spoken in the clear
+	receiving  bool          // a goroutine has a copy of the descriptor, from which it reads what nobody wants
+	listed     bool          // in reactor.again
+	keeper     *slot         // of a connection of the gateway's
+	rest       []byte        // what was read behind the last request
+	lastUse    int64         // as reactor.now
+	forks      uint32        // forks() before it was there
+	over       chan struct{} // of a tunnel's end (http2.go): closed with it
 }
 
 func (r *reactor) newConn() *conn {
@@ -134,6 +135,10 @@ func (cn *conn) close() {
 	_, _, _ = syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(cn.fd), 0, 0)
 	if cn.tls != nil && cn.tls.bridged && cn.tls.raw >= 0 {
 		_, _, _ = syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(cn.tls.raw), 0, 0)
+	}
+	if cn.over != nil {
+		close(cn.over)
+		cn.over = nil
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"envoxyd/internal/tlsconfig"
 	"envoxyd/internal/tlsspec"
 	"envoxyd/protocol/uwsgi"
@@ -37,7 +39,21 @@ func (l *listener) newTLS(w *Worker, spec *tlsspec.Socket) error {
 	if len(protocols) > 1 {
 		l.http2 = newHTTP2Server(w, l)
 	}
+	reserveDescriptors()
 	return nil
+}
+
+// reserveDescriptors has the kernel make the table of descriptors large before there are connections. When many come at once
+// it would do so again and again, which takes it long (synchronize_rcu) while handshakes, a thread each, wait for descriptors.
+func reserveDescriptors() {
+	const most = 4096
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		return
+	}
+	if fd, err := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, int(min(limit.Cur, most))-1); err == nil { // an error leaves it as it is
+		_ = unix.Close(fd)
+	}
 }
 
 // shakeHands gives a new connection to a goroutine, which gives it back when it can be read from.

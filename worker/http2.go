@@ -2,7 +2,6 @@ package worker
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,9 +26,17 @@ import (
 const (
 	http2Streams = 128            // that a client may have at once
 	http2Frame   = 64 << 10       // the largest that is read
+	http2Head    = 64 << 10       // of a request, at least: net/http ends the connection where we answer 431
 	tunnelIdle   = 24 * time.Hour // its owner ends it
+	tunnelsKept  = 32             // of each connection, at most: each is two descriptors
 	tunnelPiece  = 32 << 10       // of a body, in bytes
+	goodbyeTime  = time.Second    // that a client has to close a connection that comes too late
 )
+
+// tooLate is a server's preface without settings, and GOAWAY: no stream has been looked at (RFC 9113, 3.4 and 6.8).
+var tooLate = []byte("\x00\x00\x00\x04\x00\x00\x00\x00\x00" + "\x00\x00\x08\x07\x00\x00\x00\x00\x00" + "\x00\x00\x00\x00\x00\x00\x00\x00")
+
+var tunnelPieces = sync.Pool{New: func() any { return new([tunnelPiece]byte) }}
 
 // http2Server is what the connections of a listener have in common.
 type http2Server struct {
@@ -42,6 +50,12 @@ type http2Server struct {
 	conns  map[net.Conn]*http2Conn
 }
 
+// http2Writer is what net/http's response writers of HTTP/2 can do.
+type http2Writer interface {
+	nethttp.Flusher
+	SetWriteDeadline(time.Time) error
+}
+
 // connKey is where a request's context has its connection.
 type connKey struct{}
 
@@ -50,13 +64,14 @@ func newHTTP2Server(w *Worker, l *listener) *http2Server {
 	tunnel.tls, tunnel.http2, tunnel.proxy = nil, nil, false
 	tunnel.kind = len(w.spec.Sockets) + 1 + l.index
 	tunnel.flags = reqSayClose | reqChunk
+	tunnel.mapped = true // another worker does not know the client's certificate
 	tunnel.socket.KeepAlive = true
 	tunnel.idle = tunnelIdle
 	h := &http2Server{tunnel: &tunnel, handed: make(chan net.Conn), closed: make(chan struct{}), conns: map[net.Conn]*http2Conn{}}
 	protocols := new(nethttp.Protocols)
 	protocols.SetHTTP2(true)
 	h.server = &nethttp.Server{
-		Handler: h, MaxHeaderBytes: w.spec.Limits.BufferSize, IdleTimeout: l.idle, ErrorLog: log.New(io.Discard, "", 0), Protocols: protocols,
+		Handler: h, MaxHeaderBytes: max(http2Head, 2*w.spec.Limits.BufferSize), IdleTimeout: l.idle, ErrorLog: log.New(io.Discard, "", 0), Protocols: protocols,
 		HTTP2: &nethttp.HTTP2Config{MaxConcurrentStreams: http2Streams, MaxReadFrameSize: http2Frame, WriteByteTimeout: l.send},
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, h.of(c))
@@ -122,7 +137,12 @@ func (w *Worker) serveHTTP2(cn *conn, stream *os.File) {
 	h.mu.Unlock()
 	select {
 	case h.handed <- cn.tls.conn:
-	case <-h.closed:
+	case <-h.closed: // the worker leaves: told so, the client asks another
+		if _, err := cn.tls.conn.Write(tooLate); err == nil {
+			_ = cn.tls.conn.CloseWrite()
+			_ = stream.SetReadDeadline(time.Now().Add(goodbyeTime))
+			_, _ = io.Copy(io.Discard, stream)
+		}
 		h.end(cn.tls.conn)
 	}
 }
@@ -148,11 +168,14 @@ type http2Conn struct {
 	closed bool
 }
 
-// tunnel is the outer end of a socket pair.
+// tunnel is the outer end of a socket pair. It belongs to one stream at a time.
 type tunnel struct {
 	file   *os.File
 	reader *bufio.Reader
-	used   bool // there was a request on it before
+	head   []byte        // room for a request's
+	over   chan struct{} // closed when the other end is
+	used   bool          // there was a request on it before
+	cut    atomic.Bool   // the request's body has ended too early
 }
 
 func (h *http2Conn) newTunnel() (*tunnel, error) {
@@ -160,12 +183,20 @@ func (h *http2Conn) newTunnel() (*tunnel, error) {
 	if err != nil {
 		return nil, err
 	}
-	inner := &conn{fd: pair[0], listener: h.tunnel, index: -1, forks: forks()}
+	over := make(chan struct{})
+	inner := &conn{fd: pair[0], listener: h.tunnel, index: -1, forks: forks(), over: over}
 	inner.Conn = h.cn.Conn
 	inner.Socket, inner.ProxyHeader, inner.Protocol = &h.tunnel.socket, 0, "HTTP/2.0"
 	h.w.ready.put(&request{conn: inner, idle: true})
 	file := os.NewFile(uintptr(pair[1]), "HTTP/2 stream")
-	return &tunnel{file: file, reader: bufio.NewReader(file)}, nil
+	return &tunnel{file: file, reader: bufio.NewReader(file), over: over}, nil
+}
+
+// end closes the tunnel and waits until the worker has, too. A client that resets streams faster than they are served has
+// no more of them under way than it may have streams.
+func (t *tunnel) end() {
+	_ = t.file.Close()
+	<-t.over
 }
 
 func (h *http2Conn) take() (*tunnel, error) {
@@ -184,7 +215,7 @@ func (h *http2Conn) give(t *tunnel) {
 	t.used = true
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed {
+	if h.closed || len(h.idle) >= tunnelsKept {
 		_ = t.file.Close()
 		return
 	}
@@ -207,8 +238,7 @@ func (h *http2Conn) close() {
 
 // carry carries one stream.
 func (h *http2Conn) carry(out nethttp.ResponseWriter, r *nethttp.Request) {
-	head, ok := http1Head(r)
-	if !ok {
+	if !sayable(r) {
 		out.WriteHeader(nethttp.StatusBadRequest)
 		return
 	}
@@ -219,81 +249,98 @@ func (h *http2Conn) carry(out nethttp.ResponseWriter, r *nethttp.Request) {
 			out.WriteHeader(nethttp.StatusServiceUnavailable)
 			return
 		}
-		again := h.exchange(t, head, out, r)
-		if !again {
+		if again := h.exchange(t, out, r); !again {
 			return
 		}
 	}
 }
 
-// errStale is a kept tunnel whose other end is gone.
+// errStale is a tunnel whose other end is gone.
 var errStale = errors.New("the tunnel has ended")
 
-// exchange sends the request and carries the response. again: nothing of it has been seen by anybody.
-func (h *http2Conn) exchange(t *tunnel, head []byte, out nethttp.ResponseWriter, r *nethttp.Request) (again bool) {
-	left := context.AfterFunc(r.Context(), func() { _ = t.file.SetDeadline(time.Now()) }) // the client has given the stream up
-	defer left()
-	_, err := t.file.Write(head)
-	sent := make(chan error, 1)
-	if r.ContentLength == 0 {
-		sent <- nil
-	} else {
-		go func() { sent <- t.sendBody(r) }() // ends with the tunnel or the stream
-	}
+// exchange sends the request and carries the response. again: the tunnel was an old one, and nobody has seen any of it.
+func (h *http2Conn) exchange(t *tunnel, out nethttp.ResponseWriter, r *nethttp.Request) (again bool) {
+	attached := context.AfterFunc(r.Context(), func() { _ = t.file.SetDeadline(time.Now()) }) // the client may give the stream up
+	t.head = appendHTTP1(t.head[:0], r)
+	var sent chan error
 	var response *nethttp.Response
-	if err == nil {
+	_, err := t.file.Write(t.head)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", errStale, err)
+	} else {
+		if r.ContentLength != 0 {
+			sent = make(chan error, 1)
+			go func() { sent <- t.sendBody(r) }() // ends with the tunnel or the stream
+		}
 		response, err = t.response(out, r)
 	}
 	if err != nil {
-		_ = t.file.Close()
-		if t.used && errors.Is(err, errStale) && r.ContentLength == 0 {
+		attached()
+		t.end()
+		switch {
+		case r.Context().Err() != nil:
+		case t.used && errors.Is(err, errStale) && r.ContentLength == 0:
 			return true
-		}
-		if r.Context().Err() == nil {
+		case t.cut.Load():
+			out.WriteHeader(nethttp.StatusBadRequest)
+		default:
 			out.WriteHeader(nethttp.StatusBadGateway)
 		}
 		return false
 	}
-	whole := t.carry(out, response)
-	if !whole {
-		_ = t.file.Close()
+	if whole := t.carry(out, response, h.tunnel.send); !whole {
+		attached()
+		t.end()
 		panic(nethttp.ErrAbortHandler) // the stream is reset: the client must not take it for whole
 	}
-	select {
-	case err = <-sent:
-	default:
-		err = errors.New("the request's body was not wanted")
+	wanted := sent == nil
+	if sent != nil {
+		select {
+		case err = <-sent:
+			wanted = err == nil
+		default: // not all of it was
+		}
 	}
-	if err != nil || response.Close || t.reader.Buffered() > 0 {
+	switch {
+	case !attached(): // its deadline has passed
+		t.end()
+	case !wanted || response.Close || t.reader.Buffered() > 0:
 		_ = t.file.Close()
-		return false
+	default:
+		h.give(t)
 	}
-	h.give(t)
 	return false
 }
 
-// sendBody sends the request's body as HTTP/1.1 has it.
+// sendBody sends the request's body as HTTP/1.1 has it. If it does not come as a whole the worker is told by the tunnel's end.
 func (t *tunnel) sendBody(r *nethttp.Request) error {
-	piece := make([]byte, tunnelPiece)
-	if r.ContentLength > 0 {
-		_, err := io.CopyBuffer(struct{ io.Writer }{t.file}, struct{ io.Reader }{r.Body}, piece)
-		return err
-	}
+	piece := tunnelPieces.Get().(*[tunnelPiece]byte)
+	defer tunnelPieces.Put(piece)
+	var frame []byte
 	for {
-		n, err := r.Body.Read(piece)
+		n, err := r.Body.Read(piece[:])
+		data := piece[:n]
+		if r.ContentLength < 0 && n > 0 {
+			frame = append(strconv.AppendInt(frame[:0], int64(n), 16), "\r\n"...)
+			frame = append(append(frame, data...), "\r\n"...)
+			data = frame
+		}
 		if n > 0 {
-			chunk := append(strconv.AppendInt(nil, int64(n), 16), "\r\n"...)
-			chunk = append(append(chunk, piece[:n]...), "\r\n"...)
-			if _, err := t.file.Write(chunk); err != nil {
+			if _, err := t.file.Write(data); err != nil {
 				return err
 			}
 		}
-		if errors.Is(err, io.EOF) {
+		switch {
+		case err == nil:
+		case !errors.Is(err, io.EOF):
+			t.cut.Store(true)
+			shutdown(t.file, unix.SHUT_WR)
+			return err
+		case r.ContentLength < 0:
 			_, err = t.file.Write([]byte("0\r\n\r\n"))
 			return err
-		}
-		if err != nil {
-			return err
+		default:
+			return nil
 		}
 	}
 }
@@ -335,29 +382,45 @@ func copyHeader(to, from nethttp.Header) {
 	}
 }
 
-// carry passes the body on, as it comes. False: it was cut off.
-func (t *tunnel) carry(out nethttp.ResponseWriter, response *nethttp.Response) bool {
+// carry passes the body on, as it comes. False: it was cut off, or its client has not taken any of it for the time of patience.
+func (t *tunnel) carry(out nethttp.ResponseWriter, response *nethttp.Response, patience time.Duration) bool {
 	defer response.Body.Close()
+	writer := out.(http2Writer)
 	out.WriteHeader(response.StatusCode)
-	piece := make([]byte, tunnelPiece)
-	flusher, _ := out.(nethttp.Flusher)
-	for {
-		n, err := response.Body.Read(piece)
+	piece := tunnelPieces.Get().(*[tunnelPiece]byte)
+	defer tunnelPieces.Put(piece)
+	left := response.ContentLength // -1: nobody knows it
+	if response.Body == nethttp.NoBody {
+		left = 0
+	}
+	var stalled *time.Timer
+	for left != 0 {
+		n, err := response.Body.Read(piece[:])
+		last := errors.Is(err, io.EOF) || int64(n) == left
+		left -= int64(n)
+		if stalled == nil && !last {
+			stalled = time.AfterFunc(patience, func() { _ = writer.SetWriteDeadline(time.Now()) })
+			defer stalled.Stop()
+		} else if stalled != nil {
+			stalled.Reset(patience)
+		}
 		if n > 0 {
 			if _, err := out.Write(piece[:n]); err != nil {
 				return false
 			}
 		}
-		if errors.Is(err, io.EOF) {
+		if last {
 			break
 		}
 		if err != nil {
 			return false
 		}
-		if t.reader.Buffered() == 0 && flusher != nil {
-			flusher.Flush()
+		if t.reader.Buffered() == 0 {
+			writer.Flush()
 		}
+		stalled.Stop()
 	}
+	_ = writer.SetWriteDeadline(time.Now().Add(patience)) // for what is written when the stream's handler has ended
 	for name, values := range response.Trailer {
 		for _, value := range values {
 			out.Header().Add(nethttp.TrailerPrefix+name, value)
@@ -366,33 +429,44 @@ func (t *tunnel) carry(out nethttp.ResponseWriter, response *nethttp.Response) b
 	return true
 }
 
-// http1Head is the request's head in the words of HTTP/1.1. False: it cannot be said in them.
-func http1Head(r *nethttp.Request) ([]byte, bool) {
+// sayable tells whether HTTP/1.1 has words for the request's head.
+func sayable(r *nethttp.Request) bool {
 	if r.Method == nethttp.MethodConnect || !plainText(r.Method) || !plainText(r.RequestURI) || !plainText(r.Host) {
-		return nil, false
+		return false
 	}
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\n", r.Method, r.RequestURI, r.Host)
+	for name, values := range r.Header {
+		if !plainText(name) {
+			return false
+		}
+		for _, value := range values {
+			if strings.ContainsAny(value, "\r\n\x00") {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// appendHTTP1 appends the request's head in the words of HTTP/1.1.
+func appendHTTP1(b []byte, r *nethttp.Request) []byte {
+	b = append(append(append(append(b, r.Method...), ' '), r.RequestURI...), " HTTP/1.1\r\nHost: "...)
+	b = append(append(b, r.Host...), "\r\n"...)
 	for name, values := range r.Header {
 		switch name {
 		case "Connection", "Transfer-Encoding", "Content-Length", "Host", "Keep-Alive", "Upgrade", "Proxy-Connection", "Expect":
 			continue
 		}
 		for _, value := range values {
-			if strings.ContainsAny(name+value, "\r\n\x00") {
-				return nil, false
-			}
-			fmt.Fprintf(&b, "%s: %s\r\n", name, value)
+			b = append(append(append(append(b, name...), ": "...), value...), "\r\n"...)
 		}
 	}
 	switch {
 	case r.ContentLength > 0:
-		fmt.Fprintf(&b, "Content-Length: %d\r\n", r.ContentLength)
+		b = append(strconv.AppendInt(append(b, "Content-Length: "...), r.ContentLength, 10), "\r\n"...)
 	case r.ContentLength < 0:
-		b.WriteString("Transfer-Encoding: chunked\r\n")
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
 	}
-	b.WriteString("\r\n")
-	return b.Bytes(), true
+	return append(b, "\r\n"...)
 }
 
 // plainText tells whether a word may stand in a request line: no blanks, no control characters.

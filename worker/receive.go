@@ -20,6 +20,10 @@ func (s *slot) receive(cn *conn) bool {
 		s.r.shakeHands(cn)
 		return false
 	}
+	if cn.over != nil && cn.ending { // a stream that its client has given up
+		s.r.drop(cn)
+		return false
+	}
 	before := cn.rest
 	cn.rest = nil
 	if len(before) >= len(s.input) {
@@ -49,7 +53,9 @@ func (s *slot) receive(cn *conn) bool {
 // read is read(2) of what the client says, whether it speaks TLS or not.
 func (cn *conn) read(room []byte) (int, syscall.Errno) {
 	if cn.inline() {
-		return cn.tls.read(room)
+		n, errno := cn.tls.read(room)
+		cn.ending = cn.ending || cn.tls.over
+		return n, errno
 	}
 	return read(cn.fd, room)
 }

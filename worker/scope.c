@@ -83,6 +83,8 @@ static PyObject *value_of(int kind, PyObject *key, const char *text, Py_ssize_t 
         return PyUnicode_DecodeUTF8(text, size, "replace");
     case PROTOCOL:
         at = memchr(text, '/', (size_t)size);
+        if (size == 8 && (!memcmp(text, "HTTP/2.0", 8) || !memcmp(text, "HTTP/3.0", 8)))
+            size -= 2; /* ASGI has no minor version there */
         return PyUnicode_DecodeLatin1(at ? at + 1 : text, at ? text + size - at - 1 : 0, NULL);
     case URI:
         return path_of(text, size);

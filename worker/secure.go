@@ -16,6 +16,9 @@ import (
 // as a whole, cost no switch between threads. For all else the connection is bridged (bridge.go): from then on its
 // descriptor is one end of a socket pair, which speaks in the clear, and whoever uses it need not know of TLS.
 
+// oneRecord is what a record of TLS holds at most, in bytes (RFC 8446, 5.1).
+const oneRecord = 16 << 10
+
 // sealedAtOnce is the largest response that a slot encrypts by itself, in bytes; what the client does not take of it waits
 // in memory.
 const sealedAtOnce = 128 << 10
@@ -26,9 +29,14 @@ type secure struct {
 	wire    wire
 	ready   bool // hands were shaken
 	bridged bool
-	raw     int // the client's descriptor, once the connection's is another one
-	scratch []byte
+	over    bool // the client has said that it sends no more, or something is broken
+	raw     int  // the client's descriptor, once the connection's is another one
 }
+
+// sealing is room for what is encrypted at once. Connections borrow it, or each that idles would keep its own.
+type sealing struct{ joined, sealed []byte }
+
+var sealings = sync.Pool{New: func() any { return new(sealing) }}
 
 // wire is what crypto/tls takes for the network. It belongs to a slot, which never waits (stream is nil): what is written stays
 // in out, and reading ends at errAgain, behind which crypto/tls can go on. Or to goroutines, which do wait.
@@ -142,7 +150,8 @@ type noAddr struct{}
 func (noAddr) Network() string { return "tls" }
 func (noAddr) String() string  { return "" }
 
-// read takes what there is, as read(2) does: EAGAIN is nothing so far, 0 the end.
+// read takes what there is, as read(2) does: EAGAIN is nothing so far, 0 the end. The end behind some bytes is over, since
+// TLS may say it where the socket does not.
 func (s *secure) read(room []byte) (int, syscall.Errno) {
 	s.wire.dry = false
 	have := 0
@@ -160,6 +169,7 @@ func (s *secure) read(room []byte) (int, syscall.Errno) {
 			}
 			return have, 0
 		case have > 0:
+			s.over = true
 			return have, 0 // the next read has the error again
 		case errors.Is(err, io.EOF):
 			return 0, 0
@@ -172,9 +182,20 @@ func (s *secure) read(room []byte) (int, syscall.Errno) {
 
 // seal encrypts, and sends as far as the client takes it. rest: some of it has not left.
 func (s *secure) seal(out, data []byte) (rest bool, errno syscall.Errno) {
-	if len(out) > 0 && len(data) > 0 { // one record, if it fits
-		s.scratch = append(append(s.scratch[:0], out...), data...)
-		out, data = s.scratch, nil
+	room := sealings.Get().(*sealing)
+	defer sealings.Put(room)
+	if len(s.wire.out) == 0 {
+		s.wire.out = room.sealed[:0]
+		defer func() {
+			room.sealed = nil
+			if len(s.wire.out) == 0 {
+				room.sealed, s.wire.out = s.wire.out, nil
+			}
+		}()
+	}
+	if len(out) > 0 && len(data) > 0 && len(out)+len(data) <= oneRecord {
+		room.joined = append(append(room.joined[:0], out...), data...)
+		out, data = room.joined, nil
 	}
 	for _, piece := range [2][]byte{out, data} {
 		if len(piece) == 0 {
