@@ -20,6 +20,7 @@ import (
 var mayImport = map[string][]string{
 	"cmd/envoxyd":         {"emperor", "master", "uwsgiopts", "modules", "protocol"},
 	"cmd/envoxyd-gateway": {"gateway", "gateway/sidecar"},
+	"cmd/envoxyd-router":  {"router", "internal/routerspec", "internal/startspec"},
 	"cmd/envoxyd-zmq":     {"gateway/peers", "gateway/sidecar", "transports/zmq"},
 	"emperor":             {"uwsgiopts", "master/hooks", "internal/emperorlink", "internal/paths", "internal/respawn", "emperor/rows"},
 	"emperor/rows":        {},
@@ -40,17 +41,21 @@ var mayImport = map[string][]string{
 	"master/sockets":      {"uwsgiopts", "internal/scmrights", "internal/socketpair", "internal/paths"},
 	"master/snmp":         {"uwsgiopts", "internal/shm", "master/stats"},
 	"master/stats":        {"uwsgiopts", "internal"},
+	"master/subscribing":  {"uwsgiopts", "protocol/subscription", "internal/paths"},
+	"router":              {"protocol", "transports", "internal", "router"},
+	"router/nodes":        {},
 	"worker":              {"protocol", "routing", "transports", "modules/postgres", "internal", "worker"},
-	"transports":          {"protocol", "internal/staticspec", "transports"},
+	"transports":          {"protocol", "internal/staticspec", "internal/stream", "transports"},
 	"routing":             {"protocol/uwsgi", "internal/routespec", "internal/htpasswd", "internal/logtext", "internal/pcre"},
 	"internal":            {"internal"},
 	"internal/conninfo":   {},
 	"internal/httpget":    {},
 	"internal/respawn":    {},
+	"internal/stream":     {},
 	"internal/openssl":    {},
 	"internal/tlsspec":    {},
 	"internal/workerspec": {"internal/staticspec", "internal/tlsspec", "internal/routespec"},
-	"uwsgiopts":           {"uwsgiopts", "internal/conninfo", "internal/httpget", "internal/openssl", "internal/routespec", "routing"},
+	"uwsgiopts":           {"uwsgiopts", "protocol/subscription", "internal/conninfo", "internal/httpget", "internal/openssl", "internal/routespec", "routing"},
 	"modules":             {"protocol", "internal/conninfo"},
 	"modules/probe":       {"internal/httpget"},
 
@@ -60,7 +65,8 @@ var mayImport = map[string][]string{
 	"modules/postgres/problem": {},
 	"modules/postgres/types":   {"protocol", "modules/postgres/problem"},
 
-	"protocol": {},
+	"protocol":              {},
+	"protocol/subscription": {"protocol/uwsgi"},
 }
 
 func TestImportsGoOneWay(t *testing.T) {

@@ -80,10 +80,14 @@ class Connection:
         if not head[0].startswith("HTTP/1."):
             raise Broken(f"not a status line: {head[0]!r}")
         headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
-        if headers.get("transfer-encoding", "").lower() == "chunked":
+        if head[0].split(" ")[1] == "304":
+            body = b""
+        elif headers.get("transfer-encoding", "").lower() == "chunked":
             body = b"".join(iter(self._chunk, b""))
         elif "content-length" in headers:
             body = self._exactly(int(headers["content-length"]))
+        elif head[0].split(" ")[1] == "204":
+            body = b""
         else:
             body = self._rest()
             headers["connection"] = "close"

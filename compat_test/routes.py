@@ -6,23 +6,32 @@ import base64
 import random
 
 PATTERNS = [  # and how many groups they have
-    ("^/a", 0), ("^/a$", 0), ("b$", 0), (".*", 0), ("^/(.)", 1), ("^/([a-z]+)/?(\\d*)", 2), ("x|y", 0), ("^/(?!a)(.*)", 1), ("(a)(z)?", 2),
-    ("^$", 0), ("[0-9]{2,}", 0), ("^/u/(\\w+)/(\\d+)$", 2), ("(?i)^/A", 0), ("(\\w)\\1", 1), ("h\\.", 0), ("curl", 0), ("q=(\\w+)", 1), ("^127\\.", 0),
+    ("^/a", 0), ("^/a$", 0), ("b$", 0), (".*", 0), ("^/(.)", 1), ("^/([a-z]+)/?(\\d*)", 2), ("x|y", 0), ("^/(?!a)(.*)", 1),
+    ("(a)(z)?", 2), ("^$", 0), ("[0-9]{2,}", 0), ("^/u/(\\w+)/(\\d+)$", 2), ("(?i)^/A", 0), ("(\\w)\\1", 1),
+    ("h\\.", 0), ("curl", 0), ("q=(\\w+)", 1), ("^127\\.", 0),
 ]
-SUBJECTS = ["route"] * 6 + ["route-host", "route-uri", "route-uri", "route-qs", "route-user-agent", "route-remote-user", "route-referer", "route-remote-addr"]
+SUBJECTS = ["route"] * 6 + [
+    "route-host", "route-uri", "route-uri", "route-qs", "route-user-agent", "route-remote-user", "route-referer", "route-remote-addr",
+]
 VARIABLES = ["PATH_INFO", "QUERY_STRING", "REQUEST_URI", "REQUEST_METHOD", "REMOTE_USER", "HTTP_HOST", "REMOTE_ADDR", "V0", "V1", "NONE"]
-FUNCTIONS = ["qs[q]", "qs[n]", "qs[none]", "cookie[k]", "cookie[none]", "base64[PATH_INFO]", "hex[HTTP_HOST]", "base64[NONE]", "uwsgi[wid]", "nothing[x]"]
+FUNCTIONS = ["qs[q]", "qs[n]", "qs[none]", "cookie[k]", "cookie[none]", "base64[PATH_INFO]", "hex[HTTP_HOST]", "base64[NONE]",
+             "uwsgi[wid]", "nothing[x]"]
 CONDITIONS = [
-    "equal:{};{}", "startswith:{};{}", "endswith:{};{}", "contains:{};{}", "empty:{}", "ishigher:{};{}", "<:{};{}", ">=:{};{}", "<=:{};{}",
-    "==:${{REQUEST_METHOD}};GET", "exists:there.txt", "exists:none.txt", "isfile:there.txt", "isdir:.", "isfile:.", "empty:${{QUERY_STRING}}",
-    "ipv4in:${{REMOTE_ADDR}};127.0.0.0/8", "ipv4in:${{REMOTE_ADDR}};10.0.0.0/8", "ipv6in:::1;::/64", "equal:{}", "islower:${{qs[n]}};10",
+    "equal:{};{}", "startswith:{};{}", "endswith:{};{}", "contains:{};{}", "empty:{}", "ishigher:{};{}",
+    "<:{};{}", ">=:{};{}", "<=:{};{}",
+    "==:${{REQUEST_METHOD}};GET", "exists:there.txt", "exists:none.txt", "isfile:there.txt", "isdir:.", "isfile:.",
+    "empty:${{QUERY_STRING}}",
+    "ipv4in:${{REMOTE_ADDR}};127.0.0.0/8", "ipv4in:${{REMOTE_ADDR}};10.0.0.0/8",
+    "ipv6in:::1;::/64", "equal:{}", "islower:${{qs[n]}};10",
 ]
-STATUSES = ["403 Forbidden", "404", "410", "500 Oops", "451 No $0"]
-PATHS = ["/", "/a", "/ab", "/a/12", "/u/joe/42", "/b", "/x/y/b", "/A", "/aa", "/static", "/status/404", "/status/500", "/status/200", "/0123", "/z%20z"]
+STATUSES = ["403 Forbidden", "404", "410", "500 Oops"]
+PATHS = ["/", "/a", "/ab", "/a/12", "/u/joe/42", "/b", "/x/y/b", "/A", "/aa", "/static", "/status/404", "/status/500",
+         "/status/200", "/0123", "/z%20z"]
 QUERIES = ["", "?", "?q=1", "?q=abc&n=7", "?n=12&q=", "?n", "?q=%20x&x=y", "?a=q=1"]
 HOSTS = ["h.example", "other.example:80", "a"]
+KNOWN, WRONG = (base64.b64encode(text).decode() for text in (b"joe:secret", b"joe:no"))
 HEADERS = [[], ["User-Agent: curl/8"], ["Cookie: k=v; j=2"], ["Cookie: x=1;k=\"w\"; k=2"], ["Referer: http://a/b"],
-           ["Authorization: Basic " + base64.b64encode(b"joe:secret").decode()], ["Authorization: Basic " + base64.b64encode(b"joe:no").decode()]]
+           ["Authorization: Basic " + KNOWN], ["Authorization: Basic " + WRONG]]
 
 
 class Routes:
@@ -98,7 +107,7 @@ class Routes:
             self.open.append(f"l{self.labels}")
             return f"goto:l{self.labels}"
         if kind < 0.68:
-            where = self.pick(["/new", "/a/../b", "/p?x=1", "/${V0}", "/%41b", "/p?"]) if groups != 1 else self.pick(["/n/$1", "/n?c=$1"])
+            where = self.pick(["/n/$1", "/n?c=$1"] if groups == 1 else ["/new", "/a/../b", "/p?x=1", "/${V0}", "/%41b", "/p?"])
             return self.pick(["rewrite:", "rewrite:", "rewrite-last:"]) + where
         if kind < 0.74:
             return self.pick(["setuser:", "setpathinfo:/", "seturi:/", "setremoteaddr:"]) + self.pick(["ann", "10.0.0.1", "b/12"])
@@ -107,14 +116,18 @@ class Routes:
         if kind < 0.82:
             return self.pick(["delheader:X-App", "remheader:x-app", "donotlog:", "flush:", "fixcl:"])
         if kind < 0.86:
-            return f"hash:key={self.pick(['${PATH_INFO}', '${REQUEST_URI}', 'k'])},items=a;b;c;d,var=V2,algo={self.pick(['djb33x', 'murmur2'])}"
+            key, algorithm = self.pick(["${PATH_INFO}", "${REQUEST_URI}", "k"]), self.pick(["djb33x", "murmur2"])
+            return f"hash:key={key},items=a;b;c;d,var=V2,algo={algorithm}"
         if kind < 0.90:
             return self.pick(["basicauth:R,joe:secret", "basicauth-next:R1,joe:secret", "basicauth:R,"])
-        return self.pick([f"break:{self.pick(STATUSES[:4])}", f"return:{self.pick(['404', '410', '403'])}", "last:", "continue:", "last:", f"redirect:/to/{text}",
-                          "redirect-permanent:http://b/${PATH_INFO}", "static:DIR/there.txt", "file-next:filename=DIR/none.txt", "static-next:DIR/none.txt"])
+        return self.pick([
+            f"break:{self.pick(STATUSES)}", f"return:{self.pick(['404', '410', '403'])}", "last:", "continue:", "last:",
+            f"redirect:/to/{text}", "redirect-permanent:http://b/${PATH_INFO}", "static:DIR/there.txt",
+            "file-next:filename=DIR/none.txt", "static-next:DIR/none.txt"])
 
     def later_rule(self):
-        action = self.pick(["addheader:X-Later: ${uwsgi[status]} ${V0}", "log:R: later ${uwsgi[status]} ${PATH_INFO}", "addheader:X-Else: ${REMOTE_USER}"])
+        action = self.pick(["addheader:X-Later: ${uwsgi[status]} ${V0}",
+                            "log:R: later ${uwsgi[status]} ${PATH_INFO}", "addheader:X-Else: ${REMOTE_USER}"])
         stage = self.pick(["error", "response"])
         self.args += self.pick([
             [f"--{stage}-route-run", action], [f"--{stage}-route-status", f"{self.pick(['200', '404', '403', '401'])} {action}"],

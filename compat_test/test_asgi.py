@@ -18,8 +18,8 @@ from server import free_port
 from websocket_client import BINARY, CLOSE, TEXT, Websocket
 
 APP = """
-import asyncio, os, uwsgi
-told = []
+import asyncio, contextvars, os, uwsgi
+told, kept = [], []
 
 async def application(scope, receive, send):
     if scope["type"] == "lifespan":
@@ -140,6 +140,7 @@ async def disconnected(receive):
         pass
 
 async def poll(_, scope, receive, send):
+    open("polled", "w").close()
     await disconnected(receive)
     told.append("poll-left")
 
@@ -172,6 +173,88 @@ async def eager(_, scope, receive, send):
     await send({"type": "websocket.accept"})
     await send({"type": "websocket.send", "text": (await messages.get())["text"]})
     task.cancel()
+
+VAR = contextvars.ContextVar("var", default="none")
+
+async def variable(name, scope, receive, send):
+    before = VAR.get()
+    VAR.set(name)
+    await asyncio.sleep(0.02)
+    await answer(send, before)
+
+async def given_up(_, scope, receive, send):
+    "Cancels what it sends while the client does not read, and goes on."
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        kind, data, more = "websocket.send", "bytes", {}
+    else:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        kind, data, more = "http.response.body", "body", {"more_body": True}
+    number = 0
+    try:
+        while True:
+            await asyncio.wait_for(send({"type": kind, data: b"%07d;" % number * 12000, **more}), 0.2)
+            number += 1
+    except asyncio.TimeoutError:
+        pass
+    open("given-up", "w").write(str(number))
+    await send({"type": kind, data: b"tail", **more})
+    if kind == "http.response.body":
+        await send({"type": kind})
+
+async def orphans(_, scope, receive, send):
+    "Ends while tasks of its own still send."
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    async def child():
+        try:
+            while True:
+                await send({"type": "http.response.body", "body": b"x" * 300000, "more_body": True})
+        except RuntimeError as error:
+            told.append(str(error).replace(" ", "-"))
+    kept.extend([asyncio.ensure_future(child()), asyncio.ensure_future(child())])
+    await asyncio.sleep(0.2)
+    raise ValueError("meant")
+
+async def orphan_websocket(_, scope, receive, send):
+    "Ends while tasks of its own still receive."
+    await receive()
+    await send({"type": "websocket.accept"})
+    async def child():
+        told.append((await receive())["type"])
+    kept.extend([asyncio.ensure_future(child()), asyncio.ensure_future(child())])
+    await asyncio.sleep(0.1)
+
+async def deaf(_, scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    try:
+        while True:
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+            await asyncio.sleep(0.01)
+    except OSError as error:
+        told.append(type(error).__name__)
+        raise RuntimeError("as frameworks do") from error
+
+async def whole(_, scope, receive, send):
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        more = message["more_body"]
+    await answer(send, "all of it")
+
+async def header(code, scope, receive, send):
+    pair = eval(bytes.fromhex(code))
+    await send({"type": "http.response.start", "status": 200, "headers": [pair]})
+    await send({"type": "http.response.body", "body": b"body"})
+
+async def body(code, scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": eval(bytes.fromhex(code))})
+
+async def undecided(_, scope, receive, send):
+    await receive()
 
 async def forbidden(_, scope, receive, send):
     await receive()
@@ -276,7 +359,7 @@ def test_a_body_that_nobody_reads_waits_with_its_client(started, way):
         s.sendall(b"POST /slowly HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n" % total)
         sender = threading.Thread(target=s.sendall, args=(b"y" * total,))
         sender.start()
-        pid = int(until(s, b";").partition(b"\r\n\r\n")[2].partition(b";")[0])
+        pid = int(re.search(rb"(\d+);", until(s, b";"))[1])
         before = resident(pid)
         assert sender.is_alive(), "all of it was taken in"
         Path(running.dir, "release").touch()
@@ -442,10 +525,33 @@ def test_who_does_not_read_is_waited_for_and_who_leaves_is_told_of(started, tran
         client.close()
     left = Connection(transport.port)
     left.send("/poll")
-    time.sleep(0.1)  # it is in the application
+    eventually((running.dir / "polled").exists)
     left.close()
     eventually(lambda: sorted(get(transport.port, "/tell").text.split()) == ["endless-ended"] * 3 + ["poll-left"])
     assert "Traceback" not in running.log()
+
+
+def test_work_after_the_response_leaves_the_connection_to_the_next(started, http):
+    started(http)
+    with Connection(http.port, keep=True) as client:
+        for _ in range(3):
+            begun = time.monotonic()
+            assert client.get("/later").text == "at once"
+            first = client.socket
+            assert client.get("/hello").status == 200
+            assert time.monotonic() - begun < 0.45 and client.socket is first  # /later goes on for half a second
+    eventually(lambda: get(http.port, "/tell").text.count("later-") == 3)
+
+
+def test_a_reload_in_the_middle_of_a_request_ends_its_connection(started, http):
+    running = started(http)
+    with Connection(http.port, keep=True) as client:
+        client.send("/hold/it")
+        eventually((running.dir / "held-it").exists)
+        running.signal(signal.SIGHUP)
+        running.wait_log("Gracefully killing worker 1")
+        (running.dir / "release").touch()
+        assert client.receive().headers.get("connection") == "close"
 
 
 def test_work_after_the_response_holds_nobody_up(started, http):
@@ -490,6 +596,133 @@ def test_a_websocket_that_does_not_read_holds_nobody_up(started, way):
     assert time.monotonic() - begun < 2
     eventually(lambda: get(way.port, "/tell").text == "flood-ended")
     slow.socket.close()
+
+
+def test_requests_share_no_context_variables(started, http):
+    """Neither those that come behind each other, nor those that the reactor is asked for within another's task."""
+    started(http, ["--asgi-limit-concurrency", "2"])
+    with socket.create_connection(("127.0.0.1", http.port)) as s:
+        s.settimeout(10)
+        last = b"GET /variable/z HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
+        s.sendall(b"".join(b"GET /variable/%d HTTP/1.1\r\nHost: t\r\n\r\n" % n for n in range(5)) + last)
+        assert until(s, b"\0").count(b"\r\n\r\nnone") == 6
+    clients = [Connection(http.port) for _ in range(10)]
+    for number, client in enumerate(clients):
+        client.send(f"/variable/{number}")
+    assert {client.receive().text for client in clients} == {"none"}
+
+
+def test_what_a_cancelled_task_has_begun_to_send_is_sent_whole(started, way):
+    running = started(way)
+    client = Connection(way.port, timeout=20, receive_buffer=8192)
+    client.send("/given_up")
+    eventually((running.dir / "given-up").exists)
+    sent = int((running.dir / "given-up").read_text()) + 1
+    assert client.receive().body == b"".join(b"%07d;" % number * 12000 for number in range(sent)) + b"tail"
+
+
+def test_what_a_cancelled_task_has_begun_to_send_is_a_whole_message(started, way):
+    running = started(way)
+    with Websocket(way.port, "/given_up", receive_buffer=8192) as client:
+        eventually((running.dir / "given-up").exists)
+        for number in range(int((running.dir / "given-up").read_text()) + 1):
+            assert client.receive() == (BINARY, b"%07d;" % number * 12000)
+        assert client.receive() == (BINARY, b"tail")
+        assert client.closed() == 1000
+
+
+def test_tasks_that_outlive_their_request_do_not_touch_the_next(started, way):
+    """It has the core and the descriptor that they knew."""
+    running = started(way, ["--asgi-limit-concurrency", "1", "--socket-timeout", "1"])
+    slow = Connection(way.port, receive_buffer=8192)
+    slow.send("/orphans")
+    running.wait_log("ValueError: meant")
+    slow.close()
+    assert get(way.port, "/ticks/100").text.count("data") == 100  # longer than the timeout
+    assert get(way.port, "/tell").text == "the-request-has-ended the-request-has-ended"
+
+
+def test_tasks_that_outlive_their_websocket_do_not_touch_the_next(started, way):
+    started(way)
+    with Websocket(way.port, "/orphan_websocket") as client:
+        assert client.closed() == 1000
+    with Websocket(way.port, "/echo") as client:
+        for _ in range(3):
+            client.send(TEXT, b"x")
+            assert client.receive() == (TEXT, b"x")
+    assert get(way.port, "/tell").text.split()[:2] == ["websocket.disconnect"] * 2
+
+
+def test_who_does_not_listen_for_the_client_is_told_in_the_end(started, way):
+    running = started(way)
+    client = Connection(way.port)
+    client.send("/deaf")
+    client.close()
+    eventually(lambda: "ClientLeft" in get(way.port, "/tell").text)
+    assert "Traceback" not in running.log(), "that is no error of the application's"
+
+
+@pytest.mark.parametrize("args, rest, status", [
+    ([], b"5\r\nhello\r\nZZ\r\n", 400), (["--limit-post", "8"], b"5\r\nhello\r\n5\r\nhello\r\n", 413),
+    (["--socket-timeout", "1", "--http-timeout", "1"], b"5\r\nhel", 408),
+])
+@pytest.mark.parametrize("path", ["echo", "whole"])
+def test_a_broken_body_is_the_clients_fault(started, way, path, args, rest, status):
+    """Whether the application raises when it is told, or returns."""
+    started(way, args)
+    with socket.create_connection(("127.0.0.1", way.port)) as s:
+        s.settimeout(10)
+        s.sendall(b"POST /%s HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n" % path.encode() + rest)
+        assert until(s, b"\r\n").startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_framing_is_the_servers(started, way):
+    started(way)
+    with socket.create_connection(("127.0.0.1", way.port)) as s:
+        s.settimeout(10)
+        code = b"(b'Transfer-Encoding', b'chunked')".hex().encode()
+        s.sendall(b"GET /header/%s HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n" % code)
+        answer = until(s, b"\0")
+    assert answer.lower().count(b"transfer-encoding") == 1
+    assert answer.endswith(b"\r\n\r\n4\r\nbody\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize("what, code, status", [
+    ("header", "[b'x', bytearray(b'y')]", 200), ("header", "(b'x', b'y\\r\\nz: 1')", 500), ("header", "(b'x\\n', b'y')", 500),
+    ("header", "('x', b'y')", 500), ("header", "(b'x',)", 500), ("header", "None", 500),
+    ("body", "memoryview(b'x')", 200), ("body", "'x'", 500), ("body", "5", 500), ("body", "None", 500),
+])
+def test_what_is_no_message_is_an_error(started, way, what, code, status):
+    started(way)
+    assert get(way.port, f"/{what}/{code.encode().hex()}").status == status
+
+
+def test_the_raw_path_is_a_path(started, way):
+    started(way)
+    with socket.create_connection(("127.0.0.1", way.port)) as s:
+        s.settimeout(10)
+        s.sendall(b"GET http://other.example/what/%41?a=b HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+        assert b"'raw_path': b'/what/%41'" in until(s, b"\0")
+
+
+@pytest.mark.parametrize("change", [
+    (b"GET", b"POST"), (b"/1.1", b"/1.0"), (b"Connection: Upgrade", b"X-Other: 1"), (b"Version: 13", b"Version: 12"),
+    (b"dGhlIHNhbXBsZSBub25jZQ==", b"dGhl"), (b"websocket", b"websockets"),
+])
+def test_what_is_no_handshake_is_a_plain_request(started, way, change):
+    started(way)
+    head = (b"GET /what HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+    with socket.create_connection(("127.0.0.1", way.port)) as s:
+        s.settimeout(10)
+        s.sendall(head.replace(*change))
+        assert b"'type': 'http'" in until(s, b"'type': 'http'")
+
+
+def test_a_websocket_that_is_not_decided_on_is_an_error(started, way):
+    running = started(way)
+    assert Websocket(way.port, "/undecided").head.startswith("HTTP/1.1 500 ")
+    assert "neither accepted nor closed" in running.log()
 
 
 def test_a_stop_ends_websockets(started, way):

@@ -40,7 +40,7 @@ def pid(port):
     (b"B", "command B is not there: .*let cheaper add workers"),
     (b"E", "command E is not there: .*looks every emperor-freq seconds"),
     (b"f", "command f is not there: .*SIGUSR2"),
-    (b"S", "command S is not there: instances subscribe to no server"),
+    (b"S", "command S does nothing: this instance subscribes to no router"),
     (b"x", r"'x' is no command; there are \+ - \(workers\), c \(chain reload\)"),
     (b"\xff", "'ÿ' is no command"),
     (b"+", "does not change without --cheaper"),

@@ -24,7 +24,8 @@ def application(environ, start_response):
     path = environ["PATH_INFO"]
     status = path[8:] + " Chosen" if path.startswith("/status/") and path[8:].isdigit() else "200 OK"
     start_response(status, [("Content-Type", "text/plain"), ("X-App", "1")])
-    names = ["PATH_INFO", "QUERY_STRING", "REQUEST_URI", "REQUEST_METHOD", "REMOTE_USER", "HTTP_HOST", "REMOTE_ADDR", "DOCUMENT_ROOT", "V0", "V1", "V2"]
+    names = ["PATH_INFO", "QUERY_STRING", "REQUEST_URI", "REQUEST_METHOD", "REMOTE_USER",
+             "HTTP_HOST", "REMOTE_ADDR", "DOCUMENT_ROOT", "V0", "V1", "V2"]
     return [("|".join(f"{name}={environ[name]}" for name in names if name in environ) + "|" + environ["wsgi.url_scheme"]).encode()]
 """
 
@@ -38,7 +39,8 @@ def pyuwsgi():
         fcntl.flock(lock, fcntl.LOCK_EX)  # tests may run in several processes
         if not binary.exists():
             for command in ([sys.executable, "-m", "venv", venv],
-                            [venv / "bin/pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:", f"pyuwsgi=={REFERENCE}"]):
+                            [venv / "bin/pip", "install", "--quiet", "--disable-pip-version-check",
+                             "--only-binary=:all:", f"pyuwsgi=={REFERENCE}"]):
                 done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
                 if done.returncode:
                     pytest.skip(f"pyuwsgi {REFERENCE} cannot be installed here: {(done.stderr or done.stdout).strip().splitlines()[-1:]}")
@@ -66,7 +68,8 @@ def told(raw):
 def play(binary, routes, directory):
     """What is answered to each request, and what rules have logged."""
     port = free_port()
-    args = ["--http-socket", f"127.0.0.1:{port}", "--need-app", "--wsgi-file", "app.py", *(word.replace("DIR", str(directory)) for word in routes.args)]
+    args = ["--http-socket", f"127.0.0.1:{port}", "--need-app", "--wsgi-file", "app.py",
+            *(word.replace("DIR", str(directory)) for word in routes.args)]
     one = Server(args, files={"app.py": APP, "there.txt": "content\n"}, binary=binary).start()
     try:
         one.wait_port(port)
@@ -93,10 +96,11 @@ def test_made_up_rules_do_what_they_do_in_uwsgi(pyuwsgi, tmp_path):
         if theirs != ours:
             different.append((seed, routes, theirs, ours))
     for seed, routes, theirs, ours in different[:5]:
-        print(f"--- ROUTES_SEED={seed}\n" + "\n".join(" = ".join(pair) for pair in zip(routes.args[::2], routes.args[1::2])))
+        print(f"--- ROUTES_SEED={seed}", *map(" = ".join, zip(routes.args[::2], routes.args[1::2])), sep="\n")
         for request, their, our in zip(routes.requests, theirs[0], ours[0]):
             if their != our:
-                print(request.decode().replace("\r\n", " | "), *difflib.unified_diff(list(their), list(our), "uWSGI", "envoxyd", n=0, lineterm=""), sep="\n")
+                print(request.decode().replace("\r\n", " | "),
+                      *difflib.unified_diff(list(their), list(our), "uWSGI", "envoxyd", n=0, lineterm=""), sep="\n")
         print(*difflib.unified_diff(theirs[1], ours[1], "uWSGI's log", "envoxyd's log", n=0, lineterm=""), sep="\n")
     failed = bool(different)
     assert not failed, f"{len(different)} of {CASES} differ, first with ROUTES_SEED={different[0][0]}"
@@ -114,7 +118,8 @@ INTENDED = {
         ["--route", "(?s)^/r(.*) redirect:/to$1"], "/r/%0d%0aX-Evil:%201", ["302 Found", "Location: /to/%0D%0AX-Evil: 1", "Moved"]),
     "path-that-is-read-twice": (
         "uWSGI reads percent signs of a rewritten path again, takes what was an encoded question mark for one, and leaves the .. of it",
-        ["--route", "^/old(/.*) rewrite:$1"], "/old/%252e%252e/a%3Fb", ["200 OK", "X-App: 1", ECHO.format("/%2e%2e/a?b", "", "/old/%252e%252e/a%3Fb") + "|http"]),
+        ["--route", "^/old(/.*) rewrite:$1"], "/old/%252e%252e/a%3Fb",
+        ["200 OK", "X-App: 1", ECHO.format("/%2e%2e/a?b", "", "/old/%252e%252e/a%3Fb") + "|http"]),
     "variable-that-addvar-changes": (
         "uWSGI's route-host and kin look at what came, whatever addvar has said; its ${…} do not",
         ["--route-run", "addvar:QUERY_STRING=b", "--route-qs", "^b addheader:X-B: 1"], "/?a",
@@ -130,7 +135,8 @@ INTENDED = {
         ["--route-qs", "(.*) goto:$1"], "/?nowhere", ["500 Internal Server Error", "Internal Server Error"]),
     "division": (
         "uWSGI multiplies",
-        ["--route-run", "addvar:V0=20", "--route-run", "/:V0,3", "--route-run", "addheader:X-V: ${V0}"], "/", ["200 OK", "X-App: 1", "X-V: 6"]),
+        ["--route-run", "addvar:V0=20", "--route-run", "/:V0,3", "--route-run", "addheader:X-V: ${V0}"], "/",
+        ["200 OK", "X-App: 1", "X-V: 6"]),
     "arithmetic-of-what-is-not-there": (
         "uWSGI closes the connection",
         ["--route-run", "+:V0,3", "--route-run", "addheader:X-V: ${V0}"], "/", ["200 OK", "X-App: 1", "X-V: 3"]),
@@ -145,7 +151,8 @@ INTENDED = {
         ["--route-run", "break:403 Not ${REQUEST_METHOD}"], "/", ["403 Not GET", ""]),
     "quotes-in-a-realm": (
         "uWSGI sends them as they are, which ends the realm",
-        ["--route-run", 'basicauth:a "b",u:p'], "/", ["401 Authorization Required", 'WWW-Authenticate: Basic realm="a \\"b\\""', "Unauthorized"]),
+        ["--route-run", 'basicauth:a "b",u:p'], "/",
+        ["401 Authorization Required", 'WWW-Authenticate: Basic realm="a \\"b\\""', "Unauthorized"]),
 }
 
 

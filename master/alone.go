@@ -20,6 +20,7 @@ func Alone(cfg *uwsgiopts.Config, run func(log func(format string, args ...any),
 		return status
 	}
 	m := &master{cfg: cfg, started: time.Now(), events: make(chan event, 64), life: life{alone: true}}
+	m.routers = newRouters(m)
 	m.commands = newCommands(cfg.Binsh...)
 	defer m.commands.close()
 	m.logs.alarms, m.logs.commands = newAlarms(m.commands), m.commands

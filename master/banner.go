@@ -50,6 +50,8 @@ func logMachine() {
 func logMode(cfg *uwsgiopts.Config) {
 	mode := "single process"
 	switch {
+	case cfg.OnlySupervises() && !namesApplication(cfg):
+		mode = "no-workers"
 	case cfg.Processes > 1 && cfg.Loop != "":
 		mode = "preforking+async"
 	case cfg.Loop != "":

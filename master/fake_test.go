@@ -145,6 +145,8 @@ func newTestMaster(t *testing.T, processes int) *testMaster {
 		return zygote, &link{orders: orders}, nil
 	}
 	m.gateways = newGateways(m)
+	m.routers = newRouters(m)
+	m.announcer.Logf = logf
 	m.logs.alarms, m.logs.commands = newAlarms(m.commands), m.commands
 	t.Cleanup(m.logs.alarms.close)
 	m.hooks = m.newHooks()

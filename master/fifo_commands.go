@@ -7,7 +7,7 @@ import (
 
 // fifoWords are what the master-fifo's bytes are for, but those for one of several pipes.
 const fifoWords = "+ - (workers), c (chain reload), C (go cheap), l (log reopen), L (log rotate), p (pause), P (pidfiles), q (graceful stop), Q (stop), " +
-	"r (reload), R (brutal reload), s (statistics), w (workers' reload), W (brutal workers' reload), 0 to 9 (another master-fifo)"
+	"r (reload), R (brutal reload), s (statistics), S (subscriptions), w (workers' reload), W (brutal workers' reload), 0 to 9 (another master-fifo)"
 
 // fifoForWorkers are the commands that need workers which serve.
 const fifoForWorkers = "+-CcpwW"
@@ -17,7 +17,6 @@ var fifoRefusals = map[byte]string{
 	'B': "an instance asks no emperor for reinforcements; let cheaper add workers",
 	'E': "an emperor sees by itself what changes in its directories, and looks every emperor-freq seconds",
 	'f': "a second master beside the first one would serve without being looked after; r loads configuration and code, SIGUSR2 the executable too",
-	'S': "instances subscribe to no server, so there is nothing to hold back",
 }
 
 // command carries out one byte: a digit chooses among pipes. Blanks and line ends, which echo writes, are no commands;
@@ -56,6 +55,8 @@ func (m *master) command(b byte) {
 		m.reload(true)
 	case 's':
 		m.logTotals()
+	case 'S':
+		m.toggleSubscriptions()
 	case 'w':
 		m.reloadWorkers(false)
 	case 'W':

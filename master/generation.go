@@ -138,7 +138,7 @@ func (m *master) startNext(p *preparation) (err error) {
 
 // onlySupervises: there is nothing to serve and no application, only daemons and jobs that the master runs.
 func (g *generation) onlySupervises() bool {
-	return len(g.sockets) == 0 && !namesApplication(g.cfg)
+	return !slices.ContainsFunc(g.sockets, (*sockets.Socket).ForWorkers) && !namesApplication(g.cfg)
 }
 
 // forkAll starts the workers, once the hooks before that have run.

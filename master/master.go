@@ -25,6 +25,7 @@ import (
 	"envoxyd/master/snmp"
 	"envoxyd/master/sockets"
 	"envoxyd/master/stats"
+	"envoxyd/master/subscribing"
 	"envoxyd/uwsgiopts"
 )
 
@@ -62,6 +63,8 @@ type master struct {
 	logs         logs
 	jobs         jobs
 	gateways     gateways
+	routers      *routers
+	announcer    subscribing.Announcer
 	queues       *signalQueues
 	router       *signaling.Router
 	vassal       *vassal
@@ -137,9 +140,11 @@ type triggers struct {
 	fdReload     fdReloadWatchers
 	fsReload     fsReload
 	notifySocket notifySocket
-	zerg         zergServers
-	remapped     map[os.Signal]string // signals with another meaning
-	connections  *readableWatch       // while the serving generation is asleep; else nil
+
+	subscriptionNotify notifySocket
+	zerg               zergServers
+	remapped           map[os.Signal]string // signals with another meaning
+	connections        *readableWatch       // while the serving generation is asleep; else nil
 }
 
 // logs is where the lines of all processes go.
@@ -178,6 +183,9 @@ func Run(cfg *uwsgiopts.Config, reread Reread) int {
 	m.life.startCtx, m.life.giveUp = context.WithCancel(context.Background())
 	defer m.life.giveUp()
 	m.gateways = newGateways(m)
+	m.routers = newRouters(m)
+	m.announcer.Logf = logf
+	m.triggers.notifySocket.option, m.triggers.subscriptionNotify.option = "notify-socket", "subscription-notify-socket"
 	m.commands = newCommands(cfg.Binsh...)
 	defer m.commands.close()
 	m.logs.alarms, m.logs.commands = newAlarms(m.commands), m.commands
@@ -204,6 +212,7 @@ func (m *master) run() (int, error) {
 		return statusFailed, err
 	}
 	m.owned.kept = resources.NewKept(m.upgrader.inherited.Take)
+	m.routers.inherit()
 	m.queues = &signalQueues{m.owned.kept, m.cfg.SignalBufsize}
 	m.router = signaling.NewRouter(m.queues)
 	if err := m.openMetrics(); err != nil {
@@ -251,7 +260,7 @@ func (m *master) run() (int, error) {
 
 // finished: nothing runs any more, and nothing is to be started.
 func (m *master) finished() bool {
-	return m.served() && !m.life.starting && !m.upgrader.busy && m.gateways.gone() && m.jobs.daemons.Gone() && !m.signalsLeft()
+	return m.served() && !m.life.starting && !m.upgrader.busy && m.gateways.gone() && m.routers.gone() && m.jobs.daemons.Gone() && !m.signalsLeft()
 }
 
 // served: no generation is left, and none is to be started.
@@ -273,6 +282,7 @@ func (m *master) end() int {
 	m.triggers.fdReload.close()
 	m.triggers.fsReload.stop()
 	m.triggers.notifySocket.close()
+	m.triggers.subscriptionNotify.close()
 	m.triggers.zerg.close()
 	m.triggers.fifo.close()
 	m.upgrader.stop()
@@ -283,6 +293,7 @@ func (m *master) end() int {
 		m.metrics.Save()
 	}
 	m.triggers.notifySocket.remove()
+	m.triggers.subscriptionNotify.remove()
 	m.triggers.zerg.remove()
 	if m.life.status == statusOK && m.number > 0 { // an application was started
 		m.atExit(m.cfg, m.hooks)
@@ -337,6 +348,7 @@ func (m *master) sweep(now time.Time) {
 	m.giveUpLate(now)
 	m.vassal.beat(m.cfg.Heartbeat, now)
 	m.flushSignals()
+	m.announce()
 	m.jobs.daemons.Enforce(now)
 	if now.Sub(m.lastSweep) < time.Second-tick/2 { // tickers are not exact
 		return

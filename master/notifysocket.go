@@ -9,13 +9,15 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/logtext"
 	"envoxyd/internal/paths"
 	"envoxyd/master/sockets"
 	"envoxyd/uwsgiopts"
 )
 
-// notifySocket is the datagram socket of --notify-socket: what arrives goes to the log.
+// notifySocket is a datagram socket, of --notify-socket or --subscription-notify-socket: what arrives goes to the log.
 type notifySocket struct {
+	option  string
 	path    string
 	made    os.FileInfo // the file at path that is ours; nil: none
 	conn    *net.UnixConn
@@ -30,10 +32,9 @@ func notifyPath(cfg *uwsgiopts.Config) string {
 	return paths.In(workDir(cfg), cfg.NotifySocket)
 }
 
-// reconfigure opens the socket that cfg names, unless it is open. takeover: though another process
-// serves it, which is the previous master.
-func (n *notifySocket) reconfigure(cfg *uwsgiopts.Config, takeover bool) {
-	path := notifyPath(cfg)
+// reconfigure opens the socket at path, absolute or @abstract, unless it is open; "": there is to be none. takeover: though
+// another process serves it, which is the previous master.
+func (n *notifySocket) reconfigure(path string, takeover bool) {
 	if path == n.path {
 		return
 	}
@@ -42,8 +43,8 @@ func (n *notifySocket) reconfigure(cfg *uwsgiopts.Config, takeover bool) {
 	if path == "" {
 		return
 	}
-	if err := n.open(path, takeover || cfg.UnixSocketTakeover); err != nil {
-		logf("notify-socket: %v", err)
+	if err := n.open(path, takeover); err != nil {
+		logf("%s: %v", n.option, err)
 	}
 }
 
@@ -68,7 +69,7 @@ func (n *notifySocket) open(path string, takeover bool) error {
 			if err != nil {
 				return
 			}
-			logDated("[notify-socket] %s", strings.TrimRight(string(text[:size]), "\n"))
+			logDated("[%s] %s", n.option, logtext.Safe(strings.TrimRight(string(text[:size]), "\n")))
 		}
 	})
 	return nil

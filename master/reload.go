@@ -249,6 +249,7 @@ func (m *master) promote() {
 	m.serveStats()
 	m.serveSNMP()
 	m.triggers.fifo.reconfigure(m)
+	m.routers.follow(g)
 	if old == nil {
 		m.firstReady()
 	} else {
@@ -281,7 +282,9 @@ func (m *master) promote() {
 	if m.metrics != nil {
 		m.metrics.Reconfigure(&g.cfg.MetricsConfig, workDir(g.cfg))
 	}
-	m.triggers.notifySocket.reconfigure(g.cfg, old == nil && m.upgrader.second)
+	m.triggers.notifySocket.reconfigure(notifyPath(g.cfg), old == nil && m.upgrader.second || g.cfg.UnixSocketTakeover)
+	m.followSubscriptions(g)
+	m.announce()
 	m.triggers.zerg.reconfigure(m, g.cfg, old == nil && m.upgrader.second)
 	notify("STATUS=uWSGI is ready\nREADY=1\nMAINPID=" + pidText())
 	m.vassal.say(emperorlink.Loyal, emperorlink.Accepting)

@@ -112,6 +112,7 @@ func (m *master) stop() {
 			g.kill()
 		}
 		m.gateways.hurry()
+		m.routers.hurry()
 		m.exitHooks.stop()
 		return
 	}
@@ -151,9 +152,13 @@ func (m *master) drainAll() {
 		m.retire(m.next)
 		m.next = nil
 	}
-	m.gateways.quiesce(func(m *master) {
-		m.drainCurrent(syscall.SIGTERM)
-		m.after(lastAccepts, (*master).refuse)
+	m.leaveRouters(func(m *master) { // before anything stops: what comes meanwhile is served
+		m.routers.stop(false, func(m *master) { // before the workers, whose requests may come through them
+			m.gateways.quiesce(func(m *master) {
+				m.drainCurrent(syscall.SIGTERM)
+				m.after(lastAccepts, (*master).refuse)
+			})
+		})
 	})
 }
 

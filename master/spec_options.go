@@ -42,7 +42,7 @@ func httpSpec(cfg *uwsgiopts.Config) workerspec.HTTP {
 	return workerspec.HTTP{
 		KeepaliveMillis: int(cfg.HTTPKeepalive / time.Millisecond), AutoChunked: cfg.HTTPAutoChunked,
 		HeadMillis: int(cfg.HTTPHeadersTimeout / time.Millisecond), ServerNameHost: cfg.HTTPServerNameIsHost,
-		TimeoutMillis: int(cfg.HTTPTimeout / time.Millisecond), Vars: cfg.HTTPVars, ProxyProtocol: cfg.ProxyProtocol,
+		TimeoutMillis: int(cfg.HTTPTimeout / time.Millisecond), Vars: cfg.HTTPVars, ProxyProtocol: cfg.ProxyProtocol, RouterProxy: cfg.HTTPProxyProtocol,
 		ManageScript: cfg.ManageScriptName, NoDelay: true, KeepSlashes: cfg.KeepSlashes, ExpectLimit: max(cfg.HTTPManageExpect, 0),
 	}
 }

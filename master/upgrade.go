@@ -176,6 +176,7 @@ func (m *master) upgrade() {
 	maps.Copy(more, m.owned.resources.Passed())
 	maps.Copy(more, m.owned.kept.Passed())
 	maps.Copy(more, m.gateways.handedOver())
+	maps.Copy(more, m.routers.handedOver())
 	if err := m.upgrader.handover.Send(m.sockets, more); err != nil {
 		logf("upgrade: %v", err)
 		return
@@ -268,12 +269,14 @@ func (m *master) upgradeDone(err error) {
 	m.stopWatching()
 	m.triggers.fdReload.close()
 	m.triggers.notifySocket.close()
+	m.triggers.subscriptionNotify.close()
 	m.triggers.zerg.close()
 	m.stats.Close()
 	m.snmp.Close()
 	m.triggers.fifo.close()
 	m.jobs.daemons.Stop()
 	m.jobs.smart.HandOver()
+	m.routers.stop(true, func(*master) {})
 	m.gateways.quiesce(func(m *master) {
 		m.drainCurrent(syscall.SIGHUP)
 		m.after(handOverTime, func(m *master) { m.gateways.stop() }) // its successor waits for the brokers

@@ -27,8 +27,8 @@ func Actions() []string { return slices.Sorted(maps.Keys(actions)) }
 // otherActions are uWSGI's actions that are not here, and what to do instead.
 var otherActions = map[string]string{
 	"access":             "use --route-if-not ipv4in:${REMOTE_ADDR};NETWORK break:403",
-	"cgi":                "run CGI programs by a web server, and proxy to it with http:",
-	"cgihelper":          "run CGI programs by a web server, and proxy to it with http:",
+	"cgi":                "name the programs by --cgi, and have them answer by uwsgi:,9,0",
+	"cgihelper":          "name the programs by --cgi, and have them answer by uwsgi:,9,0",
 	"chdir":              "it would hold for all later requests of the worker: start an instance with its own --chdir, and proxy to it with uwsgi:",
 	"fcgi":               "proxy with http: or uwsgi:",
 	"gridfs":             "GridFS is not served",
@@ -169,10 +169,13 @@ var logActions = map[string]builder{
 			return nil, errors.New("invalid logvar syntax, must be key=value")
 		}
 		text := c.template(value)
-		return func(r *Request) outcome { r.Effects.setLogVar(name, text.text(r)); return next }, nil
+		return func(r *Request) outcome {
+			r.Effects.LogVars = append(r.Effects.LogVars, LogVar{name, text.text(r)})
+			return next
+		}, nil
 	},
 	"donotlog":     plain(func(r *Request) outcome { r.Effects.NoLog = true; return next }),
-	"donotoffload": plain(func(r *Request) outcome { r.Effects.NoOffload = true; return next }),
+	"donotoffload": plain(func(*Request) outcome { return next }), // no core waits for a file in any case
 	"harakiri": func(_ *compiler, argument string) (action, error) {
 		n, err := numberUpTo(argument, 1<<31-1)
 		return func(r *Request) outcome { r.Effects.HarakiriSeconds = n; return next }, err
@@ -194,17 +197,6 @@ var logActions = map[string]builder{
 		text := c.template(message)
 		return func(r *Request) outcome { r.outside.Alarm(name, text.text(r)); return next }, nil
 	},
-}
-
-// setLogVar replaces a variable of that name.
-func (e *Effects) setLogVar(name string, value []byte) {
-	for i := range e.LogVars {
-		if e.LogVars[i].Name == name {
-			e.LogVars[i].Value = value
-			return
-		}
-	}
-	e.LogVars = append(e.LogVars, LogVar{name, value})
 }
 
 // numberUpTo reads an argument that is a number from 0 to the most.

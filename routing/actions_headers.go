@@ -20,7 +20,7 @@ var headerActions = map[string]builder{
 	"gzip":           plain(func(r *Request) outcome { r.Effects.Gzip = true; return next }),
 	"fixcl":          plain(func(r *Request) outcome { r.Effects.FixLength = true; return next }),
 	"forcecl":        plain(func(r *Request) outcome { r.Effects.ForceLength = true; return next }),
-	"flush":          plain(func(r *Request) outcome { r.Effects.Flush = true; return next }),
+	"flush":          plain(func(*Request) outcome { return next }), // heads leave with the first piece of the body, which is never kept back
 	"send":           sendAction(""),
 	"send-crnl":      sendAction("\r\n"),
 }

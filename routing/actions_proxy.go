@@ -8,24 +8,22 @@ import (
 
 // proxyActions have another server answer.
 var proxyActions = map[string]builder{
-	"http":       httpAction(false),
-	"proxyhttp":  httpAction(true),
+	"http":       httpAction,
+	"proxyhttp":  httpAction,
 	"uwsgi":      uwsgiAction,
 	"proxyuwsgi": uwsgiAction,
 }
 
-// httpAction is http:ADDRESS[,HOST].
-func httpAction(announce bool) builder {
-	return func(c *compiler, argument string) (action, error) {
-		address, host, _ := strings.Cut(argument, ",")
-		if address == "" {
-			return nil, fmt.Errorf("it needs an address")
-		}
-		to, name := c.template(address), c.template(host)
-		return func(r *Request) outcome {
-			return r.forward(to, Proxy{Protocol: "http", Host: string(cut(name.look(r))), Announce: announce})
-		}, nil
+// httpAction is http:ADDRESS[,HOST[,TARGET]].
+func httpAction(c *compiler, argument string) (action, error) {
+	words := append(strings.SplitN(argument, ",", 3), "", "")
+	if words[0] == "" {
+		return nil, fmt.Errorf("it needs an address")
 	}
+	to, host, target := c.template(words[0]), c.template(words[1]), c.template(words[2])
+	return func(r *Request) outcome {
+		return r.forward(to, Proxy{Protocol: "http", Host: string(cut(host.look(r))), Target: string(target.look(r))})
+	}, nil
 }
 
 // uwsgiAction is uwsgi:ADDRESS,MODIFIER1,MODIFIER2[,APPID]. Without an address the modifiers are for this server.

@@ -270,11 +270,11 @@ func TestOtherEffects(t *testing.T) {
 		route-run = cache-store:key=k
 	`, request("CRLF", "a\r\nX-Evil: 1"))
 	e := r.Effects
-	if v.Kind != Next || !e.NoLog || !e.NoOffload || e.HarakiriSeconds != 30 || !e.Chunked || !e.Gzip || !e.FixLength || !e.ForceLength || !e.Flush ||
+	if v.Kind != Next || !e.NoLog || e.HarakiriSeconds != 30 || !e.Chunked || !e.Gzip || !e.FixLength || !e.ForceLength ||
 		!e.NoHeaders || e.Modifier1 != 5 || e.Modifier2 != 255 || string(e.ProcName) != "p a" || string(e.Raw) != "HTTP/1.0 200 OK\r\nX: a" || !e.RawSent {
 		t.Errorf("%+v, %q", e, e.Raw)
 	}
-	if want := []LogVar{{"a", []byte("2")}, {"b", []byte("/ab")}}; !reflect.DeepEqual(e.LogVars, want) {
+	if want := []LogVar{{"a", []byte("1")}, {"b", []byte("/ab")}, {"a", []byte("2")}}; !reflect.DeepEqual(e.LogVars, want) {
 		t.Errorf("%q", e.LogVars)
 	}
 	if want := []CacheStore{{"c1", []byte("/ab"), 9}, {"", []byte("k"), 0}}; !reflect.DeepEqual(e.Store, want) {
@@ -372,8 +372,9 @@ func TestProxies(t *testing.T) {
 	}{
 		{"route-run = http:127.0.0.1:8181", Proxy{Protocol: "http", Address: "127.0.0.1:8181"}},
 		{"route-run = http:127.0.0.1:8181,my.example", Proxy{Protocol: "http", Address: "127.0.0.1:8181", Host: "my.example"}},
+		{"route-run = http:127.0.0.1:8181,,/u${PATH_INFO}", Proxy{Protocol: "http", Address: "127.0.0.1:8181", Target: "/u/ab"}},
 		{"route-run = http:/s.sock,${CRLF}", Proxy{Protocol: "http", Address: "/s.sock", Host: "a"}},
-		{"route-run = proxyhttp:${HTTP_HOST}:80", Proxy{Protocol: "http", Address: "h.example:80", Announce: true}},
+		{"route-run = proxyhttp:${HTTP_HOST}:80", Proxy{Protocol: "http", Address: "h.example:80"}},
 		{"route-run = uwsgi:127.0.0.1:3031,5,7", Proxy{Protocol: "uwsgi", Address: "127.0.0.1:3031", Modifier1: 5, Modifier2: 7}},
 		{"route-run = proxyuwsgi:s.sock,0,0", Proxy{Protocol: "uwsgi", Address: "s.sock"}},
 	} {

@@ -50,8 +50,6 @@ type Effects struct {
 	Gzip        bool // the body is compressed
 	FixLength   bool // Content-Length is added, if the response has none
 	ForceLength bool // Content-Length is added in any case
-	Flush       bool // the headers are sent at once
-	NoOffload   bool // files are sent by the core itself
 	Store       []CacheStore
 
 	LogLines [][]byte // to be logged at once: the caller takes them after each Run
@@ -64,7 +62,7 @@ type Effects struct {
 	ProcName        []byte // new name of the process; empty: none
 }
 
-// LogVar is a variable of the log's format: %(Name). Its value is as it was sent: the log makes it safe.
+// LogVar is a variable of the log's format: %(Name). Of several with one name the last counts. Its value is as it was sent: the log makes it safe.
 type LogVar struct {
 	Name  string
 	Value []byte
@@ -87,7 +85,7 @@ func (r *Request) Reset(block []byte, outside Outside) {
 		r.arena = nil
 	}
 	r.Status, r.block, r.outside, r.indexed, r.isBuilt = 0, block, outside, false, false
-	r.changed, r.arena, r.spans = r.changed[:0], r.arena[:0], r.spans[:0]
+	r.changed, r.arena, r.spans, r.subject, r.sent = r.changed[:0], r.arena[:0], r.spans[:0], nil, nil
 	e := &r.Effects
 	*e = Effects{
 		AddHeaders: e.AddHeaders[:0], RemoveHeaders: e.RemoveHeaders[:0], LogLines: e.LogLines[:0],

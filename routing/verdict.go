@@ -51,7 +51,7 @@ type Proxy struct {
 	Protocol  string // "http" or "uwsgi"
 	Address   string // host:port, or the path of a unix socket
 	Host      string // http: replaces the Host header; "": it stays
-	Announce  bool   // http: the connection begins with a line of the PROXY protocol, version 1
+	Target    string // http: replaces REQUEST_URI; "": that stays
 	Modifier1 byte   // uwsgi
 	Modifier2 byte   // uwsgi
 }

@@ -77,7 +77,7 @@ func bareRemedy(address string) string {
 
 // servers are options that give a start something to do without another socket.
 var servers = []string{
-	"emperor", "fastrouter", "rawrouter", "sslrouter",
+	"emperor",
 	"zerg", "zerg-server", "zergpool", "fork-server", "mule", "mules", "spooler", "pyrun", "pyshell", "test", "ping", "nagios", "signal", "connect-and-read", "command-mode",
 }
 
@@ -106,9 +106,11 @@ func (p *parser) refuseSocketless() error {
 		strings.Join(missing, ", "))
 }
 
-// OnlySupervises tells that no socket is named, but daemons, jobs or pools of sockets, which make a service too.
+// OnlySupervises tells that no socket is named that workers would serve, but daemons, jobs, pools of sockets or routers, which make
+// a service too.
 func (c *Config) OnlySupervises() bool {
-	return c.ServesNothing() || len(c.Sockets)+len(c.SharedSockets)+len(c.Zerg) == 0 && len(c.Daemons)+len(c.Smart)+len(c.Crons)+len(c.ZergPools) > 0
+	fronts := c.fronts()
+	return c.ServesNothing() || len(c.Sockets)-fronts+len(c.Zerg) == 0 && (fronts > 0 || len(c.SharedSockets) == 0 && len(c.Daemons)+len(c.Smart)+len(c.Crons)+len(c.ZergPools) > 0)
 }
 
 // ServesNothing tells that something runs in place of serving.

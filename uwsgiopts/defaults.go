@@ -38,6 +38,7 @@ func defaults() *Config {
 		LoggingConfig:      LoggingConfig{LogfileChmod: -1, RsyslogPacketSize: 1024, AlarmFreq: 3, AlarmMsgSize: 8192},
 		SpoolerConfig:      SpoolerConfig{SpoolerFrequency: 30},
 		SharingConfig:      sharingDefaults(),
+		RoutersConfig:      routersDefaults(),
 		TLSConfig:          tlsDefaults(),
 	}
 }

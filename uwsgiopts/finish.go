@@ -20,7 +20,7 @@ func (p *parser) finish() error {
 	if err := p.tolerate(p.environmentChanges()); err != nil {
 		return err
 	}
-	for _, check := range []func() error{p.sockets, p.bareAddresses} {
+	for _, check := range []func() error{p.sockets, p.bareAddresses, p.finishRouters} {
 		if err := p.tolerate(check()); err != nil {
 			return err
 		}

@@ -46,7 +46,7 @@ func TestPluginsThatAreNot(t *testing.T) {
 
 // What has no effect yet is not there for a configuration that knows a way without it.
 func TestIfPluginIsTrueForWhatWorks(t *testing.T) {
-	for name, want := range map[string]bool{"python": true, "http": true, "carbon": true, "rpc": true, "gevent": false, "nosuch": false} {
+	for name, want := range map[string]bool{"python": true, "http": true, "carbon": true, "rpc": true, "fastrouter": true, "gevent": false, "nosuch": false} {
 		if status := allOptions().find("gevent").Status(); name == "gevent" {
 			want = status != NotYet
 		}

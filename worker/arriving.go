@@ -3,11 +3,13 @@ package worker
 import (
 	"errors"
 	"io"
+	"os"
 	"sync"
 	"syscall"
 
 	"envoxyd/internal/eventfd"
 	"envoxyd/transports"
+	"envoxyd/transports/http"
 )
 
 // arrivingMost is how much of a body waits for an application that does not read it; then the client waits.
@@ -26,12 +28,14 @@ type arriving struct {
 
 	mu     sync.Mutex
 	room   sync.Cond // for the writer: data has become less, or nobody reads any more
+	come   sync.Cond // for Read: data has become more, or will not
 	data   []byte
 	signal bool // fd is readable
 	ended  bool // by the writer; err says how
 	err    error
 	rest   []byte // what came behind the body
 	left   bool   // nobody reads any more
+	told   bool   // the application knows that the body is not whole
 }
 
 func newArriving() (*arriving, error) {
@@ -40,7 +44,7 @@ func newArriving() (*arriving, error) {
 		return nil, err
 	}
 	a := &arriving{fd: fd}
-	a.room.L = &a.mu
+	a.room.L, a.come.L = &a.mu, &a.mu
 	return a, nil
 }
 
@@ -68,6 +72,7 @@ func (a *arriving) finish(rest []byte, err error) {
 }
 
 func (a *arriving) tell() {
+	a.come.Signal()
 	if !a.signal && !a.left {
 		a.signal = true
 		eventfd.Add(a.fd)
@@ -89,6 +94,7 @@ func (a *arriving) read() ([]byte, int) {
 	case len(piece) > 0:
 		return piece, arrivedSome
 	case a.ended:
+		a.told = true
 		return nil, arrivedGone
 	}
 	if a.signal {
@@ -98,11 +104,49 @@ func (a *arriving) read() ([]byte, int) {
 	return nil, arrivedWait
 }
 
+// Read waits for a piece of the body: it is for a goroutine, in place of read. The error is the writer's, or io.EOF.
+func (a *arriving) Read(p []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for len(a.data) == 0 && !a.ended {
+		a.come.Wait()
+	}
+	n := copy(p, a.data)
+	a.data = a.data[n:]
+	a.room.Signal()
+	switch {
+	case n > 0:
+		return n, nil
+	case a.err != nil:
+		return 0, a.err
+	}
+	return 0, io.EOF
+}
+
 // whole tells whether the body has come as a whole, read or not.
 func (a *arriving) whole() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.ended && a.err == nil
+}
+
+// refusal is the status that the client is to get if the application, having been told of a body that is not whole, has
+// not answered; 0: there was no such body.
+func (a *arriving) refusal() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var refused *http.Error
+	switch {
+	case !a.told:
+		return 0
+	case errors.Is(a.err, errPost):
+		return 413
+	case errors.Is(a.err, os.ErrDeadlineExceeded):
+		return 408
+	case errors.As(a.err, &refused):
+		return refused.Status
+	}
+	return 400
 }
 
 // leave ends the reading. whole: the body has come as a whole, read or not, and rest behind it.
@@ -135,11 +179,16 @@ func (w *Worker) receiveArriving(in *input, r *request, start []byte) *request {
 		r.parsed.Length = 0 // nobody knows it
 	}
 	data := append([]byte(nil), start...)
+	client := r.conn.RemoteAddr
 	w.ready.put(r) // the connection and r are a slot's from now on
 	if body == nil {
 		data, err = copyBody(in, a, data, length)
 	} else {
 		data, err = w.copyFramed(in, a, data, body, sized, length)
+	}
+	var refused *http.Error
+	if errors.As(err, &refused) {
+		w.logf("invalid HTTP request from %s: %s", client, refused.Reason)
 	}
 	a.finish(data, err)
 	if err != nil { // the response has left, or will: what the client still sends must not destroy it

@@ -32,6 +32,12 @@ static PyObject *body_of(core_t *core)
     return core->input;
 }
 
+/* Anything less is a plain request: its Upgrade may be ignored (RFC 9110, 7.8), and HTTP/1.0 has none. */
+static int websocket_is_asked(core_io *io, const websocket_asked *asked)
+{
+    return asked->get && asked->upgrade && asked->connection && asked->version && asked->key && !(io->flags & REQ_HTTP10);
+}
+
 /* asgi_begin(core) -> (scope, the client's descriptor, the request's serial number, its body, the key of a client that asks for
  * a websocket or None) for the request that take() has found. None: the request is for the server itself; handle() serves it. */
 PyObject *shim_asgi_begin(PyObject *self, PyObject *number)
@@ -51,7 +57,7 @@ PyObject *shim_asgi_begin(PyObject *self, PyObject *number)
     core->environ = scope_build(core->io, core->io->flags & REQ_HTTP11 ? core->scope11 : core->scope, &asked);
     PyObject *body = core->environ ? body_of(core) : NULL;
     return body ? Py_BuildValue("OiINO", core->environ, (int)core->io->client_fd, (unsigned)core->serial, body,
-                                asked.upgrade && asked.key ? asked.key : Py_None)
+                                websocket_is_asked(core->io, &asked) ? asked.key : Py_None)
                 : NULL;
 }
 
@@ -69,14 +75,32 @@ static PyObject *written(core_t *core, int outcome)
     Py_RETURN_NONE;
 }
 
+/* The response is there as a whole. When it has left, its connection serves the next request, and the application may go on. */
+static PyObject *complete(core_t *core)
+{
+    int outcome, index = core->index;
+    core->completing = 1;
+    wsgi_finish(core);
+    Py_BEGIN_ALLOW_THREADS
+    outcome = envoxyd_complete(index);
+    Py_END_ALLOW_THREADS
+    if (outcome == WRITE_OK) {
+        core->complete = core->muted = 1;
+        if (core->input)
+            input_detach(core->input);
+        Py_CLEAR(core->input);
+    }
+    return written(core, outcome);
+}
+
 /* What is in io->out leaves. */
-static PyObject *write_out(core_t *core, int mode)
+static PyObject *write_out(core_t *core)
 {
     int outcome, index = core->index;
     if (!core->io->out_len)
         Py_RETURN_NONE;
     Py_BEGIN_ALLOW_THREADS
-    outcome = envoxyd_write(index, NULL, 0, mode);
+    outcome = envoxyd_write(index, NULL, 0, SEND_WHOLE);
     Py_END_ALLOW_THREADS
     return written(core, outcome);
 }
@@ -134,7 +158,7 @@ PyObject *shim_asgi_hint(PyObject *self, PyObject *args)
         Py_RETURN_NONE;
     int failed = response_start_octets(core, 103, headers) < 0 || response_end_head(core) < 0;
     core->started = 0;
-    PyObject *done = failed ? NULL : write_out(core, SEND_WHOLE);
+    PyObject *done = failed ? NULL : write_out(core);
     if (failed || done == Py_None)
         response_reset(core);
     return done;
@@ -168,7 +192,7 @@ PyObject *shim_asgi_body(PyObject *self, PyObject *args)
         core->chunked = 0;
     }
     core->head_flushed = 1;
-    return write_out(core, more || core->trailers ? SEND_WHOLE : SEND_LAST);
+    return more || core->trailers ? write_out(core) : complete(core);
 }
 
 /* asgi_trailers(core, headers: pairs of bytes, more): behind the last of the body. */
@@ -190,7 +214,7 @@ PyObject *shim_asgi_trailers(PyObject *self, PyObject *args)
     core->trailers = 2;
     if (!more)
         core->chunked = 0;
-    return write_out(core, more ? SEND_WHOLE : SEND_LAST);
+    return more ? write_out(core) : complete(core);
 }
 
 /* asgi_file(core, fd, size) -> whether the file was sent, or is being sent: its copy of the descriptor is the extension's. */
@@ -219,6 +243,10 @@ PyObject *shim_asgi_resume(PyObject *self, PyObject *args)
     Py_BEGIN_ALLOW_THREADS
     outcome = envoxyd_resume(index, late);
     Py_END_ALLOW_THREADS
+    if (outcome == WRITE_OK && core->completing) {
+        core->io->out_len = 0;
+        return complete(core);
+    }
     return written(core, outcome);
 }
 
@@ -232,7 +260,7 @@ PyObject *shim_asgi_end(PyObject *self, PyObject *args)
     core_t *core = in_hand(index);
     if (!core)
         return NULL;
-    if (gone) {
+    if (gone && !core->complete) {
         core->muted = core->gone = 1;
         core->io->result |= RES_BROKEN;
     }
@@ -241,8 +269,11 @@ PyObject *shim_asgi_end(PyObject *self, PyObject *args)
         Py_INCREF(type);
         Py_INCREF(error);
         PyErr_Restore(type, error, PyException_GetTraceback(error));
-        wsgi_fail(core, "application");
-    } else {
+        if (core->complete)
+            wsgi_report(core, "application");
+        else
+            wsgi_fail(core, "application");
+    } else if (!core->complete) {
         wsgi_finish(core);
     }
     wsgi_end(core);

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// clientWatch notices while a program runs that its client closes the connection. What the client sends meanwhile is
+// clientWatch notices during an errand that its client closes the connection. What the client sends meanwhile is
 // kept for later.
 type clientWatch struct {
-	one     *script
+	e       *errand
 	gone    chan struct{} // closed when the client has gone
 	stopped chan struct{} // closed when the goroutine has ended; nil: it was not started
 
@@ -27,16 +27,16 @@ const (
 	saidAtOnce = time.Second
 )
 
-// start begins to watch the client of one.
-func (c *clientWatch) start(one *script) {
-	c.one, c.gone, c.stopped = one, make(chan struct{}), make(chan struct{})
+// start begins to watch the client of e.
+func (c *clientWatch) start(e *errand) {
+	c.e, c.gone, c.stopped = e, make(chan struct{}), make(chan struct{})
 	go c.watch() // stop ends it and waits for it
 }
 
 // stop ends the watch; it must be called before what the client has sent is looked at.
 func (c *clientWatch) stop() {
 	if c.stopped != nil {
-		_ = c.one.stream.SetReadDeadline(time.Unix(1, 0))
+		_ = c.e.stream.SetReadDeadline(time.Unix(1, 0))
 		<-c.stopped
 	}
 }
@@ -55,18 +55,18 @@ func (c *clientWatch) watch() {
 	defer close(c.stopped)
 	room := make([]byte, 4096)
 	for len(c.more) < mostAhead {
-		n, err := c.one.stream.Read(room)
+		n, err := c.e.stream.Read(room)
 		c.more = append(c.more, room[:n]...)
 		switch {
 		case err == nil:
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return
-		case errors.Is(err, io.EOF) && time.Since(c.one.began) < saidAtOnce:
+		case errors.Is(err, io.EOF) && time.Since(c.e.began) < saidAtOnce:
 			c.halfClosed = true
 			return
 		default:
 			close(c.gone)
-			c.one.wake()
+			c.e.by.wake()
 			return
 		}
 	}

@@ -71,7 +71,7 @@ func (r *reactor) drained(phase int32) bool {
 	if r.kept > 0 || r.inHand > 0 || len(r.again) > 0 {
 		return false
 	}
-	return (r.w.receiving.Load()+r.w.carrying.Load() == 0 || late) && r.w.sending.Load() == 0 && r.w.scripts.running() == 0 && r.w.ready.len() == 0
+	return (r.w.receiving.Load()+r.w.carrying.Load() == 0 || late) && r.w.sending.Load() == 0 && r.w.errands.Load() == 0 && r.w.ready.len() == 0
 }
 
 var notRead = []byte{gatewayspec.Unread}

@@ -72,6 +72,15 @@ func envoxyd_loop_fd() C.int {
 	return C.int(process.reactor.epoll)
 }
 
+// envoxyd_complete sends the last of the response, which is in the output buffer, and ends the request: its connection serves
+// the next one, while the application goes on with the core. But for WRITE_OK the request goes on, too.
+//
+//export envoxyd_complete
+func envoxyd_complete(core C.int) C.int {
+	defer guard()
+	return C.int(process.reactor.slots[core].complete())
+}
+
 // envoxyd_resume goes on with a write that has returned WRITE_AGAIN.
 //
 //export envoxyd_resume
@@ -108,7 +117,7 @@ func envoxyd_body_is_whole(core C.int) C.int {
 }
 
 // envoxyd_route has rules look at the head of a response, which is in the core's output buffer without its last line, and returns
-// ROUTE_*. Python's lock is held.
+// ROUTE_*. Python's lock is not held.
 //
 //export envoxyd_route
 func envoxyd_route(core C.int) C.int {

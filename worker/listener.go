@@ -103,6 +103,7 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 func (l *listener) asRouter(options *workerspec.HTTP) error {
 	l.socket.Router = true
 	l.socket.HostName = options.ServerNameHost
+	l.proxy = options.RouterProxy
 	l.timeout = time.Duration(options.TimeoutMillis) * time.Millisecond
 	l.idle, l.answer = l.timeout, l.timeout
 	if own := options.HeadMillis; own > 0 {

@@ -30,5 +30,5 @@ func (w *Worker) logLimited(limit *logLimit, format string, args ...any) {
 
 // limits are what repeats, each by itself.
 type limits struct {
-	accept, epoll, handover, receive, spool, unread, scripts logLimit
+	accept, epoll, handover, receive, spool, unread, scripts, forwarded logLimit
 }

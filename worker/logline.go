@@ -84,6 +84,9 @@ func (s *slot) logRequest() {
 			r.Via = " via offload()"
 		}
 	}
+	if s.response.forwarded {
+		r.Via = " via route()"
+	}
 	if s.response.errno != 0 {
 		r.WriteErrors = 1
 	}

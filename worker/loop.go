@@ -67,6 +67,24 @@ func (s *slot) leaveOff(out, data []byte, mode int) int {
 	return writeAgain
 }
 
+// complete ends the request before the application has returned, when the last of its response has left or is on its way.
+func (s *slot) complete() int {
+	if s.io.out_len > 0 {
+		if outcome := s.write(nil, sendLast); outcome != writeOK {
+			return outcome
+		}
+		s.io.out_len = 0
+	}
+	if len(s.rest) > 0 { // it is not for this slot, whose thread is in the application
+		s.current.rest, s.rest = append(s.current.rest, s.rest...), nil
+	}
+	s.finish()
+	s.r.mu.Lock()
+	s.settle()
+	s.r.mu.Unlock()
+	return writeOK
+}
+
 // resume sends what leaveOff has left; late: the client has not read in time.
 func (s *slot) resume(late bool) int {
 	out, data := s.unsent[0], s.unsent[1]

@@ -14,35 +14,38 @@ import (
 
 // outside is the rest of the server, as rules use it. Caches, metrics, signals and functions are Python's: each question takes
 // its lock, so they cost what a call of the uwsgi module does.
-type outside struct{ s *slot }
+type outside struct {
+	w     *Worker
+	start int64  // of the request, as slot.now
+	sent  uint64 // of the body, in bytes
+}
 
 // Now implements routing.Outside.
 func (o *outside) Now() time.Time { return time.Now() }
 
 // AppendInfo implements routing.Outside.
 func (o *outside) AppendInfo(to []byte, what routing.Info) []byte {
-	s := o.s
 	switch what {
 	case routing.WorkerID:
-		return strconv.AppendInt(to, int64(s.w.id), 10)
+		return strconv.AppendInt(to, int64(o.w.id), 10)
 	case routing.PID:
 		return strconv.AppendInt(to, int64(os.Getpid()), 10)
 	case routing.UUID:
-		return append(to, s.w.spec.UUID...)
+		return append(to, o.w.spec.UUID...)
 	case routing.ResponseTime:
-		return strconv.AppendInt(to, (monotime.Now()-s.request.start)/1000, 10)
+		return strconv.AppendInt(to, (monotime.Now()-o.start)/1000, 10)
 	case routing.ListenQueue:
 		return append(to, ask("listen_queue", marshal.AppendTuple(nil, 0))...)
 	case routing.ResponseSize:
-		return strconv.AppendUint(to, uint64(s.io.sent), 10)
+		return strconv.AppendUint(to, o.sent, 10)
 	case routing.Started:
-		return strconv.AppendInt(to, time.Now().Add(-time.Duration(monotime.Now()-s.request.start)).UnixMicro(), 10)
+		return strconv.AppendInt(to, time.Now().Add(-time.Duration(monotime.Now()-o.start)).UnixMicro(), 10)
 	}
 	return to
 }
 
 // MIME implements routing.Outside.
-func (o *outside) MIME(name string) string { return o.s.w.files.server.Type(name) }
+func (o *outside) MIME(name string) string { return o.w.files.server.Type(name) }
 
 // CacheGet implements routing.Outside.
 func (o *outside) CacheGet(cache string, key []byte) (value []byte, expires int64, found bool) {
@@ -96,11 +99,22 @@ func (o *outside) RPC(server, function string, args [][]byte) ([]byte, error) {
 	for _, arg := range args {
 		text = marshal.AppendBytes(text, arg)
 	}
-	answer := ask("rpc", text)
+	answer := o.call("rpc", text)
 	if answer == nil {
 		return nil, errors.New("the function has not answered")
 	}
 	return answer, nil
+}
+
+// call asks for what is the application's own code. In a loop that would let other coroutines go on: in the midst of a rule
+// they cannot, and so another thread asks.
+func (o *outside) call(what string, arguments []byte) []byte {
+	if !o.w.reactor.looped {
+		return ask(what, arguments)
+	}
+	answer := make(chan []byte)
+	go func() { answer <- ask(what, arguments) }() // waited for below
+	return <-answer
 }
 
 // arguments are marshalled for Python: texts, bytes and numbers.

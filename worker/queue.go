@@ -17,7 +17,7 @@ type request struct {
 	arriving *arriving // the body, if the application starts before it is there
 	idle     bool      // no request: the connection was answered and is kept
 
-	script *scriptOutcome // a program has answered the request; nil: it is to be served
+	errand *errandOutcome // the request was answered off the core; nil: it is to be served
 }
 
 // requestQueue hands requests to the first slot that leads. Its descriptor

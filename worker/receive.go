@@ -131,6 +131,7 @@ type info struct {
 	method, uri, path, addr, user, proto []byte
 	nvars                                int
 	length                               int64 // CONTENT_LENGTH
+	sized, chunked                       bool  // whether that says something; HTTP_TRANSFER_ENCODING says chunked
 	modifier1, modifier2                 byte
 	start                                int64
 }
@@ -160,6 +161,9 @@ func (p *parser) preparse(l *listener, c *transports.Conn, data []byte) (q parse
 	}
 	if q.Length == transports.FromVars {
 		q.Length = p.request.length
+		if p.request.chunked && !p.request.sized && q.Body == nil && !q.NoBody { // a router that passes on what it gets
+			q.Body, q.Vars = new(http.Chunks), q.Vars[:len(q.Vars):len(q.Vars)] // what is appended is not to overwrite the body
+		}
 	}
 	q.flags |= l.always
 	if l.modifier1 != 0 {
@@ -218,7 +222,9 @@ func (p *parser) scan(block []byte, q *parsed) error {
 		case "SERVER_PROTOCOL":
 			r.proto = value
 		case "CONTENT_LENGTH":
-			r.length = leadingDigits(value)
+			r.length, r.sized = leadingDigits(value), len(value) > 0
+		case "HTTP_TRANSFER_ENCODING":
+			r.chunked = string(value) == "chunked"
 		case "HTTPS", "HTTP_X_FORWARDED_SSL":
 			if isOn(value) {
 				q.flags |= reqHTTPS

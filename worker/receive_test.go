@@ -8,6 +8,8 @@ import (
 
 	"envoxyd/internal/workerspec"
 	"envoxyd/protocol/uwsgi"
+	"envoxyd/transports"
+	uwsgitransport "envoxyd/transports/uwsgi"
 )
 
 func TestASlowRequestDoesNotHoldTheCore(t *testing.T) {
@@ -141,4 +143,39 @@ func TestPingIsAnswered(t *testing.T) {
 	}
 	s.expect(ping, "\x64\x00\x00\x01")
 	s.expectEnd(ping)
+}
+
+// A router that passes chunks on as they come says so, and gives no length (uWSGI's http-chunked-input). nginx says so too,
+// but has taken the chunks apart and gives the length.
+func TestChunksOverTheUwsgiProtocol(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		vars   []string
+		framed bool
+	}{
+		{"as they come", []string{"REQUEST_METHOD", "POST", "HTTP_TRANSFER_ENCODING", "chunked"}, true},
+		{"as they come, with an empty length", []string{"CONTENT_LENGTH", "", "HTTP_TRANSFER_ENCODING", "chunked"}, true},
+		{"taken apart", []string{"CONTENT_LENGTH", "5", "HTTP_TRANSFER_ENCODING", "chunked"}, false},
+		{"of nothing", []string{"CONTENT_LENGTH", "0", "HTTP_TRANSFER_ENCODING", "chunked"}, false},
+		{"another coding", []string{"HTTP_TRANSFER_ENCODING", "gzip"}, false},
+		{"none", []string{"REQUEST_METHOD", "GET"}, false},
+	} {
+		var block []byte
+		for i := 0; i < len(c.vars); i += 2 {
+			block = uwsgi.AppendVar(block, c.vars[i], c.vars[i+1])
+		}
+		packet := uwsgi.AppendHeader(nil, uwsgi.Header{Size: len(block)})
+		packet = append(packet, block...)
+		packet = append(packet, "5\r\nhello\r\n0\r\n\r\n"...)
+		p := parser{w: &Worker{}}
+		p.w.spec.Limits.MaxVars = 8
+		l := &listener{transport: &uwsgitransport.Transport, socket: transports.Socket{Limit: 4096}}
+		q := p.preparse(l, &transports.Conn{Socket: &l.socket}, packet)
+		if q.Err != nil || (q.Body != nil) != c.framed {
+			t.Errorf("%s: framed %v, %v", c.name, q.Body != nil, q.Err)
+		}
+		if c.framed && cap(q.Vars) != len(q.Vars) {
+			t.Errorf("%s: what is appended to the variables would overwrite the body", c.name)
+		}
+	}
 }

@@ -220,7 +220,8 @@ static int put_octets(core_t *core, PyObject *pair)
             Py_DECREF(part);
         failed = !parts[i] || PyBytes_AsStringAndSize(parts[i], &texts[i], &sizes[i]) < 0;
     }
-    failed = failed || put_line(core, texts[0], (size_t)sizes[0], texts[1], (size_t)sizes[1]) < 0;
+    int framing = !failed && sizes[0] == 17 && !strncasecmp(texts[0], "transfer-encoding", 17); /* which ASGI leaves to the server */
+    failed = failed || (!framing && put_line(core, texts[0], (size_t)sizes[0], texts[1], (size_t)sizes[1]) < 0);
     Py_XDECREF(parts[0]);
     Py_XDECREF(parts[1]);
     return failed ? -1 : 0;
@@ -302,7 +303,10 @@ static int route(core_t *core)
     if (!(io->flags & REQ_ROUTED) || core->routed)
         return 0;
     core->routed = 1;
-    int outcome = envoxyd_route(core->index);
+    int outcome, index = core->index;
+    Py_BEGIN_ALLOW_THREADS
+    outcome = envoxyd_route(index);
+    Py_END_ALLOW_THREADS
     if (outcome & (ROUTE_ANSWERED | ROUTE_BARE)) {
         core->muted = (outcome & ROUTE_ANSWERED) != 0;
         core->head_done = 1;
@@ -329,8 +333,11 @@ int response_finish_head(core_t *core)
     }
     if (io->status == 101) /* what follows is no HTTP */
         io->result |= RES_CLOSE;
+    if (__atomic_load_n(&envoxyd_leaving, __ATOMIC_RELAXED) && io->flags & (REQ_HTTP11 | REQ_SAY_KEEP))
+        io->flags |= REQ_DRAIN;
     int known = core->left >= 0 || core->app_te || core->no_body;
-    if (!known && (io->flags & REQ_CHUNK || core->trailers || core->chunk)) {
+    int wanted = core->trailers || core->chunk || (core->scope && io->flags & REQ_HTTP11);
+    if (!known && (io->flags & REQ_CHUNK || wanted)) {
         core->chunked = known = 1;
         io->headers++;
         if (put(io, "Transfer-Encoding: chunked\r\n", 28) < 0)

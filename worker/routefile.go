@@ -62,7 +62,8 @@ func (s *slot) sendFileAnswer(status string, a *static.Answer) {
 	io.status, io.sent = cUint32(a.Status), cUint64(a.Size)
 	s.response.sendfile = a.File >= 0
 	fields := append(append(append(append([]byte(nil), status...), "\r\n"...), a.Header...), s.w.extra...)
-	edited, other := s.routeText(a.Status, fields)
+	s.routed.outside.sent = uint64(a.Size)
+	edited, other := s.routed.edit(a.Status, fields, s.request.uri)
 	if other != nil {
 		if a.File >= 0 {
 			_ = syscall.Close(a.File)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"strconv"
+	"strings"
 	"time"
 
 	"envoxyd/protocol/uwsgi"
@@ -13,24 +14,57 @@ import (
 // Rules of the internal routing (package routing) see a request before responders and the application do, and its response
 // before that leaves. They are run by the slot, in Go: an answer of theirs does not enter Python.
 
-// routed is a slot's part in it.
+// routed is what rules know of a request: a slot's, or, while the request is off the core, an errand's.
 type routed struct {
+	w       *Worker
 	request routing.Request
 	outside outside
 	active  bool   // rules have seen the current request
 	vars    []byte // C memory: the variables as rules have changed them
 	gzip    bool   // the body is to be compressed when it has been gathered
+	logvars int    // how many of Effects.LogVars the log's format knows of
 }
 
-func newRouted(s *slot) (*routed, error) {
-	vars, err := offHeap(varsRoom(s.w.spec.Limits.BufferSize))
+func newRouted(w *Worker) (*routed, error) {
+	vars, err := offHeap(varsRoom(w.spec.Limits.BufferSize))
 	if err != nil {
 		return nil, err
 	}
-	r := &routed{vars: vars}
-	r.outside.s = s
+	r := &routed{w: w, vars: vars}
+	r.outside.w = w
 	r.request.MaxBlock = len(vars)
 	return r, nil
+}
+
+// takeRouted has the errand keep what the rules know of the slot's request, and the slot begin with the next one.
+func (e *errand) takeRouted(s *slot) {
+	r := s.routed
+	if r == nil || !r.active {
+		return
+	}
+	spare, ok := s.w.spareRouted.Get().(*routed)
+	if !ok {
+		spare = &routed{w: s.w}
+		spare.outside.w, spare.request.MaxBlock = s.w, r.request.MaxBlock
+	}
+	spare.vars, r.vars = r.vars, nil
+	s.routed, e.routed = spare, r
+	r.outside.start = e.outcome.start
+	r.request.Rebase(e.parsed.Vars)
+}
+
+// takeBack has the slot go on with what the rules know of an errand's request.
+func (s *slot) takeBack(o *errandOutcome) {
+	r := s.routed
+	if r == nil {
+		return
+	}
+	s.unroute()
+	if o.routed != nil {
+		o.routed.vars, r.vars = r.vars, nil
+		s.w.spareRouted.Put(r)
+		s.routed = o.routed
+	}
 }
 
 // route has the rules see a new request. answered: it has been, and more tells whether a next one, which was sent along with it, is
@@ -47,11 +81,12 @@ func (s *slot) route(cn *conn, p *parsed) (answered, more bool) {
 	r.active = true
 	r.request.Reset(p.Vars, &r.outside)
 	s.now = max(s.now, s.r.now)
+	r.outside.start, r.outside.sent = s.now, 0
 	if !s.w.routes.Has(routing.StageRequest) {
 		return false, false
 	}
 	verdict := s.w.routes.Run(routing.StageRequest, &r.request)
-	s.logRoutes()
+	r.log()
 	if r.request.Changed() && !s.takeChanges(cn, p) {
 		return true, false
 	}
@@ -119,6 +154,7 @@ var notFound = routing.Answer{Status: "404 Not Found", Headers: []string{"Conten
 func (s *slot) beginAnswer(cn *conn, p *parsed) {
 	s.begin(cn, p, nil)
 	s.io.app, s.io.result, s.io.switches = -1, 0, 0
+	s.w.staticServed.Add(1)
 	s.line.Routed.Store(s.line.Routed.Load() + 1)
 }
 
@@ -143,33 +179,21 @@ func (s *slot) answer(a *routing.Answer, seen bool) {
 // answerText makes the head of an answer, and notes in io what becomes of the connection.
 func (s *slot) answerText(a *routing.Answer, seen bool) (text, body []byte) {
 	io := s.io
-	code, _ := strconv.Atoi(a.Status[:min(3, len(a.Status))])
-	io.status = cUint32(code)
-	fields := s.fileFields[:0]
-	sized := false
-	for _, line := range a.Headers {
-		if a.Close && bytes.EqualFold([]byte(line), []byte("Connection: close")) {
-			continue // appendHead says it
-		}
-		sized = sized || len(line) > 15 && bytes.EqualFold([]byte(line[:15]), []byte("content-length:"))
-		fields = append(append(fields, line...), "\r\n"...)
-	}
-	body = a.Body
-	if !sized && code != 204 && code != 304 {
-		fields = strconv.AppendInt(append(fields, "Content-Length: "...), int64(len(body)), 10)
-		fields = append(fields, "\r\n"...)
-	}
-	fields = append(fields, s.w.extra...)
-	s.fileFields = fields
-	status := a.Status
+	s.fileFields, body = appendAnswer(s.fileFields[:0], a, s.w.extra)
+	status, fields := a.Status, s.fileFields
+	io.status = cUint32(codeOf(status))
+	s.fileHead = append(append(append(s.fileHead[:0], status...), "\r\n"...), fields...)
+	edited, r := s.fileHead, s.routed
 	if seen {
-		head := append(append(append(s.fileHead[:0], status...), "\r\n"...), fields...)
-		edited, other := s.routeText(code, head)
-		if other != nil {
+		r.outside.sent = uint64(len(body))
+		var other *routing.Answer
+		if edited, other = r.edit(codeOf(status), edited, s.request.uri); other != nil {
 			return s.answerText(other, false)
 		}
-		status, fields = splitStatus(edited)
+	} else {
+		edited = editHead(edited, &r.request.Effects)
 	}
+	status, fields = splitStatus(edited)
 	head, result := appendHead(nil, uint32(io.flags), status, fields, true, a.Close)
 	io.result |= cUint32(result)
 	io.head_len, io.headers = cUint32(len(head)), cUint32(bytes.Count(head, []byte("\r\n"))-2)
@@ -179,28 +203,61 @@ func (s *slot) answerText(a *routing.Answer, seen bool) (text, body []byte) {
 	return head, body
 }
 
+func codeOf(status string) int {
+	code, _ := strconv.Atoi(status[:min(3, len(status))])
+	return code
+}
+
+// appendAnswer appends the header fields of an answer, and extra ones; body is what may be sent of its body.
+func appendAnswer(fields []byte, a *routing.Answer, extra []byte) (_, body []byte) {
+	code := codeOf(a.Status)
+	bodiless, sized := code == 204 || code == 304, false
+	for _, line := range a.Headers {
+		if a.Close && strings.EqualFold(line, "Connection: close") {
+			continue // appendHead says it
+		}
+		length := isField([]byte(line), "Content-Length")
+		if length && bodiless {
+			continue
+		}
+		sized = sized || length
+		fields = append(append(fields, line...), "\r\n"...)
+	}
+	if bodiless {
+		return append(fields, extra...), nil
+	}
+	if !sized {
+		fields = strconv.AppendInt(append(fields, "Content-Length: "...), int64(len(a.Body)), 10)
+		fields = append(fields, "\r\n"...)
+	}
+	return append(fields, extra...), a.Body
+}
+
 func splitStatus(head []byte) (status string, fields []byte) {
 	line, fields, _ := bytes.Cut(head, []byte("\r\n"))
 	return string(line), fields
 }
 
-// routeText has the rules of the error and response stages see a head, of which the first line begins with the status, and
-// returns it as they have changed it; or another answer.
-func (s *slot) routeText(status int, head []byte) (edited []byte, other *routing.Answer) {
-	r := s.routed
+// edit has the rules of the error and response stages see a head, of which the first line begins with the status, and
+// returns it as they have changed it; or another answer, whose head they have seen, too.
+func (r *routed) edit(status int, head, uri []byte) (edited []byte, other *routing.Answer) {
 	r.request.Status = status
 	for _, stage := range []routing.Stage{routing.StageError, routing.StageResponse} {
-		if !s.w.routes.Has(stage) {
+		if !r.w.routes.Has(stage) {
 			continue
 		}
-		verdict := s.w.routes.Run(stage, &r.request)
-		s.logRoutes()
+		verdict := r.w.routes.Run(stage, &r.request)
+		r.log()
 		switch verdict.Kind {
 		case routing.Break:
-			return nil, verdict.Answer
+			other = verdict.Answer
+			r.request.Status, r.request.Effects.ClearHeaders = codeOf(other.Status), ""
 		case routing.Close, routing.SendFile, routing.Forward:
-			s.w.logf("a rule for responses can change or replace them, but send no file, ask no other server and hang up on nobody: it had no effect on %s", s.request.uri)
+			r.w.logf("a rule for responses can change or replace them, but send no file, ask no other server and hang up on nobody: it had no effect on %s", uri)
 		}
+	}
+	if other != nil {
+		return nil, other
 	}
 	return editHead(head, &r.request.Effects), nil
 }
@@ -210,35 +267,53 @@ func editHead(head []byte, e *routing.Effects) []byte {
 	if len(e.AddHeaders) == 0 && len(e.RemoveHeaders) == 0 && e.ClearHeaders == "" {
 		return head
 	}
+	line, fields, _ := bytes.Cut(head, []byte("\r\n"))
 	edited := make([]byte, 0, len(head)+256)
-	first := true
-	for len(head) > 0 {
-		line, rest, _ := bytes.Cut(head, []byte("\r\n"))
-		head = rest
-		switch {
-		case first && e.ClearHeaders != "":
-			version, _, _ := bytes.Cut(line, []byte(" "))
-			if bytes.HasPrefix(version, []byte("HTTP/")) || string(version) == "Status:" {
-				edited = append(append(edited, version...), ' ')
-			}
-			edited = append(append(edited, e.ClearHeaders...), "\r\n"...)
-			first = false
-			continue
-		case !first && (e.ClearHeaders != "" || removed(line, e.RemoveHeaders)):
-			continue
+	if e.ClearHeaders != "" {
+		version, _, _ := bytes.Cut(line, []byte(" "))
+		if bytes.HasPrefix(version, []byte("HTTP/")) || string(version) == "Status:" {
+			edited = append(append(edited, version...), ' ')
 		}
-		first = false
-		edited = append(append(edited, line...), "\r\n"...)
+		line, fields = []byte(e.ClearHeaders), nil
 	}
+	edited = append(append(edited, line...), "\r\n"...)
+	edited = appendFields(edited, fields, e.RemoveHeaders)
 	for _, line := range e.AddHeaders {
 		edited = append(append(edited, line...), "\r\n"...)
 	}
 	return edited
 }
 
+// appendFields appends lines of header fields but for those of these names.
+func appendFields(to, fields []byte, without [][]byte) []byte {
+	for len(fields) > 0 {
+		line, rest, _ := bytes.Cut(fields, []byte("\r\n"))
+		if fields = rest; !removed(line, without) {
+			to = append(append(to, line...), "\r\n"...)
+		}
+	}
+	return to
+}
+
 func removed(line []byte, names [][]byte) bool {
 	for _, name := range names {
-		if len(line) > len(name) && line[len(name)] == ':' && bytes.EqualFold(line[:len(name)], name) {
+		if isField(line, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// isField tells whether a line is the field of a name.
+func isField[T ~string | ~[]byte](line []byte, name T) bool {
+	return len(line) > len(name) && line[len(name)] == ':' && strings.EqualFold(string(line[:len(name)]), string(name))
+}
+
+// hasField tells whether lines have a field of a name.
+func hasField(lines []byte, name string) bool {
+	for len(lines) > 0 {
+		line, rest, _ := bytes.Cut(lines, []byte("\r\n"))
+		if lines = rest; isField(line, name) {
 			return true
 		}
 	}
@@ -249,7 +324,8 @@ func removed(line []byte, names [][]byte) bool {
 func (s *slot) routeHead() int {
 	r, io := s.routed, s.io
 	head := append(s.fileHead[:0], s.output()...)
-	edited, other := s.routeText(int(io.status), head)
+	r.outside.sent = uint64(io.sent)
+	edited, other := r.edit(int(io.status), head, s.request.uri)
 	s.fileHead = head
 	effects := &r.request.Effects
 	if other != nil {
@@ -274,9 +350,8 @@ func (s *slot) routeHead() int {
 	if effects.Chunked {
 		outcome |= routeChunk
 	}
-	lower := bytes.ToLower(edited)
-	sized := bytes.Contains(lower, []byte("\r\ncontent-length:"))
-	coded := bytes.Contains(lower, []byte("\r\ncontent-encoding:")) || bytes.Contains(lower, []byte("\r\ntransfer-encoding:"))
+	sized := hasField(edited, "Content-Length")
+	coded := hasField(edited, "Content-Encoding") || hasField(edited, "Transfer-Encoding")
 	r.gzip = effects.Gzip && !coded && io.flags&reqNoBody == 0
 	if r.gzip {
 		edited = append(dropField(edited, "Content-Length"), "Content-Encoding: gzip\r\n"...)
@@ -291,16 +366,15 @@ func (s *slot) routeHead() int {
 	return outcome
 }
 
-func dropField(head []byte, name string) []byte {
-	return editHead(head, &routing.Effects{RemoveHeaders: [][]byte{[]byte(name)}})
+// dropField returns lines, maybe behind a status line, without the fields of a name.
+func dropField(lines []byte, name string) []byte {
+	return appendFields(nil, lines, [][]byte{[]byte(name)})
 }
 
 // gathered is given the application's whole body; nil: it is sent as it is.
 func (s *slot) gathered(body []byte) []byte {
 	r := s.routed
-	for _, store := range r.request.Effects.Store {
-		r.outside.CacheSet(store.Cache, store.Key, body, store.Seconds)
-	}
+	r.store(body)
 	if !r.gzip {
 		return nil
 	}
@@ -311,18 +385,23 @@ func (s *slot) gathered(body []byte) []byte {
 	return packed.Bytes()
 }
 
+// store gives the body of a response to the caches that rules have named.
+func (r *routed) store(body []byte) {
+	for _, store := range r.request.Effects.Store {
+		r.outside.CacheSet(store.Cache, store.Key, body, store.Seconds)
+	}
+}
+
 // beginRouted applies what the rules have asked for to a request that begins.
 func (s *slot) beginRouted() {
 	r := s.routed
 	if r == nil || !r.active {
 		return
 	}
+	r.outside.start = s.request.start
 	effects := &r.request.Effects
-	for _, v := range effects.LogVars {
-		if uwsgi.Fits(len(v.Name)) && uwsgi.Fits(len(v.Value)) {
-			s.logvars = uwsgi.AppendVar(s.logvars, v.Name, v.Value)
-		}
-	}
+	r.logvars = 0
+	s.takeLogVars()
 	if effects.HarakiriSeconds > 0 {
 		s.line.Deadline.Store(s.now + int64(effects.HarakiriSeconds)*int64(time.Second))
 	}
@@ -336,6 +415,17 @@ func changesResponse(e *routing.Effects) bool {
 		e.Chunked || e.Gzip || e.FixLength || e.ForceLength
 }
 
+// takeLogVars makes known to the log what rules have set since the last call.
+func (s *slot) takeLogVars() {
+	r := s.routed
+	for _, v := range r.request.Effects.LogVars[r.logvars:] {
+		if uwsgi.Fits(len(v.Name)) && uwsgi.Fits(len(v.Value)) {
+			s.logvars = uwsgi.AppendVar(s.logvars, v.Name, v.Value)
+		}
+	}
+	r.logvars = len(r.request.Effects.LogVars)
+}
+
 // endRouted runs the rules of the final stage.
 func (s *slot) endRouted() {
 	r := s.routed
@@ -344,9 +434,11 @@ func (s *slot) endRouted() {
 	}
 	if s.w.routes.Has(routing.StageFinal) {
 		r.request.Status = int(s.io.status)
+		r.outside.sent = uint64(s.io.sent)
 		s.w.routes.Run(routing.StageFinal, &r.request)
-		s.logRoutes()
+		r.log()
 	}
+	s.takeLogVars()
 }
 
 // unlogged tells whether rules have asked for silence about the request.
@@ -354,11 +446,15 @@ func (s *slot) unlogged() bool {
 	return s.routed != nil && s.routed.active && s.routed.request.Effects.NoLog
 }
 
-// logRoutes logs what rules have said.
-func (s *slot) logRoutes() {
-	effects := &s.routed.request.Effects
+// log logs what rules have said, and gives the process the name that they want.
+func (r *routed) log() {
+	effects := &r.request.Effects
 	for _, line := range effects.LogLines {
-		s.w.logf("%s", line)
+		r.w.logf("%s", line)
 	}
 	effects.LogLines = effects.LogLines[:0]
+	if len(effects.ProcName) > 0 {
+		ask("setprocname", arguments(effects.ProcName))
+		effects.ProcName = nil
+	}
 }

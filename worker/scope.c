@@ -6,7 +6,7 @@
 #include <strings.h>
 
 enum kind { NONE, METHOD, PATH, SCRIPT, URI, QUERY, PROTOCOL, ADDR, PORT, SERVER, SERVER_PORT, KINDS,
-            HEADER = KINDS, UPGRADE, WEBSOCKET_KEY };
+            HEADER = KINDS, UPGRADE, CONNECTION, WEBSOCKET_KEY, WEBSOCKET_VERSION };
 
 static const struct {
     const char *name;
@@ -14,7 +14,8 @@ static const struct {
 } variables[] = {
     {"REQUEST_METHOD", METHOD}, {"PATH_INFO", PATH}, {"SCRIPT_NAME", SCRIPT}, {"REQUEST_URI", URI}, {"QUERY_STRING", QUERY},
     {"SERVER_PROTOCOL", PROTOCOL}, {"REMOTE_ADDR", ADDR}, {"REMOTE_PORT", PORT}, {"SERVER_NAME", SERVER}, {"SERVER_PORT", SERVER_PORT},
-    {"CONTENT_TYPE", HEADER}, {"CONTENT_LENGTH", HEADER}, {"HTTP_UPGRADE", UPGRADE}, {"HTTP_SEC_WEBSOCKET_KEY", WEBSOCKET_KEY},
+    {"CONTENT_TYPE", HEADER}, {"CONTENT_LENGTH", HEADER}, {"HTTP_UPGRADE", UPGRADE}, {"HTTP_CONNECTION", CONNECTION},
+    {"HTTP_SEC_WEBSOCKET_KEY", WEBSOCKET_KEY}, {"HTTP_SEC_WEBSOCKET_VERSION", WEBSOCKET_VERSION},
 };
 
 static enum kind kind_of(const char *name, Py_ssize_t size)
@@ -55,6 +56,22 @@ static PyObject *number(const char *text, Py_ssize_t size)
     return PyLong_FromLong(n);
 }
 
+/* The path of a request target, which may be a URL, as it was sent. */
+static PyObject *path_of(const char *text, Py_ssize_t size)
+{
+    const char *end = text + size, *at = text;
+    while (at < end && *at != '/' && *at != '?')
+        at++;
+    if (at > text && at[-1] == ':' && end - at > 1 && at[1] == '/') {
+        for (text = at + 2; text < end && *text != '/' && *text != '?';)
+            text++;
+        at = text;
+    }
+    while (at < end && *at != '?' && *at != '#')
+        at++;
+    return PyBytes_FromStringAndSize(text, at - text);
+}
+
 static PyObject *value_of(int kind, PyObject *key, const char *text, Py_ssize_t size)
 {
     const char *at;
@@ -70,8 +87,7 @@ static PyObject *value_of(int kind, PyObject *key, const char *text, Py_ssize_t 
             size -= 2; /* ASGI has no minor version there */
         return PyUnicode_DecodeLatin1(at ? at + 1 : text, at ? text + size - at - 1 : 0, NULL);
     case URI:
-        at = memchr(text, '?', (size_t)size);
-        return PyBytes_FromStringAndSize(text, at ? at - text : size);
+        return path_of(text, size);
     case QUERY:
         return PyBytes_FromStringAndSize(text, size);
     case PORT: case SERVER_PORT:
@@ -109,6 +125,24 @@ int scope_init(void)
     return names_init(&names) == 0 && nothing && zero ? 0 : -1;
 }
 
+/* Whether a header that is a list has the token, in whatever case. */
+static int lists(const char *text, size_t size, const char *token)
+{
+    size_t length = strlen(token);
+    for (size_t at = 0, end; at < size; at = end + 1) {
+        while (at < size && (text[at] == ' ' || text[at] == '\t'))
+            at++;
+        for (end = at; end < size && text[end] != ',';)
+            end++;
+        size_t last = end;
+        while (last > at && (text[last - 1] == ' ' || text[last - 1] == '\t'))
+            last--;
+        if (last - at == length && !strncasecmp(text + at, token, length))
+            return 1;
+    }
+    return 0;
+}
+
 /* The variable's value goes into found, or into the headers. */
 static int take(PyObject **found, PyObject *headers, websocket_asked *asked, const variable_t *v)
 {
@@ -129,8 +163,12 @@ static int take(PyObject **found, PyObject *headers, websocket_asked *asked, con
         return 0;
     }
     if (kind == UPGRADE)
-        asked->upgrade = v->size == 9 && !strncasecmp(text, "websocket", 9);
-    else if (kind == WEBSOCKET_KEY)
+        asked->upgrade = lists(text, (size_t)v->size, "websocket");
+    else if (kind == CONNECTION)
+        asked->connection = lists(text, (size_t)v->size, "upgrade");
+    else if (kind == WEBSOCKET_VERSION)
+        asked->version = v->size == 2 && !memcmp(text, "13", 2);
+    else if (kind == WEBSOCKET_KEY && v->size == 24) /* 16 bytes in base64 */
         asked->key = PyTuple_GetItem(value, 1);
     int failed = PyList_Append(headers, value) < 0;
     Py_DECREF(value);
@@ -195,7 +233,7 @@ PyObject *scope_build(core_io *io, PyObject *base, websocket_asked *asked)
     PyObject *found[KINDS] = {NULL}, *scope = copy_of(base), *headers = PyList_New(0);
     int failed = !scope || !headers;
     const uint8_t *at = io->vars, *end = at + io->vars_len;
-    *asked = (websocket_asked){0, NULL};
+    *asked = (websocket_asked){0, 0, 0, 0, NULL};
     while (!failed && at < end) {
         variable_t v;
         at = next_variable(at, &v);
@@ -203,6 +241,7 @@ PyObject *scope_build(core_io *io, PyObject *base, websocket_asked *asked)
     }
     failed = failed || put_all(scope, found) < 0 || put(scope, headers_key, headers) < 0 ||
              (io->flags & REQ_HTTPS && put(scope, scheme, https) < 0);
+    asked->get = found[METHOD] && PyUnicode_CompareWithASCIIString(found[METHOD], "GET") == 0;
     for (int i = 0; i < KINDS; i++)
         Py_XDECREF(found[i]);
     Py_XDECREF(headers);

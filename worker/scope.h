@@ -4,9 +4,10 @@
 
 #include "wsgi.h"
 
+/* What a handshake consists of (RFC 6455, 4.2.1). */
 typedef struct {
-    int upgrade;
-    PyObject *key; /* Sec-WebSocket-Key, borrowed from the scope; NULL: there is none */
+    int get, upgrade, connection, version;
+    PyObject *key; /* Sec-WebSocket-Key, borrowed from the scope; NULL: there is none, or a wrong one */
 } websocket_asked;
 
 int scope_init(void);

@@ -72,7 +72,7 @@ func TestWhatCannotBeRunIsRefused(t *testing.T) {
 	for path, want := range map[string]string{"/cgi/none": "404 Not Found", "/other": "404 Not Found", "/cgi/a": "500 Internal Server Error"} {
 		c := s.connect()
 		s.send(c, "GET "+path+" HTTP/1.1\r\nHost: h\r\n\r\n")
-		s.expect(c, "HTTP/1.1 "+want+"\r\nConnection: close\r\n")
+		s.expect(c, "HTTP/1.1 "+want+"\r\nContent-Type: text/plain\r\n")
 	}
 }
 

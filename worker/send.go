@@ -247,9 +247,11 @@ func (s *slot) finish() {
 			behind = link
 		}
 	}
+	refusal := s.refusal()
 	switch {
-	case io.result&resFailed != 0 && cn.listener.transport.Refuses && s.claims():
-		text, size, fields := cn.listener.pages.answer(500, "", io.flags&reqNoBody != 0)
+	case refusal != 0 && cn.listener.transport.Refuses && s.claims():
+		io.status = cUint32(refusal)
+		text, size, fields := cn.listener.pages.answer(refusal, "", io.flags&reqNoBody != 0)
 		io.headers, io.head_len = cUint32(fields), cUint32(size)
 		_ = s.sendPair(text, nil, sendLast)
 		q.keep = false
@@ -294,6 +296,20 @@ func (s *slot) finish() {
 		s.fate = fateDropped
 	}
 	s.w.requestDone(s.now)
+}
+
+// refusal is the status that the client is to get because the application has given no response; 0: it has.
+func (s *slot) refusal() int {
+	failed := s.io.result&resFailed != 0
+	if s.arriving != nil && (failed || s.io.head_len == 0) {
+		if status := s.arriving.refusal(); status != 0 {
+			return status
+		}
+	}
+	if failed {
+		return 500
+	}
+	return 0
 }
 
 // sendEnd tells the client that the response is complete. Behind a file, sendFramedRest does.

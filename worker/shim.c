@@ -14,6 +14,7 @@ int core_count;
 core_t **bound;
 int forked;
 
+uint32_t envoxyd_leaving;
 uint32_t envoxyd_forks;
 
 /* Before the fork and after it: a connection that another thread accepts or closes in between is not missed. */

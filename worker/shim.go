@@ -12,6 +12,9 @@ import (
 // forks is how often this process has begun or ended to fork.
 func forks() uint32 { return (*atomic.Uint32)(unsafe.Pointer(&C.envoxyd_forks)).Load() }
 
+// setLeaving has responses whose heads are still to be made say that their connections end.
+func setLeaving() { (*atomic.Uint32)(unsafe.Pointer(&C.envoxyd_leaving)).Store(1) }
+
 // What Go and C share is declared once, in shim.h; these are its names on this side.
 
 // coreIO is C's memory, shared with one core.
@@ -71,7 +74,7 @@ const (
 	routeBare     = C.ROUTE_BARE
 )
 
-// ask asks Python for what rules need. The caller is on the thread of a slot. nil: there is no answer.
+// ask asks Python for what rules need. The caller may be on any thread, with Python's lock or without. nil: there is no answer.
 func ask(what string, arguments []byte) []byte {
 	name := append([]byte(what), 0)
 	var size C.size_t

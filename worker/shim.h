@@ -97,6 +97,9 @@ typedef struct core_io {
  * A child holds a copy of each connection: closing ours alone does not tell the client. */
 extern uint32_t envoxyd_forks;
 
+/* Not 0: the worker leaves, and keeps no connection; atomic. */
+extern uint32_t envoxyd_leaving;
+
 int envoxyd_run_signal_handlers(void);
 
 enum { /* what envoxyd_route has decided about a response whose head is in core_io.out */

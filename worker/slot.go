@@ -86,15 +86,16 @@ const (
 
 // response is what has become of the current response so far.
 type response struct {
-	keep     bool // the client allows another request
-	body     *body
-	sender   *sender // of what the client did not take at once
-	file     *fileRest
-	errno    syscall.Errno
-	forceLog bool
-	sendfile bool         // the body is a file's
-	id       uint16       // the request's, for the transport
-	chunks   *http.Chunks // of a body that came in chunks
+	keep      bool // the client allows another request
+	body      *body
+	sender    *sender // of what the client did not take at once
+	file      *fileRest
+	errno     syscall.Errno
+	forceLog  bool
+	sendfile  bool         // the body is a file's
+	forwarded bool         // another server's, by a rule
+	id        uint16       // the request's, for the transport
+	chunks    *http.Chunks // of a body that came in chunks
 }
 
 func newSlot(r *reactor, index int, io *coreIO) (*slot, error) {
@@ -108,7 +109,7 @@ func newSlot(r *reactor, index int, io *coreIO) (*slot, error) {
 		return nil, err
 	}
 	if w.routes != nil {
-		if s.routed, err = newRouted(s); err != nil {
+		if s.routed, err = newRouted(w); err != nil {
 			return nil, err
 		}
 	}

@@ -189,9 +189,8 @@ func (s *slot) serve(q *request) bool {
 		s.complain(cn, p.ID, err)
 		return false
 	}
-	if q.script != nil {
-		s.unroute()
-		return s.scriptEnded(cn, p, q.script)
+	if q.errand != nil {
+		return s.errandEnded(cn, p, q.errand)
 	}
 	cn.rest, s.rest, p.kept = q.rest, nil, q.body
 	answered, more := s.route(cn, p)

@@ -29,6 +29,7 @@ type frames struct {
 	unsent  [2][]byte     // of it, in a loop
 	control []byte        // frames of ours that go before the next one
 	closed  bool          // no more is received or sent
+	broken  bool          // and nothing can be sent: a part of a frame may have left
 	ended   bool          // the request has: the descriptor is another's
 	code    ws.StatusCode // that the client has closed with; 0: it has not
 	sent    uint64
@@ -262,7 +263,7 @@ func (f *frames) ping(now int64) (time.Duration, bool) {
 
 // flush sends frames of ours as far as the client takes them now. The lock is held.
 func (f *frames) flush() {
-	for len(f.control) > 0 && !f.sending && !f.closed && !f.ended {
+	for len(f.control) > 0 && !f.sending && !f.broken && !f.ended {
 		n, errno := writev(f.fd, f.control, nil)
 		switch errno {
 		case 0:
@@ -271,7 +272,7 @@ func (f *frames) flush() {
 		case syscall.EAGAIN:
 			return
 		default:
-			f.closed = true
+			f.closed, f.broken = true, true
 		}
 	}
 	if len(f.control) == 0 {
@@ -345,8 +346,8 @@ func (f *frames) pushed(outcome int) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.sending = false
-	if outcome != writeOK { // a part of a frame may have left
-		f.closed = true
+	if outcome != writeOK {
+		f.closed, f.broken = true, true
 	}
 	f.flush()
 	f.turn.Broadcast()

@@ -68,6 +68,7 @@ type Worker struct {
 	routes     *routing.Program // nil: there are no rules
 	scripts    *scripts         // CGI programs; nil: there are none
 	extra      []byte           // the lines of --add-header, for answers without the application
+	removed    [][]byte         // the names of --del-header, likewise
 
 	requestLog int           // descriptor of lines about requests
 	lostLines  atomic.Uint64 // that the log did not take
@@ -85,6 +86,9 @@ type Worker struct {
 	carrying     atomic.Int64     // connections of TLS that goroutines carry
 	receiving    atomic.Int64     // requests that goroutines are making whole
 	sending      atomic.Int64     // responses that goroutines are sending
+	errands      atomic.Int64     // requests that are answered off the cores
+	forwarding   atomic.Int64     // those of them that other servers answer
+	spareRouted  sync.Pool        // of slots whose own is with an errand
 	served       atomic.Uint64    // requests of this process
 	staticServed atomic.Uint64    // those of them that were answered without the application
 
@@ -144,6 +148,7 @@ func New(document []byte, id int, io []coreIO) (*Worker, error) {
 		return nil, err
 	}
 	w.extra = extraFields(w.spec.Python.AddHeaders)
+	w.removed = removedNames(w.spec.Python.DelHeaders)
 	w.scripts = newScripts(w)
 	files, err := newFiles(&w.spec)
 	if err != nil {
@@ -215,6 +220,7 @@ func (w *Worker) Stop(phase int32, status int) {
 	if phase == stopping {
 		w.reactor.endWebsockets()
 	}
+	setLeaving()
 	w.endHTTP2()
 	w.reactor.wake()
 }

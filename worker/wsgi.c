@@ -14,7 +14,7 @@ static PyObject *close_name, *region_name;
 core_t *wsgi_current(void)
 {
     core_t *core = of_coroutine ? of_coroutine() : served;
-    return core && core->environ ? core : NULL;
+    return core && core->environ && !core->complete ? core : NULL;
 }
 
 void wsgi_serves(core_t *core)
@@ -361,7 +361,7 @@ void wsgi_reset(core_t *core)
     io->sent = 0;
     io->app = 0;
     core->serial++;
-    core->raw = core->muted = core->gone = 0;
+    core->raw = core->muted = core->gone = core->completing = core->complete = 0;
     core->input = NULL;
     response_reset(core);
 }

@@ -48,6 +48,7 @@ typedef struct core_t {
     int raw;   /* uwsgi.send() has sent something, a head perhaps */
     int muted; /* nothing more is sent */
     int gone;  /* because the client has left */
+    int completing, complete; /* of ASGI: the last of the response leaves, or has left: the connection is another request's */
 } core_t;
 
 int wsgi_init(PyObject *module);

@@ -12,7 +12,6 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"strconv"
 	"sync"
 	"syscall"
 
@@ -20,6 +19,7 @@ import (
 
 	"envoxyd/internal/gatewayspec"
 	"envoxyd/internal/scmrights"
+	"envoxyd/internal/startspec"
 )
 
 // Process is one of them.
@@ -196,22 +196,9 @@ func Main(name string, run func(gatewayspec.Spec) error) {
 }
 
 func readSpec(name string, run func(gatewayspec.Spec) error) error {
-	if len(os.Args) != 2 {
-		return fmt.Errorf("%s is started by envoxyd, not by hand", name)
-	}
-	fd, err := strconv.Atoi(os.Args[1])
-	if err != nil {
-		return fmt.Errorf("%s is started by envoxyd, not by hand: %w", name, err)
-	}
-	file := os.NewFile(uintptr(fd), "specification")
-	text, err := io.ReadAll(file)
-	if err != nil {
-		return fmt.Errorf("%s: specification: %w", name, err)
-	}
-	file.Close()
 	var spec gatewayspec.Spec
-	if err := json.Unmarshal(text, &spec); err != nil {
-		return fmt.Errorf("%s: specification: %w", name, err)
+	if err := startspec.Read(name, &spec); err != nil {
+		return err
 	}
 	// Such a process passes bytes on: on a small machine a second thread costs more in wake-ups than it
 	// brings, so one does the work, and one stays awake (keepawake.go).

@@ -29,7 +29,7 @@ type Rule struct {
 	Stage  Stage  `json:"stage"`
 	Option string `json:"option"` // without the stage: route, route-host, route-if …
 	Value  string `json:"value"`
-	Origin string `json:"origin"` // file and line, for messages; "": the command line
+	Origin string `json:"origin"` // file and line, or "command line", for messages
 }
 
 // Name returns the option as it was written.

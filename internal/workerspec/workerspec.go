@@ -113,6 +113,7 @@ type HTTP struct {
 	ServerNameHost  bool     `json:"server_name_host"`
 	Vars            []string `json:"vars"`
 	ProxyProtocol   bool     `json:"proxy_protocol"`
+	RouterProxy     bool     `json:"router_proxy"` // likewise, on --http
 	ManageScript    bool     `json:"manage_script_name"`
 	NoDelay         bool     `json:"tcp_nodelay"`
 	KeepSlashes     bool     `json:"keep_slashes"` // "%2F" in paths

@@ -25,10 +25,13 @@ func (o *Opener) listen(address string) (int, error) {
 	if udp, is := strings.CutPrefix(address, udpPrefix); is {
 		return bindUDP(o.Config, udp)
 	}
+	if path, is := strings.CutPrefix(address, datagramPrefix); is {
+		return o.listenUnix(path, unix.SOCK_DGRAM)
+	}
 	if host, port, isTCP := SplitAddress(address); isTCP {
 		return listenTCP(o.Config, host, port)
 	}
-	return o.listenUnix(address)
+	return o.listenUnix(address, unix.SOCK_STREAM)
 }
 
 func listenTCP(cfg *uwsgiopts.Config, host, port string) (fd int, err error) {
@@ -105,18 +108,24 @@ func resolve(host, port string) (address unix.Sockaddr, family int, err error) {
 	return &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}, unix.AF_INET6, nil
 }
 
-func (o *Opener) listenUnix(name string) (fd int, err error) {
+// listenUnix opens a unix socket: a listening one, or one of datagrams.
+func (o *Opener) listenUnix(name string, kind int) (fd int, err error) {
 	path := name
 	if !strings.HasPrefix(name, "@") {
 		path = paths.In(o.Dir, name)
-		if err := Claim(path, unix.SOCK_STREAM, o.Config.UnixSocketTakeover); err != nil {
+		if err := Claim(path, kind, o.Config.UnixSocketTakeover); err != nil {
 			return -1, err
 		}
 	}
-	if fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err != nil {
+	if fd, err = unix.Socket(unix.AF_UNIX, kind|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err != nil {
 		return -1, os.NewSyscallError("socket", err)
 	}
 	defer closeOn(&err, fd)
+	if kind == unix.SOCK_DGRAM { // before anybody can send: what came without a sender would look like root's
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
+			return -1, os.NewSyscallError("setsockopt", err)
+		}
+	}
 	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err != nil {
 		return -1, os.NewSyscallError("bind", err)
 	}
@@ -129,6 +138,9 @@ func (o *Opener) listenUnix(name string) (fd int, err error) {
 		if err := setAccess(o.Config, path); err != nil {
 			return -1, err
 		}
+	}
+	if kind == unix.SOCK_DGRAM {
+		return fd, nil
 	}
 	if err := unix.Listen(fd, o.Config.Listen); err != nil {
 		return -1, os.NewSyscallError("listen", err)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -63,8 +64,8 @@ func (o *Opener) openAll() error {
 		return err
 	}
 	named := o.Config.Sockets
-	if attached { // one's own are for when there is no server
-		named = nil
+	if attached { // one's own are for when there is no server; those of routers are nobody else's
+		named = slices.DeleteFunc(slices.Clone(named), func(s uwsgiopts.Socket) bool { return routerOf(s.Protocol) == "" })
 	}
 	for _, pool := range o.Config.ZergPools {
 		for _, address := range pool.Sockets {
@@ -95,6 +96,9 @@ func (o *Opener) openAll() error {
 		o.opened = append(o.opened, s)
 	}
 	o.activated = nil
+	if err := o.openRouters(); err != nil {
+		return err
+	}
 	if len(o.opened) == 0 && IsListener(0) {
 		if _, err := o.open(uwsgiopts.Socket{Protocol: o.Config.DefaultProtocol(), Address: givenPrefix + "0"}); err != nil {
 			return err
@@ -120,6 +124,9 @@ func (o *Opener) openAll() error {
 func (o *Opener) report() {
 	number := 0
 	for _, s := range o.opened {
+		if kind := s.Router(); kind != "" {
+			o.reportRouter(kind, s)
+		}
 		if !s.ForWorkers() || s.Mapped() || strings.HasPrefix(s.Key, zergPrefix) {
 			continue
 		}
@@ -244,6 +251,7 @@ func (o *Opener) inherit(want uwsgiopts.Socket, key string, fd int) (*Socket, er
 
 // path is where a unix socket of that address is in the file system; "": nowhere.
 func (o *Opener) path(address string) string {
+	address = strings.TrimPrefix(address, datagramPrefix)
 	if _, _, isTCP := SplitAddress(address); isTCP || strings.HasPrefix(address, "@") || strings.HasPrefix(address, givenPrefix) {
 		return ""
 	}

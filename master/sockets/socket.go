@@ -59,7 +59,7 @@ type fileID struct{ device, inode uint64 }
 
 // ForWorkers tells whether workers accept connections from it.
 func (s *Socket) ForWorkers() bool {
-	return s.Protocol != Shared && s.Protocol != Stats && s.Protocol != SNMP && s.Protocol != Pool
+	return s.Protocol != Shared && s.Protocol != Stats && s.Protocol != SNMP && s.Protocol != Pool && s.Router() == ""
 }
 
 // Unix tells whether it is a unix socket, in the file system or not.
@@ -83,6 +83,7 @@ const (
 	givenPrefix     = "fd://"
 	activatedPrefix = "systemd:"
 	udpPrefix       = "udp:" // before an address: the same one may be TCP's as well
+	datagramPrefix  = "dgram:"
 )
 
 // describe finds out name and port from the socket itself; dir is what relative paths relate to.
@@ -108,6 +109,8 @@ func (s *Socket) describe(dir string) error {
 			s.Path = paths.In(dir, a.Name)
 			if _, _, isTCP := SplitAddress(s.Key); !isTCP && !strings.Contains(s.Key, ":") {
 				s.Name = s.Key // as it was written
+			} else if path, is := strings.CutPrefix(s.Key, datagramPrefix); is {
+				s.Name = path
 			}
 			s.file, _ = identify(s.Path)
 		}

@@ -49,7 +49,11 @@ class Outside:
         return DONE
 
     def alarm(self, name, message):
-        self.uwsgi.alarm(name, message)
+        self.uwsgi.alarm(name, message.decode("utf-8", "replace"))
+        return DONE
+
+    def setprocname(self, name):
+        self.uwsgi.setprocname(name.decode("utf-8", "replace"))
         return DONE
 
     def rpc(self, server, name, *args):

@@ -1,12 +1,14 @@
-"""One HTTP request of an ASGI application, as ASGI's HTTP & WebSocket specification 2.4 has it, with pathsend, trailers and early hints."""
+"""One HTTP request of an ASGI application, as ASGI's HTTP & WebSocket specification has it, with pathsend, trailers and early hints."""
 import asyncio
 import os
 from select import POLLERR, POLLHUP, POLLRDHUP, poll
 
 from .futures import settle
+from .turns import Ready, Turns
 
 PIECE = 65536  # bytes: what the extension takes at once
 LOOKS = 1  # seconds between looks at a client that has sent its next request already
+UNHEARD = 1  # seconds that an application may go on with its response to a client that has left
 
 # What extends HTTP: for every client, and for those that speak HTTP/1.1 themselves.
 EXTENSIONS = {"http.response.pathsend": {}}
@@ -17,7 +19,7 @@ def scope_base(state, extensions):
     """The keys of a scope that no request changes."""
     return {
         "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
         "method": "GET",
         "scheme": "http",
@@ -33,9 +35,13 @@ def scope_base(state, extensions):
     }
 
 
+class ClientLeft(OSError):
+    """Ends a response that nobody receives; no error of the application's."""
+
+
 class HTTP:
-    __slots__ = ("arrival", "body", "body_given", "complete", "core", "ended", "engine", "fd", "gone", "over", "scope", "sending",
-                 "started", "trailers", "watched")
+    __slots__ = ("arrival", "body", "body_given", "complete", "core", "ended", "engine", "fd", "gone", "left", "over", "scope", "sending",
+                 "started", "trailers", "watched", "writable")
 
     def __init__(self, engine, core, scope, fd, body):
         self.engine, self.core, self.scope, self.fd, self.body = engine, core, scope, fd, body
@@ -43,10 +49,10 @@ class HTTP:
         self.over = None  # a future: the response is complete, or the client has left
         self.arrival = None  # (descriptor, future) of a receive that waits for more of the body
         self.watched = -1
-        self.sending = None  # a lock: of tasks that send at the same time, one does
+        self.sending = self.writable = None  # Turns, and Ready: from the first time on that the client is waited for
 
     async def receive(self):
-        if not self.body_given:
+        if not self.body_given and not (self.complete and self.body.__class__ is not bytes):
             message = await self.arrived() if self.body is None else self.whole()
             if message:
                 return message
@@ -94,6 +100,14 @@ class HTTP:
             self.engine.loop.remove_reader(fd)
             settle(future)
 
+    def let_go(self):
+        """Before the last of the response: when that has left, the descriptors are another request's."""
+        if self.watched >= 0:
+            self.engine.loop.remove_reader(self.watched)
+            self.watched = -1
+        if self.arrival:
+            self.arrives()
+
     def watch_client(self):
         """Has `over` come true when the client leaves."""
         if self.watched < 0:
@@ -113,7 +127,8 @@ class HTTP:
             self.engine.loop.call_later(LOOKS, self.look)
 
     def leave(self):
-        self.gone = True
+        if not self.gone:
+            self.gone, self.left = True, self.engine.loop.time()
         if self.over:
             settle(self.over)
 
@@ -124,20 +139,27 @@ class HTTP:
         if kind == "http.response.body" and self.sending is None:
             more = message.get("more_body", False)
             waits = self.begin_body(message.get("body", b""), more)
-            if waits is None:
-                if not more:
-                    self.completed()
-            else:
-                self.sending = asyncio.Lock()
-                async with self.sending:
-                    await self.rest_of_body(waits, more)
+            if waits is not None:
+                await self.in_turn(self.rest_of_body, waits, more)
+            elif not more:
+                self.completed()
+            elif self.gone:
+                await self.unheard()
         elif kind == "http.response.start":
             self.start(message)
         else:
-            if self.sending is None:
-                self.sending = asyncio.Lock()
-            async with self.sending:
-                await self.other(kind, message)
+            await self.in_turn(self.other, kind, message)
+
+    async def in_turn(self, function, *args):
+        if self.sending is None:
+            self.sending = Turns(self.engine.loop)
+        await self.sending.take(function, *args)
+
+    async def unheard(self):
+        """More of the response comes, and the client has left: who listens for that ends by itself, who does not is ended."""
+        if self.engine.loop.time() - self.left >= UNHEARD:
+            raise ClientLeft("the client has left")
+        await asyncio.sleep(0)
 
     def start(self, message):
         if self.started:
@@ -147,7 +169,7 @@ class HTTP:
         self.started = True
 
     def begin_body(self, body, more):
-        """None: all of it is on its way. Else (what asgi_body has returned for the first piece, the body, where the rest of it begins)."""
+        """None: all of it is on its way. Else (what asgi_body has returned for the last piece, the body, where the rest of it begins)."""
         if not self.started:
             raise RuntimeError("http.response.body comes before http.response.start")
         if self.complete:
@@ -155,12 +177,18 @@ class HTTP:
         if self.gone:
             return None
         if body.__class__ is not bytes:
-            body = bytes(body)
+            body = bytes(memoryview(body))
+        if not more and not self.trailers:
+            self.let_go()
+        at = 0
         try:
-            if len(body) <= PIECE:
-                waits = self.engine.extension.asgi_body(self.core, body, more)
-                return waits and (waits, b"", 0)
-            return self.engine.extension.asgi_body(self.core, body[:PIECE], True), body, PIECE
+            while True:
+                waits = self.engine.extension.asgi_body(self.core, body[at:at + PIECE], more or at + PIECE < len(body))
+                at += PIECE
+                if waits:
+                    return waits, body, at
+                if at >= len(body):
+                    return None
         except OSError:  # the client has left: what follows goes nowhere
             self.leave()
             return None
@@ -179,7 +207,9 @@ class HTTP:
 
     async def written(self, waits):
         while waits:
-            waits = self.engine.extension.asgi_resume(self.core, not await self.engine.writable(*waits))
+            if self.writable is None:
+                self.writable = Ready(self.engine.loop, self.engine.loop.add_writer, self.engine.loop.remove_writer)
+            waits = self.engine.extension.asgi_resume(self.core, not await self.writable.in_time(*waits))
 
     async def other(self, kind, message):
         if kind == "http.response.body":
@@ -189,6 +219,8 @@ class HTTP:
                 await self.rest_of_body(begun, more)
             elif not more:
                 self.completed()
+            elif self.gone:
+                await self.unheard()
         elif kind == "http.response.pathsend":
             await self.path(message["path"])
         elif kind == "http.response.trailers":
@@ -227,6 +259,8 @@ class HTTP:
         if not self.trailers or not self.complete:
             raise RuntimeError("http.response.trailers comes before the last of the body, or was not announced")
         more = message.get("more_trailers", False)
+        if not more:
+            self.let_go()
         await self.attempt(self.engine.extension.asgi_trailers, message.get("headers", ()), more)
         self.trailers = more
 
@@ -236,16 +270,27 @@ class HTTP:
             settle(self.over)
 
     async def returned(self):
+        if self.sending:
+            await self.sending.all_written()
         if not self.gone and (not self.complete or self.trailers):
             raise RuntimeError("the application has returned without a response" if not self.started
                                else "the application has returned before the end of its response")
 
-    def end(self, _error):
+    async def end(self, _error):
         self.ended = True
-        if self.watched >= 0:
-            self.engine.loop.remove_reader(self.watched)
-            self.watched = -1
-        if self.arrival:
-            self.arrives()
+        if self.sending:
+            await self.sending.end()
+        self.let_go()
         if self.over:
             settle(self.over)
+
+
+def left(error):
+    """Whether the error has come of a client that has left, perhaps by way of one of the framework's."""
+    seen = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, ClientLeft):
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False

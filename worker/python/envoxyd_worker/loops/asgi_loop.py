@@ -2,7 +2,6 @@
 import asyncio
 import contextvars
 import importlib.util
-import sys
 import time
 from math import inf
 from select import POLLOUT
@@ -10,15 +9,15 @@ from types import SimpleNamespace
 
 from .. import log
 from ..uwsgi_module.connections import wait
-from .asgi_http import EXTENSIONS, EXTENSIONS_11, HTTP, scope_base
+from .asgi_http import EXTENSIONS, EXTENSIONS_11, HTTP, left, scope_base
 from .asgi_lifespan import Lifespan
 from .asgi_websocket import Websocket
 from .engine import REQUEST, SIGNAL, Engine
 from .futures import settle
+from .turns import EAGER
 
 CALL = contextvars.ContextVar("envoxyd_call", default=None)
 
-EAGER = sys.version_info >= (3, 12)  # a task's first step can run at once: most have no other
 IN_A_ROW = 64  # requests that are begun before the loop's other callbacks have their turn
 
 
@@ -44,6 +43,7 @@ class Loop(Engine):
     def start(self, settings, of_core):
         """Before the worker says that it is ready. False: the application has refused to start."""
         self.app = settings["asgi"]
+        self.context = contextvars.copy_context()  # that each request begins with a copy of
         settings["scope"] = scope_base(self.state, EXTENSIONS)
         settings["scope11"] = scope_base(self.state, EXTENSIONS_11)
         self.lifespan = Lifespan(self.app, self.lifespan_mode, self.state, settings["on_error"])
@@ -62,7 +62,7 @@ class Loop(Engine):
         settle(self.over)
 
     def watch(self):
-        self.loop.add_reader(self.reactor, self.ready)
+        self.context.copy().run(self.loop.add_reader, self.reactor, self.ready)
 
     def unwatch(self):
         self.loop.remove_reader(self.reactor)
@@ -76,7 +76,7 @@ class Loop(Engine):
 
     def spawn(self, core, outcome):
         if outcome == SIGNAL:
-            self.loop.call_soon(self.signal, core)
+            self.loop.call_soon(self.signal, core, context=self.context.copy())
             return
         self.fresh.append(core)
         if not self.starting:
@@ -91,11 +91,11 @@ class Loop(Engine):
             core = self.fresh.pop()
             began = time.monotonic() if self.harakiri else 0
             if EAGER:
-                task = asyncio.Task(self.request(core), loop=self.loop, eager_start=True)
+                task = asyncio.Task(self.request(core), loop=self.loop, context=self.context.copy(), eager_start=True)
                 if not task.done():
                     self.tasks[core] = task, began
             else:
-                self.tasks[core] = self.loop.create_task(self.request(core)), began
+                self.tasks[core] = self.context.copy().run(self.loop.create_task, self.request(core)), began
         self.starting = False
         if self.fresh:
             self.loop.call_soon(self.start_fresh)
@@ -132,8 +132,10 @@ class Loop(Engine):
         except BaseException as raised:
             error = raised
         if call:
-            call.end(error)
+            await call.end(error)
             gone = call.gone
+            if gone and left(error):
+                error = None
         try:
             self.extension.asgi_end(core, error, gone)
         except BaseException:
@@ -149,23 +151,6 @@ class Loop(Engine):
     def wait_to_write(self, fd, milliseconds):
         """For what does not know of asyncio: uwsgi.send and its kin."""
         return wait(fd, POLLOUT, milliseconds)
-
-    async def writable(self, fd, milliseconds):
-        """Whether the client reads in time."""
-        return await self.ready_in_time(self.loop.add_writer, self.loop.remove_writer, fd, milliseconds)
-
-    async def readable(self, fd, milliseconds):
-        return await self.ready_in_time(self.loop.add_reader, self.loop.remove_reader, fd, milliseconds)
-
-    async def ready_in_time(self, add, remove, fd, milliseconds):
-        future = self.loop.create_future()
-        add(fd, settle, future, True)
-        timer = self.loop.call_later(milliseconds / 1000, settle, future, False)
-        try:
-            return await future
-        finally:
-            timer.cancel()
-            remove(fd)
 
     def suspend(self):
         log.line("uwsgi.suspend() has no effect in an ASGI application: await instead")

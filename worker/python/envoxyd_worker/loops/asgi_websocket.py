@@ -2,6 +2,7 @@
 import asyncio
 
 from ..uwsgi_module.websockets import BINARY, TEXT, accept_key
+from .turns import Ready, Turns
 
 FORBIDDEN = 403  # to a client that is not accepted
 EMPTY = [(b"Content-Length", b"0")]
@@ -14,11 +15,14 @@ class Websocket:
         self.scope = scope
         del scope["method"]
         scheme = "wss" if scope["scheme"] == "https" else "ws"
+        scope["asgi"]["spec_version"] = "2.4"  # send() tells by an OSError that the client has left
         scope.update(type="websocket", scheme=scheme, subprotocols=offered(scope["headers"]), extensions={"websocket.http.response": {}})
         self.key = key.decode("latin-1")
         self.connected = self.accepted = self.closed = self.answering = self.ended = self.gone = False
         self.code = 1006
-        self.sending = asyncio.Lock()  # of tasks that send at the same time, one does
+        self.readable = Ready(engine.loop, engine.loop.add_reader, engine.loop.remove_reader)
+        self.writable = Ready(engine.loop, engine.loop.add_writer, engine.loop.remove_writer)
+        self.sending = Turns(engine.loop)
         self.decided = asyncio.Event()  # whether the client is accepted
 
     async def receive(self):
@@ -34,7 +38,7 @@ class Websocket:
             if fd < 0:
                 self.closed, self.code = True, opcode
                 break
-            await self.engine.readable(fd, patience)
+            await self.readable.in_time(fd, patience)
         return {"type": "websocket.disconnect", "code": self.code, "reason": ""}
 
     async def send(self, message):
@@ -44,11 +48,10 @@ class Websocket:
         if kind == "websocket.accept" and not self.accepted and not self.closed:
             self.accept(message)
         elif kind == "websocket.send" and self.accepted and not self.closed:
-            async with self.sending:
-                await self.message(message)
+            await self.sending.take(self.message, message)
         elif kind == "websocket.close":
             if not self.closed:
-                await self.close(message)
+                await self.sending.take(self.close, message)
         elif kind == "websocket.http.response.start" and not self.accepted and not self.answering:
             self.extension.asgi_start(self.core, message["status"], message.get("headers", ()), False)
             self.answering = True
@@ -71,11 +74,11 @@ class Websocket:
 
     async def message(self, message):
         text = message.get("text")
-        opcode, data = (BINARY, bytes(message["bytes"])) if text is None else (TEXT, text.encode())
+        opcode, data = (BINARY, bytes(memoryview(message["bytes"]))) if text is None else (TEXT, text.encode())
         waits = self.extension.websocket_send(self.core, self.serial, opcode, data)
         while waits:
             busy, fd, patience = waits
-            ready = await self.engine.writable(fd, patience)
+            ready = await self.writable.in_time(fd, patience)
             if busy:
                 waits = self.extension.websocket_send(self.core, self.serial, opcode, data)
             else:
@@ -92,18 +95,21 @@ class Websocket:
 
     async def answer(self, body, more):
         """A part of an answer in place of the handshake."""
-        self.extension.asgi_body(self.core, bytes(body), more)
+        self.extension.asgi_body(self.core, bytes(memoryview(body)), more)
         if not more:
             self.closed = True
             self.decided.set()
 
     async def returned(self):
+        await self.sending.all_written()
         if not self.accepted and not self.closed:
-            self.extension.asgi_start(self.core, FORBIDDEN, EMPTY, False)
+            raise RuntimeError("the application has returned and neither accepted nor closed the websocket")
 
-    def end(self, error):
+    async def end(self, error):
         self.ended = True
         self.decided.set()
+        await self.sending.end()
+        self.readable.let_go()
         if error is not None and self.accepted and not self.closed:
             self.extension.websocket_close(self.core, self.serial, 1011, b"")
 

@@ -1,0 +1,246 @@
+package httprouter
+
+import (
+	"errors"
+	"io"
+	"os"
+	"strconv"
+
+	"envoxyd/router/relay"
+	"envoxyd/transports/http"
+	"envoxyd/transports/uwsgi/client"
+)
+
+// errNothing: the node has closed the connection in good order. It may have worked on the request.
+var errNothing = client.ErrNothing
+
+// relayAnswer passes a node's answer on to the client. keep: the connection to the node can serve again. With an
+// error the outcome answered means that the client has got a part.
+func (s *session) relayAnswer(up *relay.Upstream, q *request, sending *sender) (outcome, bool, error) {
+	s.answer = s.answer[:0]
+	for {
+		n, err := s.response.Parse(s.answer)
+		if err != nil {
+			return failed, false, err
+		}
+		if n == 0 {
+			if outcome, err := s.readAnswer(up, q, sending); err != nil {
+				return outcome, false, err
+			}
+			continue
+		}
+		up.Answered()
+		if s.response.Status >= 200 || s.response.Status == 101 && q.framing == websocket {
+			return s.passOn(up, q, n, sending)
+		}
+		if s.head.Minor == 1 && s.response.Status != 101 { // an early hint, say
+			if err := s.send(s.answer[:n]); err != nil {
+				return left, false, err
+			}
+		}
+		s.answer = s.answer[:copy(s.answer, s.answer[n:])]
+	}
+}
+
+// readAnswer reads more of the head of an answer.
+func (s *session) readAnswer(up *relay.Upstream, q *request, sending *sender) (outcome, error) {
+	if len(s.answer) >= client.MaxHead {
+		return failed, client.ErrHead
+	}
+	if len(s.answer) == cap(s.answer) {
+		s.answer = append(make([]byte, 0, 2*cap(s.answer)), s.answer...)
+	}
+	n, err := s.read(up, s.answer[len(s.answer):cap(s.answer)], sending)
+	s.answer = s.answer[:len(s.answer)+n]
+	switch {
+	case n > 0:
+		return answered, nil
+	case len(s.answer) > 0 && isEnd(err):
+		return failed, io.ErrUnexpectedEOF
+	case isEnd(err) && up.Reused && q.safe, isReset(err) && len(s.answer) == 0 && q.safe:
+		return again, errors.Join(err, errNothing)
+	case isEnd(err):
+		return failed, errNothing
+	}
+	return failed, err
+}
+
+func isEnd(err error) bool { return err == nil || errors.Is(err, io.EOF) }
+
+// read reads from the node. Nothing is late while a client is still sending.
+func (s *session) read(up *relay.Upstream, p []byte, sending *sender) (int, error) {
+	timeout := s.r.up.Timeout()
+	for {
+		n, err := up.ReadFor(p, timeout)
+		up.Sent += uint64(n)
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || !sending.started || !sending.activity.Within(timeout) {
+			return n, err
+		}
+	}
+}
+
+// send writes to the client.
+func (s *session) send(p []byte) error {
+	s.client.WriteTimeout(s.r.up.Timeout())
+	_, err := s.client.Write(p)
+	return err
+}
+
+// delivery is how the body of an answer goes to the client.
+type delivery struct {
+	left   int64        // bytes to come; -1: until the end, or that of the chunks
+	chunks *http.Chunks // the node sends chunks
+	decode bool         // which the client does not know
+	encode bool         // the client gets chunks that the node does not send
+	plain  []byte
+	unused []byte // the start of a chunk's line
+}
+
+// passOn passes the answer on whose head of n bytes is parsed.
+func (s *session) passOn(up *relay.Upstream, q *request, n int, sending *sender) (outcome, bool, error) {
+	r := &s.response
+	inHTTP := up.Speaks("http", s.protocol())
+	d := delivery{left: r.Length}
+	known := true // the client finds the end of the answer
+	switch {
+	case r.Status == 101:
+		d.left = -1
+	case r.Bodiless(q.isHead):
+		d.left = 0
+	case r.Chunked:
+		d.left, d.chunks = -1, new(http.Chunks)
+		d.decode = s.head.Minor == 0
+		known = !d.decode
+	case r.Length < 0:
+		d.encode = s.r.spec.AutoChunked && s.Socket.KeepAlive && s.head.Minor == 1
+		known = d.encode
+	}
+	q.keep = q.keep && known && (!r.Close || inHTTP) && !s.r.draining.Load()
+	s.out = s.editHead(q, inHTTP, &d)
+	body := s.answer[n:]
+	out, over, err := d.add(s.out, body)
+	if err != nil {
+		return failed, false, err
+	}
+	if err := s.send(out); err != nil {
+		return left, false, err
+	}
+	s.out = out[:0]
+	if r.Status == 101 {
+		return s.tunnel(up)
+	}
+	b, free := relay.Buffer()
+	defer free()
+	for !over {
+		got, err := s.read(up, b, sending)
+		if got == 0 {
+			if err := s.endOfNode(&d, err); err != nil {
+				if !q.keep && !known { // only an error tells that client that there should be more
+					s.client.Reset()
+				}
+				return answered, false, err
+			}
+			return answered, false, nil
+		}
+		if d.chunks == nil && !d.encode && d.left < 0 {
+			out = b[:got]
+		} else if out, over, err = d.add(s.out, b[:got]); err != nil {
+			return answered, false, err
+		}
+		if err := s.send(out); err != nil {
+			return left, false, err
+		}
+	}
+	return answered, inHTTP && r.Persistent(), nil
+}
+
+// editHead is the head for the client.
+func (s *session) editHead(q *request, inHTTP bool, d *delivery) []byte {
+	r := &s.response
+	more := ""
+	var without []string
+	if inHTTP && r.Status != 101 {
+		without = append(without, "connection", "keep-alive")
+	}
+	if d.decode {
+		without = append(without, "transfer-encoding")
+	}
+	if d.encode {
+		more += "Transfer-Encoding: chunked\r\n"
+	}
+	switch said := r.Said && !inHTTP; {
+	case said || r.Status == 101:
+	case !q.keep && s.head.Minor == 1 && (s.Socket.KeepAlive || inHTTP):
+		more += "Connection: close\r\n"
+	case q.keep && s.head.Minor == 0:
+		more += "Connection: keep-alive\r\n"
+	}
+	return r.Append(s.out[:0], more, without...)
+}
+
+// add appends to out what the client gets for some bytes of the body. over: that was the last.
+func (d *delivery) add(out, body []byte) ([]byte, bool, error) {
+	switch {
+	case d.chunks != nil:
+		if len(d.unused) > 0 {
+			body = append(d.unused, body...)
+		}
+		plain, used, err := d.chunks.Decode(d.plain[:0], body)
+		if err != nil {
+			return out, false, err
+		}
+		d.plain = plain[:0]
+		if d.unused = append([]byte(nil), body[used:]...); d.chunks.Done() {
+			d.unused = nil
+		}
+		if d.decode {
+			out = append(out, plain...)
+		} else {
+			out = append(out, body[:used]...)
+		}
+		return out, d.chunks.Done(), nil
+	case d.encode:
+		if len(body) > 0 {
+			out = strconv.AppendInt(out, int64(len(body)), 16)
+			out = append(out, "\r\n"...)
+			out = append(out, body...)
+			out = append(out, "\r\n"...)
+		}
+		return out, false, nil
+	case d.left >= 0:
+		n := min(d.left, int64(len(body)))
+		d.left -= n
+		return append(out, body[:n]...), d.left == 0, nil
+	}
+	return append(out, body...), false, nil
+}
+
+// endOfNode ends an answer where the node has ended the connection.
+func (s *session) endOfNode(d *delivery, err error) error {
+	switch {
+	case !isEnd(err):
+		return err
+	case d.encode:
+		return s.send([]byte("0\r\n\r\n"))
+	case d.left > 0 || d.chunks != nil:
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+
+// tunnel passes on what both sides send after a switch to another protocol.
+func (s *session) tunnel(up *relay.Upstream) (outcome, bool, error) {
+	if len(s.unread) > 0 {
+		if _, err := up.Write(s.unread); err != nil {
+			return answered, false, nil
+		}
+		s.unread = nil
+	}
+	c, timeout := s.client, s.r.up.Timeout()
+	s.release() // a connection that lives for hours
+	received, sent := relay.Tunnel(c, up.Conn, timeout)
+	s.scratch = scratches.Get().(*scratch)
+	up.Received += uint64(received)
+	up.Sent += uint64(sent)
+	return answered, false, nil
+}
