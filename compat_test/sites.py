@@ -4,7 +4,6 @@ import os
 import socket
 import ssl
 import subprocess
-import threading
 
 from certificates import openssl
 
@@ -148,9 +147,3 @@ def resident(pid):
     """Resident memory in bytes."""
     with open(f"/proc/{pid}/statm") as f:
         return int(f.read().split()[1]) * 4096
-
-
-def in_background(function, *args):
-    thread = threading.Thread(target=function, args=args, daemon=True)
-    thread.start()
-    return thread

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from http_client import eventually
-from sites import client, descriptors, in_background, resident, rest_of
+from sites import client, descriptors, resident, rest_of
 from websocket_client import BINARY, CLOSE, PING, PONG, TEXT, Websocket, frame
 
 pytest.importorskip("h2")
@@ -75,7 +75,7 @@ def test_websockets(engine, version):
     for one in clients:
         assert one.head.startswith("HTTP/1.1 101 ")
         for opcode, data in (TEXT, "grüß".encode()), (BINARY, b""), (BINARY, b"z" * 900_000):
-            in_background(one.send, opcode, data)
+            one.send(opcode, data)
             assert one.receive() == (opcode, data)
         one.send(PING, b"p")
         assert one.receive() == (PONG, b"p")

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 from http_client import eventually
-from sites import Memory, client, descriptors, in_background, resident, rest_of, threads
+from sites import Memory, client, descriptors, resident, rest_of, threads
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
 
@@ -141,7 +141,7 @@ def test_bodies(site, way):
     body = os.urandom(5 << 20)
     head = b"POST /echo HTTP/1.1\r\nHost: site\r\nConnection: close\r\n"
     with one.connect() as connection:
-        in_background(connection.sendall, head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
         assert text_of(rest_of(connection)) == body
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[at:at + 99999] for at in range(0, 1 << 20, 99999)))
     answer = one.exchange(head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")
