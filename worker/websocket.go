@@ -29,7 +29,7 @@ type frames struct {
 	unsent  [2][]byte     // of it, in a loop
 	control []byte        // frames of ours that go before the next one
 	closed  bool          // no more is received or sent
-	broken   bool // and nothing can be sent: a part of a frame may have left
+	broken  bool          // and nothing can be sent: a part of a frame may have left
 	ended   bool          // the request has: the descriptor is another's
 	code    ws.StatusCode // that the client has closed with; 0: it has not
 	sent    uint64
