@@ -383,7 +383,7 @@ def test_rules_for_responses_and_options_about_headers(front):
 
 
 def test_variables_that_rules_have_made_too_large_for_a_packet(front):
-    """They fit here, since HTTP makes less of them than a packet does: none was sent, and that is told."""
+    """They are refused before the server is asked: none is there."""
     grow = [part for number in range(8) for part in ("--route", f"^/up addvar:V{number}=${{HTTP_X}}")]
     one, port = front(None, "--buffer-size", "65535", *grow, "--route", "^/up uwsgi:/absent.sock,0,0")
     whole = raw(port, b"GET /up HTTP/1.1\r\nHost: h\r\nConnection: close\r\nX: " + b"x" * 8000 + b"\r\n\r\n")
