@@ -143,7 +143,7 @@ func allowed(path, name string) bool {
 	if strings.HasSuffix(name, "spf13/pflag") {
 		return under(path, "uwsgiopts")
 	}
-	if name == "net/http" && path != filepath.Join("worker", "http2.go") { // fasthttp's place, but for HTTP/2
+	if name == "net/http" && path != filepath.Join("worker", "http2.go") && path != filepath.Join("worker", "tunnel.go") { // fasthttp's place, but for HTTP/2
 		return !under(path, "cmd/envoxyd", "internal", "master", "modules", "uwsgiopts", "worker")
 	}
 	if strings.Contains(name, "valyala/fasthttp") { // the request path has a parser of its own

@@ -1,4 +1,5 @@
-"""Fixtures: `site` (a factory of servers that speak TLS, with certificates of `authority`), `transport` (one of the ways in), `http` (--http), `way` (--http-socket), `server` (a factory whose servers end with the test),
+"""Fixtures: `site` (a factory of servers that speak TLS, with certificates of `authority`),
+`transport` (one of the ways in), `http` (--http), `way` (--http-socket), `server` (a factory whose servers end with the test),
 `postgres`, `uwsgi` (the reference's executable)."""
 import fcntl
 import subprocess
@@ -59,7 +60,8 @@ def authority(tmp_path):
 
 @pytest.fixture
 def site(server, authority, request):
-    """site(option, rest="", args=(), app=the module's APP, unless files have an app.py) starts a server with a certificate for "site", and returns a Site."""
+    """site(option, rest="", args=(), app=the module's APP, unless files have an app.py) starts a server with a certificate
+    for "site", and returns a Site."""
 
     def start(option="https-socket", rest="", args=(), app=None, **more):
         cert, key = authority.issue("site")

@@ -9,7 +9,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from certificates import Authority, openssl
+from certificates import Authority
 from http_client import eventually
 from server import free_port
 from sites import ask, client

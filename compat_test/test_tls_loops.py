@@ -8,6 +8,9 @@ from http_client import eventually
 from sites import client, descriptors, in_background, resident, rest_of
 from websocket_client import BINARY, CLOSE, PING, PONG, TEXT, Websocket, frame
 
+pytest.importorskip("h2")
+from http2_client import Http2  # noqa: E402
+
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
 
 APP = """
@@ -168,8 +171,11 @@ async def silent(scope, receive, send):
 
 async def hints(scope, receive, send):
     await send({"type": "http.response.early_hint", "links": [b"</x.css>; rel=preload"]})
-    await start(send)
+    takes = "http.response.trailers" in scope["extensions"]
+    await send({"type": "http.response.start", "status": 200, "headers": [], "trailers": takes})
     await send({"type": "http.response.body", "body": b"body"})
+    if takes:
+        await send({"type": "http.response.trailers", "headers": [(b"x-sum", b"1")]})
 
 async def echo(scope, receive, send):
     await receive()
@@ -186,7 +192,7 @@ def asgi(site):
 
 
 def test_asgi(asgi):
-    assert asgi.get("/what").endswith(b"1.1 https\r\n0\r\n\r\n")
+    assert asgi.get("/what") == b"1.1 https"
     with asgi.connect() as connection:
         connection.sendall(b"POST /mirror HTTP/1.1\r\nHost: site\r\nTransfer-Encoding: chunked\r\n\r\n")
         seen = b""
@@ -201,23 +207,18 @@ def test_asgi(asgi):
 
 
 @pytest.mark.parametrize("path", ["waits", "silent", "mirror"])
-@pytest.mark.parametrize("how", ["close", "close_notify"])
-def test_asgi_sees_clients_leave(asgi, path, how):
+def test_asgi_sees_clients_leave(asgi, path):
     connection = asgi.connect()
     if path == "mirror":
         connection.sendall(b"POST /mirror HTTP/1.1\r\nHost: site\r\nContent-Length: 10\r\n\r\none")
         assert connection.recv(1000)
     else:
-        connection.sendall(GET % (path.encode(), b""))
+        connection.sendall(GET % (b"/" + path.encode(), b""))
         if path == "waits":
             while b"waiting" not in connection.recv(1000):
                 pass
-    if how == "close":
-        connection.close()
-        eventually(lambda: path.encode() in asgi.get("/tell"))
-    else:
-        in_background(connection.unwrap)
-        eventually(lambda: path.encode() in asgi.get("/tell"))
+    connection.close()
+    eventually(lambda: path.encode() in asgi.get("/tell"))
 
 
 def test_asgi_websockets(asgi):
@@ -225,3 +226,36 @@ def test_asgi_websockets(asgi):
         one.send(TEXT, b"!")
         assert one.receive() == (TEXT, b"wss!")
     eventually(lambda: b"echo" in asgi.get("/tell"))
+
+
+def test_asgi_over_http_2(asgi):
+    with Http2(asgi) as http:
+        assert http.ask("/what").body == b"2 https"
+        number = http.start("/mirror", "POST", end=False)
+        stream = http.streams[number]
+        for part in (b"one", b"two"):
+            http.send(number, part)
+            http.until(lambda: b"<" + part + b">" in stream.body)  # noqa: B023
+        http.send(number, b"", end=True)
+        assert http.wait(number).body == b"<one><two><end>"
+
+
+def test_asgi_sees_streams_reset(asgi):
+    with Http2(asgi) as http:
+        number = http.start("/waits")
+        http.until(lambda: http.streams[number].body == b"waiting")
+        http.reset(number)
+        eventually(lambda: http.ask("/tell").body == b"waits")
+        number = http.start("/mirror", "POST", end=False)
+        http.send(number, b"one")
+        http.until(lambda: b"<one>" in http.streams[number].body)
+        http.reset(number)
+        eventually(lambda: http.ask("/tell").body == b"waits mirror")
+
+
+def test_asgi_trailers_and_early_hints_over_http_2(asgi):
+    with Http2(asgi) as http:
+        stream = http.ask("/hints", more=[("te", "trailers")])
+        assert stream.body == b"body"
+        assert stream.trailers == {"x-sum": "1"}
+        assert [early[":status"] for early in stream.early] == ["103"]

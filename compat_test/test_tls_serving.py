@@ -1,16 +1,13 @@
 """HTTP/1.1 and uwsgi over TLS: how requests may come and responses leave, and clients that are slow, broken or gone."""
 import os
 import shutil
-import signal
 import socket
 import ssl
 import struct
 import subprocess
-import time
 
 import pytest
-from http_client import Connection, eventually
-from load import Load
+from http_client import eventually
 from sites import Memory, client, descriptors, in_background, resident, rest_of, threads
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
@@ -147,7 +144,8 @@ def test_bodies(site, way):
         in_background(connection.sendall, head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
         assert text_of(rest_of(connection)) == body
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[at:at + 99999] for at in range(0, 1 << 20, 99999)))
-    assert text_of(one.exchange(head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")) == body[:-(-(1 << 20) // 99999) * 99999]
+    answer = one.exchange(head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")
+    assert text_of(answer) == body[:-(-(1 << 20) // 99999) * 99999]
     with one.connect() as connection:
         connection.sendall(head + b"Content-Length: 9\r\nExpect: 100-continue\r\n\r\n")
         assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -160,7 +158,8 @@ def test_bodies(site, way):
 def test_uwsgi_packets_in_pieces(site):
     one = site("ssl-socket", args=ONE)
     body = b"b" * 200000
-    names = {"REQUEST_METHOD": "POST", "PATH_INFO": "/size", "SERVER_PROTOCOL": "HTTP/1.1", "CONTENT_LENGTH": str(len(body)), "QUERY_STRING": ""}
+    names = {"REQUEST_METHOD": "POST", "PATH_INFO": "/size", "SERVER_PROTOCOL": "HTTP/1.1", "QUERY_STRING": "",
+             "CONTENT_LENGTH": str(len(body))}
     block = b"".join(struct.pack("<H", len(part)) + part.encode() for pair in names.items() for part in pair)
     packet = struct.pack("<BHB", 0, len(block), 0) + block + body
     for at in [*range(1, 12), len(block), len(block) + 5, len(packet) - 1]:
@@ -291,8 +290,8 @@ def test_clients_that_leave_without_a_word(site, way, how):
 
 def s_client(port, options, *commands):
     """What openssl s_client says that is given these lines, each when the mark before it was seen."""
-    process = subprocess.Popen(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-crlf", *options], bufsize=0, stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-crlf", *options], bufsize=0,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     os.set_blocking(process.stdout.fileno(), False)
     said = b""
 
@@ -343,7 +342,7 @@ def test_what_is_no_tls_is_closed(site, verbose):
 
 def test_clients_that_say_nothing(site):
     """They cost neither threads, nor, after a while, descriptors."""
-    one = site("https", args=["--processes", "1", "--disable-logging", "--http-timeout", "2", "--http-headers-timeout", "2", "--listen", "100"])
+    one = site("https", args=["--processes", "1", "--disable-logging", "--http-timeout", "2", "--http-headers-timeout", "2"])
     pid = worker(one)
     files, before = descriptors(pid), threads(pid)
     silent = []
@@ -351,7 +350,7 @@ def test_clients_that_say_nothing(site):
         silent.append(socket.create_connection(("127.0.0.1", one.port), 20))
         if number % 3 == 1:
             silent[-1].sendall(b"\x16\x03\x01\x02\x00\x01")  # the beginning of a handshake
-    for number in range(20):
+    for _ in range(20):
         silent.append(one.connect())  # shaken hands, no request
     assert one.get() == b"hello"
     assert threads(pid) <= before + 4
@@ -387,37 +386,3 @@ def test_idle_connections_keep_no_buffers(site):
     assert (resident(pid) - before) / len(idle) < 150 << 10
     for connection in idle:
         connection.close()
-
-
-# Reloads.
-
-class Reached:
-    """What Load wants to know."""
-
-    def __init__(self, one):
-        self.port, self.keeps, self.context = one.port, True, client()
-
-
-@pytest.mark.parametrize("args", [["--processes", "2"], ["--processes", "2", "--max-requests", "50"],
-                                  ["--processes", "3", "--cheaper", "1", "--cheaper-initial", "1"]], ids=["plain", "max-requests", "cheaper"])
-@pytest.mark.parametrize("option", ["https", "https-socket"])
-def test_reloads_under_load(site, option, args, authority):
-    one = site(option, args=[*args, "--disable-logging", "--http-keepalive=30"])
-    with Load(Reached(one), clients=6) as load:
-        for number in range(2):
-            load.wait_for(60)
-            if number:
-                authority.issue("site")  # another certificate in its place
-            one.server.signal(signal.SIGHUP)
-            time.sleep(0.3)
-        load.wait_for(150)
-    assert load.failures() == []
-
-
-def test_a_kept_connection_that_idles_over_a_reload(site):
-    one = start(site, "https-keepalive")
-    with Connection(one.port, keep=True, context=client()) as connection:
-        first = connection.get("/pid").text
-        one.server.signal(signal.SIGHUP)
-        eventually(lambda: one.get("/pid").decode() != first)
-        assert connection.get("/hello").text == "hello"
