@@ -230,8 +230,8 @@ func (e *errand) refuseBody(err error) {
 	}
 }
 
-// end is when harakiri ends the errand; zero: never.
-func (e *errand) end() (at time.Time) {
+// deadline is when harakiri ends the errand; zero: never.
+func (e *errand) deadline() (at time.Time) {
 	if limit := e.limits.harakiri; limit > 0 {
 		at = e.began.Add(limit)
 	}
@@ -248,7 +248,7 @@ func (e *errand) limit() (until time.Time, err error) {
 	if e.limits.idle > 0 {
 		sooner(time.Now().Add(e.limits.idle), e.limits.idleText)
 	}
-	if end := e.end(); !end.IsZero() {
+	if end := e.deadline(); !end.IsZero() {
 		sooner(end, e.limits.endText)
 	}
 	if answer := e.conn.listener.answer; answer > 0 && !e.answer.begun {

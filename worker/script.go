@@ -99,7 +99,7 @@ func (one *script) end(e *errand) {
 	if c.w.spec.CGI.LeaveRunning {
 		return // the process's own goroutine waits for it
 	}
-	if err := one.process.Wait(e.end()); err != nil && !one.cut {
+	if err := one.process.Wait(e.deadline()); err != nil && !one.cut {
 		c.w.logf("CGI: %s: %v", e.uri(), err)
 	}
 }
