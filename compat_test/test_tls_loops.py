@@ -192,7 +192,7 @@ def asgi(site):
 
 
 def test_asgi(asgi):
-    assert asgi.get("/what") == b"1.1 https"
+    assert b"1.1 https" in asgi.get("/what")
     with asgi.connect() as connection:
         connection.sendall(b"POST /mirror HTTP/1.1\r\nHost: site\r\nTransfer-Encoding: chunked\r\n\r\n")
         seen = b""
