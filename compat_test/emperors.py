@@ -22,7 +22,7 @@ def ini(name, version=1, *more):
 class Address:
     """A vassal as Load wants it."""
 
-    keeps = True
+    keeps, context = True, None
 
     def __init__(self, path):
         self.port = path

@@ -19,7 +19,7 @@ def test_a_front_end_may_know_a_uwsgi_socket_by_a_number(server):
     assert "socket 18095 is a unix socket of that name: write :18095" in started.log()
 
 
-@pytest.mark.parametrize("args", [["--fastrouter", ":1"], ["--rawrouter", ":1", "--master"]], ids=lambda args: args[0])
+@pytest.mark.parametrize("args", [["--nagios"], ["--nagios", "--master"]], ids=" ".join)
 def test_what_has_no_effect_yet_is_named_where_nothing_else_is_to_be_served(server, args):
     refused = server(None, args, files={"vassals/a.ini": ""})
     assert refused.wait_exit() == 1
