@@ -99,23 +99,28 @@ int input_init(PyObject *module);
 PyObject *input_new(core_t *core);
 void input_detach(PyObject *input);
 
-/* response.c: -1 with an exception set */
-int response_init(PyObject *module);
-int response_bind(core_t *core);
-int response_emit(core_t *core, const char *data, size_t size, int mode);
-int response_finish_head(core_t *core);
-int response_raw(core_t *core, const char *data, size_t size);
-int response_end_chunks(core_t *core);
-int response_gathered(core_t *core); /* what was gathered is sent */
-int response_end_head(core_t *core); /* of a head without what framing adds */
-int response_trailers(core_t *core, PyObject *headers, int first, int last);
-int response_lines(core_t *core, PyObject *headers);
-int response_start_octets(core_t *core, int status, PyObject *headers);
-int response_file(core_t *core, int fd, int64_t offset, int64_t size); /* 1: done; 0: not in this framing */
-int response_start(core_t *core, PyObject *status, PyObject *headers);
+/* head.c: -1 with an exception set */
+int out_put(core_io *io, const char *data, size_t size); /* appends to the output */
 void response_reset(core_t *core);
+int response_start(core_t *core, PyObject *status, PyObject *headers);
+int response_start_octets(core_t *core, int status, PyObject *headers);
+int response_lines(core_t *core, PyObject *headers);
+int response_finish_head(core_t *core);
 
 /* The bytes of a str as latin-1, without a copy where it is ASCII; *hold owns them. */
 const char *latin1(PyObject *text, Py_ssize_t *size, PyObject **hold);
+
+/* response.c: likewise */
+int response_init(PyObject *module);
+int response_bind(core_t *core);
+int response_emit(core_t *core, const char *data, size_t size, int mode);
+int response_raw(core_t *core, const char *data, size_t size);
+int response_gathered(core_t *core); /* what was gathered is sent */
+int response_end_head(core_t *core); /* of a head without what framing adds */
+int response_end_chunks(core_t *core);
+int response_trailers(core_t *core, PyObject *headers, int first, int last);
+
+/* wsgi.c */
+int response_file(core_t *core, int fd, int64_t offset, int64_t size); /* 1: done; 0: not in this framing */
 
 #endif
