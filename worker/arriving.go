@@ -8,7 +8,6 @@ import (
 	"syscall"
 
 	"envoxyd/internal/eventfd"
-	"envoxyd/transports"
 	"envoxyd/transports/http"
 )
 
@@ -172,87 +171,31 @@ func (w *Worker) receiveArriving(in *input, r *request, start []byte) *request {
 		w.logLimited(&w.limits.receive, "unable to receive a request: %v", err)
 		return w.turnAway(r.conn, r.parsed.ID, err)
 	}
-	body, length := r.parsed.Body, r.parsed.Length
-	sized := r.parsed.Sized
+	l, framed := r.conn.listener, r.parsed.Request
 	r.parsed.Body, r.parsed.state, r.arriving = nil, bodyArriving, a
-	if body != nil && !sized {
+	if framed.Body != nil && !framed.Sized {
 		r.parsed.Length = 0 // nobody knows it
 	}
 	data := append([]byte(nil), start...)
 	client := r.conn.RemoteAddr
 	w.ready.put(r) // the connection and r are a slot's from now on
-	if body == nil {
-		data, err = copyBody(in, a, data, length)
+	if framed.Body == nil {
+		data, err = copyBody(in, a, data, framed.Length, arrivingPiece)
 	} else {
-		data, err = w.copyFramed(in, a, data, body, sized, length)
+		data, err = w.copyFramed(in, l, &framed, a, data)
 	}
 	var refused *http.Error
-	if errors.As(err, &refused) {
+	switch {
+	case errors.As(err, &refused):
 		w.logf("invalid HTTP request from %s: %s", client, refused.Reason)
+	case errors.Is(err, errPost):
+		w.logf("Invalid (too big) CONTENT_LENGTH. skip.")
 	}
 	a.finish(data, err)
 	if err != nil { // the response has left, or will: what the client still sends must not destroy it
 		w.discard(in)
 	}
 	return &request{}
-}
-
-// copyBody reads a body of known length, of which start is there. rest: what came behind it.
-func copyBody(in *input, a *arriving, start []byte, length int64) (rest []byte, err error) {
-	if int64(len(start)) > length {
-		start, rest = start[:length], start[length:]
-	}
-	if _, err := a.Write(start); err != nil {
-		return nil, err
-	}
-	length -= int64(len(start))
-	piece := make([]byte, min(length, arrivingPiece))
-	for length > 0 {
-		n, err := in.Read(piece[:min(int64(len(piece)), length)])
-		if n > 0 {
-			length -= int64(n)
-			_, failed := a.Write(piece[:n])
-			err = errors.Join(err, failed)
-		}
-		if err != nil && length > 0 {
-			return nil, err
-		}
-	}
-	return rest, nil
-}
-
-// copyFramed reads a body whose framing says where it ends.
-func (w *Worker) copyFramed(in *input, a *arriving, data []byte, body transports.Decoder, sized bool, length int64) ([]byte, error) {
-	var decoded []byte
-	size := int64(0)
-	for {
-		out, used, err := body.Decode(decoded[:0], data)
-		decoded, data = out, append(data[:0], data[used:]...)
-		if sized { // more than was announced is not the application's
-			out = out[:min(int64(len(out)), length-size)]
-		}
-		size += int64(len(out))
-		if limit := w.spec.Limits.LimitPost; err == nil && limit > 0 && size > limit {
-			w.logf("Invalid (too big) CONTENT_LENGTH. skip.")
-			err = errPost
-		}
-		if err == nil && len(out) > 0 {
-			_, err = a.Write(out)
-		}
-		if err != nil {
-			return nil, err
-		}
-		if body.Done() {
-			break
-		}
-		if data, err = in.more(data); err != nil {
-			return nil, err
-		}
-	}
-	if sized && size < length {
-		return nil, io.ErrUnexpectedEOF
-	}
-	return data, nil
 }
 
 // leaveArriving ends the reading of a body that arrives; a connection on which some of it is still to come is not kept.
