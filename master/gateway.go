@@ -2,12 +2,9 @@ package master
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +21,9 @@ const (
 	quiesceTime = 3 * time.Second // at a stop, for the messages that are here
 	closeTime   = 8 * time.Second // for what is still to be published
 )
+
+// gatewayWord is the longest of a gateway's words, in bytes.
+const gatewayWord = 4096
 
 // gatewayBackoff is how fast a gateway that keeps dying is replaced.
 var gatewayBackoff = respawn.Policy{Healthy: time.Minute, First: 50 * time.Millisecond, Max: 10 * time.Second}
@@ -158,7 +158,7 @@ func (g *gateway) start() {
 }
 
 func (g *gateway) spawn() error {
-	lib, err := libDir()
+	credential, err := privileges.Of(g.m.cfg).Credential()
 	if err != nil {
 		return err
 	}
@@ -190,27 +190,10 @@ func (g *gateway) spawn() error {
 		ControlFD: pass(theirs), CallsFD: pass(g.calls), StateFD: pass(g.state), HealthFD: pass(g.note), ProgressFD: pass(g.progress),
 		LivingFD: pass(held), PredecessorFD: pass(g.predecessor), Cores: g.m.cfg.Processes * g.m.cfg.Cores(),
 	}
-	text, err := json.Marshal(spec)
+	cmd, err := g.m.commands.startCompanion(g.program, spec, extra, appDir(g.m.hooks, g.m.cfg), credential)
 	if err != nil {
-		return err
-	}
-	document, err := memoryFile(g.program+"-spec", text)
-	if err != nil {
-		return err
-	}
-	defer document.Close()
-	cmd := exec.Command(filepath.Join(lib, g.program), fmt.Sprint(firstFD))
-	cmd.ExtraFiles = append([]*os.File{document}, extra...)
-	cmd.Stdout, cmd.Stderr = g.m.commands.stdio()
-	cmd.Env = os.Environ()
-	cmd.Dir = appDir(g.m.hooks, g.m.cfg)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if cmd.SysProcAttr.Credential, err = privileges.Of(g.m.cfg).Credential(); err != nil {
-		return err
-	}
-	if err := g.m.commands.start(cmd); err != nil {
 		living.Close()
-		return fmt.Errorf("unable to start: %w", err)
+		return err
 	}
 	started = true
 	if g.living != nil {
@@ -218,7 +201,7 @@ func (g *gateway) spawn() error {
 	}
 	g.cmd, g.control, g.living = cmd, ours, living
 	logf("spawned %s (pid: %d)", g.title, cmd.Process.Pid)
-	g.listen(g.control)
+	hear(g.control, gatewayWord, func(e gatewayspec.Event) { g.m.post(func(m *master) { g.handleEvent(m, e) }) })
 	go func() { // ends with the process; a master that has finished does not wait for it
 		err := g.m.commands.wait(cmd)
 		g.m.post(func(*master) { g.ended(err) })
@@ -232,27 +215,6 @@ func dupCloexec(fd int) int {
 		return -1 // the start of the process fails with it
 	}
 	return copied
-}
-
-// listen turns the gateway's words into events until it has gone.
-func (g *gateway) listen(control *os.File) {
-	fd := int(control.Fd())
-	go func() { // ends with the gateway
-		buffer := make([]byte, 4096)
-		for {
-			n, err := unix.Read(fd, buffer)
-			if errors.Is(err, unix.EINTR) {
-				continue
-			}
-			if n <= 0 {
-				return
-			}
-			var e gatewayspec.Event
-			if json.Unmarshal(buffer[:n], &e) == nil {
-				g.m.post(func(m *master) { g.handleEvent(m, e) })
-			}
-		}
-	}()
 }
 
 func (g *gateway) handleEvent(m *master, e gatewayspec.Event) {
@@ -277,15 +239,7 @@ func (g *gateway) order(o gatewayspec.Order, fds ...int) bool {
 	if g.cmd == nil {
 		return false
 	}
-	text, err := json.Marshal(o)
-	if err != nil {
-		return false
-	}
-	var rights []byte
-	if len(fds) > 0 {
-		rights = unix.UnixRights(fds...)
-	}
-	return unix.Sendmsg(int(g.control.Fd()), text, rights, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT) == nil
+	return tell(g.control, o, fds...)
 }
 
 // prepare has brokers connected before the first workers start, for a while at most.

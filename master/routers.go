@@ -2,17 +2,12 @@ package master
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/respawn"
 	"envoxyd/internal/routerspec"
@@ -170,10 +165,6 @@ func (r *routers) start(one *router) {
 }
 
 func (r *routers) spawn(one *router) error {
-	lib, err := libDir()
-	if err != nil {
-		return err
-	}
 	ours, theirs, err := messagePair("control")
 	if err != nil {
 		return err
@@ -213,53 +204,19 @@ func (r *routers) spawn(one *router) error {
 			spec.Fronts = append(spec.Fronts, socket)
 		}
 	}
-	text, err := json.Marshal(spec)
+	cmd, err := r.m.commands.startCompanion(routerProgram, spec, extra, one.dir, one.credential)
 	if err != nil {
 		return err
-	}
-	document, err := memoryFile(routerProgram+"-spec", text)
-	if err != nil {
-		return err
-	}
-	defer document.Close()
-	cmd := exec.Command(filepath.Join(lib, routerProgram), fmt.Sprint(firstFD))
-	cmd.ExtraFiles = append([]*os.File{document}, extra...)
-	cmd.Stdout, cmd.Stderr = r.m.commands.stdio()
-	cmd.Env, cmd.Dir = os.Environ(), one.dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: one.credential}
-	if err := r.m.commands.start(cmd); err != nil {
-		return fmt.Errorf("unable to start: %w", err)
 	}
 	started = true
 	one.cmd, one.control, one.ready = cmd, ours, false
 	logf("spawned uWSGI %s %d (pid: %d)", one.spec.Kind, one.number, cmd.Process.Pid)
-	r.listen(one)
+	hear(ours, routerWord, func(e routerspec.Event) { r.m.post(func(*master) { r.heard(one, e) }) })
 	go func() { // ends with the process; a master that has finished does not wait for it
 		err := r.m.commands.wait(cmd)
 		r.m.post(func(*master) { r.ended(one, err) })
 	}()
 	return nil
-}
-
-// listen turns a router's words into events until it has gone.
-func (r *routers) listen(one *router) {
-	fd := int(one.control.Fd())
-	go func() { // ends with the router
-		buffer := make([]byte, routerWord)
-		for {
-			n, err := unix.Read(fd, buffer)
-			if errors.Is(err, unix.EINTR) {
-				continue
-			}
-			if n <= 0 {
-				return
-			}
-			var e routerspec.Event
-			if json.Unmarshal(buffer[:n], &e) == nil {
-				r.m.post(func(*master) { r.heard(one, e) })
-			}
-		}
-	}()
 }
 
 func (r *routers) heard(one *router, e routerspec.Event) {
@@ -281,9 +238,8 @@ func (r *routers) heard(one *router, e routerspec.Event) {
 }
 
 func (r *routers) order(one *router, o routerspec.Order) {
-	text, err := json.Marshal(o)
-	if one.cmd != nil && err == nil {
-		_ = unix.Sendmsg(int(one.control.Fd()), text, nil, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT) // one that has ended is replaced
+	if one.cmd != nil {
+		tell(one.control, o) // one that has ended is replaced
 	}
 }
 
