@@ -2,6 +2,7 @@ package worker
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -120,11 +121,11 @@ func (e *errand) routeHead(h *errandHead) (fields []byte, gathers bool, err erro
 	}
 	edited, other := e.routed.edit(h.code, append([]byte(h.status+"\r\n"), fields...), []byte(e.uri()))
 	if other != nil {
-		return nil, false, cmpErr(e.sendOther(other), errAnswered)
+		return nil, false, cmp.Or(e.sendOther(other), errAnswered)
 	}
 	effects := &e.routed.request.Effects
 	if effects.RawSent || effects.NoHeaders {
-		return nil, false, cmpErr(e.sendBare(effects.Raw), errAnswered)
+		return nil, false, cmp.Or(e.sendBare(effects.Raw), errAnswered)
 	}
 	h.status, fields = splitStatus(edited)
 	h.code, _ = strconv.Atoi(h.status[:3])
@@ -141,13 +142,6 @@ func (e *errand) routeHead(h *errandHead) (fields []byte, gathers bool, err erro
 		e.answer.store = new(gathering)
 	}
 	return fields, (effects.FixLength || effects.ForceLength) && h.length < 0 && !h.coded && e.answer.packer == nil, nil
-}
-
-func cmpErr(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
 }
 
 // sendHead sends the head of the answer, along with the beginning of its body.

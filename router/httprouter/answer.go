@@ -8,11 +8,10 @@ import (
 
 	"envoxyd/router/relay"
 	"envoxyd/transports/http"
-	"envoxyd/transports/uwsgi/client"
 )
 
 // errNothing: the node has closed the connection in good order. It may have worked on the request.
-var errNothing = client.ErrNothing
+var errNothing = http.ErrNoResponse
 
 // relayAnswer passes a node's answer on to the client. keep: the connection to the node can serve again. With an
 // error the outcome answered means that the client has got a part.
@@ -44,8 +43,8 @@ func (s *session) relayAnswer(up *relay.Upstream, q *request, sending *sender) (
 
 // readAnswer reads more of the head of an answer.
 func (s *session) readAnswer(up *relay.Upstream, q *request, sending *sender) (outcome, error) {
-	if len(s.answer) >= client.MaxHead {
-		return failed, client.ErrHead
+	if len(s.answer) >= http.MaxResponseHead {
+		return failed, http.ErrResponseHead
 	}
 	if len(s.answer) == cap(s.answer) {
 		s.answer = append(make([]byte, 0, 2*cap(s.answer)), s.answer...)

@@ -12,7 +12,6 @@ import (
 	"envoxyd/protocol/uwsgi"
 	"envoxyd/router/relay"
 	"envoxyd/transports/http"
-	"envoxyd/transports/uwsgi/client"
 )
 
 // outcome is what has become of a request at a node.
@@ -119,7 +118,7 @@ func (s *session) writeHead(up *relay.Upstream, q *request) (err error) {
 	}
 	size := len(s.packet) - uwsgi.HeaderSize
 	if size > uwsgi.MaxBlock {
-		return http.Refusal(431, client.ErrBlock.Error())
+		return http.Refusal(431, "the variables are longer than a uwsgi packet can be")
 	}
 	h := uwsgi.Header{Modifier1: s.r.spec.Modifier1, Modifier2: s.r.spec.Modifier2, Size: size}
 	if up.Modifier1 > 0 || up.Modifier2 > 0 {

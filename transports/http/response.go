@@ -3,11 +3,17 @@ package http
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strconv"
 )
 
+// MaxResponseHead is how long the head of another server's response may be, in bytes.
+const MaxResponseHead = 64 << 10
+
 // Errors of responses.
 var (
+	ErrNoResponse    = errors.New("the server closed the connection without an answer")
+	ErrResponseHead  = fmt.Errorf("the head of the answer is longer than %d bytes", MaxResponseHead)
 	ErrStatusLine    = errors.New("malformed status line")
 	ErrResponseField = errors.New("malformed header field in a response")
 	ErrResponseBody  = errors.New("the length of a response is given twice, or malformed")

@@ -13,15 +13,8 @@ import (
 	"envoxyd/transports/http"
 )
 
-// MaxHead is how long the head of an answer may be, in bytes.
-const MaxHead = 64 << 10
-
-// Errors of answers.
-var (
-	ErrNothing = errors.New("the server closed the connection without an answer")
-	ErrHead    = fmt.Errorf("the head of the answer is longer than %d bytes", MaxHead)
-	ErrSwitch  = errors.New("the server switches to another protocol, which nobody has asked for")
-)
+// ErrSwitch is an answer that is none.
+var ErrSwitch = errors.New("the server switches to another protocol, which nobody has asked for")
 
 // Reader reads from the connection, for as long as the caller lets it.
 type Reader func(c *stream.Conn, room []byte) (int, error)
@@ -104,8 +97,8 @@ func (x *Exchange) Head(head bool) (*Answer, error) {
 		case n > 0 && parsed.Status < 200:
 			data = append(data[:0], data[n:]...)
 			continue
-		case n > MaxHead || n == 0 && len(data) >= MaxHead:
-			return nil, ErrHead
+		case n > http.MaxResponseHead || n == 0 && len(data) >= http.MaxResponseHead:
+			return nil, http.ErrResponseHead
 		case n > 0:
 			return x.begin(&parsed, data[n:], head), nil
 		}
@@ -117,7 +110,7 @@ func (x *Exchange) Head(head bool) (*Answer, error) {
 		switch {
 		case n > 0:
 		case errors.Is(err, io.EOF) && len(data) == 0:
-			return nil, ErrNothing
+			return nil, http.ErrNoResponse
 		case errors.Is(err, io.EOF):
 			return nil, io.ErrUnexpectedEOF
 		case err != nil:

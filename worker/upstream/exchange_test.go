@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"envoxyd/internal/stream"
+	"envoxyd/transports/http"
 )
 
 func read(c *stream.Conn, room []byte) (int, error) { return c.ReadFor(room, 10*time.Second) }
@@ -59,10 +60,10 @@ func TestAnswers(t *testing.T) {
 		"early hints":    {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na", false, "200 OK", "a", 1, "", nil},
 		"no phrase":      {"HTTP/1.1 200\r\nContent-Length: 1\r\n\r\na", false, "200", "a", 1, "", nil},
 
-		"nothing":          {"", false, "", "", 0, "", ErrNothing},
+		"nothing":          {"", false, "", "", 0, "", http.ErrNoResponse},
 		"half a head":      {"HTTP/1.1 200 OK\r\nA: b\r\n", false, "", "", 0, "", io.ErrUnexpectedEOF},
 		"another protocol": {"HTTP/1.1 101 Switching Protocols\r\n\r\n", false, "", "", 0, "", ErrSwitch},
-		"a long head":      {"HTTP/1.1 200 OK\r\nA: " + long + "\r\n\r\n", false, "", "", 0, "", ErrHead},
+		"a long head":      {"HTTP/1.1 200 OK\r\nA: " + long + "\r\n\r\n", false, "", "", 0, "", http.ErrResponseHead},
 		"half a body":      {"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab", false, "200 OK", "ab", 3, "", io.ErrUnexpectedEOF},
 		"half of chunks":   {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab", false, "200 OK", "ab", -1, "", io.ErrUnexpectedEOF},
 	} {
