@@ -137,7 +137,7 @@ type pausing struct {
 type triggers struct {
 	touched      touched
 	fifo         fifo
-	fdReload     fdReloadWatchers
+	fdReload     fdWatches
 	fsReload     fsReload
 	notifySocket notifySocket
 

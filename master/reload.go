@@ -276,7 +276,7 @@ func (m *master) promote() {
 	m.watchdog = newWatchdog(g.service)
 	m.replaceDaemons()
 	m.jobs.crons.reconfigure(g.cfg)
-	m.triggers.fdReload.reconfigure(m, g.cfg)
+	m.watchReloadFDs(g.cfg)
 	m.triggers.fsReload.reconfigure(m, g.cfg)
 	m.replacePushers(g.cfg)
 	if m.metrics != nil {

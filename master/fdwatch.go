@@ -1,0 +1,69 @@
+package master
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// fdWatches watch descriptors that others write to.
+type fdWatches struct{ watches map[int]*fdWatch }
+
+// fdWatch is one descriptor and what follows when something comes from it.
+type fdWatch struct {
+	option   string // that names it, for messages
+	fd       int
+	size     int // most bytes that are taken at a time
+	waiting  *readableWatch
+	readable func(m *master)
+}
+
+// fdReadSize is how much is taken from a descriptor whose content does not matter.
+const fdReadSize = 4096
+
+// watch has readable called whenever something has come from the descriptor. A descriptor that is watched already stays as it is.
+func (o *fdWatches) watch(m *master, option string, fd, size int, readable func(m *master)) {
+	if o.watches[fd] != nil { // named twice
+		return
+	}
+	if o.watches == nil {
+		o.watches = map[int]*fdWatch{}
+	}
+	unix.CloseOnExec(fd)
+	o.wait(m, &fdWatch{option: option, fd: fd, size: size, readable: readable})
+}
+
+func (o *fdWatches) wait(m *master, w *fdWatch) {
+	var err error
+	if w.waiting, err = watchReadable([]int{w.fd}, m.events, func(m *master) { o.arrived(m, w) }); err != nil {
+		logf("%s: %v", w.option, err)
+		return
+	}
+	o.watches[w.fd] = w
+}
+
+// arrived takes what was written. A descriptor that has ended, or was never open, is not asked again.
+func (o *fdWatches) arrived(m *master, w *fdWatch) {
+	if o.watches[w.fd] != w { // the watch has ended since
+		return
+	}
+	w.waiting.close()
+	delete(o.watches, w.fd)
+	n, err := unix.Read(w.fd, make([]byte, w.size))
+	if n <= 0 && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) {
+		logf("%s: nothing more comes from descriptor %d", w.option, w.fd)
+		return
+	}
+	o.wait(m, w)
+	if n > 0 {
+		w.readable(m)
+	}
+}
+
+// close ends all watches.
+func (o *fdWatches) close() {
+	for _, w := range o.watches {
+		w.waiting.close()
+	}
+	o.watches = nil
+}
