@@ -1,6 +1,10 @@
 package master
 
-import "envoxyd/uwsgiopts"
+import (
+	"os"
+
+	"envoxyd/uwsgiopts"
+)
 
 // Load is a start with --no-server: it runs the hooks and imports the application as Run does, and ends. There may be
 // an instance of the same configuration: its sockets, pidfiles, pipes, locks and stores are left alone.
@@ -9,6 +13,13 @@ func Load(cfg *uwsgiopts.Config) int {
 	one.LazyApps, one.Lazy = false, false // there is no worker that could load it
 	one.Vacuum = false
 	one.FSReload, one.FSBrutalReload = nil, nil
+	if one.ShowConfig { // for whoever asks: now, while standard error is not the log yet
+		one.ShowConfig = false
+		if err := cfg.WriteShowConfig(os.Stderr); err != nil {
+			logf("show-config: %v", err)
+			return statusFailed
+		}
+	}
 	return Run(&one, func() (*uwsgiopts.Config, error) { return &one, nil })
 }
 

@@ -2,6 +2,7 @@ package master
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -131,7 +132,7 @@ func prepareReload(ctx context.Context, before *uwsgiopts.Config, files map[stri
 	if p.material, p.err = firstProblem(readMaterial(p.cfg, files)); p.err != nil {
 		return p
 	}
-	if p.err = makeSpoolDirs(p.cfg); p.err != nil {
+	if p.err = errors.Join(makeSpoolDirs(p.cfg), checkRRDTool(p.cfg)); p.err != nil {
 		return p
 	}
 	if p.err = rejoinCgroups(before, p.cfg); p.err != nil {
@@ -277,6 +278,7 @@ func (m *master) promote() {
 	m.replaceDaemons()
 	m.jobs.crons.reconfigure(g.cfg)
 	m.watchReloadFDs(g.cfg)
+	m.watchAlarmFDs(g.cfg)
 	m.triggers.fsReload.reconfigure(m, g.cfg)
 	m.replacePushers(g.cfg)
 	if m.metrics != nil {

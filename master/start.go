@@ -69,6 +69,9 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 	if err := errors.Join(m.logs.openSecond(m.cfg), m.logs.openLoggers(m.cfg)); err != nil {
 		return statusFailed, err
 	}
+	if err := checkRRDTool(m.cfg); err != nil { // as the user who runs it
+		return statusFailed, err
+	}
 	for _, phase := range []string{"as-user", "pre-app"} {
 		if err := m.hooks.Run(ctx, hookSettings(m.cfg), phase); err != nil {
 			return hookStatus(err), err

@@ -17,7 +17,7 @@ func noServer(cfg *uwsgiopts.Config) int {
 	return showOnly(cfg)
 }
 
-// showOnly logs what the configuration says, and ends.
+// showOnly logs the notices and ends. The configuration of --show-config goes to the terminal, wherever the log goes.
 func showOnly(cfg *uwsgiopts.Config) int {
 	log := io.Writer(os.Stderr)
 	if cfg.Logto != "" {
@@ -33,7 +33,7 @@ func showOnly(cfg *uwsgiopts.Config) int {
 		fmt.Fprintln(log, notice)
 	}
 	if cfg.ShowConfig {
-		if err := cfg.WriteShowConfig(log); err != nil {
+		if err := cfg.WriteShowConfig(os.Stderr); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
