@@ -45,6 +45,11 @@ func Check(cfg *uwsgiopts.Config) *CheckReport {
 	}
 	c.users()
 	c.log()
+	c.asMaster(func() {
+		if err := bindOfService(cfg); err != nil {
+			c.add(statusNoEnvoxy, uwsgiopts.Origin{}, "%v", err)
+		}
+	})
 	c.sockets()
 	c.certificates()
 	c.writtenFiles()

@@ -13,9 +13,9 @@ func Load(cfg *uwsgiopts.Config) int {
 	one.LazyApps, one.Lazy = false, false // there is no worker that could load it
 	one.Vacuum = false
 	one.FSReload, one.FSBrutalReload = nil, nil
-	if one.ShowConfig { // for whoever asks: now, while standard error is not the log yet
-		one.ShowConfig = false
-		if err := cfg.WriteShowConfig(os.Stderr); err != nil {
+	if one.ShowConfig && (cfg.LogPlace() != "" || len(cfg.Loggers) > 0) && os.Getenv(daemonVariable) == "" {
+		// The log has it too, but it was asked for here.
+		if err := cfg.WriteShowConfig(os.Stdout); err != nil {
 			logf("show-config: %v", err)
 			return statusFailed
 		}

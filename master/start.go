@@ -30,7 +30,10 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 		return statusFailed, err
 	}
 	if !m.life.alone && !m.cfg.NoServer {
-		var err error
+		err := bindOfService(m.cfg)
+		if err != nil {
+			return statusFailed, err
+		}
 		if m.life.material, err = m.readCertificates(m.cfg); err != nil { // while it may
 			return statusFailed, err
 		}
