@@ -80,6 +80,7 @@ type master struct {
 	watchdog     *watchdog
 	certificates certificates
 	stats        management.Servers
+	prometheus   management.Servers
 	snmp         snmp.Agent
 	pushers      stats.Pushers
 	lastSweep    time.Time
@@ -278,6 +279,7 @@ func (m *master) dismissGateways() {
 
 func (m *master) end() int {
 	m.stats.Close()
+	m.prometheus.Close()
 	m.snmp.Close()
 	m.stopWatching()
 	m.triggers.fdReload.close()

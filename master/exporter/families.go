@@ -1,0 +1,216 @@
+package exporter
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"envoxyd/master/stats"
+	"envoxyd/uwsgiopts"
+)
+
+// families are all metrics. docs/metrics.md tells of each.
+var families = slices.Concat(instanceFamilies, requestFamilies, workerFamilies, socketFamilies, sharedFamilies, besideFamilies)
+
+var instanceFamilies = []family{
+	gauge("build_info", "The version of envoxyd; the value is 1.", []string{"version"}, func(s *stats.Snapshot, add add) {
+		add(1, s.Version)
+	}),
+	gauge("application_load_duration_seconds", "Time that the application took to be imported.", nil, func(s *stats.Snapshot, add add) {
+		add(s.App.LoadTime.Seconds())
+	}),
+}
+
+var requestFamilies = []family{
+	counter("http_requests_total", "Requests that are done, by what has answered them: the application, a static file, a routing rule.", []string{"handler"}, func(s *stats.Snapshot, add add) {
+		t := s.Totals()
+		add(float64(t.Requests-t.Static-t.Routed), "application")
+		add(float64(t.Static), "static")
+		add(float64(t.Routed), "route")
+	}),
+	counter("http_sent_bytes_total", "Bytes of responses.", nil, func(s *stats.Snapshot, add add) {
+		add(float64(s.Totals().Sent))
+	}),
+	counter("http_read_errors_total", "Requests that could not be read.", nil, func(s *stats.Snapshot, add add) {
+		add(float64(s.Totals().ReadErrors))
+	}),
+	counter("http_write_errors_total", "Responses that could not be sent.", nil, func(s *stats.Snapshot, add add) {
+		add(float64(s.Totals().WriteErrors))
+	}),
+	counter("exceptions_total", "Exceptions that the application has not caught.", nil, func(s *stats.Snapshot, add add) {
+		add(float64(s.Totals().Exceptions))
+	}),
+}
+
+// states are those of workers; "signal" stands for all signals.
+var states = []string{string(stats.Busy), string(stats.Cheap), string(stats.Idle), string(stats.Paused), "signal"}
+
+var workerFamilies = []family{
+	gauge("workers", "Workers by what they do. A cheap one has no process.", []string{"state"}, func(s *stats.Snapshot, add add) {
+		counts := map[string]int{}
+		for i := range s.Workers {
+			state := string(s.Workers[i].Status)
+			if !slices.Contains(states, state) {
+				state = "signal"
+			}
+			counts[state]++
+		}
+		for _, state := range states {
+			add(float64(counts[state]), state)
+		}
+	}),
+	gauge("requests_in_progress", "Requests that workers have in hand.", nil, func(s *stats.Snapshot, add add) {
+		n := 0
+		for i := range s.Workers {
+			for j := range s.Workers[i].Cores {
+				if s.Workers[i].Cores[j].Request != nil {
+					n++
+				}
+			}
+		}
+		add(float64(n))
+	}),
+	gauge("request_slots", "Requests that the workers can have in hand at a time.", nil, func(s *stats.Snapshot, add add) {
+		n := 0
+		for i := range s.Workers {
+			if s.Workers[i].PID != 0 {
+				n += len(s.Workers[i].Cores)
+			}
+		}
+		add(float64(n))
+	}),
+	gauge("worker_resident_memory_bytes", "Resident memory of a worker's process.", []string{"worker"}, ofWorkers(func(w *stats.Worker) float64 { return float64(w.RSS) })),
+	gauge("worker_virtual_memory_bytes", "Virtual memory of a worker's process.", []string{"worker"}, ofWorkers(func(w *stats.Worker) float64 { return float64(w.VSZ) })),
+	gauge("worker_start_time_seconds", "When a worker's process was started, in unix seconds.", []string{"worker"}, ofWorkers(func(w *stats.Worker) float64 { return unixSeconds(w.Started) })),
+}
+
+// ofWorkers reads one value of each worker with a process.
+func ofWorkers(value func(w *stats.Worker) float64) func(*stats.Snapshot, add) {
+	return func(s *stats.Snapshot, add add) {
+		for i := range s.Workers {
+			if w := &s.Workers[i]; w.PID != 0 {
+				add(value(w), strconv.Itoa(w.ID))
+			}
+		}
+	}
+}
+
+// unixSeconds is 0 for the zero time.
+func unixSeconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1000
+}
+
+var socketLabels = []string{"socket", "protocol"}
+
+// ofSockets reads one value of each socket that workers serve. The same one may be there twice.
+func ofSockets(value func(one *stats.Socket) float64) func(*stats.Snapshot, add) {
+	return func(s *stats.Snapshot, add add) {
+		seen := map[[2]string]bool{}
+		for i := range s.Sockets {
+			one := &s.Sockets[i]
+			if key := [2]string{one.Name, one.Protocol}; !seen[key] {
+				seen[key] = true
+				add(value(one), key[:]...)
+			}
+		}
+	}
+}
+
+var socketFamilies = []family{
+	gauge("listen_queue_length", "Connections that wait to be accepted; 0 for unix sockets, of which the kernel does not tell.", socketLabels, ofSockets(func(one *stats.Socket) float64 { return float64(one.Queue) })),
+	gauge("listen_queue_limit", "Connections that may wait to be accepted; 0 for unix sockets.", socketLabels, ofSockets(func(one *stats.Socket) float64 { return float64(one.MaxQueue) })),
+}
+
+var cacheLabels = []string{"cache"}
+
+func ofCaches(value func(c *stats.Cache) uint64) func(*stats.Snapshot, add) {
+	return func(s *stats.Snapshot, add add) {
+		for i := range s.Caches {
+			add(float64(value(&s.Caches[i])), s.Caches[i].Name)
+		}
+	}
+}
+
+var sharedFamilies = []family{
+	gauge("cache_items", "Items in a cache.", cacheLabels, ofCaches(func(c *stats.Cache) uint64 { return c.Items })),
+	gauge("cache_items_limit", "Items that a cache has room for.", cacheLabels, ofCaches(func(c *stats.Cache) uint64 { return uint64(c.MaxItems) })),
+	counter("cache_hits_total", "Look-ups in a cache that have found an item.", cacheLabels, ofCaches(func(c *stats.Cache) uint64 { return c.Hits })),
+	counter("cache_misses_total", "Look-ups in a cache that have found none.", cacheLabels, ofCaches(func(c *stats.Cache) uint64 { return c.Misses })),
+	counter("cache_full_total", "Items for which a cache had no room.", cacheLabels, ofCaches(func(c *stats.Cache) uint64 { return c.Full })),
+	gauge("locks_held", "Locks of uwsgi.lock and of caches that a process holds.", nil, func(s *stats.Snapshot, add add) {
+		n := 0
+		for _, lock := range s.Locks {
+			if lock.Holder != 0 {
+				n++
+			}
+		}
+		add(float64(n))
+	}),
+	counter("signals_total", "uwsgi signals by what became of them: delivered to a handler's process, or lost, as nobody could get them.", []string{"result"}, func(s *stats.Snapshot, add add) {
+		add(float64(s.RoutedSignals), "delivered")
+		add(float64(s.LostSignals), "lost")
+	}),
+	gauge("signal_queue_length", "uwsgi signals that wait for room.", nil, func(s *stats.Snapshot, add add) { add(float64(s.SignalQueue)) }),
+	counter("application_metric_total", "Counters that --metric has added.", []string{"name"}, ofMetrics(uwsgiopts.Counter)),
+	gauge("application_metric", "Other metrics that --metric has added.", []string{"name"}, ofMetrics(uwsgiopts.Gauge, uwsgiopts.Absolute, uwsgiopts.Alias)),
+}
+
+// ofMetrics reads those that the configuration has added, of some kinds.
+func ofMetrics(kinds ...uwsgiopts.MetricKind) func(*stats.Snapshot, add) {
+	return func(s *stats.Snapshot, add add) {
+		seen := map[string]bool{}
+		for _, m := range s.Added {
+			if slices.Contains(kinds, m.Kind) && !seen[m.Name] {
+				seen[m.Name] = true
+				add(float64(m.Value), m.Name)
+			}
+		}
+	}
+}
+
+var besideFamilies = []family{
+	counter("mule_tasks_total", "Messages and signals that a mule has handled.", []string{"mule"}, ofMules(func(a *stats.Auxiliary) float64 { return float64(a.Tasks) })),
+	counter("mule_respawns_total", "Processes that have replaced a mule's.", []string{"mule"}, ofMules(func(a *stats.Auxiliary) float64 { return float64(a.Respawns) })),
+	gauge("mule_busy", "Whether a mule handles something.", []string{"mule"}, ofMules(func(a *stats.Auxiliary) float64 { return number(a.Busy) })),
+	counter("spooler_tasks_total", "Jobs that a spooler's process has done.", spoolerLabels, ofSpoolers(func(a *stats.Auxiliary) float64 { return float64(a.Tasks) })),
+	counter("spooler_respawns_total", "Processes that have replaced a spooler's.", spoolerLabels, ofSpoolers(func(a *stats.Auxiliary) float64 { return float64(a.Respawns) })),
+	gauge("spooler_busy", "Whether a spooler's process has a job in hand.", spoolerLabels, ofSpoolers(func(a *stats.Auxiliary) float64 { return number(a.Busy) })),
+	gauge("daemon_up", "Whether an attached daemon runs. The label is its place in the configuration, from 0.", []string{"daemon"}, ofDaemons(func(d *stats.Daemon) float64 { return number(d.PID != 0) })),
+	counter("daemon_respawns_total", "Times that an attached daemon was started again.", []string{"daemon"}, ofDaemons(func(d *stats.Daemon) float64 { return float64(d.Respawns) })),
+}
+
+var spoolerLabels = []string{"spooler", "directory"}
+
+func ofMules(value func(a *stats.Auxiliary) float64) func(*stats.Snapshot, add) {
+	return func(s *stats.Snapshot, add add) {
+		for i := range s.Mules {
+			add(value(&s.Mules[i]), strconv.Itoa(s.Mules[i].ID))
+		}
+	}
+}
+
+func ofSpoolers(value func(a *stats.Auxiliary) float64) func(*stats.Snapshot, add) {
+	return func(s *stats.Snapshot, add add) {
+		for i := range s.Spoolers {
+			add(value(&s.Spoolers[i]), strconv.Itoa(s.Spoolers[i].ID), s.Spoolers[i].Dir)
+		}
+	}
+}
+
+func ofDaemons(value func(d *stats.Daemon) float64) func(*stats.Snapshot, add) {
+	return func(s *stats.Snapshot, add add) {
+		for i := range s.Daemons {
+			add(value(&s.Daemons[i]), strconv.Itoa(i))
+		}
+	}
+}
+
+func number(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
