@@ -73,6 +73,7 @@ type master struct {
 	flushing     bool // what waits for room is tried again soon
 	metrics      *metrics.Registry
 	snmpValues   *shm.SNMPValues // what the application has set
+	tallies      tallies
 	commands     *commands
 	strangers    strangers
 	hooks        *hooks.Runner
@@ -218,6 +219,9 @@ func (m *master) run() (int, error) {
 	m.queues = &signalQueues{m.owned.kept, m.cfg.SignalBufsize}
 	m.router = signaling.NewRouter(m.queues)
 	if err := m.openMetrics(); err != nil {
+		return statusFailed, err
+	}
+	if err := m.openTallies(); err != nil {
 		return statusFailed, err
 	}
 	m.logs.second = m.upgrader.second

@@ -34,6 +34,7 @@ func (m *master) snapshot() *stats.Snapshot {
 	if m.router != nil {
 		s.RoutedSignals, s.LostSignals, s.SignalQueue = m.router.Routed, m.router.Lost, m.router.Waiting()
 	}
+	m.describeEvents(s)
 	if g := m.newest(); g != nil {
 		m.showMetrics(s, g.cfg)
 		g.describeAuxiliaries(s)

@@ -10,7 +10,7 @@ import (
 )
 
 // families are all metrics. docs/metrics.md tells of each.
-var families = slices.Concat(instanceFamilies, requestFamilies, workerFamilies, socketFamilies, sharedFamilies, besideFamilies)
+var families = slices.Concat(instanceFamilies, requestFamilies, workerFamilies, socketFamilies, sharedFamilies, besideFamilies, eventFamilies)
 
 var instanceFamilies = []family{
 	gauge("build_info", "The version of envoxyd; the value is 1.", []string{"version"}, func(s *stats.Snapshot, add add) {

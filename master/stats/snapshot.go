@@ -40,6 +40,9 @@ type Snapshot struct {
 	Mules    []Auxiliary
 	Spoolers []Auxiliary
 
+	Events     *Events // nil: there is no event gateway
+	Connectors []Connector
+
 	RoutedSignals uint64 // uwsgi signals that were passed on
 	LostSignals   uint64 // those that nobody could get
 	SignalQueue   int    // those that wait for room
