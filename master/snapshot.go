@@ -34,6 +34,8 @@ func (m *master) snapshot() *stats.Snapshot {
 	if m.router != nil {
 		s.RoutedSignals, s.LostSignals, s.SignalQueue = m.router.Routed, m.router.Lost, m.router.Waiting()
 	}
+	m.countSockets(s, m.sockets)
+	m.describePools(s)
 	m.describeEvents(s)
 	if g := m.newest(); g != nil {
 		m.showMetrics(s, g.cfg)

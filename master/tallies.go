@@ -1,12 +1,18 @@
 package master
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/gatewayspec"
 	"envoxyd/internal/shm"
+	"envoxyd/internal/workerspec"
+	"envoxyd/master/sockets"
 	"envoxyd/master/stats"
 )
 
@@ -26,6 +32,53 @@ func (m *master) openTallies() (err error) {
 	}
 	m.tallies.Tallies, err = shm.OpenTallies(int(m.tallies.file.Fd()))
 	return err
+}
+
+// countSockets adds what workers have counted of each socket. The protocol is the one that workers serve.
+func (m *master) countSockets(s *stats.Snapshot, list []*sockets.Socket) {
+	if m.tallies.Tallies == nil {
+		return
+	}
+	counts := map[string][shm.TallyCounters]uint64{}
+	m.tallies.Read(workerspec.TallySocket, func(name string, n [shm.TallyCounters]uint64) {
+		sum := counts[name]
+		for i := range sum {
+			sum[i] += n[i]
+		}
+		counts[name] = sum
+	})
+	at := 0
+	for _, one := range list {
+		if !one.ForWorkers() {
+			continue
+		}
+		n := counts[one.Protocol+"\x00"+one.Name]
+		s.Sockets[at].Accepted, s.Sockets[at].Requests = n[workerspec.CountAccepted], n[workerspec.CountRequests]
+		at++
+	}
+}
+
+// describePools tells of the connections to PostgreSQL servers that workers have.
+func (m *master) describePools(s *stats.Snapshot) {
+	if m.tallies.Tallies == nil {
+		return
+	}
+	m.tallies.Read(workerspec.TallyPool, func(name string, n [shm.TallyCounters]uint64) {
+		p := s.Pool(name)
+		p.Opened += n[workerspec.CountOpened]
+		p.Acquired += n[workerspec.CountAcquired]
+		p.Waited += n[workerspec.CountWaited]
+		p.WaitTime += time.Duration(n[workerspec.CountWaitMicros]) * time.Microsecond
+		p.TimedOut += n[workerspec.CountTimedOut]
+	})
+	lives := func(pid int) bool { return !errors.Is(unix.Kill(pid, 0), unix.ESRCH) }
+	m.tallies.Readings(workerspec.ReadingsPool, lives, func(name string, now [shm.ReadingValues]int64) {
+		p := s.Pool(name)
+		p.Open += int(now[workerspec.ReadingOpen])
+		p.InUse += int(now[workerspec.ReadingInUse])
+		p.Waiting += int(now[workerspec.ReadingWaiting])
+		p.Limit += int(now[workerspec.ReadingLimit])
+	})
 }
 
 // describeEvents tells of the event gateway, if the service has one.

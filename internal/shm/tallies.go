@@ -18,7 +18,7 @@ const (
 )
 
 // Tallies are counters under names. Many processes add to them at a time, and what one that has ended has
-// added stays. The memory outlives reloads and upgrades: processes of another executable may have it mapped.
+// added stays. Beside them are readings, which end with their process. The memory outlives reloads and upgrades: processes of another executable may have it mapped.
 type Tallies struct{ memory []byte }
 
 // tallyRow is the counters of one name. Processes that find it missing at the same time may make it twice: a reader adds up.
@@ -39,7 +39,11 @@ const (
 // Tally is the counters of one name as one process, or a few, add to them: a cache line.
 type Tally [TallyCounters]atomic.Uint64
 
-const talliesSize = TallyRows * int(unsafe.Sizeof(tallyRow{}))
+// The readings stand behind the rows.
+const (
+	tallyRows   = TallyRows * int(unsafe.Sizeof(tallyRow{}))
+	talliesSize = tallyRows + readingsSize
+)
 
 // NewTalliesFile makes the memory; it is closed on exec.
 func NewTalliesFile() (*os.File, error) { return newFile("envoxyd-tallies", talliesSize) }

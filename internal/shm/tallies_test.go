@@ -90,3 +90,35 @@ func TestAHalfMadeRowIsSkipped(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+func TestReadingsEndWithTheirProcess(t *testing.T) {
+	tallies := openTallies(t)
+	read := func(lives func(int) bool) map[string][]int64 {
+		found := map[string][]int64{}
+		tallies.Readings("pool:", lives, func(name string, values [ReadingValues]int64) { found[name] = append(found[name], values[0]) })
+		return found
+	}
+	all := func(int) bool { return true }
+	for pid := 1; pid <= 2; pid++ {
+		tallies.Reading("pool:main", pid)[0].Add(int64(pid))
+		tallies.Reading("other:main", pid)[0].Add(9)
+	}
+	if again := tallies.Reading("pool:main", 2); again[0].Load() != 2 {
+		t.Errorf("a second look in the same process finds %d", again[0].Load())
+	}
+	if got := read(all); len(got) != 1 || len(got["main"]) != 2 || got["main"][0] != 1 || got["main"][1] != 2 {
+		t.Errorf("%v", got)
+	}
+	if got := read(func(pid int) bool { return pid == 2 }); len(got["main"]) != 1 || got["main"][0] != 2 {
+		t.Errorf("%v", got)
+	}
+	if fresh := tallies.Reading("pool:main", 1); fresh[0].Load() != 0 {
+		t.Errorf("a process with an old one's number begins with %d", fresh[0].Load())
+	}
+	for pid := range 2 * readingRows { // also where there is no room
+		tallies.Reading("pool:many", 10+pid)[0].Add(1)
+	}
+	if got := read(all); len(got["many"]) == 0 || len(got["many"]) >= readingRows {
+		t.Errorf("%d processes", len(got["many"]))
+	}
+}

@@ -32,7 +32,7 @@ func sample() *stats.Snapshot {
 	return &stats.Snapshot{
 		Version: "1.2", App: stats.App{LoadTime: 1500 * time.Millisecond},
 		Sockets: []stats.Socket{
-			{Name: "127.0.0.1:80", Protocol: "http", Queue: 4, MaxQueue: 100}, {Name: "u.sock", Protocol: "uwsgi"},
+			{Name: "127.0.0.1:80", Protocol: "http", Queue: 4, MaxQueue: 100, Accepted: 17, Requests: 18}, {Name: "u.sock", Protocol: "uwsgi"},
 			{Name: "127.0.0.1:80", Protocol: "http", Queue: 4, MaxQueue: 100}, // named twice
 		},
 		Workers: []stats.Worker{
@@ -50,6 +50,7 @@ func sample() *stats.Snapshot {
 				{Kind: "mqtt", Server: "main", Name: "a/+", EventCounts: stats.EventCounts{Received: 31, Handled: 32, Failed: 33, Redelivered: 34, Dropped: 35}},
 				{Kind: "timer", Name: "tick", EventCounts: stats.EventCounts{Received: 41, Handled: 42}},
 			}},
+		Pools:         []stats.Pool{{Key: "main", Open: 5, InUse: 2, Waiting: 3, Limit: 8, Opened: 9, Acquired: 51, Waited: 52, TimedOut: 53, WaitTime: 54 * time.Millisecond}},
 		Connectors:    []stats.Connector{{Name: "mqtt.main", Known: true, Up: true}, {Name: "postgres.main", Known: true}, {Name: "redis.new"}},
 		RoutedSignals: 11, LostSignals: 12, SignalQueue: 13,
 		Added: []stats.Metric{

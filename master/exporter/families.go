@@ -10,7 +10,7 @@ import (
 )
 
 // families are all metrics. docs/metrics.md tells of each.
-var families = slices.Concat(instanceFamilies, requestFamilies, workerFamilies, socketFamilies, sharedFamilies, besideFamilies, eventFamilies)
+var families = slices.Concat(instanceFamilies, requestFamilies, workerFamilies, socketFamilies, sharedFamilies, besideFamilies, eventFamilies, poolFamilies)
 
 var instanceFamilies = []family{
 	gauge("build_info", "The version of envoxyd; the value is 1.", []string{"version"}, func(s *stats.Snapshot, add add) {
@@ -121,6 +121,8 @@ func ofSockets(value func(one *stats.Socket) float64) func(*stats.Snapshot, add)
 
 var socketFamilies = []family{
 	gauge("listen_queue_length", "Connections that wait to be accepted; 0 for unix sockets, of which the kernel does not tell.", socketLabels, ofSockets(func(one *stats.Socket) float64 { return float64(one.Queue) })),
+	counter("listener_accepted_connections_total", "Connections that workers have accepted.", socketLabels, ofSockets(func(one *stats.Socket) float64 { return float64(one.Accepted) })),
+	counter("listener_requests_total", "Requests that are done, by the socket that they came by.", socketLabels, ofSockets(func(one *stats.Socket) float64 { return float64(one.Requests) })),
 	gauge("listen_queue_limit", "Connections that may wait to be accepted; 0 for unix sockets.", socketLabels, ofSockets(func(one *stats.Socket) float64 { return float64(one.MaxQueue) })),
 }
 
@@ -156,6 +158,33 @@ var sharedFamilies = []family{
 	gauge("signal_queue_length", "uwsgi signals that wait for room.", nil, func(s *stats.Snapshot, add add) { add(float64(s.SignalQueue)) }),
 	counter("application_metric_total", "Counters that --metric has added.", []string{"name"}, ofMetrics(uwsgiopts.Counter)),
 	gauge("application_metric", "Other metrics that --metric has added.", []string{"name"}, ofMetrics(uwsgiopts.Gauge, uwsgiopts.Absolute, uwsgiopts.Alias)),
+}
+
+// poolFamilies are there once a worker has used a PostgreSQL server.
+var poolFamilies = []family{
+	gauge("postgres_pool_connections", "Connections to a PostgreSQL server that workers have, by whether a call uses them.", []string{"server", "state"}, func(s *stats.Snapshot, add add) {
+		for _, p := range s.Pools {
+			add(float64(p.InUse), p.Key, "in_use")
+			add(float64(max(p.Open-p.InUse, 0)), p.Key, "idle")
+		}
+	}),
+	gauge("postgres_pool_connections_limit", "Connections that the workers with a pool may have.", poolLabels, ofPools(func(p *stats.Pool) float64 { return float64(p.Limit) })),
+	gauge("postgres_pool_waiting", "Calls that wait for a connection.", poolLabels, ofPools(func(p *stats.Pool) float64 { return float64(p.Waiting) })),
+	counter("postgres_pool_opened_total", "Connections that were opened.", poolLabels, ofPools(func(p *stats.Pool) float64 { return float64(p.Opened) })),
+	counter("postgres_pool_acquired_total", "Times that a connection was lent to a call.", poolLabels, ofPools(func(p *stats.Pool) float64 { return float64(p.Acquired) })),
+	counter("postgres_pool_waits_total", "Calls that had to wait for a connection, as all were in use.", poolLabels, ofPools(func(p *stats.Pool) float64 { return float64(p.Waited) })),
+	counter("postgres_pool_wait_seconds_total", "Time that calls have waited for a connection.", poolLabels, ofPools(func(p *stats.Pool) float64 { return p.WaitTime.Seconds() })),
+	counter("postgres_pool_timeouts_total", "Calls that have failed, as all connections were in use for too long.", poolLabels, ofPools(func(p *stats.Pool) float64 { return float64(p.TimedOut) })),
+}
+
+var poolLabels = []string{"server"}
+
+func ofPools(value func(p *stats.Pool) float64) func(*stats.Snapshot, add) {
+	return func(s *stats.Snapshot, add add) {
+		for i := range s.Pools {
+			add(value(&s.Pools[i]), s.Pools[i].Key)
+		}
+	}
 }
 
 // ofMetrics reads those that the configuration has added, of some kinds.
