@@ -225,6 +225,9 @@ func (m *master) run() (int, error) {
 	if err := m.openTallies(); err != nil {
 		return statusFailed, err
 	}
+	if err := m.inheritHistory(); err != nil {
+		return statusFailed, err
+	}
 	m.logs.second = m.upgrader.second
 	if err := m.logs.open(m.cfg); err != nil {
 		return statusFailed, err

@@ -323,7 +323,7 @@ func (m *master) forgetGone() {
 	for _, g := range m.old {
 		g.endLeftovers(m.sys.now())
 		if g.gone() && g.heardAll() {
-			g.addTo(&m.history.ended)
+			m.history.generationEnds(g)
 			g.close()
 		} else {
 			kept = append(kept, g)

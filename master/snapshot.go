@@ -1,6 +1,7 @@
 package master
 
 import (
+	"maps"
 	"os"
 	"strings"
 
@@ -75,10 +76,17 @@ func (g *generation) snapshot(w *worker) stats.Worker {
 
 // describeAuxiliaries tells of mules and spoolers.
 func (g *generation) describeAuxiliaries(s *stats.Snapshot) {
+	life := maps.Clone(g.m.history.auxiliaries)
+	if life == nil {
+		life = map[string]stats.AuxiliaryHistory{}
+	}
+	for _, one := range g.m.generations() {
+		one.addAuxiliaries(life)
+	}
 	for _, a := range g.auxiliaries {
 		line := g.lines.Line(a.Row)
 		one := stats.Auxiliary{ID: a.ID, PID: a.PID(), Dir: a.dir, Busy: line.State.Load() == shm.Busy, Tasks: uint64(line.Tasks.Load()),
-			Respawns: max(a.Starts()-1, 0)}
+			Respawns: max(a.Starts()-1, 0), Life: life[a.auxiliaryKey()]}
 		g.lines.Times(a.Row).AddTo(&one.Times)
 		if a.Kind == workerspec.RoleSpooler {
 			s.Spoolers = append(s.Spoolers, one)

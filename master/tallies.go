@@ -2,6 +2,7 @@ package master
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -16,8 +17,8 @@ import (
 	"envoxyd/master/stats"
 )
 
-// talliesMemory is the name under which an upgrade hands the memory over. One with another layout needs another name.
-const talliesMemory = "tallies"
+// talliesMemory is the name under which an upgrade hands the memory over: not to a program with another layout.
+var talliesMemory = fmt.Sprintf("tallies-%d", shm.TalliesSize)
 
 // tallies are counters that other processes add to, over reloads and upgrades.
 type tallies struct {

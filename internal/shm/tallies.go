@@ -40,17 +40,17 @@ const (
 type Tally [TallyCounters]atomic.Uint64
 
 // The readings stand behind the rows.
-const (
-	tallyRows   = TallyRows * int(unsafe.Sizeof(tallyRow{}))
-	talliesSize = tallyRows + readingsSize
-)
+const tallyRows = TallyRows * int(unsafe.Sizeof(tallyRow{}))
+
+// TalliesSize is how large the memory is, in bytes. Another layout mostly has another size.
+const TalliesSize = tallyRows + readingsSize
 
 // NewTalliesFile makes the memory; it is closed on exec.
-func NewTalliesFile() (*os.File, error) { return newFile("envoxyd-tallies", talliesSize) }
+func NewTalliesFile() (*os.File, error) { return newFile("envoxyd-tallies", TalliesSize) }
 
 // OpenTallies maps the memory behind a descriptor.
 func OpenTallies(fd int) (*Tallies, error) {
-	memory, err := mapFile(fd, talliesSize)
+	memory, err := mapFile(fd, TalliesSize)
 	if err != nil {
 		return nil, err
 	}

@@ -1,8 +1,11 @@
 package exporter
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
+	"envoxyd/internal/latency"
 	"envoxyd/master/stats"
 )
 
@@ -35,6 +38,27 @@ func values(kind prometheus.ValueType, name, help string, labels []string, read 
 		read(s, func(value float64, labels ...string) {
 			emit(prometheus.MustNewConstMetric(desc, kind, value, labels...))
 		})
+	}}
+}
+
+// buckets are the upper bounds that histograms have for Prometheus; the histograms themselves are finer.
+var buckets = []time.Duration{
+	100 * time.Microsecond, 250 * time.Microsecond, 500 * time.Microsecond,
+	time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond,
+	100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
+	time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute,
+}
+
+// durations is a family of one histogram.
+func durations(name, help string, read func(s *stats.Snapshot) *latency.Histogram) family {
+	desc := prometheus.NewDesc(namespace+name, help, nil, nil)
+	return family{desc, func(s *stats.Snapshot, emit func(prometheus.Metric)) {
+		h := read(s)
+		under := make(map[float64]uint64, len(buckets))
+		for _, bound := range buckets {
+			under[bound.Seconds()] = h.Under(bound)
+		}
+		emit(prometheus.MustNewConstHistogram(desc, h.Count(), h.Sum.Seconds(), under))
 	}}
 }
 

@@ -29,7 +29,16 @@ func sample() *stats.Snapshot {
 	at := time.Unix(1_700_000_000, 0)
 	counts := stats.Counters{Requests: 10, Static: 2, Routed: 1, Exceptions: 3, WriteErrors: 4, ReadErrors: 5, Sent: 600, RunningTime: time.Second}
 	busy := stats.Core{Counters: counts, Request: &stats.Request{}}
+	life := stats.Life{Counters: counts, Harakiris: 61, Respawns: 62, Reloads: 63, FailedReloads: 64}
+	life.Responses = [6]uint64{1, 2, 3, 4, 5, 6}
+	for _, took := range []time.Duration{time.Microsecond, time.Millisecond, 3 * time.Second, time.Hour} {
+		life.Latency.Note(took)
+		life.QueueTime.Note(took / 2)
+	}
+	life.Events.Note(20 * time.Millisecond)
 	return &stats.Snapshot{
+		Life:    life,
+		Reloads: []stats.Reload{{At: at, Took: time.Second, Problem: "no"}, {At: at.Add(time.Hour), Took: 2 * time.Second}},
 		Version: "1.2", App: stats.App{LoadTime: 1500 * time.Millisecond},
 		Sockets: []stats.Socket{
 			{Name: "127.0.0.1:80", Protocol: "http", Queue: 4, MaxQueue: 100, Accepted: 17, Requests: 18}, {Name: "u.sock", Protocol: "uwsgi"},
@@ -43,8 +52,8 @@ func sample() *stats.Snapshot {
 		Daemons:  []stats.Daemon{{Command: "sleep 1", PID: 20, Respawns: 1}, {Command: "secret"}},
 		Locks:    []stats.Lock{{Name: "user 0"}, {Name: "user 1", Holder: 1}},
 		Caches:   []stats.Cache{{Name: "pages", MaxItems: 10, Items: 1, Hits: 2, Misses: 3, Full: 4}},
-		Mules:    []stats.Auxiliary{{ID: 1, PID: 30, Busy: true, Tasks: 7, Respawns: 1}},
-		Spoolers: []stats.Auxiliary{{ID: 1, PID: 31, Dir: "/spool", Tasks: 8}},
+		Mules:    []stats.Auxiliary{{ID: 1, PID: 30, Busy: true, Tasks: 2, Life: stats.AuxiliaryHistory{Tasks: 7, Respawns: 1}}},
+		Spoolers: []stats.Auxiliary{{ID: 1, PID: 31, Dir: "/spool", Life: stats.AuxiliaryHistory{Tasks: 8}}},
 		Events: &stats.Events{EventCounts: stats.EventCounts{Received: 21, Handled: 22, Failed: 23, Redelivered: 24, Dropped: 25}, Published: 26, Waiting: 27, Working: 28,
 			Sources: []stats.EventSource{
 				{Kind: "mqtt", Server: "main", Name: "a/+", EventCounts: stats.EventCounts{Received: 31, Handled: 32, Failed: 33, Redelivered: 34, Dropped: 35}},
@@ -222,7 +231,7 @@ func TestMetricsAreNamedAsPrometheusWantsThem(t *testing.T) {
 func TestAnEmptyInstanceHasMetrics(t *testing.T) {
 	e := newExporter(fakeHost{t})
 	text, err := e.encode(&stats.Snapshot{}, expfmt.NewFormat(expfmt.TypeTextPlain))
-	if err != nil || !strings.Contains(string(text), "\nenvoxyd_http_requests_total{handler=\"application\"} 0\n") {
+	if err != nil || !strings.Contains(string(text), "\nenvoxyd_http_requests_total{code=\"2xx\"} 0\n") {
 		t.Errorf("%s: %v", text, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"envoxyd/internal/latency"
 	"envoxyd/master/stats"
 	"envoxyd/uwsgiopts"
 )
@@ -19,27 +20,48 @@ var instanceFamilies = []family{
 	gauge("application_load_duration_seconds", "Time that the application took to be imported.", nil, func(s *stats.Snapshot, add add) {
 		add(s.App.LoadTime.Seconds())
 	}),
+	counter("reloads_total", "Reloads, by how they ended.", []string{"result"}, func(s *stats.Snapshot, add add) {
+		add(float64(s.Life.Reloads), "success")
+		add(float64(s.Life.FailedReloads), "failure")
+	}),
+	gauge("last_reload_successful", "Whether the last reload has gone well.", nil, ofLastReload(func(r *stats.Reload) float64 { return number(r.Problem == "") })),
+	gauge("last_reload_timestamp_seconds", "When the last reload began, in unix seconds.", nil, ofLastReload(func(r *stats.Reload) float64 { return unixSeconds(r.At) })),
+	gauge("last_reload_duration_seconds", "Time that the last reload took.", nil, ofLastReload(func(r *stats.Reload) float64 { return r.Took.Seconds() })),
 }
 
+// ofLastReload reads a value of the last reload, if there was one.
+func ofLastReload(value func(r *stats.Reload) float64) func(*stats.Snapshot, add) {
+	return func(s *stats.Snapshot, add add) {
+		if n := len(s.Reloads); n > 0 {
+			add(value(&s.Reloads[n-1]))
+		}
+	}
+}
+
+// classes are the values of the label code, by the class of a status; 0: the connection was closed without one.
+var classes = [...]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
+
 var requestFamilies = []family{
-	counter("http_requests_total", "Requests that are done, by what has answered them: the application, a static file, a routing rule.", []string{"handler"}, func(s *stats.Snapshot, add add) {
-		t := s.Totals()
-		add(float64(t.Requests-t.Static-t.Routed), "application")
-		add(float64(t.Static), "static")
-		add(float64(t.Routed), "route")
+	counter("http_requests_total", "Requests over HTTP, uwsgi, FastCGI and SCGI that are done, by the class of their status.", []string{"code"}, func(s *stats.Snapshot, add add) {
+		for class, code := range classes {
+			add(float64(s.Life.Responses[class]), code)
+		}
 	}),
-	counter("http_sent_bytes_total", "Bytes of responses.", nil, func(s *stats.Snapshot, add add) {
-		add(float64(s.Totals().Sent))
-	}),
-	counter("http_read_errors_total", "Requests that could not be read.", nil, func(s *stats.Snapshot, add add) {
-		add(float64(s.Totals().ReadErrors))
-	}),
-	counter("http_write_errors_total", "Responses that could not be sent.", nil, func(s *stats.Snapshot, add add) {
-		add(float64(s.Totals().WriteErrors))
-	}),
-	counter("exceptions_total", "Exceptions that the application has not caught.", nil, func(s *stats.Snapshot, add add) {
-		add(float64(s.Totals().Exceptions))
-	}),
+	durations("http_request_duration_seconds", "Time of these requests, from where the application has them to the end of the response.", func(s *stats.Snapshot) *latency.Histogram { return &s.Life.Latency }),
+	durations("http_request_queue_duration_seconds", "Time that these requests have waited for the application, as far as the worker could know of them.", func(s *stats.Snapshot) *latency.Histogram { return &s.Life.QueueTime }),
+	durations("event_delivery_duration_seconds", "Time of deliveries to the event handlers of a service.", func(s *stats.Snapshot) *latency.Histogram { return &s.Life.Events }),
+	counter("requests_total", "All that workers have served: requests and deliveries of events.", nil, ofLife(func(l *stats.Life) uint64 { return l.Requests })),
+	counter("static_requests_total", "Requests that were answered without the application.", nil, ofLife(func(l *stats.Life) uint64 { return l.Static })),
+	counter("routed_requests_total", "Requests that rules of the internal routing have answered.", nil, ofLife(func(l *stats.Life) uint64 { return l.Routed })),
+	counter("sent_bytes_total", "Bytes of responses.", nil, ofLife(func(l *stats.Life) uint64 { return l.Sent })),
+	counter("read_errors_total", "Requests that could not be read.", nil, ofLife(func(l *stats.Life) uint64 { return l.ReadErrors })),
+	counter("write_errors_total", "Responses that could not be sent.", nil, ofLife(func(l *stats.Life) uint64 { return l.WriteErrors })),
+	counter("exceptions_total", "Exceptions that the application has not caught.", nil, ofLife(func(l *stats.Life) uint64 { return l.Exceptions })),
+}
+
+// ofLife reads what is counted over reloads.
+func ofLife(value func(l *stats.Life) uint64) func(*stats.Snapshot, add) {
+	return func(s *stats.Snapshot, add add) { add(float64(value(&s.Life))) }
 }
 
 // states are those of workers; "signal" stands for all signals.
@@ -59,6 +81,8 @@ var workerFamilies = []family{
 			add(float64(counts[state]), state)
 		}
 	}),
+	counter("worker_harakiris_total", "Workers that were killed, as a request took too long.", nil, ofLife(func(l *stats.Life) uint64 { return l.Harakiris })),
+	counter("worker_respawns_total", "Workers that came in the place of one that had ended.", nil, ofLife(func(l *stats.Life) uint64 { return l.Respawns })),
 	gauge("requests_in_progress", "Requests that workers have in hand.", nil, func(s *stats.Snapshot, add add) {
 		n := 0
 		for i := range s.Workers {
@@ -201,11 +225,11 @@ func ofMetrics(kinds ...uwsgiopts.MetricKind) func(*stats.Snapshot, add) {
 }
 
 var besideFamilies = []family{
-	counter("mule_tasks_total", "Messages and signals that a mule has handled.", []string{"mule"}, ofMules(func(a *stats.Auxiliary) float64 { return float64(a.Tasks) })),
-	counter("mule_respawns_total", "Processes that have replaced a mule's.", []string{"mule"}, ofMules(func(a *stats.Auxiliary) float64 { return float64(a.Respawns) })),
+	counter("mule_tasks_total", "Messages and signals that a mule has handled.", []string{"mule"}, ofMules(func(a *stats.Auxiliary) float64 { return float64(a.Life.Tasks) })),
+	counter("mule_respawns_total", "Processes that have replaced a mule's.", []string{"mule"}, ofMules(func(a *stats.Auxiliary) float64 { return float64(a.Life.Respawns) })),
 	gauge("mule_busy", "Whether a mule handles something.", []string{"mule"}, ofMules(func(a *stats.Auxiliary) float64 { return number(a.Busy) })),
-	counter("spooler_tasks_total", "Jobs that a spooler's process has done.", spoolerLabels, ofSpoolers(func(a *stats.Auxiliary) float64 { return float64(a.Tasks) })),
-	counter("spooler_respawns_total", "Processes that have replaced a spooler's.", spoolerLabels, ofSpoolers(func(a *stats.Auxiliary) float64 { return float64(a.Respawns) })),
+	counter("spooler_tasks_total", "Jobs that a spooler's process has done.", spoolerLabels, ofSpoolers(func(a *stats.Auxiliary) float64 { return float64(a.Life.Tasks) })),
+	counter("spooler_respawns_total", "Processes that have replaced a spooler's.", spoolerLabels, ofSpoolers(func(a *stats.Auxiliary) float64 { return float64(a.Life.Respawns) })),
 	gauge("spooler_busy", "Whether a spooler's process has a job in hand.", spoolerLabels, ofSpoolers(func(a *stats.Auxiliary) float64 { return number(a.Busy) })),
 	gauge("daemon_up", "Whether an attached daemon runs. The label is its place in the configuration, from 0.", []string{"daemon"}, ofDaemons(func(d *stats.Daemon) float64 { return number(d.PID != 0) })),
 	counter("daemon_respawns_total", "Times that an attached daemon was started again.", []string{"daemon"}, ofDaemons(func(d *stats.Daemon) float64 { return float64(d.Respawns) })),

@@ -77,7 +77,11 @@ type Auxiliary struct {
 	Tasks    uint64            // messages, signals and jobs that are done
 	Times    latency.Histogram // how long each of them took, since the process's generation began
 	Respawns int
+	Life     AuxiliaryHistory
 }
+
+// AuxiliaryHistory is what processes in one place have done since the instance was started.
+type AuxiliaryHistory struct{ Tasks, Respawns uint64 }
 
 // Socket is a listening socket. The kernel tells of no queue for unix sockets: both numbers are 0.
 type Socket struct {
