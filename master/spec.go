@@ -61,7 +61,7 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 		})
 	}
 	if g.m.logs.log != nil && cfg.LogMaster {
-		spec.Log.Marked = !g.logs.Stream()
+		spec.Log.Marked = g.logs.Marked()
 		requests, err := g.m.logs.log.Requests(g.logs)
 		if err != nil {
 			return nil, err

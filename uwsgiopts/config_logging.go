@@ -15,6 +15,7 @@ type LoggingConfig struct {
 	LogDrains, LogFilters       []string
 	LogRoutes, LogReqRoutes     [][2]string // the name of a logger and an expression
 
+	LogJSON            bool // each record is an object of JSON
 	LogMaster          bool // lines go through the master
 	LogMasterBufsize   int  // longest line that goes through the master, bytes; 0: any
 	LogMasterStream    bool
@@ -179,6 +180,7 @@ func (p *parser) finishLogging() {
 		len(c.Loggers) > 0, len(c.ReqLoggers) > 0, len(c.LogEncoders) > 0, len(c.LogReqEncoders) > 0,
 		len(c.LogDrains) > 0, len(c.LogFilters) > 0, len(c.LogRoutes) > 0, len(c.LogReqRoutes) > 0,
 		c.LogMaxsize > 0, len(c.TouchLogrotate) > 0, len(c.TouchLogreopen) > 0, len(c.AlarmLogs) > 0,
+		c.LogJSON, c.LogDate != "", // the master puts lines into form, whoever writes them
 		udp, // a datagram that is refused must not be an error of the application's
 		len(c.MasterFifo) > 0 && c.LogFile() != "", // its commands l and L have to reach everybody who logs
 	} {

@@ -149,6 +149,9 @@ type Limits struct {
 // between two pieces of another one that the application's threads write.
 const LineMark = 0
 
+// RequestMark is LineMark for a line about a request.
+const RequestMark = 1
+
 // Log is what is written about requests.
 type Log struct {
 	Requests      bool   `json:"requests"` // false: --disable-logging
@@ -160,6 +163,7 @@ type Log struct {
 	SlowMillis    int64  `json:"slow_ms"`
 	Big           int64  `json:"big"`
 	Format        string `json:"format"`   // --log-format; "": uWSGI's own line
+	JSON          bool   `json:"json"`     // --log-json: without Format, an object for each request
 	Strftime      bool   `json:"strftime"` // %(ftime) is as Date says
 	Date          string `json:"date"`     // --log-date: "": none, "true": as ctime, else a strftime format
 	Memory        int    `json:"memory"`   // --memory-report

@@ -18,6 +18,7 @@ type Plan struct {
 	main     streamPlan
 	requests *streamPlan // nil: lines about requests are lines like others
 
+	style        Style
 	maxsize      int64
 	cut          int // longest record, bytes; 0: any
 	stream       bool
@@ -56,13 +57,19 @@ func Compile(cfg *uwsgiopts.Config, dir string) (*Plan, error) {
 		maxsize: cfg.LogMaxsize, cut: cfg.LogMasterBufsize, stream: cfg.LogMasterStream, reqStream: cfg.LogMasterReqStream,
 		packetSize: cfg.RsyslogPacketSize, splitPackets: cfg.RsyslogSplit, dir: dir,
 	}
+	var err error
+	if p.style, err = StyleOf(cfg); err != nil {
+		return nil, err
+	}
+	if p.style.JSON && cfg.LogDate != "" {
+		p.Notices = append(p.Notices, "log-date is not used with log-json: each record has its time")
+	}
 	p.loggers = slices.Concat([]uwsgiopts.Logger{{}}, cfg.Loggers, cfg.ReqLoggers)
 	if cfg.LogFile() == "" && (cfg.LogMaxsize > 0 || cfg.LogBackupname != "") {
 		p.Notices = append(p.Notices, "log-maxsize and log-backupname are about the file of logto, and there is none: give a logger its own, file:logfile=PATH,backupname=PATH,maxsize=BYTES")
 	}
 	first, firstReq := 1, 1+len(cfg.Loggers)
 	main := p.loggers[first:firstReq]
-	var err error
 	if p.main.encoders, err = p.encoders("log-encoder", cfg.LogEncoders); err != nil {
 		return nil, err
 	}
@@ -85,7 +92,7 @@ func Compile(cfg *uwsgiopts.Config, dir string) (*Plan, error) {
 	if p.main.alarms, err = alarmRules(cfg); err != nil {
 		return nil, err
 	}
-	p.stream = p.stream || p.linesWillDo()
+	p.stream = p.stream || !p.style.JSON && p.linesWillDo()
 	if len(cfg.ReqLoggers) == 0 && len(cfg.LogReqRoutes) == 0 && len(cfg.LogReqEncoders) == 0 {
 		return p, nil
 	}
@@ -110,12 +117,12 @@ func (p *Plan) linesWillDo() bool {
 	})
 }
 
-// Stream tells whether processes write to a stream rather than in records.
-func (p *Plan) Stream() bool { return p.stream }
+// Marked tells whether workers mark the lines of the server: where something depends on what wrote a line.
+func (p *Plan) Marked() bool { return !p.stream || !p.style.Plain() }
 
 // Plain is the plan of a log without any logger.
-func Plain() *Plan {
-	return &Plan{stream: true, loggers: make([]uwsgiopts.Logger, 1), main: streamPlan{rules: rules{unnamed: []int{original}}}}
+func Plain(style Style) *Plan {
+	return &Plan{stream: true, style: style, loggers: make([]uwsgiopts.Logger, 1), main: streamPlan{rules: rules{unnamed: []int{original}}}}
 }
 
 // unnamed returns the numbers of loggers without a name, or others where there is none.
@@ -176,6 +183,9 @@ func alarmRules(cfg *uwsgiopts.Config) (rules []alarmRule, err error) {
 	}
 	return rules, nil
 }
+
+// Style is the form of lines.
+func (p *Plan) Style() Style { return p.style }
 
 // Immediate tells whether there is no logger that has to be opened.
 func (p *Plan) Immediate() bool { return len(p.loggers) == 1 }
