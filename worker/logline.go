@@ -64,7 +64,7 @@ func (s *slot) logRequest() {
 		App: int(io.app), AppRequests: s.w.served.Load() + 1 - s.w.staticServed.Load(), Total: s.w.total(),
 		Addr: q.addr, User: q.user, Method: q.method, URI: q.uri, Proto: q.proto,
 		Block: unsafe.Slice((*byte)(io.vars), io.vars_len), Vars: q.nvars, Logvars: s.logvars,
-		Start: end - (s.now - q.start), End: end, ContentLength: int64(io.content_length),
+		Start: end - (s.now - q.start), End: end, Queue: int64(s.queueTime()), ContentLength: int64(io.content_length),
 		Status: int(io.status), Headers: int(io.headers), HeadSize: int(io.head_len), Sent: int64(io.sent),
 		Modifier1: q.modifier1, Modifier2: q.modifier2, Metric: s.w.metric,
 	}
