@@ -17,7 +17,7 @@ func (l *logs) open(cfg *uwsgiopts.Config) error {
 	if err != nil {
 		return err
 	}
-	direct.SetStyle(style)
+	setStyle(cfg, style)
 	if cfg.LogFile() != "" && cfg.LogFile() != cfg.Logto2 {
 		if err := direct.Open(logFile(cfg), l.flags(cfg)); err != nil {
 			return err
@@ -36,6 +36,12 @@ func (l *logs) open(cfg *uwsgiopts.Config) error {
 		return err
 	}
 	return l.openLoggers(cfg) // nothing has to wait for another user
+}
+
+// setStyle is the form of this process's lines from now on.
+func setStyle(cfg *uwsgiopts.Config, style logging.Style) {
+	style.Color = ownShown(cfg).color
+	direct.SetStyle(style)
 }
 
 // ownPending has the master own the log where its file could not be opened for want of
@@ -197,7 +203,7 @@ func (g *generation) takeLog() {
 		} else {
 			g.m.commands.output.Store(nil)
 		}
-		direct.SetStyle(g.logs.Style())
+		setStyle(g.cfg, g.logs.Style())
 	}
 	g.m.logs.alarms.reconfigure(g.cfg)
 }

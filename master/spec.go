@@ -60,6 +60,8 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 			Workers: cfg.MapSockets[len(spec.Sockets)], Modifier1: modifier1Of(cfg, s),
 		})
 	}
+	to := ownShown(cfg)
+	spec.Log.Short, spec.Log.Color = to.short && cfg.MemoryReport == 0 && !cfg.VHost, to.color
 	if g.m.logs.log != nil && cfg.LogMaster {
 		spec.Log.Marked = g.logs.Marked()
 		requests, err := g.m.logs.log.Requests(g.logs)

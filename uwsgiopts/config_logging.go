@@ -15,9 +15,10 @@ type LoggingConfig struct {
 	LogDrains, LogFilters       []string
 	LogRoutes, LogReqRoutes     [][2]string // the name of a logger and an expression
 
-	LogJSON            bool // each record is an object of JSON
-	LogMaster          bool // lines go through the master
-	LogMasterBufsize   int  // longest line that goes through the master, bytes; 0: any
+	LogJSON            bool   // each record is an object of JSON
+	LogColor           string // ColorAuto …
+	LogMaster          bool   // lines go through the master
+	LogMasterBufsize   int    // longest line that goes through the master, bytes; 0: any
 	LogMasterStream    bool
 	LogMasterReqStream bool
 
@@ -35,6 +36,26 @@ type LoggingConfig struct {
 	AlarmMsgSize                   int         // bytes
 	AlarmBacklog, AlarmOnSegfault  []string    // names of alarms
 	AlarmLogs                      []AlarmLog
+}
+
+// Values of --log-color.
+const (
+	ColorAuto   = "" // where standard error is a terminal
+	ColorAlways = "always"
+	ColorNever  = "never"
+)
+
+// setLogColor reads auto, always or never.
+func setLogColor(c *Config, g given) error {
+	switch g.text {
+	case "auto":
+		c.LogColor = ColorAuto
+	case ColorAlways, ColorNever:
+		c.LogColor = g.text
+	default:
+		return fmt.Errorf("%q is none of auto, always, never", g.text)
+	}
+	return nil
 }
 
 // Logger is one place that log lines go to.

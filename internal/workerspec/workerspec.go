@@ -164,6 +164,8 @@ type Log struct {
 	Big           int64  `json:"big"`
 	Format        string `json:"format"`   // --log-format; "": uWSGI's own line
 	JSON          bool   `json:"json"`     // --log-json: without Format, an object for each request
+	Short         bool   `json:"short"`    // without Format, a short line for each request: a person reads it
+	Color         bool   `json:"color"`    // of a short line
 	Strftime      bool   `json:"strftime"` // %(ftime) is as Date says
 	Date          string `json:"date"`     // --log-date: "": none, "true": as ctime, else a strftime format
 	Memory        int    `json:"memory"`   // --memory-report

@@ -2,6 +2,7 @@ package logging
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"time"
 
@@ -11,8 +12,9 @@ import (
 
 // Style is the form that lines get, whoever writes them. The zero value leaves them as they are.
 type Style struct {
-	JSON bool            // --log-json: an object for each record
-	Date *logdate.Layout // --log-date: before each line; nil: nothing is
+	JSON  bool            // --log-json: an object for each record
+	Date  *logdate.Layout // --log-date: before each line; nil: nothing is
+	Color bool            // lines of the master's for a person
 }
 
 // StyleOf is what the configuration says of the form of lines.
@@ -35,7 +37,22 @@ func (s Style) Plain() bool { return !s.JSON && s.Date == nil }
 // Master puts a line of the master's own into form.
 func (s Style) Master(line []byte) []byte {
 	r := masterRecord(line)
+	if s.Color {
+		return paint(&r)
+	}
 	return s.append(nil, &r, sender{})
+}
+
+// paint makes what is usual faint, and the rest red or yellow.
+func paint(r *record) []byte {
+	code := "2"
+	switch levelOf(r) {
+	case levelWarning:
+		code = "33"
+	case levelError, levelCritical:
+		code = "31"
+	}
+	return fmt.Appendf(nil, "\x1b[%sm%s\x1b[0m\n", code, withoutEnd(r.text))
 }
 
 func masterRecord(line []byte) record {

@@ -40,6 +40,8 @@ type Record struct {
 // Line is how the line is written.
 type Line struct {
 	JSON   bool    // an object for each request
+	Short  bool    // for a person
+	Color  bool    // of a short line
 	Micros bool    // durations in microseconds
 	Memory int     // --memory-report: 1, or 2 for uss and pss too
 	Host   bool    // --vhost
@@ -67,8 +69,11 @@ func (l *Line) Append(dst []byte, r *Record) []byte {
 	if l.Format != nil {
 		return l.Format.Append(dst, r)
 	}
-	if l.JSON {
+	switch {
+	case l.JSON:
 		return appendJSON(dst, r)
+	case l.Short:
+		return appendShort(dst, r, l.Color)
 	}
 	start := len(dst)
 	dst = l.appendOwn(dst, r, r.Addr, r.Method, r.URI)
