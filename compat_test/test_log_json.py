@@ -75,7 +75,8 @@ def test_every_line_is_an_object(server, transport):
         assert client.receive().status == 200
     get(router, "/raise")
     running.signal(signal.SIGHUP)
-    eventually(lambda: len(re.findall("spawned uWSGI worker 2", (running.dir / "all.log").read_text())) == 2)
+    for text in ("spawned uWSGI worker 2", '"of a daemon"'):
+        eventually(lambda text=text: (running.dir / "all.log").read_text().count(text) == 2)
     stop(running)
     found = records(running, "all.log")
     for record in found:

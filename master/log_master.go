@@ -229,6 +229,15 @@ func (g *generation) stdio() (out, err *os.File, failed error) {
 	return file, file, failed
 }
 
+// requestLog is what workers write lines about requests to; nil: what they write all to.
+func (g *generation) requestLog() (*os.File, error) {
+	log := g.m.logs.log
+	if g.cfg.LogRequestsDirect && !log.Late() { // the master's standard error is the log
+		return os.Stderr, nil
+	}
+	return log.Requests(g.logs)
+}
+
 // takeCommands has the log take what commands and companions write.
 func (l *logs) takeCommands(plan *logging.Plan) {
 	l.plan = plan

@@ -99,3 +99,26 @@ func TestAlarmsWhoseKindIsNotThereYetAreLogged(t *testing.T) {
 		t.Errorf("notices: %q", cfg.Notices)
 	}
 }
+
+func TestLinesAboutRequestsNeedNoMaster(t *testing.T) {
+	for text, want := range map[string]bool{
+		"--log-json":                           true,
+		"--log-date":                           true,
+		"--log-date --log-format x":            true,
+		"--log-json --log-format x":            false,
+		"--log-json --log-master":              false,
+		"--log-json --logger stdio":            false,
+		"--log-json --log-reopen":              false,
+		"--log-date --logto x --master-fifo y": false,
+		"--log-master":                         false,
+		"":                                     false,
+	} {
+		cfg, err := Parse(strings.Fields(text), nil, ParseOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cfg.LogRequestsDirect != want {
+			t.Errorf("%s: %v", text, cfg.LogRequestsDirect)
+		}
+	}
+}

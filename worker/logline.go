@@ -28,6 +28,7 @@ func (w *Worker) prepareLog() error {
 	if err != nil {
 		return err
 	}
+	line.Whole = log.Whole
 	line.JSON, line.Short, line.Color = log.JSON, log.Short, log.Color
 	line.Micros, line.Memory, line.Host = log.Micros, log.Memory, log.Host
 	w.line = line

@@ -165,6 +165,7 @@ type Log struct {
 	Format        string `json:"format"`   // --log-format; "": uWSGI's own line
 	JSON          bool   `json:"json"`     // --log-json: without Format, an object for each request
 	Short         bool   `json:"short"`    // without Format, a short line for each request: a person reads it
+	Whole         bool   `json:"whole"`    // a line is to be no longer than what a pipe takes in one piece
 	Color         bool   `json:"color"`    // of a short line
 	Strftime      bool   `json:"strftime"` // %(ftime) is as Date says
 	Date          string `json:"date"`     // --log-date: "": none, "true": as ctime, else a strftime format
@@ -177,6 +178,7 @@ type Log struct {
 	QuietWrites   bool   `json:"quiet_writes"`
 	WritesAllowed bool   `json:"write_exceptions"` // false: --disable-write-exception
 	RequestFD     int    `json:"request_fd"`       // where lines about requests go; 0: to the others
+	WorkerFD      int    `json:"worker_fd"`        // what workers have as standard output and error; 0: what the zygote has
 	File          string `json:"file"`             // that the log goes to in the end; empty: none
 	Marked        bool   `json:"marked"`           // the server's own lines begin with LineMark
 }

@@ -144,6 +144,21 @@ func (l *Log) Stdio(plan *Plan, source string) (*os.File, error) {
 	return l.inlet(name, plan.stream, l.assembler(plan, source, l.line))
 }
 
+// WorkerStdio is what workers get in place of Stdio's once they are forked; nil: they keep that.
+func (l *Log) WorkerStdio(plan *Plan) (*os.File, error) {
+	if plan.workers == nil {
+		return nil, nil
+	}
+	name := "worker log"
+	if plan.stream {
+		name = "worker log stream"
+	}
+	if plan.style.JSON {
+		name += " of objects"
+	}
+	return l.inlet(name, plan.stream, l.assembler(plan, sourceApp, l.worker))
+}
+
 // assembler makes records of what comes from a source.
 func (l *Log) assembler(plan *Plan, source string, take func(r *record, patient, alarms bool)) assembler {
 	return assembler{tracebacks: plan.style.JSON, cut: plan.cut, emit: func(pid int32, k kind, text []byte) {
@@ -222,12 +237,7 @@ func (l *Log) Write(text []byte) (int, error) {
 }
 
 func (l *Log) line(r *record, patient, alarms bool) {
-	for {
-		o := l.ready(r)
-		if o == nil || o.record(&o.plan.main, r, patient, alarms) {
-			return
-		}
-	}
+	l.deliver(r, patient, alarms, func(p *Plan) *streamPlan { return &p.main })
 }
 
 // ready returns the loggers; nil: there are none yet, and the record is kept for them.
@@ -242,15 +252,26 @@ func (l *Log) ready(r *record) *Outputs {
 	return l.current
 }
 
+// request takes what workers write to a descriptor for lines about requests.
 func (l *Log) request(r *record, patient, alarms bool) {
 	r.kind = request
+	l.deliver(r, patient, alarms, func(p *Plan) *streamPlan { return p.requests })
+}
+
+// worker takes what workers write.
+func (l *Log) worker(r *record, patient, alarms bool) {
+	l.deliver(r, patient, alarms, func(p *Plan) *streamPlan { return p.workers })
+}
+
+// deliver sends a record the way that a plan has for its kind.
+func (l *Log) deliver(r *record, patient, alarms bool, way func(p *Plan) *streamPlan) {
 	for {
 		o := l.ready(r)
 		if o == nil {
 			return
 		}
-		how := o.plan.requests
-		if how == nil { // a generation whose configuration is no longer ours
+		how := way(o.plan)
+		if how == nil { // all else's, or the generation's whose configuration is no longer ours
 			how = &o.plan.main
 		}
 		if o.record(how, r, patient, alarms) {

@@ -11,11 +11,24 @@ import (
 // timeLayout is RFC 3339 with milliseconds.
 const timeLayout = "2006-01-02T15:04:05.000Z07:00"
 
-// longestText is how much of a text that the client has chosen is in a record, bytes.
-const longestText = 8 << 10
+// longestTexts is how much of a text that the client has chosen is in a record, bytes; the last
+// one makes a record that a pipe takes in one piece, whatever the texts are.
+var longestTexts = [...]int{8 << 10, 1 << 10, 300, 48}
 
 // appendJSON appends the record as an object of JSON.
-func appendJSON(b []byte, r *Record) []byte {
+func (l *Line) appendJSON(dst []byte, r *Record) []byte {
+	start := len(dst)
+	for i, longest := range longestTexts {
+		dst = appendObject(dst[:start], r, longest, i < len(longestTexts)-1)
+		if !l.Whole || len(dst)-start <= maxLine {
+			break
+		}
+	}
+	return dst
+}
+
+// appendObject appends the record with texts of that length at most.
+func appendObject(b []byte, r *Record, longest int, logvars bool) []byte {
 	b = append(b, `{"time":"`...)
 	b = time.Unix(0, r.End).AppendFormat(b, timeLayout)
 	if r.Status >= 500 {
@@ -27,28 +40,30 @@ func appendJSON(b []byte, r *Record) []byte {
 	b = appendNumber(b, "pid", int64(r.PID))
 	b = appendNumber(b, "worker", int64(r.Worker))
 	b = appendNumber(b, "core", int64(r.Core))
-	b = appendText(b, "method", r.Method)
-	b = appendText(b, "uri", r.URI)
-	b = appendText(b, "protocol", r.Proto)
+	b = appendText(b, longest, "method", r.Method)
+	b = appendText(b, longest, "uri", r.URI)
+	b = appendText(b, longest, "protocol", r.Proto)
 	b = appendNumber(b, "status", int64(r.Status))
 	b = appendNumber(b, "bytes", r.Sent)
 	b = appendMillis(b, "duration_ms", r.End-r.Start)
 	b = appendMillis(b, "queue_ms", r.Queue)
-	b = appendText(b, "remote_addr", r.Addr)
-	b = appendText(b, "user", user(r))
-	b = appendHeaders(b, r)
+	b = appendText(b, longest, "remote_addr", r.Addr)
+	b = appendText(b, longest, "user", user(r))
+	b = appendHeaders(b, r, longest)
 	if r.ContentLength > 0 {
 		b = appendNumber(b, "request_bytes", r.ContentLength)
 	}
 	if n := r.WriteErrors + r.ReadErrors; n > 0 {
 		b = appendNumber(b, "io_errors", int64(n))
 	}
-	b = appendLogvars(b, r.Logvars)
+	if logvars {
+		b = appendLogvars(b, r.Logvars)
+	}
 	return append(b, "}\n"...)
 }
 
 // appendHeaders appends what the request's variables say, in one pass over them.
-func appendHeaders(b []byte, r *Record) []byte {
+func appendHeaders(b []byte, r *Record, longest int) []byte {
 	var hostName, server, agent, referer, parent []byte
 	for block := r.Block; len(block) > 0; {
 		key, value, rest, err := uwsgi.Next(block)
@@ -72,12 +87,12 @@ func appendHeaders(b []byte, r *Record) []byte {
 	if len(hostName) == 0 {
 		hostName = server
 	}
-	b = appendText(b, "host", hostName)
-	b = appendText(b, "user_agent", agent)
-	b = appendText(b, "referer", referer)
+	b = appendText(b, longest, "host", hostName)
+	b = appendText(b, longest, "user_agent", agent)
+	b = appendText(b, longest, "referer", referer)
 	if trace, span := traceOf(parent); trace != nil {
-		b = appendText(b, "trace_id", trace)
-		b = appendText(b, "parent_id", span)
+		b = appendText(b, longest, "trace_id", trace)
+		b = appendText(b, longest, "parent_id", span)
 	}
 	return b
 }
@@ -128,12 +143,12 @@ func appendName(b []byte, name string) []byte {
 }
 
 // appendText appends a member, unless the text is empty.
-func appendText(b []byte, name string, text []byte) []byte {
+func appendText(b []byte, longest int, name string, text []byte) []byte {
 	if len(text) == 0 {
 		return b
 	}
 	b = append(appendName(b, name), '"')
-	return append(logtext.AppendJSON(b, text[:min(len(text), longestText)]), '"')
+	return append(logtext.AppendJSON(b, text[:min(len(text), longest)]), '"')
 }
 
 func appendNumber(b []byte, name string, n int64) []byte {

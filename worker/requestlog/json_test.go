@@ -35,10 +35,17 @@ func TestJSON(t *testing.T) {
 
 func TestJSONIsBounded(t *testing.T) {
 	r := example()
-	r.URI = []byte("/" + strings.Repeat("\x00", 1<<16))
-	line := Line{JSON: true}
-	if got := line.Append(nil, r); len(got) > 6*longestText+2000 || !json.Valid(got) {
-		t.Errorf("%d bytes, valid %v", len(got), json.Valid(got))
+	long := []byte(strings.Repeat("\x00", 1<<15))
+	r.Addr, r.Method, r.Proto, r.User, r.URI, r.Logvars = long, long, long, long, long, nil
+	r.Block = block("HTTP_HOST", string(long), "HTTP_USER_AGENT", string(long), "HTTP_REFERER", string(long), "HTTP_TRACEPARENT", parent)
+	for range 50 {
+		r.Logvars = append(r.Logvars, block("n\x00"+strings.Repeat("x", 200), strings.Repeat("\x00", 255))...)
+	}
+	for _, line := range []Line{{JSON: true}, {JSON: true, Whole: true}} {
+		got := line.Append(nil, r)
+		if !json.Valid(got) || len(got) > 500_000 || line.Whole != (len(got) <= maxLine) {
+			t.Errorf("whole %v: %d bytes, valid %v", line.Whole, len(got), json.Valid(got))
+		}
 	}
 }
 
@@ -69,7 +76,7 @@ func FuzzJSON(f *testing.F) {
 	f.Add("GET", "/a\"b", "curl\n", "name", "value", parent)
 	f.Add("\xff", "\u2028", "\\", "\"", "\x1b", "00-")
 	f.Fuzz(func(t *testing.T, method, uri, agent, name, value, trace string) {
-		if len(name)+len(value)+len(agent)+len(trace) > 60000 || name == "user" || len(uri) > longestText {
+		if len(name)+len(value)+len(agent)+len(trace) > 60000 || name == "user" || len(uri) > longestTexts[0] {
 			return
 		}
 		r := &Record{Method: []byte(method), URI: []byte(uri), Logvars: uwsgi.AppendVar(nil, name, value),

@@ -40,6 +40,7 @@ type Record struct {
 // Line is how the line is written.
 type Line struct {
 	JSON   bool    // an object for each request
+	Whole  bool    // such an object is no longer than what a pipe takes in one piece
 	Short  bool    // for a person
 	Color  bool    // of a short line
 	Micros bool    // durations in microseconds
@@ -71,7 +72,7 @@ func (l *Line) Append(dst []byte, r *Record) []byte {
 	}
 	switch {
 	case l.JSON:
-		return appendJSON(dst, r)
+		return l.appendJSON(dst, r)
 	case l.Short:
 		return appendShort(dst, r, l.Color)
 	}
