@@ -152,5 +152,8 @@ func (s *slot) onProcessor() bool {
 // runs tells whether the slot's thread has Python's lock, or had it since it came with its request.
 func (s *slot) runs() bool { return (*atomic.Uint32)(unsafe.Pointer(&s.io.running)).Load() != 0 }
 
+// setRuns says that it waits for nobody's lock.
+func (s *slot) setRuns() { (*atomic.Uint32)(unsafe.Pointer(&s.io.running)).Store(1) }
+
 // setQueued says that it has a request, but not Python's lock yet.
 func (s *slot) setQueued() { (*atomic.Uint32)(unsafe.Pointer(&s.io.running)).Store(0) }

@@ -71,7 +71,7 @@ func newStage(t *testing.T, protocol string, change func(*workerspec.Spec)) *sta
 		out := make([]byte, 1<<16)
 		memory[i].out, memory[i].out_cap = (*cUint8)(&out[0]), cUint32(len(out))
 	}
-	w, err := New(document, 1, memory)
+	w, err := New(document, 1, memory, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
