@@ -67,11 +67,12 @@ func newRouted(w *Worker) (*routed, error) {
 	return r, nil
 }
 
-// takeRouted has the errand keep what the rules know of the slot's request, and the slot begin with the next one.
-func (e *errand) takeRouted(s *slot) {
+// giveRouted returns what the rules know of the slot's request, to be kept with a copy of its variables, and has the slot begin
+// with the next request; nil: they have not seen it.
+func (s *slot) giveRouted(vars []byte) *routed {
 	r := s.routed
 	if r == nil || !r.active {
-		return
+		return nil
 	}
 	spare, ok := s.w.spareRouted.Get().(*routed)
 	if !ok {
@@ -80,22 +81,22 @@ func (e *errand) takeRouted(s *slot) {
 	}
 	spare.vars, r.vars = r.vars, nil
 	r.holder = nil
-	s.routed, e.routed = spare, r
-	r.outside.start = e.outcome.start
-	r.request.Rebase(e.parsed.Vars)
+	s.routed = spare
+	r.request.Rebase(vars)
+	return r
 }
 
-// takeBack has the slot go on with what the rules know of an errand's request.
-func (s *slot) takeBack(o *errandOutcome) {
+// takeRouted has the slot go on with what giveRouted has returned.
+func (s *slot) takeRouted(given *routed) {
 	r := s.routed
 	if r == nil {
 		return
 	}
 	s.unroute()
-	if o.routed != nil {
-		o.routed.vars, r.vars = r.vars, nil
+	if given != nil {
+		given.vars, r.vars = r.vars, nil
 		s.w.spareRouted.Put(r)
-		s.routed = o.routed
+		s.routed = given
 	}
 }
 
