@@ -13,6 +13,9 @@ import (
 // errNothing: the node has closed the connection in good order. It may have worked on the request.
 var errNothing = http.ErrNoResponse
 
+// errPlain: the node serves one request on a connection, against what was known of it.
+var errPlain = errors.New("the node does not keep connections")
+
 // relayAnswer passes a node's answer on to the client. keep: the connection to the node can serve again. With an
 // error the outcome answered means that the client has got a part.
 func (s *session) relayAnswer(up *relay.Upstream, q *request, sending *sender) (outcome, bool, error) {
@@ -29,6 +32,9 @@ func (s *session) relayAnswer(up *relay.Upstream, q *request, sending *sender) (
 			continue
 		}
 		up.Answered()
+		if q.safe && !up.Speaks("http", s.protocol()) {
+			up.AskKeeping()
+		}
 		if s.response.Status >= 200 || s.response.Status == 101 && q.framing == websocket {
 			return s.passOn(up, q, n, sending)
 		}
@@ -51,12 +57,17 @@ func (s *session) readAnswer(up *relay.Upstream, q *request, sending *sender) (o
 	}
 	n, err := s.read(up, s.answer[len(s.answer):cap(s.answer)], sending)
 	s.answer = s.answer[:len(s.answer)+n]
+	if rest, ok := up.TakeGreeting(s.answer); !ok {
+		return again, errPlain
+	} else if len(rest) < len(s.answer) {
+		s.answer = s.answer[:copy(s.answer, rest)]
+	}
 	switch {
 	case n > 0:
 		return answered, nil
 	case len(s.answer) > 0 && isEnd(err):
 		return failed, io.ErrUnexpectedEOF
-	case isEnd(err) && up.Reused && q.safe, isReset(err) && len(s.answer) == 0 && q.safe:
+	case isEnd(err) && (up.Reused || up.Greeted()) && q.safe, isReset(err) && len(s.answer) == 0 && q.safe:
 		return again, errors.Join(err, errNothing)
 	case isEnd(err):
 		return failed, errNothing
@@ -150,7 +161,11 @@ func (s *session) passOn(up *relay.Upstream, q *request, n int, sending *sender)
 			return left, false, err
 		}
 	}
-	return answered, inHTTP && r.Persistent(), nil
+	keep := r.Persistent()
+	if !inHTTP {
+		keep = up.Keeps() && !r.Close
+	}
+	return answered, keep, nil
 }
 
 // editHead is the head for the client.

@@ -70,7 +70,7 @@ func (s *session) exchange() (keep bool) {
 				s.client.Linger()
 			}
 			return false
-		case outcome == again && up.Reused:
+		case outcome == again && (up.Reused || up.Greeted()):
 			attempt.Again(up)
 		case outcome == again:
 			attempt.Broken(up, err)

@@ -112,11 +112,16 @@ func (s *session) writeHead(up *relay.Upstream, q *request) (err error) {
 		s.packet = s.head.AppendRequest(s.packet[:0], more.String(), q.framing == websocket, "x-forwarded-for")
 		return nil
 	}
-	s.packet = append(s.packet[:0], make([]byte, uwsgi.HeaderSize)...)
+	s.packet = s.packet[:0]
+	if q.safe { // what a node has done for another request must not be in doubt
+		s.packet = up.AppendGreeting(s.packet)
+	}
+	start := len(s.packet)
+	s.packet = append(s.packet, make([]byte, uwsgi.HeaderSize)...)
 	if s.packet, err = s.head.AppendVars(s.packet, &s.Conn); err != nil {
 		return err
 	}
-	size := len(s.packet) - uwsgi.HeaderSize
+	size := len(s.packet) - start - uwsgi.HeaderSize
 	if size > uwsgi.MaxBlock {
 		return http.Refusal(431, "the variables are longer than a uwsgi packet can be")
 	}
@@ -124,7 +129,7 @@ func (s *session) writeHead(up *relay.Upstream, q *request) (err error) {
 	if up.Modifier1 > 0 || up.Modifier2 > 0 {
 		h.Modifier1, h.Modifier2 = up.Modifier1, up.Modifier2
 	}
-	uwsgi.AppendHeader(s.packet[:0], h)
+	uwsgi.AppendHeader(s.packet[:start], h)
 	return nil
 }
 

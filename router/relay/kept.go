@@ -13,7 +13,7 @@ const (
 	keptMost = 64              // to one address
 )
 
-// kept are connections to nodes that speak HTTP, by address. Its zero value is ready.
+// kept are connections to nodes that serve more than one request on each, by address. Its zero value is ready.
 type kept struct {
 	mu  sync.Mutex
 	all map[string][]keptConn
@@ -78,4 +78,7 @@ func (k *kept) sweep(now time.Time, all bool) {
 func (u *Upstreams) Sweep(now time.Time) { u.kept.sweep(now, false) }
 
 // CloseKept closes all connections that wait for their next use.
-func (u *Upstreams) CloseKept() { u.kept.sweep(time.Time{}, true) }
+func (u *Upstreams) CloseKept() {
+	u.kept.sweep(time.Time{}, true)
+	u.keeping.asking.Wait()
+}

@@ -30,8 +30,9 @@ type Upstreams struct {
 	Spec  routerspec.Routing
 	Logf  func(format string, args ...any)
 
-	next atomic.Uint32 // of the fallback addresses
-	kept kept
+	next    atomic.Uint32 // of the fallback addresses
+	kept    kept
+	keeping keeping
 }
 
 // New makes the nodes of a router that the specification names.
@@ -60,8 +61,11 @@ type Upstream struct {
 	Received uint64 // bytes sent to the node
 	Sent     uint64 // bytes that came from it
 
-	all  *Upstreams
-	node *nodes.Node // nil: it is not in the table
+	all     *Upstreams
+	node    *nodes.Node // nil: it is not in the table
+	fresh   bool        // it serves one request
+	greeted bool        // it began with a greeting
+	greets  int         // bytes of the answer to that which are still to come
 }
 
 // Attempt is the search for a node for one request.
@@ -93,8 +97,8 @@ func (a *Attempt) Next(fresh bool) (*Upstream, error) {
 			break
 		}
 		a.count++
-		up := &Upstream{Announcement: said, all: a.all, node: node}
-		if !fresh && !a.fresh {
+		up := &Upstream{Announcement: said, all: a.all, node: node, fresh: fresh || a.fresh}
+		if !up.fresh {
 			if up.Conn = a.all.kept.take(said.Address); up.Conn != nil {
 				up.Reused = true
 				return up, nil
@@ -154,6 +158,7 @@ func (a *Attempt) deriveAddress() string {
 // Failed notes that a node could not be reached, or broke the connection before it answered, and says so in the log.
 func (a *Attempt) Failed(up *Upstream, err error) {
 	news, retries := true, a.count-1
+	a.all.keeping.forget(up.Address)
 	if up.node != nil {
 		news, retries = a.all.Table.Failed(up.node)
 	}
@@ -166,7 +171,7 @@ func (a *Attempt) Failed(up *Upstream, err error) {
 	}
 }
 
-// Again has the same node tried again, with a connection of its own: the one that was kept had ended.
+// Again has the same node tried again, with a connection for one request: one that was kept, or was to be, has ended.
 func (a *Attempt) Again(up *Upstream) {
 	a.fresh = true
 	a.count--
