@@ -21,6 +21,7 @@ func Listen(fd int) (*Listener, error) {
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // connections inherit it; unix sockets have none
 	file := os.NewFile(uintptr(fd), "listener")
 	raw, err := file.SyscallConn()
 	if err != nil {
@@ -31,7 +32,16 @@ func Listen(fd int) (*Listener, error) {
 
 // Accept waits for a connection. peer is not valid for unix sockets. os.ErrClosed after Close.
 func (l *Listener) Accept() (c *Conn, peer netip.AddrPort, err error) {
-	var fd int
+	fd, peer, err := l.AcceptDescriptor()
+	if err != nil {
+		return nil, peer, err
+	}
+	c, err = newConn(fd)
+	return c, peer, err
+}
+
+// AcceptDescriptor is Accept for a descriptor, which does not block and belongs to the caller.
+func (l *Listener) AcceptDescriptor() (fd int, peer netip.AddrPort, err error) {
 	var from unix.Sockaddr
 	failed := l.raw.Read(func(listener uintptr) bool {
 		for {
@@ -43,23 +53,20 @@ func (l *Listener) Accept() (c *Conn, peer netip.AddrPort, err error) {
 	})
 	switch {
 	case errors.Is(failed, os.ErrDeadlineExceeded):
-		return nil, peer, failed
+		return -1, peer, failed
 	case failed != nil:
-		return nil, peer, os.ErrClosed
+		return -1, peer, os.ErrClosed
 	}
 	if err != nil {
-		return nil, peer, os.NewSyscallError("accept", err)
+		return -1, peer, os.NewSyscallError("accept", err)
 	}
 	switch a := from.(type) {
 	case *unix.SockaddrInet4:
 		peer = netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
-		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	case *unix.SockaddrInet6:
 		peer = netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
-		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	}
-	c, err = newConn(fd)
-	return c, peer, err
+	return fd, peer, nil
 }
 
 // Close ends Accept. The socket goes on listening where other processes have it.

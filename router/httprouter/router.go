@@ -85,7 +85,7 @@ func (r *Router) Serve(conn *stream.Conn, front *routerspec.Socket, peer netip.A
 	s.studded = len(r.stud) > 0 && r.stud[peer.Addr()]
 	r.sessions.add(s)
 	defer r.sessions.remove(s)
-	s.serve()
+	s.serve(nil)
 }
 
 // Drain has every connection end with the request that it has in hand. Those that wait for a request end: after the

@@ -56,46 +56,51 @@ func (s *session) release() {
 	s.scratch = nil
 }
 
-// serve serves requests until the connection ends.
-func (s *session) serve() {
+// serve serves requests until the connection ends. first goes on with one that is in hand; nil: there is none.
+func (s *session) serve(first func() (keep bool)) {
 	defer s.release()
 	defer s.client.Close()
-	for {
-		ok, err := s.receive()
-		if !ok {
-			if err != nil {
-				s.refuse(err)
-			}
+	if first != nil {
+		if !first() {
 			return
 		}
-		keep := s.exchange()
 		s.served++
-		if !keep {
+	}
+	for {
+		if !s.receive() || !s.serveBegun() {
 			return
 		}
+		s.served++
 	}
 }
 
-// receive waits for the head of the next request. False without an error: the client has gone, or has said nothing.
-func (s *session) receive() (bool, *http.Error) {
+// serveBegun serves a request of which something has come.
+func (s *session) serveBegun() (keep bool) {
+	ok, err := s.receiveHead()
+	if err != nil {
+		s.refuse(err)
+	}
+	return ok && s.exchange()
+}
+
+// receive waits for the start of the next request. False: the client has gone, or has said nothing.
+func (s *session) receive() bool {
 	if s.scratch == nil || len(s.unread) == 0 {
 		s.release()
-		if !s.await() {
-			return false, nil
-		}
-	} else {
-		s.in = append(s.in[:0], s.unread...) // the ranges may overlap
+		return s.await()
 	}
+	s.in = append(s.in[:0], s.unread...) // the ranges may overlap
+	return true
+}
+
+// receiveHead waits until the head is whole. False without an error: the client has gone.
+func (s *session) receiveHead() (bool, *http.Error) {
 	end := time.Now().Add(s.r.head)
 	for {
 		n, err := s.parse()
 		switch {
 		case err != nil:
-			var refusal *http.Error
-			if !errors.As(err, &refusal) {
-				refusal = http.Refusal(400, err.Error())
-			}
-			return false, refusal
+			return false, refusalOf(err)
 		case n > 0:
 			s.unread = s.in[n:]
 			return true, nil
@@ -115,6 +120,15 @@ func (s *session) receive() (bool, *http.Error) {
 			return false, nil
 		}
 	}
+}
+
+// refusalOf is the answer to a head that is wrong.
+func refusalOf(err error) *http.Error {
+	var refusal *http.Error
+	if !errors.As(err, &refusal) {
+		refusal = http.Refusal(400, err.Error())
+	}
+	return refusal
 }
 
 // await waits for the first bytes of a request, without any memory for it.

@@ -91,27 +91,20 @@ func (u *Upstreams) Attempt(key, client string) *Attempt {
 // Next connects to a node that was not tried yet. fresh: a connection that has been used before does not do. The
 // errors are those above.
 func (a *Attempt) Next(fresh bool) (*Upstream, error) {
-	for a.count <= a.all.Spec.MaxRetries {
-		node, said, there := a.choose()
-		if !there {
+	for {
+		up := a.Choose(fresh)
+		if up == nil {
 			break
 		}
-		a.count++
-		up := &Upstream{Announcement: said, all: a.all, node: node, fresh: fresh || a.fresh}
 		if !up.fresh {
-			if up.Conn = a.all.kept.take(said.Address); up.Conn != nil {
+			if up.Conn = a.all.kept.take(up.Address); up.Conn != nil {
 				up.Reused = true
 				return up, nil
 			}
 		}
-		conn, err := stream.Dial(said.Address, Millis(a.all.Spec.ConnectMillis))
-		if err == nil {
-			up.Conn = conn
+		if a.Connect(up) {
 			return up, nil
 		}
-		a.slow = errors.Is(err, os.ErrDeadlineExceeded)
-		a.Failed(up, err)
-		up.finish()
 	}
 	switch {
 	case a.count == 0:
@@ -120,6 +113,38 @@ func (a *Attempt) Next(fresh bool) (*Upstream, error) {
 		return nil, ErrTooSlow
 	}
 	return nil, ErrUnreachable
+}
+
+// Choose names a node that was not tried yet, for the caller to connect to; nil: there is none. It ends with
+// Upstream.Close, Keep or Finish.
+func (a *Attempt) Choose(fresh bool) *Upstream {
+	if a.count > a.all.Spec.MaxRetries {
+		return nil
+	}
+	node, said, there := a.choose()
+	if !there {
+		return nil
+	}
+	a.count++
+	return &Upstream{Announcement: said, all: a.all, node: node, fresh: fresh || a.fresh}
+}
+
+// Connect connects to a node that was chosen. False: it is noted as one that could not be reached.
+func (a *Attempt) Connect(up *Upstream) bool {
+	conn, err := stream.Dial(up.Address, Millis(a.all.Spec.ConnectMillis))
+	if err == nil {
+		up.Conn = conn
+		return true
+	}
+	a.NotConnected(up, err)
+	return false
+}
+
+// NotConnected notes that there is no connection to a node that was chosen.
+func (a *Attempt) NotConnected(up *Upstream, err error) {
+	a.slow = errors.Is(err, os.ErrDeadlineExceeded)
+	a.Failed(up, err)
+	up.Finish()
 }
 
 // choose names the next node. What the configuration names first is asked alone, as in uWSGI: a pattern, then
@@ -209,17 +234,20 @@ func (up *Upstream) Answered() {
 
 // Close ends the use of the connection, and the connection.
 func (up *Upstream) Close() {
-	_ = up.Conn.Close()
-	up.finish()
+	if up.Conn != nil {
+		_ = up.Conn.Close()
+	}
+	up.Finish()
 }
 
 // Keep ends the use of the connection, and leaves it for another request.
 func (up *Upstream) Keep() {
 	up.all.kept.put(up.Address, up.Conn)
-	up.finish()
+	up.Finish()
 }
 
-func (up *Upstream) finish() {
+// Finish ends the use of a connection that somebody else has in hand.
+func (up *Upstream) Finish() {
 	if up.node != nil {
 		up.all.Table.Done(up.node, up.Received, up.Sent)
 	}
