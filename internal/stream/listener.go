@@ -1,11 +1,13 @@
 package stream
 
 import (
+	"encoding/binary"
 	"errors"
 	"net/netip"
 	"os"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,10 +44,10 @@ func (l *Listener) Accept() (c *Conn, peer netip.AddrPort, err error) {
 
 // AcceptDescriptor is Accept for a descriptor, which does not block and belongs to the caller.
 func (l *Listener) AcceptDescriptor() (fd int, peer netip.AddrPort, err error) {
-	var from unix.Sockaddr
+	var from unix.RawSockaddrAny
 	failed := l.raw.Read(func(listener uintptr) bool {
 		for {
-			fd, from, err = unix.Accept4(int(listener), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+			fd, err = accept(listener, &from)
 			if !errors.Is(err, unix.ECONNABORTED) && !errors.Is(err, unix.EINTR) {
 				return !errors.Is(err, unix.EAGAIN)
 			}
@@ -60,13 +62,32 @@ func (l *Listener) AcceptDescriptor() (fd int, peer netip.AddrPort, err error) {
 	if err != nil {
 		return -1, peer, os.NewSyscallError("accept", err)
 	}
-	switch a := from.(type) {
-	case *unix.SockaddrInet4:
-		peer = netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
-	case *unix.SockaddrInet6:
-		peer = netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
+	return fd, addrPort(&from), nil
+}
+
+// accept is accept4(2). It does not wait, so the scheduler need not hear of it.
+func accept(listener uintptr, from *unix.RawSockaddrAny) (int, error) {
+	size := uint32(unix.SizeofSockaddrAny)
+	fd, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, listener, uintptr(unsafe.Pointer(from)), uintptr(unsafe.Pointer(&size)),
+		unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+	if errno != 0 {
+		return -1, errno
 	}
-	return fd, peer, nil
+	return int(fd), nil
+}
+
+// addrPort is an address of the internet; not valid: it is none.
+func addrPort(from *unix.RawSockaddrAny) netip.AddrPort {
+	port := func(p *uint16) uint16 { return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(p))[:]) }
+	switch from.Addr.Family {
+	case unix.AF_INET:
+		a := (*unix.RawSockaddrInet4)(unsafe.Pointer(from))
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), port(&a.Port))
+	case unix.AF_INET6:
+		a := (*unix.RawSockaddrInet6)(unsafe.Pointer(from))
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), port(&a.Port))
+	}
+	return netip.AddrPort{}
 }
 
 // Close ends Accept. The socket goes on listening where other processes have it.

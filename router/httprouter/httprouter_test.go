@@ -124,8 +124,14 @@ func talk(t *testing.T, text string, more func(*routerspec.Spec)) string {
 	return talkTo(t, newRouter(t, more), text)
 }
 
+// testRouter is one, and the news that a connection has ended.
+type testRouter struct {
+	*Router
+	ended chan struct{}
+}
+
 // newRouter makes one. more: what is changed of the usual specification.
-func newRouter(t *testing.T, more func(*routerspec.Spec)) *Router {
+func newRouter(t *testing.T, more func(*routerspec.Spec)) *testRouter {
 	t.Helper()
 	spec := &routerspec.Spec{Kind: routerspec.KindHTTP, Fronts: []routerspec.Socket{{Port: "80"}}}
 	spec.Routing = routerspec.Routing{TimeoutMillis: 5000, ConnectMillis: 5000, GraceMillis: 30000, MaxRetries: 3, BufferDir: t.TempDir()}
@@ -137,11 +143,16 @@ func newRouter(t *testing.T, more func(*routerspec.Spec)) *Router {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r
+	ended := make(chan struct{}, 64)
+	if err := r.Start(Host{Ended: func() { ended <- struct{}{} }, Fault: func(fault any) { t.Error(fault) }}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Stop)
+	return &testRouter{r, ended}
 }
 
 // talkTo is talk with a router that is there.
-func talkTo(t *testing.T, r *Router, text string) string {
+func talkTo(t *testing.T, r *testRouter, text string) string {
 	t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -152,22 +163,17 @@ func talkTo(t *testing.T, r *Router, text string) string {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	server, err := stream.New(fds[1])
-	if err != nil {
+	if err := unix.SetNonblock(fds[1], true); err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		r.Serve(server, &routerspec.Socket{Port: "80"}, netip.MustParseAddrPort("192.0.2.1:4567"))
-	}()
+	r.Take(fds[1], &routerspec.Socket{Port: "80"}, netip.MustParseAddrPort("192.0.2.1:4567"))
 	if _, err := client.Write([]byte(text)); err != nil {
 		t.Fatal(err)
 	}
 	client.CloseWrite()
 	client.ReadTimeout(20 * time.Second)
 	answer, _ := io.ReadAll(client) // a reset is an end, too
-	<-done
+	<-r.ended
 	return string(answer)
 }
 

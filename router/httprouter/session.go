@@ -97,7 +97,7 @@ func (s *session) receive() bool {
 func (s *session) receiveHead() (bool, *http.Error) {
 	end := time.Now().Add(s.r.head)
 	for {
-		n, err := s.parse()
+		n, err := s.parseHead()
 		switch {
 		case err != nil:
 			return false, refusalOf(err)
@@ -154,8 +154,8 @@ func (s *session) await() bool {
 	return true
 }
 
-// parse finds out what has come: how many bytes the head has, 0 if it is not whole.
-func (s *session) parse() (int, error) {
+// parseHead finds out what has come: how many bytes the head has, 0 if it is not whole.
+func (s *session) parseHead() (int, error) {
 	data := s.in
 	if s.studded {
 		n, err := s.takeStud(data)
