@@ -45,7 +45,7 @@ type process struct {
 	spec     *routerspec.Spec
 	up       *relay.Upstreams
 	serve    func(conn *stream.Conn, front *routerspec.Socket, peer netip.AddrPort)
-	http     *httprouter.Router // takes connections in place of serve; nil: it is another kind
+	http     *httprouter.Router // takes connections that speak in the clear, in place of serve; nil: it is another kind
 	date     *logdate.Layout    // nil: lines have no date
 	heard    heard
 	forward  forward
@@ -109,7 +109,7 @@ func newProcess(spec *routerspec.Spec) (*process, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.http = router
+		p.http, p.serve = router, router.Serve
 		if err := router.Start(httprouter.Host{Ended: p.ended, Fault: p.fault}); err != nil {
 			return nil, err
 		}

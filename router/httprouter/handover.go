@@ -33,13 +33,51 @@ func (l *loop) handOver(c *client, do func(*session) (keep bool)) {
 	}
 	c.up, c.q, c.over = nil, nil, true
 	s.client = conn
-	l.r.sessions.add(s)
 	go func() { // Host.Ended tells who waits for it
-		defer l.r.host.Ended()
+		back := false
+		defer func() {
+			if !back {
+				l.r.host.Ended()
+			}
+		}()
 		defer l.r.survive()
-		defer l.r.sessions.remove(s)
-		s.serve(func() bool { return do(s) })
+		back = s.goOnAlone(do) && l.takeBack(c)
 	}()
+}
+
+// goOnAlone serves the request in hand, and those that have come behind it. True: the next one is to be waited for. False:
+// the connection has ended.
+func (s *session) goOnAlone(do func(*session) (keep bool)) (waiting bool) {
+	defer func() {
+		if !waiting {
+			s.end()
+		}
+	}()
+	keep := do(s)
+	for ; keep; keep = s.serveBegun() {
+		s.served++
+		if len(s.unread) == 0 {
+			return true
+		}
+		s.receive()
+	}
+	return false
+}
+
+// takeBack waits for the next request of a client that a goroutine has served. False: its connection has ended.
+func (l *loop) takeBack(c *client) bool {
+	c.release()
+	fd, err := c.client.Detach()
+	if err != nil {
+		l.r.up.Logf("[uwsgi-http] %v", err)
+		c.session.end()
+		return false
+	}
+	c.client = nil
+	c.own = end{fd: fd, number: -1, client: c, readable: true}
+	c.over = false
+	l.take(c)
+	return true
 }
 
 // survive keeps the fault of one connection from ending all others.

@@ -248,9 +248,17 @@ func (l *loop) expire() {
 				next = at
 			}
 		case e.client != nil:
-			l.lapse(e.client)
+			func() {
+				defer l.survive(e.client)
+				l.lapse(e.client)
+			}()
 		default:
 			l.dropIdle(e)
+		}
+	}
+	for address, list := range l.idle {
+		if len(list) == 0 {
+			delete(l.idle, address)
 		}
 	}
 	l.arm(next)

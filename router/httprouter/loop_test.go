@@ -88,6 +88,34 @@ func TestEachClientGetsItsOwnAnswer(t *testing.T) {
 	}
 }
 
+// TestAClientComesBackFromAGoroutine: what waits for its body is none of a loop's, what follows is.
+func TestAClientComesBackFromAGoroutine(t *testing.T) {
+	r := newRouter(t, to(answers(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")))
+	c := dial(t, r)
+	from := bufio.NewReader(c)
+	expect := func(status int) {
+		t.Helper()
+		answer, err := http.ReadResponse(from, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, answer.Body); err != nil || answer.StatusCode != status {
+			t.Fatalf("%d, %v; want %d", answer.StatusCode, err, status)
+		}
+	}
+	for range 3 {
+		_, _ = io.WriteString(c, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+		expect(100)
+		_, _ = io.WriteString(c, "hello")
+		expect(200)
+		_, _ = io.WriteString(c, getRoot+getRoot)
+		expect(200)
+		expect(200)
+	}
+	c.Close()
+	<-r.ended
+}
+
 // TestAnswersInPieces: wherever an answer is cut, the client gets the same.
 func TestAnswersInPieces(t *testing.T) {
 	for _, c := range []struct{ name, answer, want string }{

@@ -122,7 +122,7 @@ func (r *Router) Serve(conn *stream.Conn, front *routerspec.Socket, peer netip.A
 	r.begin(s, front, peer)
 	r.sessions.add(s)
 	defer r.sessions.remove(s)
-	s.serve(nil)
+	s.serve()
 }
 
 // begin notes what is known of a connection when it has been accepted.
@@ -154,7 +154,7 @@ func (r *Router) Drain(idle time.Duration) {
 
 func (r *Router) lastWait() time.Duration { return max(time.Duration(r.last.Load()), time.Nanosecond) }
 
-// sessions are the connections that there are. Its zero value is ready.
+// sessions are the connections that Serve has in hand. Its zero value is ready.
 type sessions struct {
 	mu  sync.Mutex
 	all map[*session]struct{}

@@ -56,22 +56,18 @@ func (s *session) release() {
 	s.scratch = nil
 }
 
-// serve serves requests until the connection ends. first goes on with one that is in hand; nil: there is none.
-func (s *session) serve(first func() (keep bool)) {
-	defer s.release()
-	defer s.client.Close()
-	if first != nil {
-		if !first() {
-			return
-		}
+// serve serves requests until the connection ends.
+func (s *session) serve() {
+	defer s.end()
+	for s.receive() && s.serveBegun() {
 		s.served++
 	}
-	for {
-		if !s.receive() || !s.serveBegun() {
-			return
-		}
-		s.served++
-	}
+}
+
+// end ends the connection.
+func (s *session) end() {
+	_ = s.client.Close()
+	s.release()
 }
 
 // serveBegun serves a request of which something has come.
