@@ -38,7 +38,8 @@ def test_help_fits_the_terminal():
 
 @pytest.mark.parametrize("args, said, status", [
     (["--help", "processes"], "-p|--processes", 0), (["--help", "vaccum"], 'did you mean "vacuum"?', 1),
-    (["options", "gevent", "patch"], "--gevent-early-monkey-patch", 0), (["options"], "Internal routing", 0), (["options", "nothingofthekind"], "no option", 1)])
+    (["options", "gevent", "patch"], "--gevent-early-monkey-patch", 0), (["options"], "Internal routing", 0),
+    (["options", "nothingofthekind"], "no option", 1)])
 def test_topics(tmp_path, args, said, status):
     got, out, err = run(*args, cwd=tmp_path)
     assert got == status and said in (out if status == 0 else err), out[:500] + err
@@ -55,7 +56,8 @@ def test_completion_scripts_are_installed_and_removed(tmp_path):
     where = ["-s", f"DESTDIR={tmp_path}", "PREFIX=/usr"]
     subprocess.run(["make", *where, "install-completions"], cwd=ROOT, check=True, timeout=60, capture_output=True)
     share = tmp_path / "usr" / "share"
-    scripts = {"bash": "bash-completion/completions/envoxyd", "zsh": "zsh/site-functions/_envoxyd", "fish": "fish/vendor_completions.d/envoxyd.fish"}
+    scripts = {"bash": "bash-completion/completions/envoxyd", "zsh": "zsh/site-functions/_envoxyd",
+               "fish": "fish/vendor_completions.d/envoxyd.fish"}
     for shell, name in scripts.items():
         assert (share / name).read_text() == run("completion", shell)[1] != ""
     subprocess.run(["make", *where, "uninstall"], cwd=ROOT, check=True, timeout=60, capture_output=True)

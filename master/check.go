@@ -165,8 +165,13 @@ func (c *checker) sockets() {
 	if len(seen) == 0 && !inheritsSockets() && !c.cfg.OnlySupervises() && !c.cfg.OnlyReigns() {
 		c.note(uwsgiopts.Origin{}, "no socket is named: a start needs one from systemd, or as standard input")
 	}
-	for _, address := range c.cfg.Stats {
-		c.address(c.cfg.OriginOf("stats", address), address)
+	for _, kind := range []struct {
+		option    string
+		addresses []string
+	}{{"stats", c.cfg.Stats}, {"prometheus", c.cfg.Prometheus}} {
+		for _, address := range kind.addresses {
+			c.address(c.cfg.OriginOf(kind.option, address), address)
+		}
 	}
 }
 
@@ -229,13 +234,14 @@ func (c *checker) writtenFiles() {
 		{"safe-pidfile2", cfg.SafePidfile2, work},
 	}))
 	c.asMaster(func() {
-		for _, l := range slices.Concat(cfg.Loggers, cfg.ReqLoggers) {
-			if path := logging.LoggerFile(l); path != "" {
-				option := "logger"
-				if slices.Contains(cfg.ReqLoggers, l) {
-					option = "req-logger"
+		for _, of := range []struct {
+			option  string
+			loggers []uwsgiopts.Logger
+		}{{"logger", cfg.Loggers}, {"req-logger", cfg.ReqLoggers}, {"worker-logger", cfg.WorkerLoggers}, {"worker-logger-req", cfg.WorkerReqLoggers}} {
+			for _, l := range of.loggers {
+				if path := logging.LoggerFile(l); path != "" {
+					c.writable(cfg.OriginOf(of.option, l.Text), of.option, paths.In(work, path))
 				}
-				c.writable(cfg.OriginOf(option, l.Text), option, paths.In(work, path))
 			}
 		}
 		for _, name := range cfg.MasterFifo {

@@ -18,6 +18,7 @@ import (
 	"envoxyd/master/daemons"
 	"envoxyd/master/hooks"
 	"envoxyd/master/logging"
+	"envoxyd/master/management"
 	"envoxyd/master/metrics"
 	"envoxyd/master/process"
 	"envoxyd/master/resources"
@@ -57,6 +58,7 @@ type master struct {
 	owned        owned
 	life         life
 	reloads      reloads
+	history      history
 	upgrader     *upgrader
 	pausing      pausing
 	triggers     triggers
@@ -72,13 +74,15 @@ type master struct {
 	flushing     bool // what waits for room is tried again soon
 	metrics      *metrics.Registry
 	snmpValues   *shm.SNMPValues // what the application has set
+	tallies      tallies
 	commands     *commands
 	strangers    strangers
 	hooks        *hooks.Runner
 	exitHooks    exitHooks
 	watchdog     *watchdog
 	certificates certificates
-	stats        stats.Servers
+	stats        management.Servers
+	prometheus   management.Servers
 	snmp         snmp.Agent
 	pushers      stats.Pushers
 	lastSweep    time.Time
@@ -150,8 +154,9 @@ type triggers struct {
 
 // logs is where the lines of all processes go.
 type logs struct {
-	log      *logging.Log // nil: every process writes for itself
-	logOpen  bool         // its loggers are open
+	log      *logging.Log  // nil: every process writes for itself
+	logOpen  bool          // its loggers are open
+	plan     *logging.Plan // that log has last been used with
 	alarms   *alarms
 	commands *commands // that loggers run
 	second   bool      // another master has opened the log before
@@ -219,6 +224,12 @@ func (m *master) run() (int, error) {
 	if err := m.openMetrics(); err != nil {
 		return statusFailed, err
 	}
+	if err := m.openTallies(); err != nil {
+		return statusFailed, err
+	}
+	if err := m.inheritHistory(); err != nil {
+		return statusFailed, err
+	}
 	m.logs.second = m.upgrader.second
 	if err := m.logs.open(m.cfg); err != nil {
 		return statusFailed, err
@@ -278,6 +289,7 @@ func (m *master) dismissGateways() {
 
 func (m *master) end() int {
 	m.stats.Close()
+	m.prometheus.Close()
 	m.snmp.Close()
 	m.stopWatching()
 	m.triggers.fdReload.close()

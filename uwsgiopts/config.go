@@ -155,6 +155,7 @@ type Config struct {
 	AskConfig
 	EmperorConfig
 	MetricsConfig
+	ManagementConfig
 	SpoolerConfig
 	SharingConfig
 	RoutersConfig

@@ -57,7 +57,7 @@ type errandLimits struct {
 
 // errandOutcome is what a core needs to account for the request.
 type errandOutcome struct {
-	start           int64 // as slot.now
+	start, arrived  int64 // as slot.now and slot.arrived
 	status, headers int
 	head            int   // bytes
 	sent            int64 // of the body
@@ -71,14 +71,16 @@ type errandOutcome struct {
 func (s *slot) leave(cn *conn, p *parsed, by answerer, limits errandLimits) {
 	s.r.release(cn)
 	e := &errand{w: s.w, by: by, conn: cn, parsed: *p, kept: p.kept, began: time.Now(), limits: limits}
-	e.outcome.start = monotime.Now()
+	e.outcome.start, e.outcome.arrived = monotime.Now(), s.arrived
 	e.parsed.Vars = append([]byte(nil), p.Vars...)
 	e.memory = append(e.memory, p.body...)
 	e.held = append(e.held, s.takeHeld()...)
 	e.parsed.body, e.parsed.kept, p.kept = nil, nil, nil
 	cn.rest, s.rest = append(cn.rest, s.rest...), nil
 	e.coming, s.arriving = s.arriving, nil
-	e.takeRouted(s)
+	if e.routed = s.giveRouted(e.parsed.Vars); e.routed != nil {
+		e.routed.outside.start = e.outcome.start
+	}
 	if limit := s.w.spec.Limits.HarakiriSeconds; limit > 0 {
 		e.limits.harakiri = time.Duration(limit) * time.Second
 	}
@@ -313,9 +315,10 @@ func (e *errand) variable(wanted string) string {
 // errandEnded accounts for a request that was answered off the core, and decides about its connection. True: a next
 // request, which was sent along with this one, is in io.
 func (s *slot) errandEnded(cn *conn, p *parsed, o *errandOutcome) bool {
-	s.takeBack(o)
+	s.takeRouted(o.routed)
 	s.begin(cn, p, nil)
 	s.request.start = o.start
+	s.io.entered, s.arrived = cInt64(o.start), o.arrived
 	io := s.io
 	io.app, io.switches, io.result = -1, 0, cUint32(o.result)
 	io.status, io.headers, io.head_len, io.sent = cUint32(o.status), cUint32(o.headers), cUint32(o.head), cUint64(o.sent)

@@ -13,6 +13,7 @@ import (
 	"envoxyd/internal/eventfd"
 	"envoxyd/internal/monotime"
 	"envoxyd/internal/shm"
+	"envoxyd/routing"
 )
 
 // acceptPause is how long a reactor without free descriptors leaves new connections to others.
@@ -51,6 +52,9 @@ type reactor struct {
 	quick   atomic.Bool // typical is short
 	ended   bool        // there will be nothing more to do
 
+	answers   bool       // there are requests that need no Python, and several slots
+	postponed []*request // those that wait for Python's lock, while a slot answers others
+
 	epoll   int
 	wakeFD  int
 	clock   clock               // of a loop
@@ -78,13 +82,15 @@ type reactor struct {
 	signalled        bool // Python's signal handlers are to be run, by the first slot
 	swept            int64
 	now              int64 // by the monotonic clock, in nanoseconds
+	fetchedAt        int64 // when the kernel last told of events, by the same clock
+	unasked          int64 // how long it had not been asked by then, in nanoseconds
 
 	lastAddr     netip.Addr
 	lastAddrText string
 }
 
 func newReactor(w *Worker, io []coreIO) (*reactor, error) {
-	r := &reactor{w: w, looped: w.spec.Loop != nil, clock: clock{fd: -1}}
+	r := &reactor{w: w, looped: w.spec.Loop != nil, clock: clock{fd: -1}, fetchedAt: monotime.Now()}
 	var err error
 	if r.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, err
@@ -112,6 +118,7 @@ func newReactor(w *Worker, io []coreIO) (*reactor, error) {
 			return nil, err
 		}
 	}
+	r.answers = !r.looped && len(io) > 1 && (w.routes.Has(routing.StageRequest) || len(w.responders) > 0 || w.scripts != nil)
 	r.startAccepting()
 	for i := range io {
 		s, err := newSlot(r, i, &io[i])
@@ -138,11 +145,23 @@ func (r *reactor) run(s *slot, effort effort) int {
 			s.line.State.Store(shm.Absent)
 			return nextStop
 		case !r.leads(s):
+			if q := r.takePostponed(); q != nil {
+				if s.serve(q) {
+					return s.enter()
+				}
+				continue
+			}
 			if effort != stepWait {
 				return nextIdle
 			}
 			if interrupted := r.park(s); interrupted {
 				return nextSignal
+			}
+			continue
+		}
+		if len(r.postponed) > 0 && r.queued() == 0 {
+			if s.serve(r.takePostponed()) {
+				return s.enter()
 			}
 			continue
 		}
@@ -203,6 +222,12 @@ func (r *reactor) run(s *slot, effort effort) int {
 }
 
 func (r *reactor) handle(s *slot, e *unix.EpollEvent) bool {
+	if r.othersShould() {
+		r.passSwallowed(e)
+		if e.Pad == tagConn || e.Pad == tagListener || e.Pad == tagHandover {
+			return false
+		}
+	}
 	switch e.Pad {
 	case tagConn:
 		if int(e.Fd) >= len(r.conns) || r.conns[e.Fd] == nil {
@@ -290,7 +315,7 @@ func (r *reactor) wait(block bool) bool {
 	if !r.listenersDrained || !block {
 		n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_WAIT, uintptr(r.epoll), uintptr(unsafe.Pointer(&r.events[0])), uintptr(len(r.events)), 0, 0, 0)
 		if errno == 0 && n > 0 || !block {
-			return r.fetched(n, errno)
+			return r.fetched(n, errno, false)
 		}
 	}
 	r.listenersDrained = false
@@ -298,7 +323,9 @@ func (r *reactor) wait(block bool) bool {
 		r.takeTurns()
 	}
 	timeout := -1
-	if r.kept > 0 || r.pausedTo > 0 || r.w.phase.Load() != serving {
+	if len(r.postponed) > 0 {
+		timeout = postponedTick
+	} else if r.kept > 0 || r.pausedTo > 0 || r.w.phase.Load() != serving {
 		timeout = r.waitTimeout()
 	}
 	r.polling = true
@@ -306,11 +333,13 @@ func (r *reactor) wait(block bool) bool {
 	n, _, errno := syscall.Syscall6(syscall.SYS_EPOLL_WAIT, uintptr(r.epoll), uintptr(unsafe.Pointer(&r.events[0])), uintptr(len(r.events)), uintptr(timeout), 0, 0)
 	r.mu.Lock()
 	r.polling = false
-	return r.fetched(n, errno)
+	return r.fetched(n, errno, true)
 }
 
-func (r *reactor) fetched(n uintptr, errno syscall.Errno) bool {
+// fetched notes what epoll_wait has returned; waited: nothing was there when it was called.
+func (r *reactor) fetched(n uintptr, errno syscall.Errno, waited bool) bool {
 	r.now = monotime.Now()
+	r.noteFetched(waited)
 	switch {
 	case errno == 0:
 		r.nevents = int(n)

@@ -2,11 +2,13 @@
 #define PY_SSIZE_T_CLEAN
 #include "module.h"
 #include "_cgo_export.h"
+#include "shared/caches.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 core_io *cores;
@@ -31,14 +33,18 @@ int usable(void)
     return 0;
 }
 
-/* start(spec: bytes, worker: int, cores: int): loads the Go runtime's part of the worker. */
+/* start(spec: bytes, worker: int, cores: int, caches: capsule): loads the Go runtime's part of the worker. */
 static PyObject *shim_start(PyObject *self, PyObject *args)
 {
     const char *spec;
     Py_ssize_t size;
     int worker, count;
+    PyObject *capsule;
     char problem[512] = "";
-    if (!PyArg_ParseTuple(args, "y#ii", &spec, &size, &worker, &count))
+    if (!PyArg_ParseTuple(args, "y#iiO", &spec, &size, &worker, &count, &capsule))
+        return NULL;
+    void *caches = PyCapsule_GetPointer(capsule, CACHE_FUNCTIONS);
+    if (!caches)
         return NULL;
     if (cores || count < 1) {
         PyErr_SetString(PyExc_RuntimeError, "the worker was started before");
@@ -52,7 +58,7 @@ static PyObject *shim_start(PyObject *self, PyObject *args)
         return PyErr_NoMemory();
     int failed;
     Py_BEGIN_ALLOW_THREADS
-    failed = envoxyd_start((char *)spec, (int)size, worker, made, count, problem, (int)sizeof problem - 1);
+    failed = envoxyd_start((char *)spec, (int)size, worker, made, count, caches, problem, (int)sizeof problem - 1);
     Py_END_ALLOW_THREADS
     if (failed) {
         PyErr_SetString(PyExc_RuntimeError, problem);
@@ -70,6 +76,14 @@ core_t *bind_core(int index, PyObject *settings)
         return NULL;
     }
     return bound[index] = wsgi_core_new(index, &cores[index], settings);
+}
+
+/* The wait for Python's lock is over: it counts as time in the queue. */
+static void note_entered(core_io *io)
+{
+    struct timespec now;
+    if (!clock_gettime(CLOCK_MONOTONIC, &now))
+        io->entered = now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
 /* serve(core: int, wsgi: dict): runs one core until the worker stops. */
@@ -96,10 +110,12 @@ static PyObject *shim_serve(PyObject *self, PyObject *args)
                 wsgi_report(core, "signal handler");
             continue;
         }
-        if (next == NEXT_UWSGI_SIGNAL)
+        if (next == NEXT_UWSGI_SIGNAL) {
             wsgi_signal(core);
-        else
+        } else {
+            note_entered(&cores[index]);
             wsgi_handle(core);
+        }
         if (forked) /* the application forked and came back here: two processes cannot serve one connection */
             _exit(1);
     }
