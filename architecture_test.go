@@ -34,13 +34,15 @@ var mayImport = map[string][]string{
 	"master/logging":      {"uwsgiopts", "internal"},
 	"master/privileges":   {"uwsgiopts"},
 	"master/process":      {"internal/respawn", "internal/workerspec", "internal/socketpair"},
+	"master/exporter":     {"uwsgiopts", "internal/latency", "master/management", "master/stats"},
+	"master/management":   {},
 	"master/metrics":      {"uwsgiopts", "internal", "master/stats"},
 	"master/resources":    {"internal/socketpair"},
 	"master/filewatch":    {},
 	"master/signaling":    {"master/filewatch"},
 	"master/sockets":      {"uwsgiopts", "internal/scmrights", "internal/socketpair", "internal/paths"},
 	"master/snmp":         {"uwsgiopts", "internal/shm", "master/stats"},
-	"master/stats":        {"uwsgiopts", "internal"},
+	"master/stats":        {"uwsgiopts", "internal", "master/management"},
 	"master/subscribing":  {"uwsgiopts", "protocol/subscription", "internal/paths"},
 	"router":              {"protocol", "transports", "internal", "router"},
 	"router/nodes":        {},
@@ -51,12 +53,13 @@ var mayImport = map[string][]string{
 	"internal/conninfo":   {},
 	"internal/httpget":    {},
 	"internal/respawn":    {},
+	"internal/spelling":   {},
 	"internal/stream":     {},
 	"internal/openssl":    {},
 	"internal/tlsspec":    {},
 	"internal/workerspec": {"internal/staticspec", "internal/tlsspec", "internal/routespec"},
-	"uwsgiopts":           {"uwsgiopts", "protocol/subscription", "internal/conninfo", "internal/httpget", "internal/openssl", "internal/routespec", "routing"},
-	"modules":             {"protocol", "internal/conninfo"},
+	"uwsgiopts":           {"uwsgiopts", "protocol/subscription", "internal/conninfo", "internal/httpget", "internal/openssl", "internal/routespec", "internal/spelling", "routing"},
+	"modules":             {"protocol", "internal/conninfo", "internal/spelling"},
 	"modules/probe":       {"internal/httpget"},
 
 	"modules/postgres":         {"protocol", "modules/postgres"},
@@ -107,7 +110,7 @@ var comments = regexp.MustCompile(`(?s)("(?:\\.|[^"\\\n])*")|/\*.*?\*/|//[^\n]*`
 
 // What a zygote loads is C without Go, and is to stay small: lines of code that are written by hand.
 func TestCWithoutGoStaysSmall(t *testing.T) {
-	const most = 1500
+	const most = 1650
 	files, err := filepath.Glob("worker/shared/*.[ch]")
 	if err != nil || len(files) < 10 {
 		t.Fatalf("there are %d files: %v", len(files), err)

@@ -3,6 +3,7 @@ package routing
 import (
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // cacheActions use the caches of --cache2. A cache that there is not is an empty one that takes nothing.
@@ -26,8 +27,14 @@ func (c *compiler) cacheSettings(argument string, needed []string, others ...str
 		return nil, err
 	}
 	c.program.addCache(s["name"])
+	if Elsewhere(s["name"]) {
+		c.waits()
+	}
 	return s, s.need(needed...)
 }
+
+// Elsewhere tells whether a cache is another instance's: NAME@HOST:PORT.
+func Elsewhere(cache string) bool { return strings.Contains(cache, "@") }
 
 func (p *Program) addCache(name string) {
 	for _, known := range p.caches {
@@ -83,6 +90,25 @@ func (c *compiler) fromCache(argument string, after outcome) (action, error) {
 		}
 		return r.answer(a)
 	}, nil
+}
+
+// checkCache makes the rule of --check-cache: the item that the URI names is a whole response, and answers GET as it is.
+func (c *compiler) checkCache(u *rule, cache string) {
+	c.program.addCache(cache)
+	method, uri := c.program.names.add("REQUEST_METHOD"), c.program.names.add("REQUEST_URI")
+	u.kind, u.description = runRule, "check-cache: "+cache
+	u.action = func(r *Request) outcome {
+		if string(r.variable(method)) != "GET" {
+			return next
+		}
+		value, _, found := r.outside.CacheGet(cache, r.variable(uri))
+		if !found || len(value) == 0 {
+			return next
+		}
+		r.Effects.Raw, r.Effects.RawSent = append(r.Effects.Raw, value...), true
+		r.verdict = Verdict{Kind: Close}
+		return end
+	}
 }
 
 func cacheVarAction(c *compiler, argument string) (action, error) {

@@ -96,6 +96,9 @@ type compiler struct {
 	err      error // of something within a template, which is read to its end nevertheless
 }
 
+// waits notes that the rule may ask for what takes its time.
+func (c *compiler) waits() { c.program.waits[c.given.Stage] = true }
+
 func (c *compiler) fail(format string, args ...any) {
 	if c.err == nil {
 		c.err = fmt.Errorf(format, args...)
@@ -113,6 +116,10 @@ func (c *compiler) rule() (*rule, error) {
 	value := c.given.Value
 	if strings.ContainsRune(value, 0) {
 		return nil, errSyntax
+	}
+	if c.given.Option == "check-cache" {
+		c.checkCache(u, value)
+		return u, nil
 	}
 	if c.given.Option == "route-label" {
 		u.kind, u.label, u.description = labelRule, value, "label: "+value

@@ -13,9 +13,9 @@ func TestPortsAndAddressesAlone(t *testing.T) {
 		host = "write 0.0.0.0:PORT for a port on that address"
 	)
 	for _, tt := range []struct{ option, address, refusal, notice string }{
-		{"http", "8000", "socket 8000 would be a unix socket of that name: " + port + ", or ./8000 for that unix socket", ""},
-		{"http-socket", "8000", "socket 8000 would be a unix socket of that name: " + port + ", or ./8000 for that unix socket", ""},
-		{"http11-socket", "0.0.0.0", "socket 0.0.0.0 would be a unix socket of that name: " + host + ", or ./0.0.0.0 for that unix socket", ""},
+		{"http", "8000", "socket 8000 would be a unix socket of that name: " + port + ", or ./8000 for a unix socket", ""},
+		{"http-socket", "8000", "socket 8000 would be a unix socket of that name: " + port + ", or ./8000 for a unix socket", ""},
+		{"http11-socket", "0.0.0.0", "socket 0.0.0.0 would be a unix socket of that name: " + host + ", or ./0.0.0.0 for a unix socket", ""},
 		{"socket", "8000", "", "socket 8000 is a unix socket of that name: " + port},
 		{"uwsgi-socket", "0.0.0.0", "", "socket 0.0.0.0 is a unix socket of that name: " + host},
 		{"stats", "8000", "", "stats 8000 is a unix socket of that name: " + port},
@@ -39,37 +39,6 @@ func TestPortsAndAddressesAlone(t *testing.T) {
 	c, err := Parse([]string{"--http", "8000", "--protocol", "http", "--socket", "8001", "--check"}, nil, ParseOptions{})
 	if err != nil || len(c.Problems) != 2 {
 		t.Errorf("--check: %q, %v", c.Problems, err)
-	}
-}
-
-func TestAStartThatWouldServeByWhatIsNotThereYet(t *testing.T) {
-	const refusal = "The -s/--socket option is missing and stdin is not a socket. What would do without one has no effect yet: "
-	for _, tt := range []struct {
-		args    string
-		options []string // that have to be missing for the refusal
-		opts    ParseOptions
-		want    string
-	}{
-		{"--emperor /etc/vassals", []string{"emperor"}, ParseOptions{}, refusal + `option "emperor" (command line)`},
-		{"--fastrouter :1 --rawrouter :2 --master", []string{"fastrouter", "rawrouter"}, ParseOptions{},
-			refusal + `option "fastrouter" (command line), option "rawrouter" (command line)`},
-		{"--fastrouter :1", nil, ParseOptions{Inherits: true}, ""},
-		{"--fastrouter :1", nil, ParseOptions{Reload: true}, ""},
-		{"--fastrouter :1 --http :80 --module a", nil, ParseOptions{}, ""},
-		{"--https :443,a,b --module a", nil, ParseOptions{}, ""},
-		{"--emperor a --no-server", nil, ParseOptions{}, ""},
-		{"--emperor a --attach-daemon true", nil, ParseOptions{}, ""},
-		{"--master", nil, ParseOptions{}, ""},
-	} {
-		for _, name := range tt.options {
-			if allOptions().find(name).Status() != NotYet {
-				tt.want = ""
-			}
-		}
-		_, err := Parse(strings.Fields(tt.args), nil, tt.opts)
-		if err == nil && tt.want != "" || err != nil && err.Error() != tt.want {
-			t.Errorf("%s: %v, want %q", tt.args, err, tt.want)
-		}
 	}
 }
 

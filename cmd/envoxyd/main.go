@@ -48,6 +48,10 @@ func start(above *emperor.Above) (*uwsgiopts.Config, int) {
 		return cfg, ping(cfg.Ping, cfg.PingTimeout)
 	case cfg.RemoteSignal != nil:
 		return cfg, raise(cfg.RemoteSignal, cfg.PingTimeout)
+	case cfg.Nagios:
+		return cfg, nagios(cfg)
+	case cfg.ZabbixTemplate:
+		return cfg, zabbixTemplate(cfg)
 	case cfg.NoServer:
 		return cfg, noServer(cfg)
 	}
@@ -60,7 +64,7 @@ func parse(above *emperor.Above, reload bool) (*uwsgiopts.Config, error) {
 		args[i] = strings.Clone(args[i])
 	}
 	return uwsgiopts.Parse(args, os.Environ(), uwsgiopts.ParseOptions{
-		Args0: programName(), Stdin: os.Stdin, Stdout: os.Stdout, Build: build, Reload: reload, Inherits: inheritsSockets(),
+		Args0: programName(), Stdin: os.Stdin, Stdout: os.Stdout, Width: terminalWidth(), Build: build, Reload: reload, Inherits: inheritsSockets(),
 		Emperor: above.Read,
 	})
 }
