@@ -310,10 +310,11 @@ func (r *reactor) nextAgain() *conn {
 
 // wait asks epoll: first without giving up the processor, then, if it may, for as long as it
 // takes. It tells whether there are events.
+// epoll_pwait without a mask of signals is epoll_wait, which not every architecture has.
 func (r *reactor) wait(block bool) bool {
 	r.event, r.nevents = 0, 0
 	if !r.listenersDrained || !block {
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_WAIT, uintptr(r.epoll), uintptr(unsafe.Pointer(&r.events[0])), uintptr(len(r.events)), 0, 0, 0)
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(r.epoll), uintptr(unsafe.Pointer(&r.events[0])), uintptr(len(r.events)), 0, 0, 0)
 		if errno == 0 && n > 0 || !block {
 			return r.fetched(n, errno, false)
 		}
@@ -330,7 +331,7 @@ func (r *reactor) wait(block bool) bool {
 	}
 	r.polling = true
 	r.mu.Unlock()
-	n, _, errno := syscall.Syscall6(syscall.SYS_EPOLL_WAIT, uintptr(r.epoll), uintptr(unsafe.Pointer(&r.events[0])), uintptr(len(r.events)), uintptr(timeout), 0, 0)
+	n, _, errno := syscall.Syscall6(syscall.SYS_EPOLL_PWAIT, uintptr(r.epoll), uintptr(unsafe.Pointer(&r.events[0])), uintptr(len(r.events)), uintptr(timeout), 0, 0)
 	r.mu.Lock()
 	r.polling = false
 	return r.fetched(n, errno, true)
