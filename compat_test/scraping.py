@@ -88,7 +88,8 @@ class Prometheus:
             f"scrape_configs: [{{job_name: envoxyd, scrape_interval: 1s, static_configs: [{{targets: ['127.0.0.1:{target}']}}]}}]")
         with open(self.dir / "log", "ab") as log:
             self.process = subprocess.Popen(
-                ["prometheus", f"--config.file={self.dir}/prometheus.yml", f"--storage.tsdb.path={self.dir}/data", f"--web.listen-address=127.0.0.1:{self.port}"],
+                ["prometheus", f"--config.file={self.dir}/prometheus.yml", f"--storage.tsdb.path={self.dir}/data",
+                 f"--web.listen-address=127.0.0.1:{self.port}"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.dir, start_new_session=True)
 
     def _ask(self, expression):
