@@ -62,12 +62,24 @@ class Scraper:
         with Connection(self.where, keep=True) as client:
             while not self._stop.wait(0.02):
                 try:
-                    reply = client.get("/metrics")
+                    reply = self._get(client)
                     assert reply.status == 200, reply.status
                     self.scrapes.append(Metrics(reply.text))
                 except (OSError, Broken, AssertionError) as error:
                     self.failures.append(error)
                     client.close()
+
+    @staticmethod
+    def _get(client):
+        """As Prometheus' own client does it: where a kept connection has ended before any answer, another one is opened."""
+        kept = client.socket is not None
+        try:
+            return client.get("/metrics")
+        except (OSError, Broken):
+            if not kept or client.unread:
+                raise
+            client.close()
+            return client.get("/metrics")
 
     def latest(self, sample):
         """The value of the last scrape; None before the first one."""
