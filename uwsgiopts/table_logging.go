@@ -61,7 +61,7 @@ func loggingOptions() []Option {
 		{Names: []string{"log-ioerror"}, Arg: RequiredArg, Doc: "log only requests with a failed read or write", Value: flagOn(func(c *Config) *bool { return &c.LogIOError })},
 		{Names: []string{"log-micros"}, Doc: "log times in microseconds", Value: flagOn(func(c *Config) *bool { return &c.LogMicros })},
 		{Names: []string{"log-x-forwarded-for"}, Doc: "log the client that X-Forwarded-For names", Value: flagOn(func(c *Config) *bool { return &c.LogXForwardedFor })},
-		{Names: []string{"log-zeromq"}, Arg: RequiredArg, Value: List, Flags: StartsLogMaster, Doc: "log to a ZeroMQ socket", Unsupported: "use log-socket, or logger = pipe:COMMAND with a command that publishes"},
+		{Names: []string{"log-zeromq"}, Arg: RequiredArg, Value: List, Flags: StartsLogMaster | Dispensable, Doc: "log to a ZeroMQ socket", Unsupported: "use log-socket, or logger = pipe:COMMAND with a command that publishes"},
 		{Names: []string{"rsyslog-packet-size"}, Arg: RequiredArg, Doc: "largest packet to rsyslog, in bytes", Value: number(func(c *Config) *int { return &c.RsyslogPacketSize })},
 		{Names: []string{"rsyslog-split-messages"}, Doc: "split longer messages to rsyslog", Value: flagOn(func(c *Config) *bool { return &c.RsyslogSplit })},
 	}
