@@ -101,6 +101,11 @@ func (s *slot) parse(cn *conn, data []byte) bool {
 	if answered, more := s.respond(cn, p); answered {
 		return more
 	}
+	if s.postpones(cn) {
+		q := &request{body: s.w.copiedBody(p.body), rest: append([]byte(nil), s.rest...)}
+		s.postpone(cn, p, q)
+		return false
+	}
 	s.begin(cn, p, p.body)
 	return true
 }
