@@ -54,12 +54,13 @@ func newGateway(m *master, kind *gatewayKind) *gateway {
 type gateway struct {
 	*gatewayKind
 	m        *master
-	shared   bool     // what follows is there
-	callers  *os.File // where workers send streams for the gateway to serve
-	calls    *os.File // where those come out
-	state    *os.File // what the service has registered
-	note     *os.File // with events: the state of connectors
-	progress *os.File // with events: how much of each delivery is done
+	shared   bool      // what follows is there
+	callers  *os.File  // where workers send streams for the gateway to serve
+	calls    *os.File  // where those come out
+	state    *os.File  // what the service has registered
+	note     *os.File  // with events: the state of connectors
+	health   *shm.Note // the same, to be read here
+	progress *os.File  // with events: how much of each delivery is done
 
 	predecessor *os.File // reads end of file when the gateway before the upgrade has gone; nil: none
 	living      *os.File // reads end of file when ours has gone
@@ -98,6 +99,9 @@ func (g *gateway) share() (err error) {
 		_ = unix.Close(fd)
 	}
 	if g.note, err = shm.NewNoteFile("envoxyd-health"); err != nil {
+		return err
+	}
+	if g.health, err = shm.OpenNote(int(g.note.Fd())); err != nil {
 		return err
 	}
 	g.progress, err = shm.NewProgressFile("envoxyd-progress")

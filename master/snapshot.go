@@ -16,7 +16,7 @@ import (
 func (m *master) snapshot() *stats.Snapshot {
 	s := &stats.Snapshot{
 		Version: uwsgiopts.Version, PID: os.Getpid(), UID: os.Getuid(), GID: os.Getgid(), Dir: m.cfg.StartDir,
-		Sockets: describeSockets(m.sockets), Memory: stats.MemoryReport(m.cfg.MemoryReport),
+		Started: m.started, Sockets: describeSockets(m.sockets), Memory: stats.MemoryReport(m.cfg.MemoryReport),
 	}
 	for _, one := range m.daemonStatus() {
 		s.Daemons = append(s.Daemons, stats.Daemon(one))
@@ -34,6 +34,9 @@ func (m *master) snapshot() *stats.Snapshot {
 	if m.router != nil {
 		s.RoutedSignals, s.LostSignals, s.SignalQueue = m.router.Routed, m.router.Lost, m.router.Waiting()
 	}
+	if m.next != nil && m.current != nil {
+		s.Loading = m.next.began
+	}
 	if g := m.newest(); g != nil {
 		m.showMetrics(s, g.cfg)
 		g.describeAuxiliaries(s)
@@ -41,6 +44,10 @@ func (m *master) snapshot() *stats.Snapshot {
 			g.shared.statistics(s)
 		}
 		s.App.LoadTime = g.loadTime
+		if g.service != nil {
+			s.App.Name = g.service.BootName
+			m.gateways.describe(s)
+		}
 		if g.cfg.Chdir != "" {
 			s.App.Chdir = workDir(g.cfg)
 		}

@@ -27,7 +27,9 @@ type Host interface {
 type Snapshot struct {
 	Version       string
 	PID, UID, GID int
-	Dir           string // where the instance was started
+	Dir           string    // where the instance was started
+	Started       time.Time // when the master was
+	Loading       time.Time // since when a reload loads code beside what serves; zero: none does
 
 	App     App
 	Sockets []Socket // that workers accept connections from
@@ -39,6 +41,9 @@ type Snapshot struct {
 
 	Mules    []Auxiliary
 	Spoolers []Auxiliary
+
+	Connectors []Connector // of an Envoxy service, by name
+	Events     *Events     // nil: there is no event gateway
 
 	RoutedSignals uint64 // uwsgi signals that were passed on
 	LostSignals   uint64 // those that nobody could get
@@ -53,6 +58,7 @@ type Snapshot struct {
 
 // App is the application that the workers run.
 type App struct {
+	Name     string // of an Envoxy service; "": it has none
 	Chdir    string // absolute; "": none was asked for
 	LoadTime time.Duration
 }
@@ -154,6 +160,7 @@ type Core struct {
 type Request struct {
 	Addr, Method, URI string
 	Since             time.Time
+	Deadline          time.Time // when harakiri is due; zero: never
 }
 
 // Daemon is an attached command.
