@@ -156,8 +156,13 @@ func (c *checker) sockets() {
 	if len(seen) == 0 && !inheritsSockets() && !c.cfg.OnlySupervises() && !c.cfg.OnlyReigns() {
 		c.note(uwsgiopts.Origin{}, "no socket is named: a start needs one from systemd, or as standard input")
 	}
-	for _, address := range c.cfg.Stats {
-		c.address(c.cfg.OriginOf("stats", address), address)
+	for _, kind := range []struct {
+		option    string
+		addresses []string
+	}{{"stats", c.cfg.Stats}, {"prometheus", c.cfg.Prometheus}} {
+		for _, address := range kind.addresses {
+			c.address(c.cfg.OriginOf(kind.option, address), address)
+		}
 	}
 }
 

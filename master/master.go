@@ -18,6 +18,7 @@ import (
 	"envoxyd/master/daemons"
 	"envoxyd/master/hooks"
 	"envoxyd/master/logging"
+	"envoxyd/master/management"
 	"envoxyd/master/metrics"
 	"envoxyd/master/process"
 	"envoxyd/master/resources"
@@ -78,7 +79,7 @@ type master struct {
 	exitHooks    exitHooks
 	watchdog     *watchdog
 	certificates certificates
-	stats        stats.Servers
+	stats        management.Servers
 	snmp         snmp.Agent
 	pushers      stats.Pushers
 	lastSweep    time.Time

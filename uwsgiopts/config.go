@@ -153,6 +153,7 @@ type Config struct {
 	AskConfig
 	EmperorConfig
 	MetricsConfig
+	ManagementConfig
 	SpoolerConfig
 	SharingConfig
 	RoutersConfig
