@@ -250,6 +250,7 @@ func (m *master) promote() {
 	m.triggers.touched.reconfigure(g.cfg)
 	m.pausing.paused, m.reloads.chain = false, nil
 	m.serveStats()
+	m.statusPage.serve(m)
 	m.serveSNMP()
 	m.triggers.fifo.reconfigure(m)
 	m.routers.follow(g)

@@ -35,8 +35,8 @@ func (m *master) snapshot() *stats.Snapshot {
 	if m.router != nil {
 		s.RoutedSignals, s.LostSignals, s.SignalQueue = m.router.Routed, m.router.Lost, m.router.Waiting()
 	}
-	if m.next != nil && m.current != nil {
-		s.Loading = m.next.began
+	if m.current != nil {
+		s.Loading = m.history.began
 	}
 	if g := m.newest(); g != nil {
 		m.showMetrics(s, g.cfg)

@@ -272,6 +272,7 @@ func (m *master) upgradeDone(err error) {
 	m.triggers.subscriptionNotify.close()
 	m.triggers.zerg.close()
 	m.stats.Close()
+	m.statusPage.retire()
 	m.snmp.Close()
 	m.triggers.fifo.close()
 	m.jobs.daemons.Stop()
