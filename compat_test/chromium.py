@@ -1,5 +1,6 @@
 """A headless Chromium that is driven through its debugging pipe: what a page shows, its errors, screenshots."""
 import base64
+import fcntl
 import json
 import os
 import select
@@ -18,12 +19,18 @@ class Browser:
         self.profile = tempfile.mkdtemp(prefix="chromium-")
         commands, self.out = os.pipe()
         self.answers, answers = os.pipe()
+        theirs = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (commands, answers)]  # none of them is 3 or 4
+
+        def place():
+            os.dup2(theirs[0], 3)
+            os.dup2(theirs[1], 4)
+
         self.process = subprocess.Popen(
-            ["/bin/sh", "-c", f'exec "$@" 3<&{commands} 4>&{answers}', "sh", PROGRAM, "--headless", "--no-sandbox", "--disable-gpu",
-             "--disable-dev-shm-usage", "--no-first-run", "--remote-debugging-pipe", f"--user-data-dir={self.profile}", "about:blank"],
-            pass_fds=(commands, answers), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        os.close(commands)
-        os.close(answers)
+            [PROGRAM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+             "--remote-debugging-pipe", f"--user-data-dir={self.profile}", "about:blank"],
+            preexec_fn=place, pass_fds=(3, 4), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for fd in (commands, answers, *theirs):
+            os.close(fd)
         self.buffer, self.number, self.session = b"", 0, None
         self.problems = []  # errors on the console, exceptions, what did not load or was refused
         page = next(t for t in self.call("Target.getTargets")["targetInfos"] if t["type"] == "page")
@@ -82,7 +89,7 @@ class Browser:
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         return None if "exceptionDetails" in answer else answer["result"].get("value")
 
-    def until(self, expression, timeout=20.0):
+    def until(self, expression, timeout=40.0):
         """Wait until an expression is true, and return it."""
         deadline = time.monotonic() + timeout
         while True:

@@ -1,6 +1,7 @@
 package master
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -219,7 +220,7 @@ func (m *master) generationFailed(g *generation, status int) {
 			m.life.status = status
 			m.life.stopping = true
 		} else {
-			m.reloadFailed(fmt.Sprintf("the application was not loaded (status %d)", status))
+			m.reloadFailed(cmp.Or(g.problem, fmt.Sprintf("the application was not loaded (status %d)", status)))
 		}
 	case m.current != g:
 		m.retire(g)
