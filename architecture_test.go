@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 	"master/logging":      {"uwsgiopts", "internal"},
 	"master/privileges":   {"uwsgiopts"},
 	"master/process":      {"internal/respawn", "internal/workerspec", "internal/socketpair"},
+	"master/exporter":    {"uwsgiopts", "master/management", "master/stats"},
 	"master/management":  {},
 	"master/metrics":      {"uwsgiopts", "internal", "master/stats"},
 	"master/resources":    {"internal/socketpair"},

@@ -144,14 +144,14 @@ func (h *health) poll(ctx context.Context, name string, p probe.Probe, timeout t
 func (h *health) refresh(ctx context.Context) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	var before uint64
+	var before, now gatewayspec.Events
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		if now := h.g.counters.sum(); now != before {
+		if now = h.g.eventCounts(); now != before {
 			before = now
 			h.mu.Lock()
 			h.write()
@@ -160,14 +160,18 @@ func (h *health) refresh(ctx context.Context) {
 	}
 }
 
+func (g *Gateway) eventCounts() gatewayspec.Events {
+	waiting, working := g.queue.counts()
+	n := g.counting.totals()
+	return gatewayspec.Events{
+		Received: n[gatewayspec.CountReceived], Handled: n[gatewayspec.CountHandled], Failed: n[gatewayspec.CountFailed],
+		Redelivered: n[gatewayspec.CountRedelivered], Dropped: n[gatewayspec.CountDropped], Waiting: waiting, Working: working,
+	}
+}
+
 // write is called with h.mu held.
 func (h *health) write() {
-	waiting, working := h.g.queue.counts()
-	n := &h.g.counters
-	err := h.note.WriteJSON(gatewayspec.Health{Connectors: h.conditions, Every: h.every.Seconds(), Events: gatewayspec.Events{
-		Received: n.received.Load(), Handled: n.handled.Load(), Failed: n.failed.Load(), Redelivered: n.redelivered.Load(),
-		Dropped: n.dropped.Load(), Waiting: uint64(waiting), Working: uint64(working),
-	}})
+	err := h.note.WriteJSON(gatewayspec.Health{Connectors: h.conditions, Every: h.every.Seconds(), Events: h.g.eventCounts()})
 	if err != nil {
 		h.g.errorf("[HEALTH] %v", err)
 	}

@@ -120,7 +120,9 @@ func (one *Timer) fire(g *Gateway) {
 		{"REQUEST_METHOD", "EVENT"}, {"REQUEST_URI", one.Name}, {"PATH_INFO", one.Name}, {"SERVER_PROTOCOL", "TIMER/1.0"},
 		{"REMOTE_ADDR", "timer"}, {"CONTENT_LENGTH", "0"}, {gatewayspec.VarKind, "timer"},
 	}...)
-	failed := false
+	of := tallies{g.counting.under(gatewayspec.TallyTimer + one.Name)}
+	g.counting.count(gatewayspec.CountReceived, of)
+	counter := gatewayspec.CountFailed
 	err := g.Workers.Deliver(g.ctx, gatewayspec.EndsWithMarks, vars, nil, func(r *bufio.Reader) error {
 		if err := sidecar.SkipHead(r); err != nil {
 			return err
@@ -129,13 +131,13 @@ func (one *Timer) fire(g *Gateway) {
 		if err != nil {
 			return sidecar.ErrWorkerLost
 		}
-		failed = mark == gatewayspec.Failed
+		if mark != gatewayspec.Failed {
+			counter = gatewayspec.CountHandled
+		}
 		return nil
 	})
 	if err != nil && g.ctx.Err() == nil {
 		g.errorf("[TIMER] %s: %v", one.Name, err)
 	}
-	if failed {
-		g.counters.failed.Add(1)
-	}
+	g.counting.count(counter, of)
 }

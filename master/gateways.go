@@ -3,9 +3,7 @@ package master
 import (
 	"maps"
 
-	"envoxyd/internal/gatewayspec"
 	"envoxyd/internal/workerspec"
-	"envoxyd/master/stats"
 )
 
 // gateways are all that an Envoxy service may have.
@@ -66,16 +64,6 @@ func (all gateways) join(then func(*master), begin func(g *gateway, done func(*m
 func (all gateways) hurry() {
 	for _, g := range all {
 		g.proceed(&g.quiet)
-	}
-}
-
-// describe tells of connectors and events.
-func (all gateways) describe(s *stats.Snapshot) {
-	for _, g := range all {
-		var health gatewayspec.Health
-		if g.health != nil && g.health.ReadJSON(&health) {
-			s.ReadHealth(&health)
-		}
 	}
 }
 

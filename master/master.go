@@ -74,6 +74,7 @@ type master struct {
 	flushing     bool // what waits for room is tried again soon
 	metrics      *metrics.Registry
 	snmpValues   *shm.SNMPValues // what the application has set
+	tallies      tallies
 	commands     *commands
 	strangers    strangers
 	hooks        *hooks.Runner
@@ -81,6 +82,7 @@ type master struct {
 	watchdog     *watchdog
 	certificates certificates
 	stats        management.Servers
+	prometheus   management.Servers
 	snmp         snmp.Agent
 	pushers      stats.Pushers
 	statusPage   statusPage
@@ -221,6 +223,12 @@ func (m *master) run() (int, error) {
 	if err := m.openMetrics(); err != nil {
 		return statusFailed, err
 	}
+	if err := m.openTallies(); err != nil {
+		return statusFailed, err
+	}
+	if err := m.inheritHistory(); err != nil {
+		return statusFailed, err
+	}
 	m.logs.second = m.upgrader.second
 	if err := m.logs.open(m.cfg); err != nil {
 		return statusFailed, err
@@ -280,6 +288,7 @@ func (m *master) dismissGateways() {
 
 func (m *master) end() int {
 	m.stats.Close()
+	m.prometheus.Close()
 	m.statusPage.close()
 	m.snmp.Close()
 	m.stopWatching()

@@ -251,6 +251,7 @@ func (m *master) promote() {
 	m.triggers.touched.reconfigure(g.cfg)
 	m.pausing.paused, m.reloads.chain = false, nil
 	m.serveStats()
+	m.servePrometheus()
 	m.statusPage.serve(m)
 	m.serveSNMP()
 	m.triggers.fifo.reconfigure(m)
@@ -324,7 +325,7 @@ func (m *master) forgetGone() {
 	for _, g := range m.old {
 		g.endLeftovers(m.sys.now())
 		if g.gone() && g.heardAll() {
-			g.addTo(&m.history.ended)
+			m.history.generationEnds(g)
 			g.close()
 		} else {
 			kept = append(kept, g)

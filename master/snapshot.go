@@ -1,6 +1,7 @@
 package master
 
 import (
+	"maps"
 	"os"
 	"strings"
 
@@ -38,6 +39,9 @@ func (m *master) snapshot() *stats.Snapshot {
 	if m.current != nil {
 		s.Loading = m.history.began
 	}
+	m.countSockets(s, m.sockets)
+	m.describePools(s)
+	m.describeEvents(s)
 	if g := m.newest(); g != nil {
 		m.showMetrics(s, g.cfg)
 		g.describeAuxiliaries(s)
@@ -47,7 +51,6 @@ func (m *master) snapshot() *stats.Snapshot {
 		s.App.LoadTime = g.loadTime
 		if g.service != nil {
 			s.App.Name = g.service.BootName
-			m.gateways.describe(s)
 		}
 		if g.cfg.Chdir != "" {
 			s.App.Chdir = workDir(g.cfg)
@@ -79,10 +82,17 @@ func (g *generation) snapshot(w *worker) stats.Worker {
 
 // describeAuxiliaries tells of mules and spoolers.
 func (g *generation) describeAuxiliaries(s *stats.Snapshot) {
+	life := maps.Clone(g.m.history.auxiliaries)
+	if life == nil {
+		life = map[string]stats.AuxiliaryHistory{}
+	}
+	for _, one := range g.m.generations() {
+		one.addAuxiliaries(life)
+	}
 	for _, a := range g.auxiliaries {
 		line := g.lines.Line(a.Row)
 		one := stats.Auxiliary{ID: a.ID, PID: a.PID(), Dir: a.dir, Busy: line.State.Load() == shm.Busy, Tasks: uint64(line.Tasks.Load()),
-			Respawns: max(a.Starts()-1, 0)}
+			Respawns: max(a.Starts()-1, 0), Life: life[a.auxiliaryKey()]}
 		g.lines.Times(a.Row).AddTo(&one.Times)
 		if a.Kind == workerspec.RoleSpooler {
 			s.Spoolers = append(s.Spoolers, one)

@@ -3,6 +3,7 @@ package master
 import (
 	"context"
 
+	"envoxyd/master/exporter"
 	"envoxyd/master/management"
 	"envoxyd/master/sockets"
 	"envoxyd/master/stats"
@@ -46,6 +47,11 @@ func (statsHost) Logf(format string, args ...any) { logf(format, args...) }
 func (m *master) serveStats() {
 	form := stats.ServerForm{JSONForm: jsonForm(m.cfg), HTTP: m.cfg.StatsHTTP}
 	m.stats.Replace(m.listeners(sockets.Stats), stats.Service(statsHost{m}, form))
+}
+
+// servePrometheus serves the sockets of --prometheus.
+func (m *master) servePrometheus() {
+	m.prometheus.Replace(m.listeners(sockets.Prometheus), exporter.Service(statsHost{m}))
 }
 
 // listeners are the sockets on which the master answers in that way.

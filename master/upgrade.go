@@ -173,6 +173,11 @@ func (m *master) upgrade() {
 		return
 	}
 	more := m.owned.pidfiles.descriptors()
+	history, err := m.passHistory()
+	if err != nil {
+		logf("upgrade: counters begin anew: %v", err)
+	}
+	maps.Copy(more, history)
 	maps.Copy(more, m.owned.resources.Passed())
 	maps.Copy(more, m.owned.kept.Passed())
 	maps.Copy(more, m.gateways.handedOver())
@@ -272,6 +277,7 @@ func (m *master) upgradeDone(err error) {
 	m.triggers.subscriptionNotify.close()
 	m.triggers.zerg.close()
 	m.stats.Close()
+	m.prometheus.Retire()
 	m.statusPage.retire()
 	m.snmp.Close()
 	m.triggers.fifo.close()

@@ -31,6 +31,6 @@ type Events struct {
 	Failed      uint64 `json:"failed"`
 	Redelivered uint64 `json:"redelivered"`
 	Dropped     uint64 `json:"dropped"`
-	Waiting     uint64 `json:"waiting"` // for a free core
-	Working     uint64 `json:"working"` // in a handler now
+	Waiting     int    `json:"waiting"` // for a free core
+	Working     int    `json:"working"` // in a handler now
 }

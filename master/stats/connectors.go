@@ -20,16 +20,11 @@ type Connector struct {
 	Problem string        // why it is down
 }
 
-// Events are counts of an Envoxy service's messages from brokers and peers.
-type Events struct {
-	Received    uint64
-	Handled     uint64
-	Failed      uint64
-	Redelivered uint64
-	Dropped     uint64
-	Waiting     uint64 // for a free core
-	Working     uint64 // in a handler now
-}
+// Known tells whether it was looked at lately.
+func (c *Connector) Known() bool { return c.Status != gatewayspec.Unknown }
+
+// Up tells whether it answered then.
+func (c *Connector) Up() bool { return c.Status == gatewayspec.Up }
 
 // staleLooks is after how many intervals without a look nothing is known of a connector any more, and
 // staleMargin what is granted on top; /health of the service has the same limits.
@@ -38,8 +33,8 @@ const (
 	staleMargin = 5 * time.Second
 )
 
-// ReadHealth fills in what the event gateway has noted.
-func (s *Snapshot) ReadHealth(health *gatewayspec.Health) {
+// ReadConnectors fills in what the event gateway has noted of connectors.
+func (s *Snapshot) ReadConnectors(health *gatewayspec.Health) {
 	now := time.Now()
 	stale := time.Duration(staleLooks*health.Every*float64(time.Second)) + staleMargin
 	s.Connectors = nil
@@ -56,6 +51,4 @@ func (s *Snapshot) ReadHealth(health *gatewayspec.Health) {
 		}
 		s.Connectors = append(s.Connectors, one)
 	}
-	events := Events(health.Events)
-	s.Events = &events
 }

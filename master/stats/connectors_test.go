@@ -12,13 +12,12 @@ import (
 func TestConnectorsAreSortedAndForgottenWhenNobodyLooks(t *testing.T) {
 	now := float64(monotime.Now()) / 1e9
 	s := &Snapshot{}
-	s.ReadHealth(&gatewayspec.Health{
+	s.ReadConnectors(&gatewayspec.Health{
 		Every: 10,
 		Connectors: map[string]gatewayspec.Condition{
 			"redis.b":     {Status: gatewayspec.Down, Checked: now - 34, Since: 1_700_000_000.25, Millis: 1.5, Error: "refused"},
 			"mqtt.broker": {Status: gatewayspec.Up, Checked: now - 36},
 		},
-		Events: gatewayspec.Events{Received: 5, Handled: 3, Waiting: 1, Working: 1},
 	})
 	if len(s.Connectors) != 2 {
 		t.Fatalf("%+v", s.Connectors)
@@ -34,8 +33,5 @@ func TestConnectorsAreSortedAndForgottenWhenNobodyLooks(t *testing.T) {
 	if want := (Connector{Name: "redis.b", Status: gatewayspec.Down, Problem: "refused", Since: time.UnixMilli(1_700_000_000_250),
 		Took: 1500 * time.Microsecond}); !reflect.DeepEqual(down, want) {
 		t.Errorf("%+v, want %+v", down, want)
-	}
-	if want := (&Events{Received: 5, Handled: 3, Waiting: 1, Working: 1}); !reflect.DeepEqual(s.Events, want) {
-		t.Errorf("%+v", s.Events)
 	}
 }

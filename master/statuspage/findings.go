@@ -208,6 +208,12 @@ func (l *findingList) service() {
 			l.add(levelBad, "connectors", "%s has been down for %s: %s", safe(one.Name), span(l.f.now.Sub(one.Since).Seconds()), shorten(safe(one.Problem)))
 		}
 	}
+	for _, one := range l.f.snapshot.Pools {
+		if one.Waiting > 0 && one.InUse >= one.Open {
+			l.add(levelWarn, "connectors", "%s for a connection to postgres.%s: all %d are in use.",
+				plural(one.Waiting, "call waits", "calls wait"), safe(one.Key), one.InUse)
+		}
+	}
 	if events := l.f.snapshot.Events; events != nil && events.Waiting > manyWaiting {
 		l.add(levelWarn, "connectors", "%d messages wait for a free core.", events.Waiting)
 	}

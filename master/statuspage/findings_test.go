@@ -90,6 +90,9 @@ func TestFindings(t *testing.T) {
 		{"a connector is down", 20, func(_ int, s *stats.Snapshot) {
 			s.Connectors = []stats.Connector{{Name: "redis.a", Status: gatewayspec.Down, Since: start, Problem: "refused"}, {Name: "b", Status: gatewayspec.Unknown}}
 		}, []string{"bad connectors redis.a has been down for 19 s: refused"}},
+		{"calls wait for a connection", 20, func(_ int, s *stats.Snapshot) {
+			s.Pools = []stats.Pool{{Key: "main", Open: 2, InUse: 2, Waiting: 3, Limit: 2}, {Key: "b", Open: 2, InUse: 1, Waiting: 1}}
+		}, []string{"warn connectors 3 calls wait for a connection to postgres.main: all 2 are in use."}},
 		{"messages wait", 20, func(_ int, s *stats.Snapshot) { s.Events = &stats.Events{Waiting: 101} }, []string{"warn connectors 101 messages wait"}},
 		{"a daemon is gone", 20, func(_ int, s *stats.Snapshot) {
 			s.Daemons = []stats.Daemon{{Command: "false"}, {Command: "true", PID: 1}}

@@ -42,7 +42,7 @@ func TestAPointIsWhatHasHappenedSinceTheOneBefore(t *testing.T) {
 	second.Life.Latency.Note(time.Minute)
 	second.Life.Latency.Note(10 * time.Millisecond)
 	second.Sockets = []stats.Socket{{Queue: 3}, {Queue: 7}}
-	second.Events = &stats.Events{Handled: 8, Failed: 2}
+	second.Events = &stats.Events{EventCounts: stats.EventCounts{Handled: 8, Failed: 2}}
 	second.Workers = []stats.Worker{
 		{PID: 1, Status: stats.Busy, Cores: []stats.Core{{Request: &stats.Request{}}, {Request: &stats.Request{}}}},
 		{PID: 2, Status: stats.Idle}, {Status: stats.Cheap},

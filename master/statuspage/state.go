@@ -16,6 +16,7 @@ import (
 // What one event may hold.
 const (
 	maxRequests = 40   // in hand
+	maxSources  = 40   // of events
 	maxText     = 4096 // bytes of one text
 )
 
@@ -34,6 +35,7 @@ type state struct {
 	Reloads    []reloadState    `json:"reloads"`
 	Connectors []connectorState `json:"connectors"`
 	Events     *eventState      `json:"events"`
+	Pools      []poolState      `json:"pools"`
 	Processes  []processState   `json:"processes"`
 	Crons      []cronState      `json:"crons"`
 	Caches     []cacheState     `json:"caches"`
@@ -133,8 +135,31 @@ type eventState struct {
 	Failed      uint64 `json:"failed"`
 	Redelivered uint64 `json:"redelivered"`
 	Dropped     uint64 `json:"dropped"`
-	Waiting     uint64 `json:"waiting"`
-	Working     uint64 `json:"working"`
+	Published   uint64 `json:"published"`
+	Waiting     int    `json:"waiting"`
+	Working     int    `json:"working"`
+
+	Sources []sourceState `json:"sources"`
+}
+
+// sourceState is a filter of a broker's messages, or a timer.
+type sourceState struct {
+	Kind     string `json:"kind"`
+	Server   string `json:"server"`
+	Name     string `json:"name"`
+	Received uint64 `json:"received"`
+	Handled  uint64 `json:"handled"`
+	Failed   uint64 `json:"failed"`
+}
+
+type poolState struct {
+	Name     string `json:"name"`
+	Open     int    `json:"open"`
+	InUse    int    `json:"in_use"`
+	Waiting  int    `json:"waiting"`
+	Limit    int    `json:"limit"`
+	Waited   uint64 `json:"waited"`
+	TimedOut uint64 `json:"timed_out"`
 }
 
 // processState is a process beside the workers.
@@ -199,7 +224,7 @@ func (f *frame) state(points []point) *state {
 			Harakiris: number(f.minute.harakiris), Respawns: number(f.minute.respawns),
 		},
 		InHand: inHand(s), Requests: []requestState{}, Workers: []workerState{}, Sockets: []socketState{}, Reloads: []reloadState{},
-		Connectors: []connectorState{}, Processes: []processState{}, Crons: []cronState{}, Caches: []cacheState{},
+		Connectors: []connectorState{}, Pools: []poolState{}, Processes: []processState{}, Crons: []cronState{}, Caches: []cacheState{},
 	}
 	if len(points) > 0 {
 		doc.Point = points[len(points)-1].document()
@@ -272,9 +297,14 @@ func (f *frame) showRest(doc *state) {
 		doc.Connectors = append(doc.Connectors, connectorState{safe(one.Name), safe(one.Status), unix(one.Since),
 			seconds(max(f.now.Sub(one.Checked), 0)), seconds(one.Took), safe(one.Problem)})
 	}
-	if s.Events != nil {
-		events := eventState(*s.Events)
-		doc.Events = &events
+	if e := s.Events; e != nil {
+		doc.Events = &eventState{e.Received, e.Handled, e.Failed, e.Redelivered, e.Dropped, e.Published, e.Waiting, e.Working, []sourceState{}}
+		for _, one := range e.Sources[:min(len(e.Sources), maxSources)] {
+			doc.Events.Sources = append(doc.Events.Sources, sourceState{safe(one.Kind), safe(one.Server), safe(one.Name), one.Received, one.Handled, one.Failed})
+		}
+	}
+	for _, one := range s.Pools {
+		doc.Pools = append(doc.Pools, poolState{safe(one.Key), one.Open, one.InUse, one.Waiting, one.Limit, one.Waited, one.TimedOut})
 	}
 	for _, one := range s.Mules {
 		doc.Processes = append(doc.Processes, processState{"mule", safe(one.Runs), one.PID, one.Busy, one.Tasks, one.Respawns})
