@@ -1,5 +1,6 @@
 """--prometheus: what is told, in Prometheus' words; nothing that is counted goes back, and no scrape fails, whatever the server goes through."""
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,10 +10,11 @@ import pytest
 from apps import ANSWER, versioned
 from http_client import Connection, eventually, get
 from load import Load
+from postgresql import NOT_THERE, programs
 from scraping import Prometheus, Scraper, scrape
 from server import free_port
 from test_upgrade import Upgraded, by_signal
-from transports import http_socket
+from transports import Transport, http_socket
 
 APP = f"""
 import os, time, uwsgi
@@ -194,3 +196,78 @@ def test_prometheus_scrapes_through_ten_reloads(server):
         assert len(counters) > 40 and [name for name, values in counters.items() if values != sorted(values)] == []
     finally:
         prometheus.close()
+
+
+EVENTS = '''
+@on(endpoint="/in/+", protocols=["mqtt"], server="local")
+class In(View):
+    def on_event(self, client, userdata, message):
+        if b"bad" in message.payload:
+            raise ValueError("as asked")
+        note(n=1)
+
+@on(endpoint="/publish", protocols=["http"])
+class Publish(View):
+    def get(self, request, **kw):
+        for payload in ("good", "good", "bad"):
+            mqttc.publish("local", "/in/1", payload)
+        return Response({})
+
+@every(0.05)
+def tick():
+    note(n=2)
+__loader__ = [In, Publish]
+'''
+
+
+def test_events_are_told_of_and_survive_the_gateway(service):
+    port = free_port()
+    running = service(EVENTS, args=["--prometheus", port])
+    assert get(running.port, "/publish").status == 200
+    wanted = {"received": 3, "handled": 2, "failed": 1, "dropped": 0}
+    names = {f'envoxyd_event_source_{what}_total{{kind="mqtt",server="local",source="/in/+"}}': value for what, value in wanted.items()}
+    found = eventually(lambda: names.items() <= (m := scrape(port)).items() and m)
+    assert found["envoxyd_events_published_total"] == 3
+    eventually(lambda: next(v for k, v in scrape(port).items() if k.startswith("envoxyd_event_source_handled_total{kind=\"timer\"")) >= 2)
+    found = scrape(port)
+    assert found['envoxyd_events_total{result="failed"}'] == 1 and found['envoxyd_events_total{result="handled"}'] >= 4
+    (gateway,) = [int(pid) for pid in re.findall(r"spawned event gateway \(pid: (\d+)\)", running.log())]
+    with Scraper(port) as scraper:
+        os.kill(gateway, signal.SIGKILL)
+        running.wait_log(r"event gateway \(pid: \d+\) died")
+        eventually(lambda: (scraper.latest("envoxyd_events_received_total") or 0) > found["envoxyd_events_received_total"])
+        get(running.port, "/publish")
+        wanted = {name: 2 * value for name, value in names.items()}
+        eventually(lambda: wanted.items() <= scrape(port).items())
+    assert scraper.failures == [] and scraper.gone_back() == []
+
+
+POOLED = '''
+from envoxy import pgsqlc
+@on(endpoint="/query", protocols=["http"])
+class Query(View):
+    def get(self, request, **kw):
+        pgsqlc.query("main", "select pg_sleep(%(for)s)", {"for": float(request.args.get("for", "0"))})
+        return Response({})
+__loader__ = [Query]
+'''
+
+
+@pytest.mark.skipif(programs() is None, reason=NOT_THERE)
+def test_pools_are_told_of_as_long_as_their_workers_live(service, postgres):
+    port = free_port()
+    running = service(POOLED, {"psql_servers": {"main": postgres.section(max_conn=1)}}, args=["--prometheus", port, "--processes", "1", "--threads", "2"])
+
+    def pool():
+        found = scrape(port)
+        return {name: found.get(f"envoxyd_postgres_pool_{name}}}", 0) for name in (
+            'connections{server="main",state="in_use"', 'connections{server="main",state="idle"', 'waiting{server="main"', 'waits_total{server="main"', 'opened_total{server="main"')}
+
+    with Load(Transport("http", [], running.port, True, running.port), clients=2, path="/query?for=1&{number}"):
+        eventually(lambda: list(pool().values()) == [1, 0, 1, 1, 1])
+    eventually(lambda: list(pool().values())[:3] == [0, 1, 0])
+    opened = list(pool().values())[-1]
+    running.signal(signal.SIGHUP)
+    running.wait_log("gracefully .RE.spawned")
+    eventually(lambda: list(pool().values())[:3] == [0, 0, 0], 30)
+    assert list(pool().values())[-1] == opened, "what was counted stays"

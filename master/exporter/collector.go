@@ -17,6 +17,9 @@ type collector struct{ snapshot *stats.Snapshot }
 
 // family is all metrics of one name: what it is, and how its values are read from a snapshot.
 type family struct {
+	name, kind, help string
+	labels           []string
+
 	desc *prometheus.Desc
 	read func(s *stats.Snapshot, emit func(prometheus.Metric))
 }
@@ -25,16 +28,17 @@ type family struct {
 type add func(value float64, labels ...string)
 
 func counter(name, help string, labels []string, read func(s *stats.Snapshot, add add)) family {
-	return values(prometheus.CounterValue, name, help, labels, read)
+	return values("counter", prometheus.CounterValue, name, help, labels, read)
 }
 
 func gauge(name, help string, labels []string, read func(s *stats.Snapshot, add add)) family {
-	return values(prometheus.GaugeValue, name, help, labels, read)
+	return values("gauge", prometheus.GaugeValue, name, help, labels, read)
 }
 
-func values(kind prometheus.ValueType, name, help string, labels []string, read func(s *stats.Snapshot, add add)) family {
-	desc := prometheus.NewDesc(namespace+name, help, labels, nil)
-	return family{desc, func(s *stats.Snapshot, emit func(prometheus.Metric)) {
+func values(word string, kind prometheus.ValueType, name, help string, labels []string, read func(s *stats.Snapshot, add add)) family {
+	name = namespace + name
+	desc := prometheus.NewDesc(name, help, labels, nil)
+	return family{name, word, help, labels, desc, func(s *stats.Snapshot, emit func(prometheus.Metric)) {
 		read(s, func(value float64, labels ...string) {
 			emit(prometheus.MustNewConstMetric(desc, kind, value, labels...))
 		})
@@ -51,8 +55,9 @@ var buckets = []time.Duration{
 
 // durations is a family of one histogram.
 func durations(name, help string, read func(s *stats.Snapshot) *latency.Histogram) family {
-	desc := prometheus.NewDesc(namespace+name, help, nil, nil)
-	return family{desc, func(s *stats.Snapshot, emit func(prometheus.Metric)) {
+	name = namespace + name
+	desc := prometheus.NewDesc(name, help, nil, nil)
+	return family{name, "histogram", help, nil, desc, func(s *stats.Snapshot, emit func(prometheus.Metric)) {
 		h := read(s)
 		under := make(map[float64]uint64, len(buckets))
 		for _, bound := range buckets {

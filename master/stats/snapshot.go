@@ -167,7 +167,7 @@ func (t *Timing) add(core *shm.Timing) {
 	core.Events.AddTo(&t.Events)
 }
 
-// Life is what was counted since the instance was started. Reloads and respawns do not reset it, an upgrade does.
+// Life is what was counted since the instance was started. Neither reloads and respawns nor upgrades reset it.
 type Life struct {
 	Counters
 	Timing
