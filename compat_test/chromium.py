@@ -50,7 +50,7 @@ class Browser:
         os.close(self.answers)
         shutil.rmtree(self.profile, ignore_errors=True)
 
-    def call(self, method, timeout=30.0, **params):
+    def call(self, method, timeout=60.0, **params):
         self.number += 1
         message = {"id": self.number, "method": method, "params": params}
         if self.session:

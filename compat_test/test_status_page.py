@@ -246,7 +246,7 @@ def test_connectors_of_a_service(service):
 @pytest.mark.skipif(not chromium.PROGRAM, reason="chromium is not installed")
 def test_chromium_shows_the_workers_without_a_complaint(started, way):
     running, port = started("--harakiri", "60", "--buffer-size", "8192")
-    with socket.create_connection(("127.0.0.1", way.port)) as client, chromium.Browser() as browser:
+    with chromium.Browser() as browser, socket.create_connection(("127.0.0.1", way.port)) as client:
         client.sendall(b"GET " + HOSTILE + b" HTTP/1.1\r\nHost: x\r\n\r\n")
         browser.open(f"http://127.0.0.1:{port}/")
         browser.until("document.querySelectorAll('#workers tbody tr').length === 2")
