@@ -142,7 +142,8 @@ type pausing struct {
 type triggers struct {
 	touched      touched
 	fifo         fifo
-	fdReload     fdReloadWatchers
+	fdReload     fdWatches
+	fdAlarm      fdWatches
 	fsReload     fsReload
 	notifySocket notifySocket
 
@@ -154,8 +155,9 @@ type triggers struct {
 
 // logs is where the lines of all processes go.
 type logs struct {
-	log      *logging.Log // nil: every process writes for itself
-	logOpen  bool         // its loggers are open
+	log      *logging.Log  // nil: every process writes for itself
+	logOpen  bool          // its loggers are open
+	plan     *logging.Plan // that log has last been used with
 	alarms   *alarms
 	commands *commands // that loggers run
 	second   bool      // another master has opened the log before
@@ -193,7 +195,7 @@ func Run(cfg *uwsgiopts.Config, reread Reread) int {
 	m.triggers.notifySocket.option, m.triggers.subscriptionNotify.option = "notify-socket", "subscription-notify-socket"
 	m.commands = newCommands(cfg.Binsh...)
 	defer m.commands.close()
-	m.logs.alarms, m.logs.commands = newAlarms(m.commands), m.commands
+	m.logs.alarms, m.logs.commands = newAlarms(m.commands, m.events), m.commands
 	m.logs.alarms.reconfigure(cfg)
 	m.hooks = m.newHooks()
 	m.newDaemons()
@@ -293,6 +295,7 @@ func (m *master) end() int {
 	m.snmp.Close()
 	m.stopWatching()
 	m.triggers.fdReload.close()
+	m.triggers.fdAlarm.close()
 	m.triggers.fsReload.stop()
 	m.triggers.notifySocket.close()
 	m.triggers.subscriptionNotify.close()

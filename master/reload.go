@@ -3,6 +3,7 @@ package master
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -134,13 +135,16 @@ func prepareReload(ctx context.Context, before *uwsgiopts.Config, files map[stri
 	if p.material, p.err = firstProblem(readMaterial(p.cfg, files)); p.err != nil {
 		return p
 	}
-	if p.err = makeSpoolDirs(p.cfg); p.err != nil {
+	if p.err = errors.Join(makeSpoolDirs(p.cfg), checkRRDTool(p.cfg)); p.err != nil {
 		return p
 	}
 	if p.err = rejoinCgroups(before, p.cfg); p.err != nil {
 		return p
 	}
 	if p.service, p.err = loadService(ctx, p.cfg); p.err != nil {
+		return p
+	}
+	if p.err = bindOfService(p.cfg); p.err != nil {
 		return p
 	}
 	p.sockets, p.err = opener.open(p.cfg)
@@ -258,6 +262,7 @@ func (m *master) promote() {
 	m.routers.follow(g)
 	if old == nil {
 		m.firstReady()
+		m.tellReady(g)
 	} else {
 		m.history.reloadEnds(m.sys.now(), "")
 		m.atExit(old.cfg, old.hooks)
@@ -283,7 +288,8 @@ func (m *master) promote() {
 	m.watchdog = newWatchdog(g.service)
 	m.replaceDaemons()
 	m.jobs.crons.reconfigure(g.cfg)
-	m.triggers.fdReload.reconfigure(m, g.cfg)
+	m.watchReloadFDs(g.cfg)
+	m.watchAlarmFDs(g.cfg)
 	m.triggers.fsReload.reconfigure(m, g.cfg)
 	m.replacePushers(g.cfg)
 	if m.metrics != nil {

@@ -66,7 +66,8 @@ func (m *master) listeners(protocol string) (all []management.Listener) {
 
 // replacePushers has the statistics sent to whom the configuration names.
 func (m *master) replacePushers(cfg *uwsgiopts.Config) {
-	settings := stats.PushSettings{PushConfig: cfg.PushConfig, Dir: workDir(cfg), JSON: jsonForm(cfg)}
+	settings := stats.PushSettings{PushConfig: cfg.PushConfig, Dir: workDir(cfg), JSON: jsonForm(cfg),
+		Processes: commandStarter{m.commands}, NoCores: cfg.MetricsNoCores}
 	for _, s := range m.sockets {
 		if s.ForWorkers() {
 			settings.Socket = s.Name

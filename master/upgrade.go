@@ -273,6 +273,7 @@ func (m *master) upgradeDone(err error) {
 	m.watchdog.stop()
 	m.stopWatching()
 	m.triggers.fdReload.close()
+	m.triggers.fdAlarm.close()
 	m.triggers.notifySocket.close()
 	m.triggers.subscriptionNotify.close()
 	m.triggers.zerg.close()

@@ -35,12 +35,12 @@ func metricsOptions() []Option {
 		{Names: []string{"carbon-name-resolve", "carbon-resolve-names"}, Value: Flag, Doc: "look up the Carbon server's name for each message", NoOp: "the name is looked up for each message anyway"},
 		{Names: []string{"carbon-idle-avg"}, Arg: RequiredArg, Doc: "what to send as average of an idle worker: last, zero or none", Value: Text.by(setCarbonIdleAvg)},
 		{Names: []string{"carbon-use-metrics"}, Doc: "send metrics to Carbon instead of statistics", Value: flagOn(func(c *Config) *bool { return &c.CarbonUseMetrics })},
-		{Names: []string{"nagios"}, Value: Flag, Doc: "answer a Nagios check and exit"},
-		{Names: []string{"rrdtool"}, Arg: RequiredArg, Value: List, Flags: StartsMaster, Doc: "keep round-robin files of metrics in this directory"},
-		{Names: []string{"rrdtool-freq"}, Arg: RequiredArg, Value: Int, Doc: "seconds between writes of these files"},
-		{Names: []string{"rrdtool-lib"}, Arg: RequiredArg, Doc: "library of RRDtool"},
+		{Names: []string{"nagios"}, Doc: "ask the instance at the first socket whether it answers, print a line for Nagios, and exit with its status: 0, 2 (no answer) or 3 (no socket)", Value: flagOn(func(c *Config) *bool { return &c.Nagios })},
+		{Names: []string{"rrdtool"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "keep a round-robin database of each metric in this directory; the program rrdtool writes them", Value: List.by(setRRDTool)},
+		{Names: []string{"rrdtool-freq"}, Arg: RequiredArg, Doc: "seconds between updates of these databases", Value: seconds(func(c *Config) *time.Duration { return &c.RRDEvery })},
+		{Names: []string{"rrdtool-lib"}, Arg: RequiredArg, Doc: "library of RRDtool", NoOp: "the program rrdtool is run, no library is loaded"},
 		{Names: []string{"statsd-no-workers"}, Doc: "do not send metrics of single workers to statsd", Value: flagOn(func(c *Config) *bool { return &c.StatsdNoWorkers })},
 		{Names: []string{"statsd-all-gauges"}, Doc: "send all metrics to statsd as gauges", Value: flagOn(func(c *Config) *bool { return &c.StatsdAllGauges })},
-		{Names: []string{"zabbix-template"}, Arg: OptionalArg, Doc: "print a Zabbix template of the metrics"},
+		{Names: []string{"zabbix-template"}, Arg: OptionalArg, Doc: "print a Zabbix template of the metrics, or write it to this file, and exit", Value: Text.by(setZabbixTemplate)},
 	}
 }

@@ -23,7 +23,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"envoxyd/internal/logdate"
 	"envoxyd/internal/logtext"
 	"envoxyd/internal/monotime"
 	"envoxyd/internal/shm"
@@ -61,7 +60,6 @@ type Worker struct {
 
 	line   *requestlog.Line                // how requests are logged
 	metric func(name string) (int64, bool) // for log lines; nil: they tell of none
-	date   *logdate.Layout                 // before the server's own lines; nil: none
 
 	responders []responder      // of requests that need no application
 	files      *files           // one of them; nil: no option asks for files, nor for rules
@@ -298,15 +296,7 @@ func (w *Worker) watchMaster() {
 
 // logf writes one line of the server's own to the log, whatever clients have put into args.
 func (w *Worker) logf(format string, args ...any) {
-	line := w.appendDate(w.logMark(nil, 2))
+	line := w.mark(nil, 2, workerspec.LineMark)
 	line = append(logtext.Append(line, fmt.Appendf(nil, format, args...)), '\n')
 	w.writeLog(2, line)
-}
-
-// appendDate begins a line as --log-date says.
-func (w *Worker) appendDate(line []byte) []byte {
-	if w.date == nil {
-		return line
-	}
-	return append(w.date.Append(line, time.Now()), " - "...)
 }
