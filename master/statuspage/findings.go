@@ -28,6 +28,7 @@ type finding struct {
 const (
 	steadyPoints  = 5                      // what is seen in so many points in a row is no accident
 	slowRequest   = 3 * time.Second        // a request in hand for longer is pointed out, unless most take that long
+	longStream    = 5 * time.Minute        // one without a harakiri that lasts longer may be meant to: a websocket, a stream
 	slowFactor    = 10                     // times the 95th percentile of the last minute
 	slowerFactor  = 3                      // the last minute against ten minutes
 	slowerLeast   = 50 * time.Millisecond  // below nobody notices
@@ -114,12 +115,19 @@ func (l *findingList) workers(points []point) {
 	l.add(level, about, "%s", strings.Join(text, " "))
 }
 
-// oldest tells of the request that takes longest.
+// oldest tells of the request that takes longest, unless it may be meant to.
 func (l *findingList) oldest(requests []requestState) {
-	if len(requests) == 0 {
+	at := slices.IndexFunc(requests, func(r requestState) bool {
+		return !math.IsNaN(float64(r.Harakiri)) || float64(r.Age) < longStream.Seconds()
+	})
+	if at != 0 && len(requests) > 0 {
+		r := requests[0]
+		l.add(levelNote, "requests", "Worker %d has been in %s %s for %s: a stream, or it hangs.", r.Worker, r.Method, shorten(r.URI), span(float64(r.Age)))
+	}
+	if at < 0 {
 		return
 	}
-	r := requests[0]
+	r := requests[at]
 	level, ending := levelWarn, ""
 	if left := float64(r.Harakiri); !math.IsNaN(left) {
 		ending = fmt.Sprintf(" Harakiri comes in %s.", span(max(left, 0)))

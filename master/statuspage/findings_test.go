@@ -67,6 +67,13 @@ func TestFindings(t *testing.T) {
 			request := s.Workers[0].Cores[0].Request
 			request.Deadline = request.Since.Add(13 * time.Second)
 		}, []string{"bad requests Worker 1 has been in GET /slow for 12 s. Harakiri comes in 1.0 s."}},
+		{"a websocket, and a slow request", 20, func(i int, s *stats.Snapshot) {
+			busy(s, 12*time.Second, i)
+			request := *s.Workers[0].Cores[0].Request
+			request.URI, request.Since = "/socket", request.Since.Add(-time.Hour)
+			s.Workers[0].Cores = append(s.Workers[0].Cores, stats.Core{ID: 1, Request: &request})
+			s.Workers[1] = stats.Worker{ID: 2, PID: 1, Status: stats.Idle, Accepting: true}
+		}, []string{"warn requests Worker 1 has been in GET /slow for 12 s.", "note requests Worker 1 has been in GET /socket for 60 min: a stream, or it hangs."}},
 		{"nobody is there", 20, func(_ int, s *stats.Snapshot) { s.Workers = []stats.Worker{{ID: 1, Status: stats.Cheap}} }, []string{"warn workers No worker runs."}},
 		{"harakiris now", 20, func(i int, s *stats.Snapshot) { s.Life.Harakiris = uint64(i / 10) }, []string{"bad workers 1 harakiri in the last minute"}},
 		{"harakiris before", 200, func(i int, s *stats.Snapshot) { s.Life.Harakiris = uint64(min(i, 2)) }, []string{"warn workers 2 harakiris in the last ten minutes."}},

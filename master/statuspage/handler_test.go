@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"net"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -21,6 +22,25 @@ func TestHosts(t *testing.T) {
 			t.Errorf("%q: %v", host, got)
 		}
 	}
+}
+
+// What is taken for this machine is so for browsers, too.
+func FuzzHosts(f *testing.F) {
+	for _, host := range []string{"localhost:9000", "127.0.0.1", "[::1]:80", "[::ffff:127.0.0.1]", "a@127.0.0.1", "127.0.0.1.evil.example:1", "[127.0.0.1", "::1"} {
+		f.Add(host)
+	}
+	f.Fuzz(func(t *testing.T, host string) {
+		if !isThisMachine(host) {
+			return
+		}
+		u, err := url.Parse("http://" + host + "/")
+		if err != nil {
+			return // no browser comes from there
+		}
+		if name := u.Hostname(); !strings.EqualFold(name, "localhost") && !net.ParseIP(name).IsLoopback() {
+			t.Errorf("%q is %q", host, name)
+		}
+	})
 }
 
 // ask sends a request to the page on a connection of its own, and returns the head of the answer.

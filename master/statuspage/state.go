@@ -232,6 +232,7 @@ func (f *frame) state(points []point) *state {
 	f.showWorkers(doc)
 	f.showRest(doc)
 	doc.Findings = f.findings(points, doc.Requests)
+	doc.Requests = doc.Requests[:min(len(doc.Requests), maxRequests)]
 	return doc
 }
 
@@ -270,7 +271,6 @@ func (f *frame) showWorkers(doc *state) {
 		doc.Workers = append(doc.Workers, one)
 	}
 	slices.SortStableFunc(doc.Requests, func(a, b requestState) int { return cmp.Compare(b.Age, a.Age) })
-	doc.Requests = doc.Requests[:min(len(doc.Requests), maxRequests)]
 }
 
 func (f *frame) request(worker, core int, r *stats.Request) requestState {

@@ -84,11 +84,8 @@ func TestTheStateAsItIsWritten(t *testing.T) {
 	}
 }
 
-func FuzzSafe(f *testing.F) {
+func TestWhatClientsSendIsSafe(t *testing.T) {
 	for _, text := range []string{"/a?b=<script>", "\xff\xfe", "\u202e\u2028", strings.Repeat("é", maxText), "\x1b[31m\r\n\x00"} {
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
 		shown := safe(text)
 		if !utf8.ValidString(shown) || strings.ContainsAny(shown, "\n\r\x00\x1b\u2028\u202e") || len(shown) > 4*maxText+8 {
 			t.Errorf("%q is shown as %q", text, shown)
@@ -96,7 +93,7 @@ func FuzzSafe(f *testing.F) {
 		if written, err := json.Marshal(shown); err != nil || strings.ContainsAny(string(written), "<>\n") {
 			t.Errorf("%q is written as %s, %v", text, written, err)
 		}
-	})
+	}
 }
 
 func TestNoEventHasMoreThanSomeRequests(t *testing.T) {
