@@ -15,7 +15,7 @@ PROGRAM = next((path for name in ("chromium", "chromium-browser", "google-chrome
 class Browser:
     """One page. Used as a context manager."""
 
-    def __init__(self, width=1280, height=900, dark=False, phone=False):
+    def __init__(self, width=1280, height=900, dark=False):
         self.profile = tempfile.mkdtemp(prefix="chromium-")
         commands, self.out = os.pipe()
         self.answers, answers = os.pipe()
@@ -37,7 +37,7 @@ class Browser:
         self.session = self.call("Target.attachToTarget", targetId=page["targetId"], flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log"):
             self.call(domain + ".enable")
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=2 if phone else 1, mobile=phone)
+        self.size(width, height)
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
 
     def __enter__(self):
@@ -80,6 +80,9 @@ class Browser:
         elif message.get("method") == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
             self.problems.append(params["entry"]["text"])
         return message
+
+    def size(self, width, height):
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
 
     def open(self, url):
         self.call("Page.navigate", url=url)

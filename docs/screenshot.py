@@ -85,8 +85,7 @@ def main():
             browser.open(f"http://127.0.0.1:{port}/")
             browser.until("document.documentElement.dataset.ready === 'yes'")
             browser.until("document.querySelectorAll('#workers tbody tr').length === 4")
-            browser.call("Emulation.setDeviceMetricsOverride", width=1200, height=browser.value("document.documentElement.scrollHeight"),
-                         deviceScaleFactor=1, mobile=False)
+            browser.size(1200, browser.value("document.documentElement.scrollHeight"))
             browser.until("new Promise(done => setTimeout(() => done(true), 1200))")
             browser.screenshot(target)
             if browser.problems:
