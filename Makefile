@@ -34,7 +34,7 @@ MODULES_PYTHON := $(shell find modules/python -name __pycache__ -prune -o -print
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build run test test-go test-python compat lint fuzz bench docs install install-completions uninstall clean headers tools
+.PHONY: build run test test-go test-python compat lint fuzz bench docs screenshot install install-completions uninstall clean headers tools
 
 # ---- build -----------------------------------------------------------------
 
@@ -141,6 +141,11 @@ bench: build
 docs:
 	$(GO) generate ./...
 	$(PYTHON) docs/python_api/write.py
+
+screenshot: build $(VENV)/.tests
+	@packaging/debian-install chromium
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check pillow
+	$(VENV)/bin/python3 docs/screenshot.py docs/status-page.png
 
 # ---- install ---------------------------------------------------------------
 

@@ -43,6 +43,7 @@ var mayImport = map[string][]string{
 	"master/sockets":      {"uwsgiopts", "internal/scmrights", "internal/socketpair", "internal/paths"},
 	"master/snmp":         {"uwsgiopts", "internal/shm", "master/stats"},
 	"master/stats":        {"uwsgiopts", "internal", "master/management"},
+	"master/statuspage":   {"internal", "master/stats"},
 	"master/subscribing":  {"uwsgiopts", "protocol/subscription", "internal/paths"},
 	"router":              {"protocol", "transports", "internal", "router"},
 	"router/nodes":        {},

@@ -85,6 +85,7 @@ type master struct {
 	prometheus   management.Servers
 	snmp         snmp.Agent
 	pushers      stats.Pushers
+	statusPage   statusPage
 	lastSweep    time.Time
 }
 
@@ -290,6 +291,7 @@ func (m *master) dismissGateways() {
 func (m *master) end() int {
 	m.stats.Close()
 	m.prometheus.Close()
+	m.statusPage.close()
 	m.snmp.Close()
 	m.stopWatching()
 	m.triggers.fdReload.close()
@@ -382,6 +384,7 @@ func (m *master) sweep(now time.Time) {
 		m.runCrons(now)
 		m.current.runSignalCrons(now)
 	}
+	m.statusPage.poll(m, now)
 	m.logs.alarms.watchQueues(m.sockets, m.cfg.AlarmBacklog)
 	m.advanceChain()
 	if !m.upgrader.busy && !m.life.upgraded {

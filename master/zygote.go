@@ -114,7 +114,7 @@ func (g *generation) zygoteReport(r process.Report) {
 	case "forked", "fork failed":
 		g.forked(r)
 	case "failed":
-		g.explained = true
+		g.explained, g.problem = true, r.Text
 	}
 }
 
