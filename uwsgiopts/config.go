@@ -144,6 +144,7 @@ type Config struct {
 	CheaperConfig
 	ProcessConfig
 	PushConfig
+	TracingConfig
 	PythonConfig
 	LoopConfig
 	WebsocketConfig

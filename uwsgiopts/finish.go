@@ -29,7 +29,7 @@ func (p *parser) finish() error {
 	p.leftovers()
 	for _, validate := range []func() error{
 		p.finishSharing, p.finishTLS, p.finishLoops, p.finishRouting, p.validateNumbers, p.validateCheaper, p.validateMapSockets,
-		p.validateCGI, p.validateCgroups, p.validateListen, p.validateFarms, p.refuseAimless, p.refuseSocketless,
+		p.validateCGI, p.validateCgroups, p.validateListen, p.validateFarms, p.finishTracing, p.refuseAimless, p.refuseSocketless,
 	} {
 		if err := p.tolerate(validate()); err != nil {
 			return err

@@ -193,6 +193,7 @@ func (s *slot) serve(q *request) bool {
 		return s.errandEnded(cn, p, q.errand)
 	}
 	cn.rest, s.rest, p.kept = q.rest, nil, q.body
+	s.trace(cn, p)
 	answered, more := s.route(cn, p)
 	if !answered {
 		answered, more = s.respond(cn, p)
