@@ -173,6 +173,9 @@ func (s *slot) sendSpan() {
 			record = tracing.AppendAttribute(record, tracing.ErrorType, "exception")
 		}
 	}
+	if waited := s.queueTime(); waited >= time.Microsecond && io.app >= 0 && !event {
+		record = tracing.AppendAttribute(record, tracing.QueueMicros, strconv.FormatInt(waited.Microseconds(), 10))
+	}
 	record = tracing.AppendAttribute(record, tracing.WorkerID, strconv.Itoa(s.w.id))
 	t.record = record
 	sender.Send(record, ended.Dropped)
