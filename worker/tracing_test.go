@@ -143,3 +143,45 @@ func TestWhatIsNotSampledIsNotSent(t *testing.T) {
 		t.Errorf("%+v", span)
 	}
 }
+
+func TestSpansOfMessages(t *testing.T) {
+	s, exported := tracedStage(t, "http", tracing.Sampler{Ratio: 1})
+	call := func(operation int, payload string) (reply string, err error) {
+		err = s.w.tracer.ofMessage(1, operation, []byte(payload), func(data []byte) { reply = string(data) })
+		return reply, err
+	}
+	begun, err := call(beginSpan, caller)
+	own, ok := tracing.Parse([]byte(begun))
+	if err != nil || !ok || begun[:36] != caller[:36] || begun == caller {
+		t.Fatalf("%q, %v", begun, err)
+	}
+	if root, err := call(beginSpan, "nonsense"); err != nil || len(root) != tracing.Size || root[3:35] == callerTrace {
+		t.Errorf("%q, %v", root, err)
+	}
+	for _, wrong := range []string{"", "{}", `{"traceparent": "x"}`} {
+		if _, err := call(endSpan, wrong); err == nil {
+			t.Errorf("%q was taken", wrong)
+		}
+	}
+	if _, err := call(endSpan, `{"traceparent": "`+begun+`", "parent": "`+caller+`", "topic": "/a", "server": "b", "nanos": 7, "failed": true}`); err != nil {
+		t.Fatal(err)
+	}
+	span := exported()
+	parent, _ := tracing.Parse([]byte(caller))
+	if span == nil || span.Context != own || span.Parent != parent.Span || span.Kind != tracing.Consumer || string(span.Name) != "process /a" ||
+		span.Nanos != 7 || !span.Failed {
+		t.Errorf("%+v", span)
+	}
+	if _, err := call(3, ""); err == nil {
+		t.Error("an operation that there is not was carried out")
+	}
+}
+
+func TestADeliveryOfMessagesIsNoSpanOfItsOwn(t *testing.T) {
+	for kind, want := range map[string]bool{"mqtt": true, "timer": false, "zmq": false} {
+		vars := uwsgi.AppendVar(uwsgi.AppendVar(nil, "REQUEST_METHOD", "EVENT"), "ENVOXYD_EVENT", kind)
+		if got := isMessages(vars); got != want {
+			t.Errorf("%s: %v", kind, got)
+		}
+	}
+}
