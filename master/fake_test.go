@@ -148,7 +148,7 @@ func newTestMaster(t *testing.T, processes int) *testMaster {
 	m.routers = newRouters(m)
 	m.tracer = newTracer(m)
 	m.announcer.Logf = logf
-	m.logs.alarms, m.logs.commands = newAlarms(m.commands), m.commands
+	m.logs.alarms, m.logs.commands = newAlarms(m.commands, m.events), m.commands
 	t.Cleanup(m.logs.alarms.close)
 	m.hooks = m.newHooks()
 	m.newDaemons()

@@ -112,7 +112,7 @@ func newTracerPlan(g *generation) (*tracerPlan, error) {
 	}
 	return &tracerPlan{
 		spec: tracing.Spec{
-			Endpoint: c.OTLPEndpoint, Service: c.OTLPService, Headers: headers, Version: uwsgiopts.Version, LogDate: c.LogDate,
+			Endpoint: c.OTLPEndpoint, Service: c.OTLPService, Headers: headers, Version: uwsgiopts.Version,
 			Instance: instanceUUID(g.m.started), StopMillis: millis(flushTime),
 		},
 		credential: credential, dir: appDir(g.hooks, c),

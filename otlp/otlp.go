@@ -22,7 +22,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sys/unix"
 
-	"envoxyd/internal/logdate"
 	"envoxyd/internal/tracing"
 )
 
@@ -34,13 +33,6 @@ func Run(spec *tracing.Spec) error {
 	// The master says what is to be done.
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTSTP)
 	out := &log{to: os.Stderr}
-	if spec.LogDate != "" {
-		date, err := logdate.Parse(spec.LogDate)
-		if err != nil {
-			return fmt.Errorf("envoxyd-otlp: %w", err)
-		}
-		out.date = &date
-	}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { out.writef("OTLP: %v", err) }))
 	e, err := newExporter(spec, out)
 	if err != nil {

@@ -19,7 +19,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"envoxyd/internal/logdate"
 	"envoxyd/internal/logtext"
 	"envoxyd/internal/routerspec"
 	"envoxyd/internal/stream"
@@ -46,7 +45,6 @@ type process struct {
 	up       *relay.Upstreams
 	serve    func(conn *stream.Conn, front *routerspec.Socket, peer netip.AddrPort)
 	http     *httprouter.Router // nil: it is another kind
-	date     *logdate.Layout    // nil: lines have no date
 	heard    heard
 	forward  forward
 	sniTold  atomic.Bool
@@ -88,13 +86,6 @@ func Run(spec *routerspec.Spec) error {
 
 func newProcess(spec *routerspec.Spec) (*process, error) {
 	p := &process{spec: spec}
-	if spec.LogDate != "" {
-		date, err := logdate.Parse(spec.LogDate)
-		if err != nil {
-			return nil, err
-		}
-		p.date = &date
-	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.up = relay.New(spec.Kind, spec.Routing, p.logf)
 	for _, text := range spec.Known {
@@ -124,9 +115,6 @@ func newProcess(spec *routerspec.Spec) (*process, error) {
 // logf writes a line to the log. What others have chosen is made safe by the caller.
 func (p *process) logf(format string, args ...any) {
 	var line []byte
-	if p.date != nil {
-		line = append(p.date.Append(line, time.Now()), " - "...)
-	}
 	line = fmt.Appendf(line, format, args...)
 	_, _ = os.Stderr.Write(append(line, '\n')) // there is no better place to say that the log is gone
 }
