@@ -7,7 +7,7 @@ import pytest
 import requests
 from collector import Collector
 from http_client import eventually
-from server import free_port
+from server import alive, free_port
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 PARENT = f"00-{TRACE}-{CALLER}-01"
@@ -209,6 +209,19 @@ def test_reloads_keep_the_exporter_and_lose_no_span(server, way, collector):
     running.signal(signal.SIGTERM)
     assert running.wait_exit() == 0
     assert len(collector.spans) == count + 2, "what is not exported yet is exported at the stop"
+
+
+def test_an_upgrade_loses_no_span(server, way, collector):
+    running = traced(server, way, collector)
+    for _ in range(20):
+        ask(way)
+    running.signal(signal.SIGUSR2)
+    eventually(lambda: running.log().count("spawned OTLP exporter") == 2, 30)
+    ask(way)
+    eventually(lambda: not alive(running.pid), 30)
+    ask(way)
+    eventually(lambda: len(collector.spans) == 22)
+    assert "lost" not in running.log()
 
 
 def test_without_the_option_there_is_nothing(server, way):

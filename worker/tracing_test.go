@@ -104,6 +104,23 @@ func TestTheContextOfTheSpanIsTheOneThatTheApplicationSees(t *testing.T) {
 	}
 }
 
+func TestARequestThatComesSlowlyHasASpan(t *testing.T) {
+	s, exported := tracedStage(t, "http", tracing.Sampler{Ratio: 1})
+	body := strings.Repeat("x", 2*inputSize)
+	c := s.connect()
+	go func() { _, _ = c.Write([]byte("POST /p HTTP/1.1\r\nHost: h\r\ntraceparent: " + caller + "\r\nContent-Length: 131072\r\n\r\n" + body)) }()
+	vars, got := s.request()
+	seen, ok := tracing.Parse([]byte(vars["HTTP_TRACEPARENT"]))
+	if !ok || got != body || vars["HTTP_TRACEPARENT"] == caller {
+		t.Fatalf("the application sees %v", vars)
+	}
+	s.done(get)
+	parent, _ := tracing.Parse([]byte(caller))
+	if span := exported(); span == nil || span.Context != seen || span.Parent != parent.Span {
+		t.Errorf("%+v", span)
+	}
+}
+
 func TestAttributesOfASpan(t *testing.T) {
 	s, exported := tracedStage(t, "http", tracing.Sampler{Ratio: 1})
 	s.send(s.connect(), "GET /p?q HTTP/1.1\r\nHost: [::1]:8443\r\nUser-Agent: test\r\n\r\n")
