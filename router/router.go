@@ -44,7 +44,7 @@ type process struct {
 	spec     *routerspec.Spec
 	up       *relay.Upstreams
 	serve    func(conn *stream.Conn, front *routerspec.Socket, peer netip.AddrPort)
-	http     *httprouter.Router // nil: it is another kind
+	http     *httprouter.Router // takes connections that speak in the clear, in place of serve; nil: it is another kind
 	heard    heard
 	forward  forward
 	sniTold  atomic.Bool
@@ -101,6 +101,9 @@ func newProcess(spec *routerspec.Spec) (*process, error) {
 			return nil, err
 		}
 		p.http, p.serve = router, router.Serve
+		if err := router.Start(httprouter.Host{Ended: p.ended, Fault: p.fault}); err != nil {
+			return nil, err
+		}
 	case routerspec.KindFast:
 		router := fastrouter.New(p.up)
 		p.serve = func(conn *stream.Conn, _ *routerspec.Socket, _ netip.AddrPort) { router.Serve(conn) }
@@ -150,7 +153,7 @@ func (p *process) listen() error {
 func (p *process) accept(l *stream.Listener, front *routerspec.Socket) {
 	for {
 		p.cheap.wait(p.ctx)
-		conn, peer, err := l.Accept()
+		fd, peer, err := l.AcceptDescriptor()
 		switch {
 		case errors.Is(err, os.ErrClosed):
 			return
@@ -167,19 +170,41 @@ func (p *process) accept(l *stream.Listener, front *routerspec.Socket) {
 			continue
 		}
 		p.active.Add(1)
-		p.sessions.Go(func() {
-			defer p.active.Add(-1)
+		p.sessions.Add(1)
+		if p.http != nil {
+			p.http.Take(fd, front, peer)
+			continue
+		}
+		conn, err := stream.New(fd)
+		if err != nil {
+			p.logf("[uwsgi-%s] %s: %v", p.spec.Kind, front.Name, err)
+			p.ended()
+			continue
+		}
+		go func() { // sessions waits for it
+			defer p.ended()
 			defer p.survive()
 			p.serve(conn, front, peer)
-		})
+		}()
 	}
+}
+
+// ended notes that a client's connection is over.
+func (p *process) ended() {
+	p.active.Add(-1)
+	p.sessions.Done()
 }
 
 // survive keeps the fault of one connection from ending all others.
 func (p *process) survive() {
 	if fault := recover(); fault != nil {
-		p.logf("[uwsgi-%s] a fault in serving a connection: %v\n%s", p.spec.Kind, logtext.Safe(fmt.Sprint(fault)), debug.Stack())
+		p.fault(fault)
 	}
+}
+
+// fault says in the log that serving a connection has failed.
+func (p *process) fault(fault any) {
+	p.logf("[uwsgi-%s] a fault in serving a connection: %v\n%s", p.spec.Kind, logtext.Safe(fmt.Sprint(fault)), debug.Stack())
 }
 
 // sweep does what only the clock tells.
@@ -256,6 +281,9 @@ func (p *process) drain(successor bool) {
 	select {
 	case <-done:
 	case <-time.After(relay.Millis(p.spec.Routing.MercyMillis)):
+	}
+	if p.http != nil {
+		p.http.Stop()
 	}
 	p.up.CloseKept()
 }

@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 	"unsafe"
 
 	"envoxyd/internal/procmem"
-	"envoxyd/internal/shm"
 	"envoxyd/internal/workerspec"
 	"envoxyd/protocol/uwsgi"
 	"envoxyd/worker/requestlog"
@@ -32,26 +30,16 @@ func (w *Worker) prepareLog() error {
 	line.JSON, line.Short, line.Color = log.JSON, log.Short, log.Color
 	line.Micros, line.Memory, line.Host = log.Micros, log.Memory, log.Host
 	w.line = line
-	if w.spec.MetricsFD >= 0 && strings.Contains(log.Format, "%(metric.") {
-		return w.openMetrics()
-	}
-	return nil
-}
-
-// openMetrics lets log lines tell of metrics.
-func (w *Worker) openMetrics() error {
-	memory, err := shm.OpenMetrics(w.spec.MetricsFD)
-	if err != nil {
-		return err
-	}
-	var mu sync.Mutex // lines of several cores are written at once
-	w.metric = func(name string) (int64, bool) {
-		mu.Lock()
-		defer mu.Unlock()
-		if m := memory.Find(name); m != nil {
-			return m.Value.Load(), true
+	if strings.Contains(log.Format, "%(metric.") {
+		if err := w.metrics.open(w.spec.MetricsFD); err != nil {
+			return err
 		}
-		return 0, false
+		w.metric = func(name string) (int64, bool) {
+			if m := w.metrics.find(name); m != nil {
+				return m.Value.Load(), true
+			}
+			return 0, false
+		}
 	}
 	return nil
 }

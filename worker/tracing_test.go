@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/routespec"
 	"envoxyd/internal/socketpair"
 	"envoxyd/internal/tracing"
 	"envoxyd/internal/workerspec"
@@ -19,16 +20,16 @@ const (
 	caller      = "00-" + callerTrace + "-" + callerSpan + "-01"
 )
 
-// tracedStage is a stage whose worker makes spans, and where their records come out.
-func tracedStage(t *testing.T, protocol string, sampler tracing.Sampler) (*stage, func() *tracing.Span) {
+// recorded has a worker make spans, and returns where their records come out: nil when there is none.
+func recorded(t *testing.T, sampler tracing.Sampler) (change func(*workerspec.Spec), exported func() *tracing.Span) {
 	t.Helper()
 	fds, err := socketpair.Messages()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _, _ = unix.Close(fds[0]), unix.Close(fds[1]) })
-	s := newStage(t, protocol, func(spec *workerspec.Spec) { spec.Tracing = &workerspec.Tracing{FD: fds[0], Sampler: sampler} })
-	return s, func() *tracing.Span {
+	change = func(spec *workerspec.Spec) { spec.Tracing = &workerspec.Tracing{FD: fds[0], Sampler: sampler} }
+	return change, func() *tracing.Span {
 		t.Helper()
 		record := make([]byte, tracing.MaxRecord)
 		n, _, err := unix.Recvfrom(fds[1], record, unix.MSG_DONTWAIT)
@@ -44,6 +45,13 @@ func tracedStage(t *testing.T, protocol string, sampler tracing.Sampler) (*stage
 		}
 		return &span
 	}
+}
+
+// tracedStage is a stage whose worker makes spans, and where their records come out.
+func tracedStage(t *testing.T, protocol string, sampler tracing.Sampler) (*stage, func() *tracing.Span) {
+	t.Helper()
+	change, exported := recorded(t, sampler)
+	return newStage(t, protocol, change), exported
 }
 
 // done answers the request in hand, and has the core find the next one, of another connection.
@@ -108,7 +116,9 @@ func TestARequestThatComesSlowlyHasASpan(t *testing.T) {
 	s, exported := tracedStage(t, "http", tracing.Sampler{Ratio: 1})
 	body := strings.Repeat("x", 2*inputSize)
 	c := s.connect()
-	go func() { _, _ = c.Write([]byte("POST /p HTTP/1.1\r\nHost: h\r\ntraceparent: " + caller + "\r\nContent-Length: 131072\r\n\r\n" + body)) }()
+	go func() {
+		_, _ = c.Write([]byte("POST /p HTTP/1.1\r\nHost: h\r\ntraceparent: " + caller + "\r\nContent-Length: 131072\r\n\r\n" + body))
+	}()
 	vars, got := s.request()
 	seen, ok := tracing.Parse([]byte(vars["HTTP_TRACEPARENT"]))
 	if !ok || got != body || vars["HTTP_TRACEPARENT"] == caller {
@@ -118,6 +128,28 @@ func TestARequestThatComesSlowlyHasASpan(t *testing.T) {
 	parent, _ := tracing.Parse([]byte(caller))
 	if span := exported(); span == nil || span.Context != seen || span.Parent != parent.Span {
 		t.Errorf("%+v", span)
+	}
+}
+
+func TestAPostponedRequestKeepsItsSpan(t *testing.T) {
+	change, exported := recorded(t, tracing.Sampler{Ratio: 0})
+	all := threadsOf(t, 2, func(spec *workerspec.Spec) {
+		spec.Routes = []routespec.Rule{{Option: "route", Value: "^/ruled return:410"}}
+		change(spec)
+	})
+	oneWaits(all)
+	all[1].send(all[1].connect(), "GET /app HTTP/1.1\r\nHost: h\r\ntraceparent: "+caller+"\r\n\r\n")
+	all[1].isPostponed(1)
+	answered(all[1])
+	all[0].answer(okReply)
+	all[0].goOn()
+	vars, _ := all[0].taken()
+	all[0].answer(okReply)
+	all[0].goOn()
+	stop(all)
+	span := exported() // of the only request that is sampled
+	if span == nil || string(span.Context.Append(nil)) != vars["HTTP_TRACEPARENT"] || exported() != nil {
+		t.Errorf("the application saw %v; the span is %+v", vars, span)
 	}
 }
 
