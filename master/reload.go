@@ -260,6 +260,7 @@ func (m *master) promote() {
 	m.serveSNMP()
 	m.triggers.fifo.reconfigure(m)
 	m.routers.follow(g)
+	m.tracer.follow(g)
 	if old == nil {
 		m.firstReady()
 		m.tellReady(g)

@@ -146,6 +146,7 @@ type Config struct {
 	CheaperConfig
 	ProcessConfig
 	PushConfig
+	TracingConfig
 	PythonConfig
 	LoopConfig
 	WebsocketConfig

@@ -22,7 +22,7 @@ func (s *slot) postpone(cn *conn, p *parsed, q *request) {
 	q.conn, q.parsed, q.postponed = cn, *p, true
 	q.parsed.Vars = append([]byte(nil), p.Vars...)
 	q.parsed.body = nil
-	q.routed = s.giveRouted(q.parsed.Vars)
+	q.routed, q.span = s.giveRouted(q.parsed.Vars), s.takeSpan()
 	s.rest = nil
 	cn.inHand = true
 	s.r.inHand++
@@ -45,6 +45,7 @@ func (r *reactor) takePostponed() *request {
 // recall has the slot know of a postponed request what it knew then.
 func (s *slot) recall(q *request) {
 	s.takeRouted(q.routed)
+	s.putSpan(&q.span)
 	if s.routed != nil && q.routed != nil {
 		q.routed.request.Rebase(s.parsed.Vars)
 	}

@@ -24,6 +24,7 @@ type request struct {
 
 	postponed bool    // rules have seen the request, and nothing but the application answers it
 	routed    *routed // what rules know of such a request; nil: nothing
+	span      span    // of such a request
 }
 
 // requestQueue hands requests to the first slot that leads. Its descriptor

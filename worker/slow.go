@@ -218,6 +218,7 @@ func (s *slot) serve(q *request) bool {
 	if q.postponed {
 		s.recall(q)
 	} else {
+		s.trace(cn, p)
 		answered, more := s.route(cn, p)
 		if !answered {
 			answered, more = s.respond(cn, p)
