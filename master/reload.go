@@ -2,6 +2,7 @@ package master
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -45,6 +46,7 @@ func (m *master) giveUpLate(now time.Time) {
 	}
 	logf("reload: giving up the previous one, which has not come up for %v", loadTimeout)
 	m.next = nil
+	m.history.reloadEnds(now, fmt.Sprintf("given up after %v", now.Sub(late.began).Round(time.Second)))
 	late.abandon()
 	m.retire(late)
 	sockets.CloseUnused(late.sockets, m.sockets)
@@ -101,6 +103,7 @@ func (m *master) reloadAll(brutal bool) {
 	logf("reload: loading configuration and code beside those that serve")
 	notify("RELOADING=1\n" + monotonic())
 	m.reloads.preparing = true
+	m.history.reloadBegins(m.sys.now())
 	before, files, h, opener := m.cfg, m.readFiles(), m.newHooks(), m.socketOpener()
 	m.beside(func() event {
 		p := prepareReload(m.commands.ctx, before, files, m.reread, h, opener)
@@ -131,13 +134,16 @@ func prepareReload(ctx context.Context, before *uwsgiopts.Config, files map[stri
 	if p.material, p.err = firstProblem(readMaterial(p.cfg, files)); p.err != nil {
 		return p
 	}
-	if p.err = makeSpoolDirs(p.cfg); p.err != nil {
+	if p.err = errors.Join(makeSpoolDirs(p.cfg), checkRRDTool(p.cfg)); p.err != nil {
 		return p
 	}
 	if p.err = rejoinCgroups(before, p.cfg); p.err != nil {
 		return p
 	}
 	if p.service, p.err = loadService(ctx, p.cfg); p.err != nil {
+		return p
+	}
+	if p.err = bindOfService(p.cfg); p.err != nil {
 		return p
 	}
 	p.sockets, p.err = opener.open(p.cfg)
@@ -175,12 +181,13 @@ func (m *master) prepared(p *preparation) {
 	}
 	if p.err != nil {
 		logf("%v", p.err)
-		m.reloadFailed()
+		m.reloadFailed(p.err.Error())
 	}
 }
 
-// reloadFailed: the old generation goes on; if there is none, nothing is left to do.
-func (m *master) reloadFailed() {
+// reloadFailed: the old generation goes on; if there is none, nothing is left to do. problem is for the statistics.
+func (m *master) reloadFailed(problem string) {
+	m.history.reloadEnds(m.sys.now(), problem)
 	if m.current == nil || m.current.draining {
 		m.endFailed(max(m.life.status, statusFailed))
 		return
@@ -216,7 +223,7 @@ func (m *master) generationFailed(g *generation, status int) {
 			m.life.status = status
 			m.life.stopping = true
 		} else {
-			m.reloadFailed()
+			m.reloadFailed(fmt.Sprintf("the application was not loaded (status %d)", status))
 		}
 	case m.current != g:
 		m.retire(g)
@@ -247,12 +254,15 @@ func (m *master) promote() {
 	m.triggers.touched.reconfigure(g.cfg)
 	m.pausing.paused, m.reloads.chain = false, nil
 	m.serveStats()
+	m.servePrometheus()
 	m.serveSNMP()
 	m.triggers.fifo.reconfigure(m)
 	m.routers.follow(g)
 	if old == nil {
 		m.firstReady()
+		m.tellReady(g)
 	} else {
+		m.history.reloadEnds(m.sys.now(), "")
 		m.atExit(old.cfg, old.hooks)
 		if retired := sockets.RetireUnused(before, m.sockets); m.cfg.Vacuum {
 			vacuumSockets(retired)
@@ -276,7 +286,8 @@ func (m *master) promote() {
 	m.watchdog = newWatchdog(g.service)
 	m.replaceDaemons()
 	m.jobs.crons.reconfigure(g.cfg)
-	m.triggers.fdReload.reconfigure(m, g.cfg)
+	m.watchReloadFDs(g.cfg)
+	m.watchAlarmFDs(g.cfg)
 	m.triggers.fsReload.reconfigure(m, g.cfg)
 	m.replacePushers(g.cfg)
 	if m.metrics != nil {
@@ -318,6 +329,7 @@ func (m *master) forgetGone() {
 	for _, g := range m.old {
 		g.endLeftovers(m.sys.now())
 		if g.gone() && g.heardAll() {
+			m.history.generationEnds(g)
 			g.close()
 		} else {
 			kept = append(kept, g)

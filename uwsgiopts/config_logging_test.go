@@ -1,6 +1,7 @@
 package uwsgiopts
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -35,7 +36,14 @@ func TestLogOptionsThatCannotBeAreRefusedWithAWayOut(t *testing.T) {
 		{"alarm-log", "app", "an alarm, a blank"},
 		{"alarm", "mail curl:http://x", "cmd:curl"},
 		{"alarm", "jab xmpp:a", "cmd:"},
-		{"alarm", "x nosuch:a", "there are cmd, log"},
+		{"alarm", "x nosuch:a", "there are cmd, log, mule, signal"},
+		{"alarm", "x signal:256", "0 to 255"},
+		{"alarm", "x mule:one", "number of a mule"},
+		{"alarm", "x mule:1", "there is no mule 1"},
+		{"alarm-fd", "x 3", "ALARM FD[:BYTES] MESSAGE"},
+		{"alarm-fd", "x -1 text", "number of a descriptor"},
+		{"alarm-fd", "x 3:0 text", "number of bytes"},
+		{"alarm-fd", "x 3 text", "there is no alarm"},
 		{"alarm", "x", "NAME KIND:ARGUMENT"},
 		{"logfile-chmod", "9x9", "octal"},
 	} {
@@ -48,27 +56,29 @@ func TestLogOptionsThatCannotBeAreRefusedWithAWayOut(t *testing.T) {
 
 func TestTheLogMasterIsThereWhereItIsNeeded(t *testing.T) {
 	for text, want := range map[string]bool{
-		"":                               false,
-		"logto=x.log":                    false,
-		"logto=x.log log-reopen=true":    false,
-		"master-fifo=f":                  false,
-		"logto=x.log master-fifo=f":      true,
-		"daemonize=x.log master-fifo=f":  true,
-		"logto=127.0.0.1:514":            true,
-		"logto=/x:y.log":                 false,
-		"log-master=true":                true,
-		"logger=stdio":                   true,
-		"logger=stdio log-master=false":  true,
-		"req-logger=file:x":              true,
-		"log-syslog=":                    true,
-		"log-encoder=nl":                 true,
-		"log-drain=x":                    true,
-		"log-maxsize=100":                true,
-		"touch-logreopen=x":              true,
-		"threaded-logger=true":           false,
-		"alarm=a_log:":                   false,
-		"alarm=a_log: alarm-log=a_x":     true,
-		"alarm-segfault=a log-date=true": false,
+		"":                              false,
+		"logto=x.log":                   false,
+		"logto=x.log log-reopen=true":   false,
+		"master-fifo=f":                 false,
+		"logto=x.log master-fifo=f":     true,
+		"daemonize=x.log master-fifo=f": true,
+		"logto=127.0.0.1:514":           true,
+		"logto=/x:y.log":                false,
+		"log-master=true":               true,
+		"logger=stdio":                  true,
+		"logger=stdio log-master=false": true,
+		"req-logger=file:x":             true,
+		"log-syslog=":                   true,
+		"log-encoder=nl":                true,
+		"log-drain=x":                   true,
+		"log-maxsize=100":               true,
+		"touch-logreopen=x":             true,
+		"threaded-logger=true":          false,
+		"alarm=a_log:":                  false,
+		"alarm=a_log: alarm-log=a_x":    true,
+		"alarm-segfault=a":              false,
+		"log-date=true":                 true,
+		"log-json=true":                 true,
 	} {
 		var args []string
 		for word := range strings.FieldsSeq(text) {
@@ -85,15 +95,41 @@ func TestTheLogMasterIsThereWhereItIsNeeded(t *testing.T) {
 	}
 }
 
-func TestAlarmsWhoseKindIsNotThereYetAreLogged(t *testing.T) {
-	cfg, err := Parse([]string{"--alarm", "a signal:17", "--alarm", "b cmd:cat x:y"}, nil, ParseOptions{})
-	if err != nil {
-		t.Fatal(err)
+func TestAlarmsOfEveryKindAreKept(t *testing.T) {
+	cfg := mustParse(t, "--mule", "--alarm", "a signal:17", "--alarm", "b cmd:cat x:y", "--alarm", "c mule:1", "--alarm", "d log")
+	want := [][2]string{{"a", "signal:17"}, {"b", "cmd:cat x:y"}, {"c", "mule:1"}, {"d", "log"}}
+	if !slices.Equal(cfg.Alarms, want) || len(cfg.Notices) != 0 {
+		t.Errorf("alarms %q, notices %q", cfg.Alarms, cfg.Notices)
 	}
-	if len(cfg.Alarms) != 2 || cfg.Alarms[0] != [2]string{"a", "log:"} || cfg.Alarms[1] != [2]string{"b", "cmd:cat x:y"} {
-		t.Errorf("alarms: %q", cfg.Alarms)
+}
+
+func TestAlarmsOfDescriptors(t *testing.T) {
+	cfg := mustParse(t, "--alarm", "a log:", "--alarm-fd", "a 3 text of it", "--alarm-fd", "a 3:8 other", "--alarm-fd", "a 0:2 x")
+	want := []AlarmFD{{"a", 3, 1, "text of it"}, {"a", 3, 8, "other"}, {"a", 0, 2, "x"}}
+	if !slices.Equal(cfg.AlarmFDs, want) || !slices.Equal(cfg.AlarmDescriptors(), []int{3, 0}) || !cfg.Master {
+		t.Errorf("%+v, %v, master %t", cfg.AlarmFDs, cfg.AlarmDescriptors(), cfg.Master)
 	}
-	if len(cfg.Notices) != 1 || !strings.Contains(cfg.Notices[0], "not there yet") {
-		t.Errorf("notices: %q", cfg.Notices)
+}
+
+func TestLinesAboutRequestsNeedNoMaster(t *testing.T) {
+	for text, want := range map[string]bool{
+		"--log-json":                           true,
+		"--log-date":                           true,
+		"--log-date --log-format x":            true,
+		"--log-json --log-format x":            false,
+		"--log-json --log-master":              false,
+		"--log-json --logger stdio":            false,
+		"--log-json --log-reopen":              false,
+		"--log-date --logto x --master-fifo y": false,
+		"--log-master":                         false,
+		"":                                     false,
+	} {
+		cfg, err := Parse(strings.Fields(text), nil, ParseOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cfg.LogRequestsDirect != want {
+			t.Errorf("%s: %v", text, cfg.LogRequestsDirect)
+		}
 	}
 }

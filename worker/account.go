@@ -6,6 +6,7 @@ import (
 
 	"envoxyd/internal/monotime"
 	"envoxyd/internal/shm"
+	"envoxyd/internal/workerspec"
 )
 
 // cancelTime is what a task has for its end when it was cancelled for taking too long; then its process is killed.
@@ -44,9 +45,11 @@ func (s *slot) account() {
 	line.Requests.Store(line.Requests.Load() + 1) // one writer: no need of a locked add
 	line.Sent.Store(line.Sent.Load() + uint64(io.sent) + uint64(io.head_len))
 	line.Micros.Store(line.Micros.Load() + uint64(spent/1000))
+	s.noteTimes()
 	if io.result&resException != 0 {
 		line.Exceptions.Store(line.Exceptions.Load() + 1)
 	}
+	s.current.listener.count(workerspec.CountRequests)
 	if s.response.errno != 0 {
 		line.WriteErrors.Store(line.WriteErrors.Load() + 1)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/shm"
 	"envoxyd/internal/workerspec"
 	"envoxyd/protocol/uwsgi"
 	"envoxyd/transports"
@@ -49,6 +50,7 @@ type listener struct {
 	flags      uint32 // of every request, where the client speaks HTTP/1.1
 	always     uint32 // of every request
 	event      bool   // deliveries of the gateway's, for the service's event handlers
+	tcp        bool   // not a unix socket
 	mapped     bool   // only some workers serve it
 	proxy      bool   // connections begin with a PROXY header
 	idle       time.Duration
@@ -60,6 +62,7 @@ type listener struct {
 	http2      *http2Server  // nil: it is not offered
 	exportCert bool          // requests have the client's certificate
 	verbose    bool          // failed handshakes are logged
+	tally      *shm.Tally    // of what comes by it; nil: it is not counted
 	answer     time.Duration // of the application until its response begins; 0: it may take for ever
 }
 
@@ -68,14 +71,16 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 	if !known {
 		return nil, fmt.Errorf("socket %s: the protocol %q is not there yet", socket.Name, socket.Protocol)
 	}
-	l := &listener{fd: socket.FD, index: index, name: socket.Name, transport: protocol.transport, kind: index, always: protocol.flags,
-		mapped: len(socket.Workers) > 0, timeout: w.socketTimeout(), head: headTime, pages: w.spec.ErrorPages, modifier1: socket.Modifier1}
+	l := &listener{fd: socket.FD, index: index, name: socket.Name, tally: w.socketTally(&socket), transport: protocol.transport, kind: index, always: protocol.flags,
+		tcp: !socket.Unix, mapped: len(socket.Workers) > 0, timeout: w.socketTimeout(), head: headTime, pages: w.spec.ErrorPages, modifier1: socket.Modifier1}
 	l.socket = transports.Socket{Modifiers: w.spec.Limits.Modifiers, CGI: w.spec.CGI != nil, Limit: w.spec.Limits.BufferSize, ServerName: w.hostname, Port: socket.Port, NoScript: w.spec.HTTP.ManageScript, KeepSlash: w.spec.HTTP.KeepSlashes}
 	if !socket.Unix && w.spec.HTTP.NoDelay && socket.Protocol != "uwsgi" { // one response, mostly one write
 		_ = unix.SetsockoptInt(l.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // connections inherit it
 	}
 	l.idle = l.timeout
 	switch socket.Protocol {
+	case "uwsgi":
+		l.socket.KeepAlive = !l.mapped && socket.TLS == nil // what waits for a busy worker can be passed on
 	case "http", "http11":
 		l.socket.KeepAlive = true
 		l.proxy = w.spec.HTTP.ProxyProtocol

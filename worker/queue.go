@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"envoxyd/internal/eventfd"
+	"envoxyd/internal/monotime"
 )
 
 // request is what a goroutine gives back to the slots: a request that is whole,
@@ -17,6 +18,7 @@ type request struct {
 	arriving *arriving // the body, if the application starts before it is there
 	idle     bool      // no request: the connection was answered and is kept
 	text     []byte    // of a stream in memory: the request as it would be read; nil: it is parsed
+	since    int64     // when it was put into the queue, by the monotonic clock
 
 	errand *errandOutcome // the request was answered off the core; nil: it is to be served
 
@@ -40,6 +42,7 @@ func (q *requestQueue) init() error {
 }
 
 func (q *requestQueue) put(r *request) {
+	r.since = monotime.Now()
 	q.mu.Lock()
 	q.items = append(q.items, r)
 	first := len(q.items) == 1 // who leads looks again before it waits, and has been told of the others

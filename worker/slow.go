@@ -100,6 +100,11 @@ func (w *Worker) receiveHead(in *input, cn *conn, data []byte) (parsed, []byte, 
 	defer w.parsers.Put(p)
 	for {
 		head := p.preparse(cn.listener, &cn.Conn, data)
+		if head.Answer != nil && head.Keep {
+			_, _ = syscall.Write(cn.fd, head.Answer) // a client that has left needs no answer
+			data = data[head.HeadSize:]
+			continue
+		}
 		if head.Err != nil || head.Answer != nil || head.Vars != nil {
 			head.Vars = append([]byte(nil), head.Vars...)
 			head.body = nil
@@ -191,11 +196,12 @@ func (s *slot) serve(q *request) bool {
 		return false
 	}
 	if q.text != nil {
+		s.arrived = q.since
 		return s.receiveText(cn, q.text)
 	}
 	p := &s.parsed
 	*p = q.parsed
-	s.arriving = q.arriving
+	s.arriving, s.arrived = q.arriving, q.since
 	if len(p.Vars) > len(s.vars) {
 		s.complain(cn, p.ID, transports.ErrBlock)
 		return false

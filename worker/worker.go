@@ -23,7 +23,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"envoxyd/internal/logdate"
 	"envoxyd/internal/logtext"
 	"envoxyd/internal/monotime"
 	"envoxyd/internal/shm"
@@ -65,7 +64,6 @@ type Worker struct {
 	caches    *sharedmem.Caches               // nil: there are none
 	cacheNews cacheNews                       // what has been told of them
 	metrics   metrics
-	date      *logdate.Layout // before the server's own lines; nil: none
 
 	responders []responder      // of requests that need no application
 	files      *files           // one of them; nil: no option asks for files, nor for rules
@@ -104,7 +102,8 @@ type Worker struct {
 
 	paused atomic.Bool // by SIGTSTP: connections are left waiting
 
-	calls *calls // of services
+	calls   *calls       // of services
+	tallies *shm.Tallies // nil: nothing is counted there
 
 	bell       *snooze.Bell // wakes the watch: rung when a slot goes to the application
 	watchStart sync.Once
@@ -134,6 +133,9 @@ func New(document []byte, id int, io []coreIO, caches *sharedmem.Caches) (*Worke
 	}
 	w.board, w.row = board, cmp.Or(w.spec.Row, id)
 	w.paused.Store(board.Paused(w.row))
+	if err := w.openTallies(); err != nil {
+		return nil, err
+	}
 	w.events = os.NewFile(uintptr(w.spec.EventFD), "events")
 	w.hostname = w.spec.Python.Hostname
 	w.spool = w.newSpool()
@@ -305,15 +307,7 @@ func (w *Worker) watchMaster() {
 
 // logf writes one line of the server's own to the log, whatever clients have put into args.
 func (w *Worker) logf(format string, args ...any) {
-	line := w.appendDate(w.logMark(nil, 2))
+	line := w.mark(nil, 2, workerspec.LineMark)
 	line = append(logtext.Append(line, fmt.Appendf(nil, format, args...)), '\n')
 	w.writeLog(2, line)
-}
-
-// appendDate begins a line as --log-date says.
-func (w *Worker) appendDate(line []byte) []byte {
-	if w.date == nil {
-		return line
-	}
-	return append(w.date.Append(line, time.Now()), " - "...)
 }

@@ -7,6 +7,9 @@ package stats
 import (
 	"context"
 	"time"
+
+	"envoxyd/internal/latency"
+	"envoxyd/internal/shm"
 )
 
 // Host is what this package needs of the program whose statistics these are.
@@ -29,6 +32,9 @@ type Snapshot struct {
 	PID, UID, GID int
 	Dir           string // where the instance was started
 
+	Life    Life     // what was counted since the instance was started
+	Reloads []Reload // the last ones; the oldest comes first
+
 	App     App
 	Sockets []Socket // that workers accept connections from
 	Workers []Worker // in the order of their IDs
@@ -39,6 +45,10 @@ type Snapshot struct {
 
 	Mules    []Auxiliary
 	Spoolers []Auxiliary
+
+	Pools      []Pool  // connections to PostgreSQL servers
+	Events     *Events // nil: there is no event gateway
+	Connectors []Connector
 
 	RoutedSignals uint64 // uwsgi signals that were passed on
 	LostSignals   uint64 // those that nobody could get
@@ -64,9 +74,14 @@ type Auxiliary struct {
 	Runs     string // of a mule: a file or function; "": it waits for messages
 	Dir      string // of a spooler
 	Busy     bool
-	Tasks    uint64 // messages, signals and jobs that are done
+	Tasks    uint64            // messages, signals and jobs that are done
+	Times    latency.Histogram // how long each of them took, since the process's generation began
 	Respawns int
+	Life     AuxiliaryHistory
 }
+
+// AuxiliaryHistory is what processes in one place have done since the instance was started.
+type AuxiliaryHistory struct{ Tasks, Respawns uint64 }
 
 // Socket is a listening socket. The kernel tells of no queue for unix sockets: both numbers are 0.
 type Socket struct {
@@ -75,6 +90,33 @@ type Socket struct {
 	Shared   bool // it stands for one of --shared-socket
 	Queue    int  // connections that wait
 	MaxQueue int  // connections that may wait
+
+	Accepted uint64 // connections, since the instance was started, as the next
+	Requests uint64 // that are done
+}
+
+// Pool is the connections to one PostgreSQL server that workers have.
+type Pool struct {
+	Key                         string // of the server in envoxy.json
+	Open, InUse, Waiting, Limit int    // connections now; calls that wait for one; connections that may be open
+
+	// Since the instance was started:
+	Opened   uint64 // connections
+	Acquired uint64 // times that one was lent
+	Waited   uint64 // of these, after a wait
+	TimedOut uint64 // waits that were in vain
+	WaitTime time.Duration
+}
+
+// Pool is the one with that key, which is made if it is not there.
+func (s *Snapshot) Pool(key string) *Pool {
+	for i := range s.Pools {
+		if s.Pools[i].Key == key {
+			return &s.Pools[i]
+		}
+	}
+	s.Pools = append(s.Pools, Pool{Key: key})
+	return &s.Pools[len(s.Pools)-1]
 }
 
 // Counters are what is counted of one core, or sums of that. They only grow; those of a core
@@ -104,6 +146,49 @@ func (c *Counters) Add(other Counters) {
 	c.Signals += other.Signals
 }
 
+// Timing is how long requests take, and how they are answered.
+type Timing struct {
+	Responses [6]uint64         // requests by the class of their status; 0: no status was sent
+	Latency   latency.Histogram // of requests, from where the application has them to the end of the response
+	QueueTime latency.Histogram // of requests, from where the worker could know of them to where the application has them
+	Events    latency.Histogram // of deliveries to a service's event handlers
+}
+
+// add adds what a core has counted.
+func (t *Timing) add(core *shm.Timing) {
+	for class := range t.Responses {
+		t.Responses[class] += core.Responses[class].Load()
+	}
+	core.Application.AddTo(&t.Latency)
+	core.Queue.AddTo(&t.QueueTime)
+	core.Events.AddTo(&t.Events)
+}
+
+// Life is what was counted since the instance was started. Neither reloads and respawns nor upgrades reset it.
+type Life struct {
+	Counters
+	Timing
+	Harakiris     uint64
+	Respawns      uint64 // workers that came in the place of one that had ended
+	Reloads       uint64 // that have gone well
+	FailedReloads uint64
+}
+
+// AddRow adds what was counted in a row of a scoreboard.
+func (l *Life) AddRow(board *shm.Board, row int) {
+	for number := range board.Cores() {
+		l.Add(readCounters(board.Core(row, number)))
+		l.add(board.Timing(row, number))
+	}
+}
+
+// Reload is a reload that is over.
+type Reload struct {
+	At      time.Time // when it began
+	Took    time.Duration
+	Problem string // why the previous code and configuration were kept; "": it has gone well
+}
+
 // AverageTime is the mean time of a request.
 func (c *Counters) AverageTime() time.Duration {
 	return time.Duration(uint64(c.RunningTime) / max(c.Requests, 1))
@@ -130,6 +215,7 @@ type Worker struct {
 	Harakiris int  // processes that were killed for one
 
 	Counters        // sums over the cores
+	Timing          // likewise
 	Delta    uint64 // requests of the process that is there now
 
 	Started time.Time // the process that is there now; zero: there is none

@@ -37,6 +37,10 @@ from .uwsgi_module import services, shared, signals
 def main(spec, text, uwsgi, serving, order):
     python, number = spec["python"], order["worker"]
     ending.restore_term()
+    if spec["log"]["worker_fd"]:  # --worker-logger
+        log.flush()
+        for fd in (1, 2):
+            os.dup2(spec["log"]["worker_fd"], fd)
     children.adopt_none()
     listeners.restore()
     threads.prepare_greenlets()
