@@ -74,6 +74,9 @@ func TestRulesAnswerWhileRequestsWaitForPythonsLock(t *testing.T) {
 	all[0].goOn() // what waits is its, unless the leader looks first
 	taker := firstOf(all)
 	vars, body := taker.inHand()
+	if waited := taker.slot.queueTime(); waited <= 0 || waited > time.Minute {
+		t.Errorf("it has waited for %v", waited)
+	}
 	if vars["REQUEST_URI"] != "/app" || vars["SEEN"] != "/app" || body != "body" {
 		t.Fatalf("%v with the body %q", vars, body)
 	}

@@ -196,6 +196,7 @@ func (s *slot) serve(q *request) bool {
 		return false
 	}
 	if q.text != nil {
+		s.arrived = q.since
 		return s.receiveText(cn, q.text)
 	}
 	p := &s.parsed
