@@ -44,7 +44,10 @@ func (g *generation) startZygote() error {
 			l.control.Finish()
 			<-said
 		}
-		g.m.post(func(*master) { g.zygoteEnded(exit, err) })
+		g.m.post(func(m *master) {
+			m.logs.forget(child.PID())
+			g.zygoteEnded(exit, err)
+		})
 	}()
 	return nil
 }

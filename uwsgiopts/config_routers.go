@@ -148,7 +148,7 @@ func (p *parser) finishRouters() error {
 	}
 	switch {
 	case c.HTTPAutoGzip:
-		return p.refuseValue("http-auto-gzip", "answers are not compressed on their way from other servers: let those do it")
+		return p.refuseValue("http-auto-gzip", "responses of other servers are not compressed: enable compression there")
 	}
 	for i := range c.Sockets {
 		s := &c.Sockets[i]
@@ -156,7 +156,7 @@ func (p *parser) finishRouters() error {
 			continue
 		}
 		if s.TLS != nil {
-			return refuse(s.Origin, "https %s: workers end TLS, routers do not: give https an instance of its own, whose rules pass requests on (route-run = http:ADDRESS), or put a TLS proxy in front", s.Address)
+			return refuse(s.Origin, "https %s: TLS is terminated by workers, not by routers: use a separate instance for https that forwards requests (route-run = http:ADDRESS), or a TLS proxy in front", s.Address)
 		}
 		s.Protocol = HTTPFront
 	}
@@ -173,10 +173,10 @@ func (p *parser) finishRouter(name string, r *Router) error {
 		}
 	}
 	if ways > 1 { // as in uWSGI, which says nothing
-		p.note(c.OriginOf(name+"-to", ""), "%s: a pattern, a directory, subscriptions and %s-to exclude each other; the first of these that is given counts", name, name)
+		p.note(c.OriginOf(name+"-to", ""), "%s: a pattern, a directory, subscriptions and %s-to are mutually exclusive; the first of these that is given is used", name, name)
 	}
 	if r.Processes < 1 || r.Processes > maxCores {
-		return p.refuseValue(name+"-processes", "%d processes are none, or more than %d", r.Processes, maxCores)
+		return p.refuseValue(name+"-processes", "%d processes: must be between 1 and %d", r.Processes, maxCores)
 	}
 	if r.Stats == "" && len(r.Servers)+len(r.To) == 0 {
 		return nil
@@ -184,7 +184,7 @@ func (p *parser) finishRouter(name string, r *Router) error {
 	if name != "http" {
 		front := map[string]string{"fastrouter": FastFront, "rawrouter": RawFront}[name]
 		if !slices.ContainsFunc(c.Sockets, func(s Socket) bool { return s.Protocol == front }) {
-			return refuse(c.OriginOf(name+"-to", ""), "a %s has somewhere to route to, but no address: name one with %s", name, name)
+			return refuse(c.OriginOf(name+"-to", ""), "a %s has nodes, but no address to listen on: add --%s", name, name)
 		}
 	}
 	return nil
@@ -195,18 +195,18 @@ func (p *parser) finishUnrouted() error {
 	c := p.cfg
 	switch {
 	case c.HTTPModifier1 != 0 && c.HTTPModifier1 != ModifierCGI:
-		return p.refuseValue("http-modifier1", "%d stands for another kind of application; Python (0) and CGI programs (9) are served, unless http-to names another server", c.HTTPModifier1)
+		return p.refuseValue("http-modifier1", "modifier %d is not served: only 0 (Python) and 9 (CGI) are, unless http-to names another server", c.HTTPModifier1)
 	case c.HTTPSource:
-		return p.refuseValue("http-manage-source", "only a router passes on what never ends: name the server with http-to")
+		return p.refuseValue("http-manage-source", "only a router forwards endless streams: add --http-to")
 	case len(c.HTTPStud) > 0:
-		return p.refuseValue("http-stud-prefix", "only a router reads it: name a server with http-to, or have the TLS proxy write PROXY lines (http-enable-proxy-protocol)")
+		return p.refuseValue("http-stud-prefix", "only a router reads it: add --http-to, or have the TLS proxy write PROXY lines (http-enable-proxy-protocol)")
 	case c.HTTPBackendHTTP:
-		return p.refuseValue("http-backend-http", "there is no other server: name one with http-to")
+		return p.refuseValue("http-backend-http", "no other server is configured: add --http-to")
 	}
 	c.Modifier1.HTTP = c.HTTPModifier1
 	for _, name := range []string{"http-stats-server", "http-uid", "http-gid", "http-resubscribe", "http-fallback", "http-post-buffering", "http-cheap"} {
 		if e := p.lastOf(name); e != nil {
-			p.note(e.Origin, "option %q has no effect: the workers serve http themselves, as no other server is named (http-to)", e.Name)
+			p.note(e.Origin, "option %q has no effect: workers serve HTTP themselves unless http-to names another server", e.Name)
 		}
 	}
 	return nil
@@ -224,7 +224,7 @@ func smallNumber(field func(c *Config) *byte) effect {
 func setSubscribeModifier1(c *Config, g given) error {
 	n, err := strconv.ParseUint(g.text, 10, 8)
 	if err != nil {
-		return fmt.Errorf("option %q: %q is none of 0 to 255", g.name, g.text)
+		return fmt.Errorf("option %q: %q is not between 0 and 255", g.name, g.text)
 	}
 	c.subscribeModifier1 = byte(n)
 	return nil

@@ -90,11 +90,11 @@ func TestHTTPIsRoutedWhereItHasSomewhereToGo(t *testing.T) {
 
 func TestOptionsWithoutARouterAreTold(t *testing.T) {
 	cfg, err := Parse([]string{"--http", ":8080", "--wsgi-file", "a.py", "--http-stats-server", ":1717"}, nil, ParseOptions{Dir: t.TempDir()})
-	if err != nil || len(cfg.Notices) != 1 || !strings.Contains(cfg.Notices[0], `option "http-stats-server" has no effect: the workers serve http themselves`) {
+	if err != nil || len(cfg.Notices) != 1 || !strings.Contains(cfg.Notices[0], `option "http-stats-server" has no effect: workers serve HTTP themselves`) {
 		t.Errorf("%q, %v", cfg.Notices, err)
 	}
 	cfg, err = Parse([]string{"--http", ":8080", "--http-to", "a:1", "--http-subscription-server", "b:2", "--http-gracetime", "5"}, nil, ParseOptions{Dir: t.TempDir()})
-	if err != nil || len(cfg.Notices) != 1 || !strings.Contains(cfg.Notices[0], "exclude each other") || cfg.HTTPRouter.Gracetime != 5*time.Second {
+	if err != nil || len(cfg.Notices) != 1 || !strings.Contains(cfg.Notices[0], "are mutually exclusive") || cfg.HTTPRouter.Gracetime != 5*time.Second {
 		t.Errorf("%q, %v", cfg.Notices, err)
 	}
 }

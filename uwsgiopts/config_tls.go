@@ -98,7 +98,7 @@ func (c *Certificate) refuseSchemes(g given) error {
 		}
 	}
 	if c.Required && c.ClientCA == "" {
-		return fmt.Errorf("option %q: there is no file behind the !", g.name)
+		return fmt.Errorf("option %q: a file name must follow the !", g.name)
 	}
 	return nil
 }
@@ -113,7 +113,7 @@ func readCiphers(g given, text string) ([]uint16, error) {
 		return nil, fmt.Errorf("option %q: %w", g.name, err)
 	}
 	if len(list.Passed) > 0 {
-		g.notice("option %q: of the ciphers, %s has no effect here (docs/tls.md)", g.name, strings.Join(list.Passed, ", "))
+		g.notice("option %q: the ciphers %s have no effect (docs/tls.md)", g.name, strings.Join(list.Passed, ", "))
 	}
 	return list.Suites, nil
 }
@@ -136,10 +136,10 @@ func setHTTPS2(c *Config, g given) (err error) {
 			s.TLS.setClientCA(value)
 		case "spdy":
 			if value != "" && value != "0" {
-				g.notice("option %q: SPDY is HTTP/2 today, which clients agree on by themselves (http2)", g.name)
+				g.notice("option %q: SPDY is superseded by HTTP/2, which clients negotiate (http2)", g.name)
 			}
 		default:
-			err = fmt.Errorf("option %q: %q is none of addr, cert, key, ciphers, clientca, spdy", g.name, key)
+			err = fmt.Errorf("option %q: %q is not one of addr, cert, key, ciphers, clientca, spdy", g.name, key)
 		}
 		if err != nil {
 			return err

@@ -74,10 +74,10 @@ func TestTLSThatIsRefused(t *testing.T) {
 		"--https :443,,k":                   `is not ADDRESS,CERT,KEY`,
 		"--https :443,c,k,HIGH,ca,x":        `is not ADDRESS,CERT,KEY`,
 		"--https :443,c,k,NOSUCH":           `option "https": "NOSUCH" is no cipher`,
-		"--https-socket :443,c,k,HIGH,!":    `there is no file behind the !`,
+		"--https-socket :443,c,k,HIGH,!":    `a file name must follow the !`,
 		"--https :443,http://x/c,k":         `"http://x/c": certificates and keys have to be files`,
 		"--https2 addr=:443,cert=c":         `needs addr=, cert= and key=`,
-		"--https2 addr=:443,cert=c,key=k,x": `"x" is none of addr, cert, key, ciphers, clientca, spdy`,
+		"--https2 addr=:443,cert=c,key=k,x": `"x" is not one of addr, cert, key, ciphers, clientca, spdy`,
 		"--sni a.test":                      `is not NAME CERT,KEY[,CIPHERS[,CLIENT_CA]]`,
 		"--ssl-enable-sslv3":                `option "ssl-enable-sslv3" is not supported`,
 		"--ssl-option x":                    `option "ssl-option": "x" is no number`,
@@ -94,7 +94,7 @@ func TestTLSThatIsRefused(t *testing.T) {
 
 func TestCiphersWithoutEffectAreTold(t *testing.T) {
 	cfg := mustParse(t, "--https", ":443,c,k,HIGH:DHE-RSA-AES256-SHA:!RC4")
-	if len(cfg.Notices) != 1 || !strings.Contains(cfg.Notices[0], `option "https": of the ciphers, DHE-RSA-AES256-SHA has no effect here`) {
+	if len(cfg.Notices) != 1 || !strings.Contains(cfg.Notices[0], `option "https": the ciphers DHE-RSA-AES256-SHA have no effect`) {
 		t.Errorf("%q", cfg.Notices)
 	}
 }

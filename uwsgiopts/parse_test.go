@@ -205,9 +205,9 @@ func TestNoticesAreGivenOnceWithTheirPlace(t *testing.T) {
 	}
 	want := []string{
 		`[uWSGI] getting INI configuration from a.ini`,
-		`"if-env" has no end: everything after it belonged to it (a.ini:11)`,
+		`"if-env" is not closed: everything after it belongs to the block (a.ini:11)`,
 		`[WARNING] non-numeric value "60 ; seconds" for option "harakiri" - using 60 ! (a.ini:2)`,
-		`!!! UNABLE to load uWSGI plugin nosuch: it is not built in, and there are no others !!! (a.ini:8)`,
+		`!!! UNABLE to load uWSGI plugin nosuch: it is not built in, and plugins cannot be loaded !!! (a.ini:8)`,
 		`option "buffer-size": "32k" is read as 32768 bytes (a.ini:9)`,
 		`a.ini:7: option "never-swap" is not supported and left out (allow-missing): ` + allOptions().find("never-swap").Unsupported,
 		`unknown option "vaccum" is ignored; did you mean "vacuum"? (a.ini:3)`,

@@ -79,9 +79,9 @@ func loadsPlugins(needed bool) runner {
 			switch {
 			case name == "" || builtIn(name):
 			case needed:
-				return refuse(e.Origin, "UNABLE to load uWSGI plugin %s: it is not built in, and there are no others", name)
+				return refuse(e.Origin, "UNABLE to load uWSGI plugin %s: it is not built in, and plugins cannot be loaded", name)
 			default:
-				p.note(e.Origin, "!!! UNABLE to load uWSGI plugin %s: it is not built in, and there are no others !!!", name)
+				p.note(e.Origin, "!!! UNABLE to load uWSGI plugin %s: it is not built in, and plugins cannot be loaded !!!", name)
 			}
 		}
 		return nil

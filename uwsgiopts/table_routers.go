@@ -66,13 +66,13 @@ func (f family) common() []Option {
 		{Names: name("-use-code-string"), Arg: RequiredArg, Doc: "let the " + f.title + " ask this code for addresses", Unsupported: "a router runs no code: have nodes subscribe (" + f.name + "-subscription-server), or keep a directory of sockets (" + f.name + "-use-base)"},
 		{Names: name("-to"), Arg: RequiredArg, Doc: "let the " + f.title + " hand requests to the server at this address", Value: f.texts(func(r *Router) *[]string { return &r.To })},
 		{Names: name("-gracetime"), Arg: RequiredArg, Doc: "seconds that the " + f.title + " leaves a server alone for that could not be reached", Value: f.seconds(func(r *Router) *time.Duration { return &r.Gracetime })},
-		{Names: name("-events"), Arg: RequiredArg, Value: Int, Doc: "number of events that the " + f.title + " takes at once", NoOp: "the runtime takes as many as there are"},
+		{Names: name("-events"), Arg: RequiredArg, Value: Int, Doc: "number of events that the " + f.title + " takes at once", NoOp: "all processors are used"},
 		{Names: name("-quiet"), Arg: RequiredArg, Doc: "do not log connections of the " + f.title + " that fail", Value: f.flag(func(r *Router) *bool { return &r.Quiet })},
 		{Names: name("-cheap"), Doc: "accept nothing while no server is there for the " + f.title, Value: f.flag(func(r *Router) *bool { return &r.Cheap })},
 		{Names: name("-subscription-server"), Arg: RequiredArg, Doc: "let servers subscribe to the " + f.title + " at this address: UDP, or a unix socket", Value: f.texts(func(r *Router) *[]string { return &r.Servers })},
 		{Names: f.statsNames(), Arg: RequiredArg, Doc: "serve statistics of the " + f.title + " on this address", Value: f.text(func(r *Router) *string { return &r.Stats })},
-		{Names: name("-harakiri"), Arg: RequiredArg, Value: Int, Doc: "end the " + f.title + " when it hangs for this many seconds", NoOp: "no connection holds up another one, and each has its timeouts"},
-		{Names: name("-buffer-size"), Arg: RequiredArg, Value: Bytes, Doc: "size of the buffers of the " + f.title + ", in bytes", NoOp: "buffers grow as far as a request needs it"},
+		{Names: name("-harakiri"), Arg: RequiredArg, Value: Int, Doc: "end the " + f.title + " when it hangs for this many seconds", NoOp: "connections do not block each other, and each has its timeouts"},
+		{Names: name("-buffer-size"), Arg: RequiredArg, Value: Bytes, Doc: "size of the buffers of the " + f.title + ", in bytes", NoOp: "buffers grow as needed"},
 	}
 }
 
@@ -100,7 +100,7 @@ func fastOptions() []Option {
 	f := fastFamily
 	return append([]Option{{Names: []string{"fastrouter"}, Arg: RequiredArg, Doc: "route uwsgi requests from this address to other servers", Value: socket(FastFront)}}, append(f.common(), []Option{
 		{Names: []string{"fastrouter-use-socket"}, Arg: OptionalArg, Doc: "let the fast router hand requests to this socket of the instance, by its number", Value: Text.by(f.useSocket)},
-		{Names: []string{"fastrouter-subscription-slot"}, Arg: RequiredArg, Doc: "number of subscriptions to the fast router", NoOp: "subscriptions take what room they need"},
+		{Names: []string{"fastrouter-subscription-slot"}, Arg: RequiredArg, Doc: "number of subscriptions to the fast router", NoOp: "subscriptions use the memory they need"},
 		{Names: []string{"fastrouter-timeout"}, Arg: RequiredArg, Doc: "seconds that the fast router waits for either side", Value: f.seconds(func(r *Router) *time.Duration { return &r.Timeout })},
 		{Names: []string{"fastrouter-post-buffering"}, Arg: RequiredArg, Doc: "bodies from this size on are taken in as a whole by the fast router before a server is asked, in bytes", Value: size(func(c *Config) *int64 { return &c.FastRouter.PostBuffering })},
 		{Names: []string{"fastrouter-post-buffering-dir"}, Arg: RequiredArg, Doc: "directory where the fast router keeps large bodies", Value: f.text(func(r *Router) *string { return &r.PostDir })},
@@ -122,7 +122,7 @@ func rawOptions() []Option {
 	return append([]Option{{Names: []string{"rawrouter"}, Arg: RequiredArg, Doc: "route TCP connections from this address to other servers", Value: socket(RawFront)}}, append(f.common(), []Option{
 		{Names: []string{"rawrouter-use-socket"}, Arg: OptionalArg, Doc: "let the raw router hand connections to this socket of the instance, by its number", Value: Text.by(f.useSocket)},
 		{Names: []string{"rawrouter-max-retries"}, Arg: RequiredArg, Doc: "number of other servers that the raw router tries", Value: f.number(func(r *Router) *int { return &r.MaxRetries })},
-		{Names: []string{"rawrouter-subscription-slot"}, Arg: RequiredArg, Doc: "number of subscriptions to the raw router", NoOp: "subscriptions take what room they need"},
+		{Names: []string{"rawrouter-subscription-slot"}, Arg: RequiredArg, Doc: "number of subscriptions to the raw router", NoOp: "subscriptions use the memory they need"},
 		{Names: []string{"rawrouter-timeout"}, Arg: RequiredArg, Doc: "seconds that the raw router waits until anything moves", Value: f.seconds(func(r *Router) *time.Duration { return &r.Timeout })},
 		{Names: []string{"rawrouter-xclient"}, Doc: "announce clients by XCLIENT, for mail servers", Value: flagOn(func(c *Config) *bool { return &c.XClient })},
 	}...)...)
@@ -143,7 +143,7 @@ func tlsRouterOptions() []Option {
 		{Names: []string{"sslrouter-use-code-string"}, Arg: RequiredArg, Doc: "let the TLS router ask this code for addresses", Unsupported: noTLSRouter},
 		{Names: []string{"sslrouter-use-socket"}, Arg: OptionalArg, Doc: "let the TLS router hand requests to this socket of the instance", Unsupported: noTLSRouter},
 		{Names: []string{"sslrouter-to"}, Arg: RequiredArg, Value: List, Doc: "let the TLS router hand requests to this address", Unsupported: noTLSRouter},
-		{Names: []string{"sslrouter-gracetime"}, Arg: RequiredArg, Value: Int, Doc: "seconds that the TLS router leaves an unlucky address alone for", Unsupported: noTLSRouter},
+		{Names: []string{"sslrouter-gracetime"}, Arg: RequiredArg, Value: Int, Doc: "seconds that the TLS router skips a failed address", Unsupported: noTLSRouter},
 		{Names: []string{"sslrouter-events"}, Arg: RequiredArg, Value: Int, Doc: "number of events that the TLS router takes at once", Unsupported: noTLSRouter},
 		{Names: []string{"sslrouter-max-retries"}, Arg: RequiredArg, Value: Int, Doc: "number of other addresses that the TLS router tries", Unsupported: noTLSRouter},
 		{Names: []string{"sslrouter-quiet"}, Arg: RequiredArg, Value: Flag, Doc: "do not log failures of the TLS router", Unsupported: noTLSRouter},

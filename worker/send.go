@@ -50,7 +50,7 @@ func (s *slot) sendRaw(out, data []byte, mode int) int {
 		out = append(s.takeHeld(), out...)
 	}
 	if s.current.inline() {
-		if done, outcome := s.sendSealed(out, data); done {
+		if done, outcome := s.sendSealed(out, data, mode); done {
 			return outcome
 		}
 	}
@@ -94,8 +94,11 @@ func (s *slot) sendRaw(out, data []byte, mode int) int {
 	return writeOK
 }
 
-// sendSealed is sendRaw for a client that speaks TLS. False: nothing was sent, and the descriptor speaks in the clear now.
-func (s *slot) sendSealed(out, data []byte) (done bool, outcome int) {
+// sendSealed is sendRaw for a connection that is inline. False: nothing was sent, and the descriptor speaks in the clear now.
+func (s *slot) sendSealed(out, data []byte, mode int) (done bool, outcome int) {
+	if s.current.inMemory() {
+		return s.sendInMemory(out, data, mode)
+	}
 	if len(out)+len(data) > sealedAtOnce {
 		s.openCurrent()
 		return false, writeOK
@@ -108,6 +111,22 @@ func (s *slot) sendSealed(out, data []byte) (done bool, outcome int) {
 		s.openCurrent()
 	}
 	return true, writeOK
+}
+
+// sendInMemory is sendSealed for a stream in memory. What is not the last of a response, or of an item, waits for its client by
+// the descriptor.
+func (s *slot) sendInMemory(out, data []byte, mode int) (done bool, outcome int) {
+	if mode == sendLast {
+		taken, gone := s.current.memory.write(out, data)
+		if gone {
+			return true, s.writeFailed(syscall.EPIPE)
+		}
+		if taken {
+			return true, writeOK
+		}
+	}
+	s.openCurrent()
+	return false, writeOK
 }
 
 // openCurrent has the descriptor of the request's connection speak in the clear, to the application too.
