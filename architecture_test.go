@@ -54,6 +54,7 @@ var mayImport = map[string][]string{
 	"internal/stream":     {},
 	"internal/openssl":    {},
 	"internal/tlsspec":    {},
+	"internal/routerspec": {"internal/tlsspec"},
 	"internal/workerspec": {"internal/staticspec", "internal/tlsspec", "internal/routespec"},
 	"uwsgiopts":           {"uwsgiopts", "protocol/subscription", "internal/conninfo", "internal/httpget", "internal/openssl", "internal/routespec", "routing"},
 	"modules":             {"protocol", "internal/conninfo"},

@@ -10,6 +10,7 @@ import (
 
 	"envoxyd/internal/paths"
 	"envoxyd/internal/routerspec"
+	"envoxyd/internal/tlsspec"
 	"envoxyd/master/privileges"
 	"envoxyd/master/sockets"
 	"envoxyd/uwsgiopts"
@@ -19,6 +20,7 @@ import (
 type routerPlan struct {
 	spec       routerspec.Spec // without descriptors
 	sockets    []*sockets.Socket
+	tls        []*tlsspec.Socket // of each of the sockets; nil: clients speak in the clear
 	credential *syscall.Credential
 	dir        string
 	count      int
@@ -26,7 +28,8 @@ type routerPlan struct {
 
 // equal tells whether a router that was started with p can go on under other.
 func (p *routerPlan) equal(other *routerPlan) bool {
-	if !reflect.DeepEqual(p.spec, other.spec) || p.count != other.count || p.dir != other.dir || len(p.sockets) != len(other.sockets) || !reflect.DeepEqual(p.credential, other.credential) {
+	if !reflect.DeepEqual(p.spec, other.spec) || p.count != other.count || p.dir != other.dir || len(p.sockets) != len(other.sockets) || !reflect.DeepEqual(p.credential, other.credential) ||
+		!reflect.DeepEqual(p.tls, other.tls) {
 		return false
 	}
 	for i, s := range p.sockets {
@@ -40,7 +43,8 @@ func (p *routerPlan) equal(other *routerPlan) bool {
 // routerPlans are the kinds that a generation has.
 func routerPlans(g *generation) (plans []*routerPlan, err error) {
 	c := g.cfg
-	kinds := map[string]*uwsgiopts.Router{routerspec.KindHTTP: &c.HTTPRouter, routerspec.KindFast: &c.FastRouter, routerspec.KindRaw: &c.RawRouter}
+	kinds := map[string]*uwsgiopts.Router{routerspec.KindHTTP: &c.HTTPRouter, routerspec.KindFast: &c.FastRouter, routerspec.KindRaw: &c.RawRouter,
+		routerspec.KindSSL: &c.SSLRouter}
 	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
 		plan, err := newRouterPlan(g, kind, kinds[kind])
 		if err != nil {
@@ -59,7 +63,7 @@ func newRouterPlan(g *generation, kind string, r *uwsgiopts.Router) (*routerPlan
 	fronts := 0
 	for _, s := range g.sockets {
 		if s.Router() == kind {
-			p.sockets = append(p.sockets, s)
+			p.sockets, p.tls = append(p.sockets, s), append(p.tls, g.tlsSpec(s))
 			if !s.ForSubscriptions() && !s.ForRouterStats() {
 				fronts++
 			}
@@ -87,7 +91,7 @@ func newRouterPlan(g *generation, kind string, r *uwsgiopts.Router) (*routerPlan
 func routerSpec(g *generation, kind string, r *uwsgiopts.Router) (routerspec.Spec, error) {
 	c := g.cfg
 	spec := routerspec.Spec{
-		Kind: kind, Siblings: r.Processes > 1, Version: uwsgiopts.Version, LogDate: c.LogDate, StatsHTTP: c.StatsHTTP, XClient: c.XClient,
+		Kind: kind, Siblings: r.Processes > 1, Version: uwsgiopts.Version, LogDate: c.LogDate, StatsHTTP: c.StatsHTTP, XClient: c.XClient, ByHost: c.SSLRouterSNI,
 		VassalNeeded: c.VassalRequired, CredentialDirs: inDir(workDir(c), c.CredentialDirs),
 		Routing: routerspec.Routing{
 			To: r.To, Pattern: r.Pattern, Fallback: r.Fallback, FallbackOnNoKey: r.FallbackOnNoKey, FallbackKey: r.FallbackKey, ForceKey: r.ForceKey,

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/signal"
 	"runtime"
@@ -44,7 +43,8 @@ const (
 type process struct {
 	spec     *routerspec.Spec
 	up       *relay.Upstreams
-	serve    func(conn *stream.Conn, front *routerspec.Socket, peer netip.AddrPort)
+	serve    func(c *relay.Client)
+	secure   secure
 	http     *httprouter.Router // nil: it is another kind
 	date     *logdate.Layout    // nil: lines have no date
 	heard    heard
@@ -112,11 +112,16 @@ func newProcess(spec *routerspec.Spec) (*process, error) {
 		p.http, p.serve = router, router.Serve
 	case routerspec.KindFast:
 		router := fastrouter.New(p.up)
-		p.serve = func(conn *stream.Conn, _ *routerspec.Socket, _ netip.AddrPort) { router.Serve(conn) }
+		p.serve = func(c *relay.Client) { router.Serve(c.Conn) }
 	case routerspec.KindRaw:
-		p.serve = rawrouter.New(p.up, spec.XClient).Serve
+		p.serve = rawrouter.New(p.up, rawrouter.Settings{XClient: spec.XClient}).Serve
+	case routerspec.KindSSL:
+		p.serve = rawrouter.New(p.up, rawrouter.Settings{ByHost: spec.ByHost}).Serve
 	default:
 		return nil, fmt.Errorf("there is no router %q", spec.Kind)
+	}
+	if err := p.openSecure(); err != nil {
+		return nil, err
 	}
 	return p, p.readKeys()
 }
@@ -182,7 +187,9 @@ func (p *process) accept(l *stream.Listener, front *routerspec.Socket) {
 		p.sessions.Go(func() {
 			defer p.active.Add(-1)
 			defer p.survive()
-			p.serve(conn, front, peer)
+			if client := (&relay.Client{Conn: conn, Front: front, Peer: peer}); p.shakeHands(client) {
+				p.serve(client)
+			}
 		})
 	}
 }

@@ -18,7 +18,10 @@ type RoutersConfig struct {
 	HTTPRouter Router // of --http, where that has nodes: see Config.HTTPRouted
 	FastRouter Router
 	RawRouter  Router
+	SSLRouter  Router
 	XClient    bool // raw routers tell mail servers the client's address
+
+	SSLRouterSNI bool // TLS routers choose servers by the host that the handshake names
 
 	HTTPModifier1, HTTPModifier2 byte
 	HTTPChunkedInput             bool
@@ -47,7 +50,7 @@ type RoutersConfig struct {
 
 func routersDefaults() RoutersConfig {
 	one := Router{Processes: 1, Gracetime: 30 * time.Second, Timeout: time.Minute, MaxRetries: 3}
-	return RoutersConfig{HTTPRouter: one, FastRouter: one, RawRouter: one, SubscriptionTolerance: 17 * time.Second, SignTolerance: 24 * time.Hour,
+	return RoutersConfig{HTTPRouter: one, FastRouter: one, RawRouter: one, SSLRouter: one, SubscriptionTolerance: 17 * time.Second, SignTolerance: 24 * time.Hour,
 		SubscribeFreq: 10 * time.Second}
 }
 
@@ -85,6 +88,7 @@ const (
 	HTTPFront = "http-front" // --http, where it has nodes
 	FastFront = "fastrouter"
 	RawFront  = "rawrouter"
+	SSLFront  = "sslrouter"
 )
 
 // HTTPRouted tells whether --http hands requests to other servers. Otherwise the workers serve it themselves.
@@ -93,7 +97,7 @@ func (c *Config) HTTPRouted() bool { return c.HTTPRouter.Routes() }
 // fronts counts the sockets that routers serve.
 func (c *Config) fronts() (n int) {
 	for _, s := range c.Sockets {
-		if slices.Contains([]string{HTTPFront, FastFront, RawFront}, s.Protocol) {
+		if slices.Contains([]string{HTTPFront, FastFront, RawFront, SSLFront}, s.Protocol) {
 			n++
 		}
 	}
@@ -138,7 +142,7 @@ func (p *parser) finishRouters() error {
 	for _, r := range []struct {
 		name   string
 		router *Router
-	}{{"http", &c.HTTPRouter}, {"fastrouter", &c.FastRouter}, {"rawrouter", &c.RawRouter}} {
+	}{{"http", &c.HTTPRouter}, {"fastrouter", &c.FastRouter}, {"rawrouter", &c.RawRouter}, {"sslrouter", &c.SSLRouter}} {
 		if err := p.finishRouter(r.name, r.router); err != nil {
 			return err
 		}
@@ -151,14 +155,9 @@ func (p *parser) finishRouters() error {
 		return p.refuseValue("http-auto-gzip", "answers are not compressed on their way from other servers: let those do it")
 	}
 	for i := range c.Sockets {
-		s := &c.Sockets[i]
-		if s.Protocol != protocolRouter {
-			continue
+		if s := &c.Sockets[i]; s.Protocol == protocolRouter {
+			s.Protocol = HTTPFront
 		}
-		if s.TLS != nil {
-			return refuse(s.Origin, "https %s: workers end TLS, routers do not: give https an instance of its own, whose rules pass requests on (route-run = http:ADDRESS), or put a TLS proxy in front", s.Address)
-		}
-		s.Protocol = HTTPFront
 	}
 	return nil
 }
@@ -182,7 +181,7 @@ func (p *parser) finishRouter(name string, r *Router) error {
 		return nil
 	}
 	if name != "http" {
-		front := map[string]string{"fastrouter": FastFront, "rawrouter": RawFront}[name]
+		front := map[string]string{"fastrouter": FastFront, "rawrouter": RawFront, "sslrouter": SSLFront}[name]
 		if !slices.ContainsFunc(c.Sockets, func(s Socket) bool { return s.Protocol == front }) {
 			return refuse(c.OriginOf(name+"-to", ""), "a %s has somewhere to route to, but no address: name one with %s", name, name)
 		}

@@ -113,7 +113,7 @@ func talk(t *testing.T, text string, more func(*routerspec.Spec)) string {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		r.Serve(server, &spec.Fronts[0], netip.MustParseAddrPort("192.0.2.1:4567"))
+		r.Serve(&relay.Client{Conn: server, Front: &spec.Fronts[0], Peer: netip.MustParseAddrPort("192.0.2.1:4567")})
 	}()
 	if _, err := client.Write([]byte(text)); err != nil {
 		t.Fatal(err)

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"envoxyd/internal/routerspec"
-	"envoxyd/internal/stream"
 	"envoxyd/protocol/uwsgi"
 	"envoxyd/router/relay"
 	"envoxyd/transports"
@@ -73,16 +72,20 @@ func New(up *relay.Upstreams, spec *routerspec.Spec) (*Router, error) {
 }
 
 // Serve serves one connection to its end.
-func (r *Router) Serve(conn *stream.Conn, front *routerspec.Socket, peer netip.AddrPort) {
-	s := &session{r: r, client: conn}
-	s.Socket = r.socket[front.Port]
-	if peer.IsValid() {
-		s.RemoteAddr, s.RemotePort = peer.Addr().String(), strconv.Itoa(int(peer.Port()))
+func (r *Router) Serve(c *relay.Client) {
+	s := &session{r: r, client: c.Conn}
+	s.Socket = r.socket[c.Front.Port]
+	if c.Peer.IsValid() {
+		s.RemoteAddr, s.RemotePort = c.Peer.Addr().String(), strconv.Itoa(int(c.Peer.Port()))
 	}
-	if r.spec.ProxyProtocol {
+	switch {
+	case c.Secure != nil:
+		s.https, s.Vars = true, c.Secure.Vars
+		c.Secure.Proxy.Apply(&s.Conn)
+	case r.spec.ProxyProtocol:
 		s.ProxyHeader = transports.AwaitProxy
 	}
-	s.studded = len(r.stud) > 0 && r.stud[peer.Addr()]
+	s.studded = c.Secure == nil && len(r.stud) > 0 && r.stud[c.Peer.Addr()]
 	r.sessions.add(s)
 	defer r.sessions.remove(s)
 	s.serve()

@@ -20,7 +20,7 @@ type session struct {
 	client *stream.Conn
 	transports.Conn
 	studded bool // what comes first is the client's address
-	https   bool // so said what came first
+	https   bool // by TLS, or so said what came first
 
 	*scratch             // while a request is in hand, or half of one; else nil
 	served   int         // requests
