@@ -194,6 +194,9 @@ func (r *routers) spawn(one *router) error {
 		}
 		spec.VaultFD = pass(vault)
 	}
+	if one.cache != nil {
+		spec.Routing.CacheFD = pass(one.cache)
+	}
 	for i, s := range one.sockets {
 		copied := dupCloexec(s.FD)
 		if copied < 0 {

@@ -3,6 +3,7 @@ package master
 import (
 	"fmt"
 	"maps"
+	"os"
 	"reflect"
 	"slices"
 	"syscall"
@@ -21,6 +22,7 @@ type routerPlan struct {
 	spec       routerspec.Spec // without descriptors
 	sockets    []*sockets.Socket
 	tls        []*tlsspec.Socket // of each of the sockets; nil: clients speak in the clear
+	cache      *os.File          // of addresses by key; nil: there is none
 	credential *syscall.Credential
 	dir        string
 	count      int
@@ -29,7 +31,7 @@ type routerPlan struct {
 // equal tells whether a router that was started with p can go on under other.
 func (p *routerPlan) equal(other *routerPlan) bool {
 	if !reflect.DeepEqual(p.spec, other.spec) || p.count != other.count || p.dir != other.dir || len(p.sockets) != len(other.sockets) || !reflect.DeepEqual(p.credential, other.credential) ||
-		!reflect.DeepEqual(p.tls, other.tls) {
+		!reflect.DeepEqual(p.tls, other.tls) || p.cache != other.cache {
 		return false
 	}
 	for i, s := range p.sockets {
@@ -82,6 +84,11 @@ func newRouterPlan(g *generation, kind string, r *uwsgiopts.Router) (*routerPlan
 	var err error
 	if p.credential, err = who.Credential(); err != nil {
 		return nil, err
+	}
+	if r.UseCache != nil {
+		if p.cache = g.shared.cacheFile(*r.UseCache); p.cache == nil {
+			return nil, fmt.Errorf("there is no cache %q", *r.UseCache)
+		}
 	}
 	p.spec, err = routerSpec(g, kind, r)
 	return p, err

@@ -21,6 +21,7 @@ import (
 	"envoxyd/internal/logdate"
 	"envoxyd/internal/logtext"
 	"envoxyd/internal/routerspec"
+	"envoxyd/internal/shm"
 	"envoxyd/internal/stream"
 	"envoxyd/router/fastrouter"
 	"envoxyd/router/httprouter"
@@ -97,6 +98,9 @@ func newProcess(spec *routerspec.Spec) (*process, error) {
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.up = relay.New(spec.Kind, spec.Routing, p.logf)
+	if spec.Routing.CacheFD > 0 {
+		p.up.Lookup = p.lookUp
+	}
 	for _, text := range spec.Known {
 		var a nodes.Announcement
 		if json.Unmarshal(text, &a) == nil {
@@ -124,6 +128,18 @@ func newProcess(spec *routerspec.Spec) (*process, error) {
 		return nil, err
 	}
 	return p, p.readKeys()
+}
+
+// mostAddress is how long an address in a cache may be, bytes.
+const mostAddress = 4096
+
+// lookUp finds the address of a key in the cache.
+func (p *process) lookUp(key string) string {
+	value, _, err := shm.CacheValue(p.spec.Routing.CacheFD, key, mostAddress)
+	if err != nil && !errors.Is(err, shm.ErrNoHead) && !p.spec.Routing.Quiet { // no head: nobody has stored anything yet
+		p.logf("[uwsgi-%s] %v", p.spec.Kind, err)
+	}
+	return string(value)
 }
 
 // logf writes a line to the log. What others have chosen is made safe by the caller.

@@ -60,7 +60,8 @@ type Router struct {
 	To              []string // nodes
 	Servers         []string // addresses at which nodes subscribe
 	Pattern, Base   string
-	UseSocket       *int // number of a socket of this instance's own; nil: not given
+	UseCache        *string // name of a cache with addresses by key; "": the first one; nil: not given
+	UseSocket       *int    // number of a socket of this instance's own; nil: not given
 	Fallback        []string
 	FallbackOnNoKey bool
 	FallbackKey     string
@@ -80,7 +81,7 @@ type Router struct {
 
 // Routes tells whether there is something to route to.
 func (r *Router) Routes() bool {
-	return len(r.To)+len(r.Servers) > 0 || r.Pattern != "" || r.Base != "" || r.UseSocket != nil || len(r.Fallback) > 0 && r.FallbackOnNoKey
+	return len(r.To)+len(r.Servers) > 0 || r.Pattern != "" || r.Base != "" || r.UseCache != nil || r.UseSocket != nil || len(r.Fallback) > 0 && r.FallbackOnNoKey
 }
 
 // Protocols of sockets that routers serve.
@@ -139,11 +140,8 @@ func (p *parser) finishRouters() error {
 			}
 		}
 	}
-	for _, r := range []struct {
-		name   string
-		router *Router
-	}{{"http", &c.HTTPRouter}, {"fastrouter", &c.FastRouter}, {"rawrouter", &c.RawRouter}, {"sslrouter", &c.SSLRouter}} {
-		if err := p.finishRouter(r.name, r.router); err != nil {
+	for _, f := range families {
+		if err := p.finishRouter(f.name, f.of(c)); err != nil {
 			return err
 		}
 	}
@@ -166,13 +164,13 @@ func (p *parser) finishRouters() error {
 func (p *parser) finishRouter(name string, r *Router) error {
 	c := p.cfg
 	ways := 0
-	for _, way := range []bool{r.Pattern != "", r.Base != "", len(r.Servers) > 0, len(r.To) > 0 || r.UseSocket != nil} {
+	for _, way := range []bool{r.UseCache != nil, r.Pattern != "", r.Base != "", len(r.Servers) > 0, len(r.To) > 0 || r.UseSocket != nil} {
 		if way {
 			ways++
 		}
 	}
 	if ways > 1 { // as in uWSGI, which says nothing
-		p.note(c.OriginOf(name+"-to", ""), "%s: a pattern, a directory, subscriptions and %s-to exclude each other; the first of these that is given counts", name, name)
+		p.note(c.OriginOf(name+"-to", ""), "%s: a cache, a pattern, a directory, subscriptions and %s-to exclude each other; the first of these that is given counts", name, name)
 	}
 	if r.Processes < 1 || r.Processes > maxCores {
 		return p.refuseValue(name+"-processes", "%d processes are none, or more than %d", r.Processes, maxCores)
@@ -185,6 +183,19 @@ func (p *parser) finishRouter(name string, r *Router) error {
 		if !slices.ContainsFunc(c.Sockets, func(s Socket) bool { return s.Protocol == front }) {
 			return refuse(c.OriginOf(name+"-to", ""), "a %s has somewhere to route to, but no address: name one with %s", name, name)
 		}
+	}
+	return nil
+}
+
+// finishRouterCaches refuses caches that are not there.
+func (p *parser) finishRouterCaches() error {
+	c := p.cfg
+	for _, f := range families {
+		name := f.of(c).UseCache
+		if name == nil || len(c.Caches) > 0 && *name == "" || slices.ContainsFunc(c.Caches, func(cache Cache) bool { return cache.Name == *name }) {
+			continue
+		}
+		return p.refuseValue(f.name+"-use-cache", "there is no cache %q of this instance: name one with cache2", *name)
 	}
 	return nil
 }

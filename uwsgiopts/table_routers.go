@@ -52,13 +52,23 @@ func (f family) useSocket(c *Config, g given) error {
 	return nil
 }
 
+// useCache takes the name of a cache; without one it is the first.
+func (f family) useCache(c *Config, g given) error {
+	name := ""
+	if !g.flag {
+		name = g.text
+	}
+	f.of(c).UseCache = &name
+	return nil
+}
+
 // common are the options that every kind has.
 func (f family) common() []Option {
 	name := func(suffix string) []string { return []string{f.name + suffix} }
 	return []Option{
 		{Names: []string{f.name + "-processes", f.name + "-workers"}, Arg: RequiredArg, Doc: "number of processes of the " + f.title, Value: f.number(func(r *Router) *int { return &r.Processes })},
 		{Names: name("-zerg"), Arg: RequiredArg, Doc: "take the listening sockets of the " + f.title + " from a zerg server", Unsupported: "a router has listening sockets of its own: name them with " + f.name},
-		{Names: name("-use-cache"), Arg: OptionalArg, Doc: "let the " + f.title + " look addresses up in this cache", Unsupported: "a router reads no caches: have nodes subscribe (" + f.name + "-subscription-server), or keep a directory of sockets"},
+		{Names: name("-use-cache"), Arg: OptionalArg, Doc: "let the " + f.title + " look addresses up in this cache", Value: Text.by(f.useCache)},
 		{Names: name("-use-pattern"), Arg: RequiredArg, Doc: "let the " + f.title + " make addresses of keys by this pattern, in which %s is the key", Value: f.text(func(r *Router) *string { return &r.Pattern })},
 		{Names: name("-use-base"), Arg: RequiredArg, Doc: "let the " + f.title + " look for sockets that are named for keys in this directory", Value: f.text(func(r *Router) *string { return &r.Base })},
 		{Names: name("-fallback"), Arg: RequiredArg, Doc: "address that the " + f.title + " uses when no node can be reached", Value: f.texts(func(r *Router) *[]string { return &r.Fallback })},
@@ -90,6 +100,9 @@ var (
 	rawFamily  = family{"rawrouter", "raw router", func(c *Config) *Router { return &c.RawRouter }}
 	sslFamily  = family{"sslrouter", "TLS router", func(c *Config) *Router { return &c.SSLRouter }}
 )
+
+// families are all kinds of routers.
+var families = []family{httpFamily, fastFamily, rawFamily, sslFamily}
 
 // routersOptions declares: Other routers.
 func routersOptions() []Option {

@@ -59,8 +59,9 @@ type Socket struct {
 // Routing is where requests go.
 type Routing struct {
 	To              []string `json:"to"`
-	Pattern         string   `json:"pattern"` // the first %s is the key
-	Base            string   `json:"base"`    // directory of sockets that are named for keys
+	Pattern         string   `json:"pattern"`  // the first %s is the key
+	Base            string   `json:"base"`     // directory of sockets that are named for keys
+	CacheFD         int      `json:"cache_fd"` // the memory of a cache with addresses by key: see shm.CacheValue; 0: there is none
 	Fallback        []string `json:"fallback"`
 	FallbackOnNoKey bool     `json:"fallback_on_no_key"`
 	FallbackKey     string   `json:"fallback_key"`
