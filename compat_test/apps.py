@@ -1,9 +1,9 @@
 """The small WSGI applications that the servers under test serve."""
 
 ANSWER = """
-def answer(start_response, text):
+def answer(start_response, text, status="200 OK"):
     body = text.encode()
-    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]
 """
 

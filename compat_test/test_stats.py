@@ -84,3 +84,43 @@ def test_statistics_over_http(server):
                 assert json.loads(reply.body)["pid"] == running.pid
         running.signal(signal.SIGTERM)
         assert running.wait_exit(3) == 0
+
+
+SLEEPING = f"""
+import time
+{ANSWER}
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/slow":
+        time.sleep(0.3)
+    return answer(start_response, "done", status="404 Not Found" if environ["PATH_INFO"] == "/none" else "200 OK")
+"""
+
+
+def test_latency_and_time_in_the_queue_are_shown_and_survive_reloads(server):
+    transport = http_socket()
+    running = server(transport, ["--master", "--processes", "1", "--stats", "stats.sock"], app=SLEEPING)
+
+    def document():
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(10)
+            client.connect(str(running.dir / "stats.sock"))
+            return json.load(client.makefile())
+
+    with Connection(transport.port) as slow, Connection(transport.port) as waiting, Connection(transport.port) as quick:
+        assert quick.get("/none").status == 404
+        slow.send("/slow")
+        eventually(lambda: any(core["in_request"] for core in document()["workers"][0]["cores"]))
+        waiting.send("/waits")
+        assert slow.receive().status == waiting.receive().status == 200
+    worker = eventually(lambda: (w := document()["workers"][0])["requests"] == 3 and w)
+    assert worker["responses"] == {"none": 0, "1xx": 0, "2xx": 2, "3xx": 0, "4xx": 1, "5xx": 0}
+    assert worker["latency"]["count"] == worker["queue_time"]["count"] == 3
+    assert 290_000 < worker["latency"]["max"] < 5_000_000 and worker["latency"]["p50"] < 250_000
+    assert 100_000 < worker["queue_time"]["max"] <= worker["latency"]["max"], "the second request has waited for the first one"
+    before = document()["life"]
+    running.signal(signal.SIGHUP)
+    running.wait_log("gracefully .RE.spawned")
+    eventually(lambda: document()["workers"][0]["requests"] == 0)
+    after = document()
+    assert after["life"] == {**before, "reload_count": 1}
+    assert [r["problem"] for r in after["reloads"]] == [""]

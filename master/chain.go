@@ -1,6 +1,7 @@
 package master
 
 import (
+	"fmt"
 	"time"
 
 	"envoxyd/master/process"
@@ -28,6 +29,8 @@ func (m *master) reloadWorkers(brutal bool) {
 		return
 	}
 	logf("...gracefully killing workers...")
+	m.history.reloadBegins(m.sys.now())
+	defer func() { m.history.reloadEnds(m.sys.now(), "") }()
 	for _, w := range g.workers {
 		switch {
 		case !w.Is(process.Ready): // it is fresh, or leaves, anyway
@@ -49,6 +52,7 @@ func (m *master) chainReload() {
 		return
 	}
 	m.reloads.chain = &chain{g: m.current}
+	m.history.reloadBegins(m.sys.now())
 	m.advanceChain()
 }
 
@@ -63,6 +67,7 @@ func (m *master) advanceChain() {
 		case w.PID() != c.pid && w.Backoff.Row() > 0, w.PID() == c.pid && w.successors.Row() > 0:
 			logf("chain reloading given up: worker %d does not come up again, the others stay as they are", w.ID)
 			m.reloads.chain = nil
+			m.history.reloadEnds(m.sys.now(), fmt.Sprintf("worker %d does not come up again", w.ID))
 			return
 		case w.PID() == c.pid || !w.Is(process.Ready):
 			if now := m.sys.now(); now.Sub(c.waited) >= time.Second {
@@ -76,6 +81,7 @@ func (m *master) advanceChain() {
 	if victim == nil {
 		logf("chain reloading complete")
 		m.reloads.chain = nil
+		m.history.reloadEnds(m.sys.now(), "")
 		return
 	}
 	if victim.beside.Is(process.Absent) {

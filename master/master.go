@@ -57,6 +57,7 @@ type master struct {
 	owned        owned
 	life         life
 	reloads      reloads
+	history      history
 	upgrader     *upgrader
 	pausing      pausing
 	triggers     triggers

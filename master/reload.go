@@ -45,6 +45,7 @@ func (m *master) giveUpLate(now time.Time) {
 	}
 	logf("reload: giving up the previous one, which has not come up for %v", loadTimeout)
 	m.next = nil
+	m.history.reloadEnds(now, fmt.Sprintf("given up after %v", now.Sub(late.began).Round(time.Second)))
 	late.abandon()
 	m.retire(late)
 	sockets.CloseUnused(late.sockets, m.sockets)
@@ -101,6 +102,7 @@ func (m *master) reloadAll(brutal bool) {
 	logf("reload: loading configuration and code beside those that serve")
 	notify("RELOADING=1\n" + monotonic())
 	m.reloads.preparing = true
+	m.history.reloadBegins(m.sys.now())
 	before, files, h, opener := m.cfg, m.readFiles(), m.newHooks(), m.socketOpener()
 	m.beside(func() event {
 		p := prepareReload(m.commands.ctx, before, files, m.reread, h, opener)
@@ -175,12 +177,13 @@ func (m *master) prepared(p *preparation) {
 	}
 	if p.err != nil {
 		logf("%v", p.err)
-		m.reloadFailed()
+		m.reloadFailed(p.err.Error())
 	}
 }
 
-// reloadFailed: the old generation goes on; if there is none, nothing is left to do.
-func (m *master) reloadFailed() {
+// reloadFailed: the old generation goes on; if there is none, nothing is left to do. problem is for the statistics.
+func (m *master) reloadFailed(problem string) {
+	m.history.reloadEnds(m.sys.now(), problem)
 	if m.current == nil || m.current.draining {
 		m.endFailed(max(m.life.status, statusFailed))
 		return
@@ -216,7 +219,7 @@ func (m *master) generationFailed(g *generation, status int) {
 			m.life.status = status
 			m.life.stopping = true
 		} else {
-			m.reloadFailed()
+			m.reloadFailed(fmt.Sprintf("the application was not loaded (status %d)", status))
 		}
 	case m.current != g:
 		m.retire(g)
@@ -253,6 +256,7 @@ func (m *master) promote() {
 	if old == nil {
 		m.firstReady()
 	} else {
+		m.history.reloadEnds(m.sys.now(), "")
 		m.atExit(old.cfg, old.hooks)
 		if retired := sockets.RetireUnused(before, m.sockets); m.cfg.Vacuum {
 			vacuumSockets(retired)
@@ -318,6 +322,7 @@ func (m *master) forgetGone() {
 	for _, g := range m.old {
 		g.endLeftovers(m.sys.now())
 		if g.gone() && g.heardAll() {
+			g.addTo(&m.history.ended)
 			g.close()
 		} else {
 			kept = append(kept, g)

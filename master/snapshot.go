@@ -18,6 +18,7 @@ func (m *master) snapshot() *stats.Snapshot {
 		Version: uwsgiopts.Version, PID: os.Getpid(), UID: os.Getuid(), GID: os.Getgid(), Dir: m.cfg.StartDir,
 		Sockets: describeSockets(m.sockets), Memory: stats.MemoryReport(m.cfg.MemoryReport),
 	}
+	m.tellHistory(s)
 	for _, one := range m.daemonStatus() {
 		s.Daemons = append(s.Daemons, stats.Daemon(one))
 	}
@@ -75,6 +76,7 @@ func (g *generation) describeAuxiliaries(s *stats.Snapshot) {
 		line := g.lines.Line(a.Row)
 		one := stats.Auxiliary{ID: a.ID, PID: a.PID(), Dir: a.dir, Busy: line.State.Load() == shm.Busy, Tasks: uint64(line.Tasks.Load()),
 			Respawns: max(a.Starts()-1, 0)}
+		g.lines.Times(a.Row).AddTo(&one.Times)
 		if a.Kind == workerspec.RoleSpooler {
 			s.Spoolers = append(s.Spoolers, one)
 			continue

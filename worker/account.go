@@ -44,6 +44,7 @@ func (s *slot) account() {
 	line.Requests.Store(line.Requests.Load() + 1) // one writer: no need of a locked add
 	line.Sent.Store(line.Sent.Load() + uint64(io.sent) + uint64(io.head_len))
 	line.Micros.Store(line.Micros.Load() + uint64(spent/1000))
+	s.noteTimes()
 	if io.result&resException != 0 {
 		line.Exceptions.Store(line.Exceptions.Load() + 1)
 	}

@@ -57,7 +57,7 @@ type errandLimits struct {
 
 // errandOutcome is what a core needs to account for the request.
 type errandOutcome struct {
-	start           int64 // as slot.now
+	start, arrived  int64 // as slot.now and slot.arrived
 	status, headers int
 	head            int   // bytes
 	sent            int64 // of the body
@@ -71,7 +71,7 @@ type errandOutcome struct {
 func (s *slot) leave(cn *conn, p *parsed, by answerer, limits errandLimits) {
 	s.r.release(cn)
 	e := &errand{w: s.w, by: by, conn: cn, parsed: *p, kept: p.kept, began: time.Now(), limits: limits}
-	e.outcome.start = monotime.Now()
+	e.outcome.start, e.outcome.arrived = monotime.Now(), s.arrived
 	e.parsed.Vars = append([]byte(nil), p.Vars...)
 	e.memory = append(e.memory, p.body...)
 	e.held = append(e.held, s.takeHeld()...)
@@ -316,6 +316,7 @@ func (s *slot) errandEnded(cn *conn, p *parsed, o *errandOutcome) bool {
 	s.takeBack(o)
 	s.begin(cn, p, nil)
 	s.request.start = o.start
+	s.io.entered, s.arrived = cInt64(o.start), o.arrived
 	io := s.io
 	io.app, io.switches, io.result = -1, 0, cUint32(o.result)
 	io.status, io.headers, io.head_len, io.sent = cUint32(o.status), cUint32(o.headers), cUint32(o.head), cUint64(o.sent)

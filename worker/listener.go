@@ -49,6 +49,7 @@ type listener struct {
 	flags      uint32 // of every request, where the client speaks HTTP/1.1
 	always     uint32 // of every request
 	event      bool   // deliveries of the gateway's, for the service's event handlers
+	tcp        bool   // not a unix socket
 	mapped     bool   // only some workers serve it
 	proxy      bool   // connections begin with a PROXY header
 	idle       time.Duration
@@ -69,7 +70,7 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 		return nil, fmt.Errorf("socket %s: the protocol %q is not there yet", socket.Name, socket.Protocol)
 	}
 	l := &listener{fd: socket.FD, index: index, name: socket.Name, transport: protocol.transport, kind: index, always: protocol.flags,
-		mapped: len(socket.Workers) > 0, timeout: w.socketTimeout(), head: headTime, pages: w.spec.ErrorPages, modifier1: socket.Modifier1}
+		tcp: !socket.Unix, mapped: len(socket.Workers) > 0, timeout: w.socketTimeout(), head: headTime, pages: w.spec.ErrorPages, modifier1: socket.Modifier1}
 	l.socket = transports.Socket{Modifiers: w.spec.Limits.Modifiers, CGI: w.spec.CGI != nil, Limit: w.spec.Limits.BufferSize, ServerName: w.hostname, Port: socket.Port, NoScript: w.spec.HTTP.ManageScript, KeepSlash: w.spec.HTTP.KeepSlashes}
 	if !socket.Unix && w.spec.HTTP.NoDelay && socket.Protocol != "uwsgi" { // one response, mostly one write
 		_ = unix.SetsockoptInt(l.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // connections inherit it

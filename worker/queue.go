@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"envoxyd/internal/eventfd"
+	"envoxyd/internal/monotime"
 )
 
 // request is what a goroutine gives back to the slots: a request that is whole,
@@ -16,6 +17,7 @@ type request struct {
 	rest     []byte    // what was read behind the request
 	arriving *arriving // the body, if the application starts before it is there
 	idle     bool      // no request: the connection was answered and is kept
+	since    int64     // when it was put into the queue, by the monotonic clock
 
 	errand *errandOutcome // the request was answered off the core; nil: it is to be served
 }
@@ -36,6 +38,7 @@ func (q *requestQueue) init() error {
 }
 
 func (q *requestQueue) put(r *request) {
+	r.since = monotime.Now()
 	q.mu.Lock()
 	q.items = append(q.items, r)
 	q.count.Store(int32(len(q.items)))

@@ -78,13 +78,15 @@ type reactor struct {
 	signalled        bool // Python's signal handlers are to be run, by the first slot
 	swept            int64
 	now              int64 // by the monotonic clock, in nanoseconds
+	fetchedAt        int64 // when the kernel last told of events, by the same clock
+	unasked          int64 // how long it had not been asked by then, in nanoseconds
 
 	lastAddr     netip.Addr
 	lastAddrText string
 }
 
 func newReactor(w *Worker, io []coreIO) (*reactor, error) {
-	r := &reactor{w: w, looped: w.spec.Loop != nil, clock: clock{fd: -1}}
+	r := &reactor{w: w, looped: w.spec.Loop != nil, clock: clock{fd: -1}, fetchedAt: monotime.Now()}
 	var err error
 	if r.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, err
@@ -290,7 +292,7 @@ func (r *reactor) wait(block bool) bool {
 	if !r.listenersDrained || !block {
 		n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_WAIT, uintptr(r.epoll), uintptr(unsafe.Pointer(&r.events[0])), uintptr(len(r.events)), 0, 0, 0)
 		if errno == 0 && n > 0 || !block {
-			return r.fetched(n, errno)
+			return r.fetched(n, errno, false)
 		}
 	}
 	r.listenersDrained = false
@@ -306,11 +308,13 @@ func (r *reactor) wait(block bool) bool {
 	n, _, errno := syscall.Syscall6(syscall.SYS_EPOLL_WAIT, uintptr(r.epoll), uintptr(unsafe.Pointer(&r.events[0])), uintptr(len(r.events)), uintptr(timeout), 0, 0)
 	r.mu.Lock()
 	r.polling = false
-	return r.fetched(n, errno)
+	return r.fetched(n, errno, true)
 }
 
-func (r *reactor) fetched(n uintptr, errno syscall.Errno) bool {
+// fetched notes what epoll_wait has returned; waited: nothing was there when it was called.
+func (r *reactor) fetched(n uintptr, errno syscall.Errno, waited bool) bool {
 	r.now = monotime.Now()
+	r.noteFetched(waited)
 	switch {
 	case errno == 0:
 		r.nevents = int(n)

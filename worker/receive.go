@@ -47,6 +47,7 @@ func (s *slot) receive(cn *conn) bool {
 		cn.ending = true
 	}
 	s.inRow = 0
+	s.arrived = s.r.arrival(cn)
 	return s.parse(cn, s.input[:have+max(n, 0)])
 }
 
@@ -316,6 +317,7 @@ func (s *slot) begin(cn *conn, p *parsed, body []byte) {
 	if s.w.spec.Limits.PostBuffering > 0 {
 		io.flags |= reqSeekable
 	}
+	io.entered = cInt64(s.now)
 	s.request.start, s.request.modifier1, s.request.modifier2 = s.now, p.Modifier1, p.Modifier2
 	s.response = response{keep: p.Keep, id: p.ID}
 	s.response.chunks, _ = p.Body.(*http.Chunks)

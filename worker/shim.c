@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 core_io *cores;
@@ -72,6 +73,14 @@ core_t *bind_core(int index, PyObject *settings)
     return bound[index] = wsgi_core_new(index, &cores[index], settings);
 }
 
+/* The wait for Python's lock is over: it counts as time in the queue. */
+static void note_entered(core_io *io)
+{
+    struct timespec now;
+    if (!clock_gettime(CLOCK_MONOTONIC, &now))
+        io->entered = now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
 /* serve(core: int, wsgi: dict): runs one core until the worker stops. */
 static PyObject *shim_serve(PyObject *self, PyObject *args)
 {
@@ -96,10 +105,12 @@ static PyObject *shim_serve(PyObject *self, PyObject *args)
                 wsgi_report(core, "signal handler");
             continue;
         }
-        if (next == NEXT_UWSGI_SIGNAL)
+        if (next == NEXT_UWSGI_SIGNAL) {
             wsgi_signal(core);
-        else
+        } else {
+            note_entered(&cores[index]);
             wsgi_handle(core);
+        }
         if (forked) /* the application forked and came back here: two processes cannot serve one connection */
             _exit(1);
     }

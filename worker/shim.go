@@ -25,6 +25,7 @@ type (
 	cUint8  = C.uint8_t
 	cUint32 = C.uint32_t
 	cUint64 = C.uint64_t
+	cInt64  = C.int64_t
 	cInt32  = C.int32_t
 )
 

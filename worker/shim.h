@@ -77,6 +77,7 @@ typedef struct core_io {
     int32_t client_fd;
     int32_t uwsgi_signal;
     int32_t patience; /* milliseconds */
+    int64_t entered;  /* when the application has got the request; nanoseconds of CLOCK_MONOTONIC */
     /* response */
     uint8_t *out; /* not yet written: status line, headers, start of the body */
     uint64_t sent; /* body bytes handed over */

@@ -29,6 +29,9 @@ type slot struct {
 	io    *coreIO
 	line  *shm.Core
 	now   int64 // by the monotonic clock, in nanoseconds; read when a request begins and ends
+	// arrived is since when the current request has waited for the application, as far as the worker can know.
+	arrived int64
+	timing  *shm.Timing
 
 	input []byte // C memory of inputSize or the buffer size, whichever is more
 	rest  []byte // of input: what is behind the current request
@@ -100,7 +103,7 @@ type response struct {
 
 func newSlot(r *reactor, index int, io *coreIO) (*slot, error) {
 	w := r.w
-	s := &slot{parser: parser{w: w}, r: r, index: index, io: io, line: w.board.Core(w.row, index)}
+	s := &slot{parser: parser{w: w}, r: r, index: index, io: io, line: w.board.Core(w.row, index), timing: w.board.Timing(w.row, index)}
 	var err error
 	if s.input, err = offHeap(max(inputSize, w.spec.Limits.BufferSize+4)); err != nil {
 		return nil, err

@@ -178,7 +178,7 @@ func (s *slot) serve(q *request) bool {
 	}
 	p := &s.parsed
 	*p = q.parsed
-	s.arriving = q.arriving
+	s.arriving, s.arrived = q.arriving, q.since
 	if len(p.Vars) > len(s.vars) {
 		s.complain(cn, p.ID, transports.ErrBlock)
 		return false

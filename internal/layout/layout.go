@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"envoxyd/internal/gatewayspec"
+	"envoxyd/internal/latency"
 	"envoxyd/internal/shm"
 )
 
@@ -38,6 +39,7 @@ var constants = []struct {
 	names string
 	are   []any
 }{
+	{"bytes behind all lines of the scoreboard, for each core; likewise for each mule and spooler", "CORE_TIMING AUXILIARY_TIMES", []any{shm.TimingSize, shm.AuxiliaryTimesSize}},
 	{"states of a core", "ABSENT IDLE BUSY", []any{shm.Absent, shm.Idle, shm.Busy}},
 	{"of the head of locks", "LOCKS_MAGIC", []any{shm.LocksMagic}},
 	{"flags of a message", "RETAINED REPEATED", []any{gatewayspec.Retained, gatewayspec.Repeated}},
@@ -83,7 +85,21 @@ func Python() ([]byte, error) {
 			fmt.Fprintf(&to, "%s = %s\n", name, text)
 		}
 	}
+	writeBounds(&to)
 	return to.Bytes(), nil
+}
+
+// writeBounds writes where the buckets of histograms begin.
+func writeBounds(to *bytes.Buffer) {
+	to.WriteString("\n# a histogram is a count for each bucket, the sum and the maximum; lower bounds of the buckets from the second one on, in nanoseconds\nBUCKET_BOUNDS = (")
+	for i, bound := range latency.Bounds() {
+		separator := " "
+		if i%8 == 0 {
+			separator = "\n    "
+		}
+		fmt.Fprintf(to, "%s%d,", separator, bound)
+	}
+	to.WriteString("\n)\n")
 }
 
 // codes are the struct module's names of types.

@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"envoxyd/internal/latency"
 )
 
 // Auxiliary is the line of a process beside the workers: a mule or a spooler. The process writes it, the master reads it;
@@ -20,6 +22,10 @@ type Auxiliary struct {
 	_        [24]byte
 }
 
+// AuxiliaryTimesSize is what a histogram takes, in bytes. Behind the lines of all processes is one for each, in the same
+// order: how long what they had in hand took.
+const AuxiliaryTimesSize = int(unsafe.Sizeof(latency.Shared{}))
+
 const auxiliarySize = 64
 
 var _ [auxiliarySize]byte = [unsafe.Sizeof(Auxiliary{})]byte{}
@@ -32,7 +38,7 @@ type Auxiliaries struct {
 
 // NewAuxiliaries makes so many lines in a memfd. The caller closes it.
 func NewAuxiliaries(count int) (*Auxiliaries, error) {
-	size := max(count, 1) * auxiliarySize
+	size := max(count, 1) * (auxiliarySize + AuxiliaryTimesSize)
 	file, err := newFile("envoxyd-auxiliaries", size)
 	if err != nil {
 		return nil, err
@@ -51,6 +57,12 @@ func (a *Auxiliaries) File() *os.File { return a.file }
 // Line is the line with that number, from 1.
 func (a *Auxiliaries) Line(number int) *Auxiliary {
 	return (*Auxiliary)(unsafe.Pointer(&a.mem[(number-1)*auxiliarySize]))
+}
+
+// Times is how long what the process with that number had in hand took. The process writes it.
+func (a *Auxiliaries) Times(number int) *latency.Shared {
+	lines := len(a.mem) / (auxiliarySize + AuxiliaryTimesSize)
+	return (*latency.Shared)(unsafe.Pointer(&a.mem[lines*auxiliarySize+(number-1)*AuxiliaryTimesSize]))
 }
 
 // Close unmaps the lines and closes their file.

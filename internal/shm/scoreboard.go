@@ -64,7 +64,7 @@ func (c *Core) Request() string {
 	return string(c.request[:min(int(c.requestSize.Load()), len(c.request))])
 }
 
-// Board is one generation's scoreboard: rows, from 1, each with a line for each core of a process.
+// Board is one generation's scoreboard: rows, from 1, each with a line and a Timing for each core of a process.
 // Worker n's row is n. Where a worker may have two processes at a time there is a spare row, for
 // either of them, and behind it a row for each worker with what its processes in other rows have done.
 type Board struct {
@@ -95,7 +95,7 @@ func NewBoardWithSpare(workers, cores int) (*Board, error) {
 }
 
 func newBoard(workers, rows, cores int) (*Board, error) {
-	file, err := newFile("envoxyd-scoreboard", rows*cores*CoreSize)
+	file, err := newFile("envoxyd-scoreboard", rows*cores*(CoreSize+TimingSize))
 	if err != nil {
 		return nil, err
 	}
@@ -148,6 +148,7 @@ func (b *Board) Fold(from, to int) {
 		for i, counter := range source {
 			target[i].Add(counter.Swap(0))
 		}
+		b.Timing(from, number).moveTo(b.Timing(to, number))
 	}
 }
 
@@ -182,7 +183,7 @@ func (b *Board) Core(row, core int) *Core {
 }
 
 // Rows is the number of rows.
-func (b *Board) Rows() int { return len(b.mem) / CoreSize / b.cores }
+func (b *Board) Rows() int { return b.lines() / b.cores }
 
 // Cores is the number of cores in each row.
 func (b *Board) Cores() int { return b.cores }

@@ -3,6 +3,8 @@ package shm
 import (
 	"testing"
 	"time"
+
+	"envoxyd/internal/latency"
 )
 
 func TestRowsBesideThoseOfWorkers(t *testing.T) {
@@ -42,7 +44,18 @@ func TestCountsAreFolded(t *testing.T) {
 				counter.Store(uint64(i + core + 1))
 			}
 		}
+		b.Timing(spare, 1).Note(404, 5, 1000*int64(round))
+		b.Timing(spare, 1).Events.Note(7)
 		b.Fold(spare, past)
+		var requests, events latency.Histogram
+		b.Timing(past, 1).Application.AddTo(&requests)
+		b.Timing(past, 1).Events.AddTo(&events)
+		if n := b.Timing(past, 1).Responses[4].Load(); n != uint64(round) || int(requests.Count()) != round || int(events.Count()) != round {
+			t.Errorf("round %d: %d responses, %d requests, %d events were folded", round, n, requests.Count(), events.Count())
+		}
+		if b.Timing(spare, 1).Responses[4].Load() != 0 {
+			t.Errorf("round %d: the response is counted twice", round)
+		}
 		for core := range 2 {
 			left, sums := b.Core(spare, core).counters(), b.Core(past, core).counters()
 			for i := range sums {

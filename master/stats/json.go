@@ -49,6 +49,8 @@ type document struct {
 	Spoolers          []spoolerObject         `json:"spoolers,omitempty"`
 	Mules             []muleObject            `json:"mules,omitempty"` // uWSGI does not list them
 	Crons             []cronObject            `json:"crons,omitempty"`
+	Life              lifeObject              `json:"life"` // from here on: uWSGI has none of it
+	Reloads           []reloadObject          `json:"reloads"`
 }
 
 type socketObject struct {
@@ -93,6 +95,8 @@ type spoolerObject struct {
 	Tasks    uint64 `json:"tasks"`
 	Respawns int    `json:"respawns"`
 	Running  int    `json:"running"`
+
+	Latency durationsObject `json:"latency"` // of jobs
 }
 
 type muleObject struct {
@@ -102,6 +106,8 @@ type muleObject struct {
 	Tasks    uint64 `json:"tasks"`
 	Respawns int    `json:"respawns"`
 	Running  int    `json:"running"`
+
+	Latency durationsObject `json:"latency"` // of messages and signals
 }
 
 type cronObject struct {
@@ -139,6 +145,7 @@ type workerObject struct {
 	AvgRT         uint64       `json:"avg_rt"` // microseconds
 	Apps          []appObject  `json:"apps"`
 	Cores         []coreObject `json:"cores"`
+	timingObject
 }
 
 type appObject struct {
@@ -194,14 +201,15 @@ func (s *Snapshot) document(form JSONForm) *document {
 		}
 	}
 	for _, one := range s.Spoolers {
-		d.Spoolers = append(d.Spoolers, spoolerObject{one.Dir, one.PID, one.Tasks, one.Respawns, number(one.Busy)})
+		d.Spoolers = append(d.Spoolers, spoolerObject{one.Dir, one.PID, one.Tasks, one.Respawns, number(one.Busy), durations(&one.Times)})
 	}
 	for _, one := range s.Mules {
-		d.Mules = append(d.Mules, muleObject{one.ID, one.PID, one.Runs, one.Tasks, one.Respawns, number(one.Busy)})
+		d.Mules = append(d.Mules, muleObject{one.ID, one.PID, one.Runs, one.Tasks, one.Respawns, number(one.Busy), durations(&one.Times)})
 	}
 	for _, job := range s.Crons {
 		d.Crons = append(d.Crons, job.object())
 	}
+	d.Life, d.Reloads = s.Life.object(), reloadObjects(s.Reloads)
 	return d
 }
 
@@ -219,6 +227,7 @@ func (w *Worker) object(app App, form JSONForm) workerObject {
 		ID: w.ID, PID: w.PID, Accepting: number(w.Accepting), Requests: w.Requests, DeltaRequests: w.Delta,
 		Exceptions: w.Exceptions, HarakiriCount: w.Harakiris, Signals: w.Signals, Status: w.Status, RSS: w.RSS, VSZ: w.VSZ, USS: w.USS, PSS: w.PSS,
 		RunningTime: micros(w.RunningTime), RespawnCount: w.Starts, TX: w.Sent, AvgRT: micros(w.AverageTime()), Cores: []coreObject{},
+		timingObject: w.Timing.object(),
 	}
 	if !w.Started.IsZero() {
 		object.LastSpawn = w.Started.Unix()

@@ -20,12 +20,14 @@ func (w *Worker) Read(board *shm.Board, rows []int) {
 	default:
 		w.Status = Idle
 	}
-	w.Counters, w.Cores = Counters{}, make([]Core, 0, board.Cores())
+	w.Counters, w.Timing, w.Cores = Counters{}, Timing{}, make([]Core, 0, board.Cores())
 	for number := range board.Cores() {
 		core := readCore(number, board.Core(rows[0], number))
+		w.add(board.Timing(rows[0], number))
 		for _, other := range rows[1:] {
 			more := readCore(number, board.Core(other, number))
 			core.Add(more.Counters)
+			w.add(board.Timing(other, number))
 			if core.Request == nil {
 				core.Request = more.Request
 			}
@@ -41,13 +43,17 @@ func (w *Worker) Read(board *shm.Board, rows []int) {
 	}
 }
 
-func readCore(number int, line *shm.Core) Core {
-	c := Core{ID: number, Signal: int(line.Handling.Load()) - 1, Counters: Counters{
+func readCounters(line *shm.Core) Counters {
+	return Counters{
 		Requests: line.Requests.Load(), Static: line.Static.Load(), Routed: line.Routed.Load(), Exceptions: line.Exceptions.Load(),
 		WriteErrors: line.WriteErrors.Load(), ReadErrors: line.ReadErrors.Load(), Sent: line.Sent.Load(),
 		RunningTime: time.Duration(line.Micros.Load()) * time.Microsecond,
 		Signals:     line.Signals.Load(),
-	}}
+	}
+}
+
+func readCore(number int, line *shm.Core) Core {
+	c := Core{ID: number, Signal: int(line.Handling.Load()) - 1, Counters: readCounters(line)}
 	if line.State.Load() == shm.Busy && c.Signal < 0 {
 		c.Request = parseRequest(line.Request())
 		c.Request.Since = monotime.Time(line.Since.Load())

@@ -44,6 +44,20 @@ func TestAWorkerIsReadFromTheScoreboard(t *testing.T) {
 		t.Errorf("core %+v, want %+v", core, want)
 	}
 
+	board.Timing(2, 0).Note(200, int64(time.Millisecond), int64(time.Second))
+	board.Timing(2, 1).Note(503, 0, int64(3*time.Second))
+	board.Timing(2, 1).Note(-1, 0, 0)
+	status(Idle)
+	if w.Responses != [6]uint64{1, 0, 1, 0, 0, 1} || w.Latency.Count() != 3 || w.Latency.Max != 3*time.Second || w.QueueTime.Max != time.Millisecond {
+		t.Errorf("responses %v, %d requests, the longest %v after %v", w.Responses, w.Latency.Count(), w.Latency.Max, w.QueueTime.Max)
+	}
+	var life Life
+	life.AddRow(board, 1)
+	life.AddRow(board, 2)
+	if life.Requests != 30 || life.Responses != w.Responses || life.Latency != w.Latency {
+		t.Errorf("in all %d requests, responses %v", life.Requests, life.Responses)
+	}
+
 	first.Suspended.Store(1)
 	status(Idle)
 	second.Suspended.Store(1)

@@ -7,6 +7,9 @@ package stats
 import (
 	"context"
 	"time"
+
+	"envoxyd/internal/latency"
+	"envoxyd/internal/shm"
 )
 
 // Host is what this package needs of the program whose statistics these are.
@@ -28,6 +31,9 @@ type Snapshot struct {
 	Version       string
 	PID, UID, GID int
 	Dir           string // where the instance was started
+
+	Life    Life     // what was counted since the instance was started
+	Reloads []Reload // the last ones; the oldest comes first
 
 	App     App
 	Sockets []Socket // that workers accept connections from
@@ -64,7 +70,8 @@ type Auxiliary struct {
 	Runs     string // of a mule: a file or function; "": it waits for messages
 	Dir      string // of a spooler
 	Busy     bool
-	Tasks    uint64 // messages, signals and jobs that are done
+	Tasks    uint64            // messages, signals and jobs that are done
+	Times    latency.Histogram // how long each of them took, since the process's generation began
 	Respawns int
 }
 
@@ -104,6 +111,49 @@ func (c *Counters) Add(other Counters) {
 	c.Signals += other.Signals
 }
 
+// Timing is how long requests take, and how they are answered.
+type Timing struct {
+	Responses [6]uint64         // requests by the class of their status; 0: no status was sent
+	Latency   latency.Histogram // of requests, from where the application has them to the end of the response
+	QueueTime latency.Histogram // of requests, from where the worker could know of them to where the application has them
+	Events    latency.Histogram // of deliveries to a service's event handlers
+}
+
+// add adds what a core has counted.
+func (t *Timing) add(core *shm.Timing) {
+	for class := range t.Responses {
+		t.Responses[class] += core.Responses[class].Load()
+	}
+	core.Application.AddTo(&t.Latency)
+	core.Queue.AddTo(&t.QueueTime)
+	core.Events.AddTo(&t.Events)
+}
+
+// Life is what was counted since the instance was started. Reloads and respawns do not reset it, an upgrade does.
+type Life struct {
+	Counters
+	Timing
+	Harakiris     uint64
+	Respawns      uint64 // workers that came in the place of one that had ended
+	Reloads       uint64 // that have gone well
+	FailedReloads uint64
+}
+
+// AddRow adds what was counted in a row of a scoreboard.
+func (l *Life) AddRow(board *shm.Board, row int) {
+	for number := range board.Cores() {
+		l.Add(readCounters(board.Core(row, number)))
+		l.add(board.Timing(row, number))
+	}
+}
+
+// Reload is a reload that is over.
+type Reload struct {
+	At      time.Time // when it began
+	Took    time.Duration
+	Problem string // why the previous code and configuration were kept; "": it has gone well
+}
+
 // AverageTime is the mean time of a request.
 func (c *Counters) AverageTime() time.Duration {
 	return time.Duration(uint64(c.RunningTime) / max(c.Requests, 1))
@@ -130,6 +180,7 @@ type Worker struct {
 	Harakiris int  // processes that were killed for one
 
 	Counters        // sums over the cores
+	Timing          // likewise
 	Delta    uint64 // requests of the process that is there now
 
 	Started time.Time // the process that is there now; zero: there is none

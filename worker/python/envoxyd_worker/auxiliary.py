@@ -12,8 +12,9 @@ import time
 from _thread import get_ident
 
 from . import children, ending, gateway, hooks, listeners, log, threads, uwsgi_module
+from .durations import SIZE, Durations
 from .failures import report
-from .layouts import AUXILIARY, BUSY, IDLE, Auxiliary
+from .layouts import AUXILIARY, AUXILIARY_TIMES, BUSY, IDLE, Auxiliary
 from .reports import Reports
 from .signals import handlers
 from .uwsgi_module import mules, signals
@@ -39,6 +40,9 @@ class Process:
         self.overdue = False  # and has had GRACE seconds since
         self.first = (row - 1) * AUXILIARY.size // 8
         self.line = memoryview(mmap.mmap(spec["auxiliary_fd"], 0)).cast("q")
+        lines = self.line.nbytes // (AUXILIARY.size + AUXILIARY_TIMES)
+        times = lines * AUXILIARY.size // 8 + (row - 1) * SIZE
+        self.times = Durations(self.line[times:times + SIZE])
         self.thread = get_ident()
         self.woken, self.wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.put("deadline", 0)
@@ -102,6 +106,7 @@ class Process:
             self.put("state", IDLE)
             if done:
                 self.put("tasks", self.get("tasks") + 1)
+                self.times.note(time.clock_gettime_ns(time.CLOCK_MONOTONIC) - self.get("since"))
 
     def drain(self):
         try:

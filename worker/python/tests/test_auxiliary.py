@@ -7,16 +7,34 @@ import threading
 import time
 
 from envoxyd_worker import auxiliary, uwsgi_module
-from envoxyd_worker.layouts import AUXILIARY
+from envoxyd_worker.layouts import AUXILIARY, AUXILIARY_TIMES, BUCKET_BOUNDS
 from specs import ALONE
 from spoolers import SPEC, fork
 
 
 def process():
     memory = os.memfd_create("line")
-    os.ftruncate(memory, AUXILIARY.size)
+    os.ftruncate(memory, 2 * (AUXILIARY.size + AUXILIARY_TIMES))
     spec = {**SPEC, **ALONE, "auxiliary_fd": memory}
     return auxiliary.Process(spec, uwsgi_module.make(SPEC), 1, 1)
+
+
+def test_what_was_done_is_counted_by_how_long_it_took():
+    def child():
+        one = process()
+        one.begin()
+        one.put("since", one.get("since") - 2_000_000_000)
+        one.end()
+        one.begin()
+        one.end(done=False)
+        counts, total, longest = one.times.integers[:-2].tolist(), one.times.integers[-2], one.times.integers[-1]
+        assert sum(counts) == one.get("tasks") == 1
+        assert 2_000_000_000 <= total == longest < 60_000_000_000
+        bucket = counts.index(1)
+        assert BUCKET_BOUNDS[bucket - 1] <= longest < BUCKET_BOUNDS[bucket]
+        assert one.get("pid") == os.getpid(), "the lines are where they were"
+
+    assert os.waitpid(fork(child), 0)[1] == 0
 
 
 def test_a_signal_in_the_moment_before_a_wait_ends_it():

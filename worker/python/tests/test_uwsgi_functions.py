@@ -251,6 +251,7 @@ def board_of(*rows):
     for row in rows:
         core = layouts.Core(*[0] * (len(layouts.Core._fields) - 1), b"")._replace(**row)
         os.write(board, layouts.CORE.pack(*core))
+    os.ftruncate(board, len(rows) * (layouts.CORE.size + layouts.CORE_TIMING))
     return board
 
 

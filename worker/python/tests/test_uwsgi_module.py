@@ -118,6 +118,7 @@ def test_a_worker_is_all_of_its_rows():
 
     board = os.memfd_create("board")
     os.write(board, row(1, 11, 5) + row(2, 0, 3, layouts.BUSY) + row(2, 22, 1) + row(0, 0, 0) + row(2, 0, 100, layouts.ABSENT))
+    os.ftruncate(board, 5 * 2 * (layouts.CORE.size + layouts.CORE_TIMING))
     module = uwsgi_module.make({**SPEC, "processes": 2, "scoreboard_fd": board})
     one, two = module.workers()
     assert (one["id"], one["pid"], one["requests"], one["status"], one["exceptions"]) == (1, 11, 10, b"idle", 1)

@@ -3,12 +3,20 @@ import json
 import mmap
 import os
 
-from ..layouts import AUXILIARY, CORE, Core
+from ..layouts import AUXILIARY, AUXILIARY_TIMES, CORE, CORE_TIMING, Core
 from . import shared
 from .served import Served
 
 
 REQUEST = ("core", "connection_fd", "environ", "start_response", "write")  # what the extension tells at once
+
+
+
+def unpack(line, behind, memory):
+    """The lines in memory that has as many pieces of another size behind them."""
+    count = len(memory) // (line.size + behind)
+    with memoryview(memory) as view, view[:count * line.size] as lines:
+        return list(line.iter_unpack(lines))
 
 
 class State:
@@ -54,7 +62,7 @@ class State:
             self.lines = mmap.mmap(self.spec["auxiliary_fd"], 0, prot=mmap.PROT_READ)
         if self.lines is None:
             return []
-        pids = [line[0] for line in AUXILIARY.iter_unpack(self.lines)]
+        pids = [line[0] for line in unpack(AUXILIARY, AUXILIARY_TIMES, self.lines)]
         mules = len(self.spec["mules"]["list"])
         found = pids[:mules] if role == "mule" else pids[mules:]
         return [(number, pid) for number, pid in enumerate(found, 1) if pid]
@@ -64,7 +72,7 @@ class State:
         if self._board is None:
             size = os.fstat(self.spec["scoreboard_fd"]).st_size
             self._board = mmap.mmap(self.spec["scoreboard_fd"], size, prot=mmap.PROT_READ)
-        lines = list(map(Core._make, CORE.iter_unpack(self._board)))
+        lines = list(map(Core._make, unpack(CORE, CORE_TIMING, self._board)))
         cores = self.spec["cores"]
         return [lines[n : n + cores] for n in range(0, len(lines), cores)]
 
