@@ -172,6 +172,28 @@ def test_proxy_lines_come_before_the_handshake(secure, echo):
     assert (said["REMOTE_ADDR"], said["REMOTE_PORT"], said["HTTPS"]) == ("192.0.2.1", "1234", "on")
 
 
+@pytest.mark.parametrize("option", ["https", "sslrouter"])
+def test_a_node_brings_its_certificate_along(server, secure, authority, option):
+    names, stats = free_port(), free_port()
+    kind = {"https": "http"}.get(option, option)
+    one = secure(f"--{kind}-subscription-server", f"127.0.0.1:{names}", f"--{kind}-stats", f"127.0.0.1:{stats}",
+                 *(["--sslrouter-sni"] if option == "sslrouter" else []), option=option, kind=kind)
+    cert, key = authority.issue("a.test")
+    assert one.shown("a.test") == "site"
+    target = node(server, "one", "--subscribe2", f"server=127.0.0.1:{names},key=a.test,sni_crt={cert},sni_key={key}",
+                  protocol="http-socket" if option == "sslrouter" else "socket")
+    subscribed(stats, "a.test", 1)
+    assert [one.shown(name) for name in ("a.test", "www.a.test", "b.test")] == ["a.test", "site", "site"]
+    request = b"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n"
+    assert one.exchange(request, name="a.test").endswith(b"\r\n\r\none")
+    os.kill(router_pid(one.server, kind), signal.SIGKILL)  # who comes next knows it too
+    eventually(lambda: one.server.log().count(f"spawned uWSGI {kind} 1") == 2)
+    assert one.shown("a.test") == "a.test"
+    target.signal(signal.SIGTERM)
+    assert target.wait_exit() == 0
+    assert one.shown("a.test") == "site"
+
+
 @pytest.mark.parametrize("option", ["sslrouter", "sslrouter2"])
 def test_sslrouter_passes_on_what_tls_carries(server, secure, option):
     target = node(server, "one", protocol="http-socket")

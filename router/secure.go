@@ -9,6 +9,7 @@ import (
 
 	"envoxyd/internal/routerspec"
 	"envoxyd/internal/tlsconfig"
+	"envoxyd/internal/tlsspec"
 	"envoxyd/protocol/uwsgi"
 	"envoxyd/router/relay"
 	"envoxyd/transports/http"
@@ -19,13 +20,13 @@ const handshakeTime = 30 * time.Second
 
 // secure is TLS on the sockets that have it.
 type secure struct {
-	vault  *tlsconfig.Vault
-	stores map[*routerspec.Socket]*tls.Config
-	head   time.Duration // for a whole handshake
+	configs map[*routerspec.Socket]*tls.Config
+	head    time.Duration // for a whole handshake
 }
 
 // openSecure reads the certificates of the fronts.
 func (p *process) openSecure() error {
+	var vault *tlsconfig.Vault
 	p.secure.head = handshakeTime
 	if head := relay.Millis(p.spec.HTTP.HeadMillis); head > 0 {
 		p.secure.head = min(head, handshakeTime)
@@ -35,29 +36,44 @@ func (p *process) openSecure() error {
 		if front.TLS == nil {
 			continue
 		}
-		if p.secure.vault == nil {
-			vault, err := tlsconfig.OpenVault(p.spec.VaultFD)
-			if err != nil {
+		if vault == nil {
+			var err error
+			if vault, err = tlsconfig.OpenVault(p.spec.VaultFD); err != nil {
 				return err
 			}
-			p.secure.vault, p.secure.stores = vault, map[*routerspec.Socket]*tls.Config{}
+			p.secure.configs = map[*routerspec.Socket]*tls.Config{}
 		}
 		var protocols []string
 		if p.spec.Kind == routerspec.KindHTTP {
 			protocols = []string{"http/1.1"}
 		}
-		store, err := tlsconfig.New(front.TLS, p.secure.vault, protocols, p.logf)
+		store, err := tlsconfig.New(front.TLS, vault, protocols, p.logf)
 		if err != nil {
 			return fmt.Errorf("%s: %w", front.Name, err)
 		}
-		p.secure.stores[front] = store.Config()
+		store.AlsoNamed("subscription", func(host string) (tlsspec.Certificate, bool) { return p.announcedCertificate(host, front.Port) })
+		p.secure.configs[front] = store.Config()
 	}
 	return nil
 }
 
+// announcedCertificate is what a node has named for a host, which is its key, maybe with the port.
+func (p *process) announcedCertificate(host, port string) (c tlsspec.Certificate, there bool) {
+	a, there := p.up.Table.Named(host)
+	if !there {
+		a, there = p.up.Table.Named(host + ":" + port)
+	}
+	if !there {
+		return c, false
+	}
+	c.Cert, c.Key = a.SNICert, a.SNIKey
+	c.ClientCA, c.Required = strings.CutPrefix(a.SNICA, "!")
+	return c, true
+}
+
 // shakeHands has a client's connection speak TLS, where its front does. False: it has failed, and is closed.
 func (p *process) shakeHands(c *relay.Client) bool {
-	config := p.secure.stores[c.Front]
+	config := p.secure.configs[c.Front]
 	if config == nil {
 		return true
 	}

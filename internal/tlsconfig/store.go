@@ -26,6 +26,7 @@ type Store struct {
 
 	set      atomic.Pointer[set]
 	dir      *directory // nil: there is none
+	named    *directory // of AlsoNamed; nil: nothing
 	updating sync.Mutex
 }
 
@@ -87,8 +88,11 @@ func (s *Store) forClient(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if config := now.find(name); config != nil {
 		return config, nil
 	}
-	if s.dir != nil {
-		if config := s.dir.find(name, now); config != nil {
+	for _, d := range []*directory{s.dir, s.named} {
+		if d == nil {
+			continue
+		}
+		if config := d.find(name, now); config != nil {
 			return config, nil
 		}
 	}
