@@ -20,6 +20,7 @@ const handshakeTime = 30 * time.Second
 
 // secure is TLS on the sockets that have it.
 type secure struct {
+	stores  map[*routerspec.Socket]*tlsconfig.Store
 	configs map[*routerspec.Socket]*tls.Config
 	head    time.Duration // for a whole handshake
 }
@@ -41,6 +42,7 @@ func (p *process) openSecure() error {
 			if vault, err = tlsconfig.OpenVault(p.spec.VaultFD); err != nil {
 				return err
 			}
+			p.secure.stores = map[*routerspec.Socket]*tlsconfig.Store{}
 			p.secure.configs = map[*routerspec.Socket]*tls.Config{}
 		}
 		var protocols []string
@@ -52,7 +54,7 @@ func (p *process) openSecure() error {
 			return fmt.Errorf("%s: %w", front.Name, err)
 		}
 		store.AlsoNamed("subscription", func(host string) (tlsspec.Certificate, bool) { return p.announcedCertificate(host, front.Port) })
-		p.secure.configs[front] = store.Config()
+		p.secure.stores[front], p.secure.configs[front] = store, store.Config()
 	}
 	return nil
 }
@@ -107,6 +109,7 @@ func (p *process) handshake(c *relay.Client, config *tls.Config) error {
 		return err
 	}
 	state := conn.ConnectionState()
+	c.Secure.Misdirected = p.secure.stores[c.Front].Guard(state.ServerName)
 	c.Secure.Host = strings.ToLower(state.ServerName)
 	for _, pair := range tlsconfig.Variables(&state, c.Front.TLS.ExportCert) {
 		if uwsgi.Fits(len(pair[1])) {

@@ -53,15 +53,16 @@ type listener struct {
 	mapped     bool   // only some workers serve it
 	proxy      bool   // connections begin with a PROXY header
 	idle       time.Duration
-	timeout    time.Duration // of each read, and of each write unless that has its own
-	send       time.Duration // of each write
-	head       time.Duration // of a request's whole head
-	pages      errorPages    // for its own answers
-	tls        *tls.Config   // nil: it is spoken in the clear
-	http2      *http2Server  // nil: it is not offered
-	exportCert bool          // requests have the client's certificate
-	verbose    bool          // failed handshakes are logged
-	answer     time.Duration // of the application until its response begins; 0: it may take for ever
+	timeout    time.Duration                                                // of each read, and of each write unless that has its own
+	send       time.Duration                                                // of each write
+	head       time.Duration                                                // of a request's whole head
+	pages      errorPages                                                   // for its own answers
+	tls        *tls.Config                                                  // nil: it is spoken in the clear
+	guard      func(serverName string) func(host []byte) (misdirected bool) // of tlsconfig.Store; nil: hosts are not looked at
+	http2      *http2Server                                                 // nil: it is not offered
+	exportCert bool                                                         // requests have the client's certificate
+	verbose    bool                                                         // failed handshakes are logged
+	answer     time.Duration                                                // of the application until its response begins; 0: it may take for ever
 }
 
 func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, error) {

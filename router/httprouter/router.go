@@ -80,7 +80,7 @@ func (r *Router) Serve(c *relay.Client) {
 	}
 	switch {
 	case c.Secure != nil:
-		s.https, s.Vars = true, c.Secure.Vars
+		s.https, s.Vars, s.Misdirected = true, c.Secure.Vars, c.Secure.Misdirected
 		c.Secure.Proxy.Apply(&s.Conn)
 	case r.spec.ProxyProtocol:
 		s.ProxyHeader = transports.AwaitProxy

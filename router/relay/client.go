@@ -18,7 +18,9 @@ type Client struct {
 
 // Secure is what a handshake of TLS has found out.
 type Secure struct {
-	Host  string         // that the client has asked for, in lower case; "": none
-	Vars  []byte         // variables of requests, in packet form
-	Proxy http.Addresses // of a PROXY header in front of the handshake
+	Host string // that the client has asked for, in lower case; "": none
+	Vars []byte // variables of requests, in packet form
+	// Misdirected tells that requests for a host do not belong to the connection; nil: all do.
+	Misdirected func(host []byte) bool
+	Proxy       http.Addresses // of a PROXY header in front of the handshake
 }
