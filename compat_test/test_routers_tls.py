@@ -10,6 +10,7 @@ import ssl
 import pytest
 from http_client import Connection, eventually
 from load import Load
+import routed
 from routed import node, router_pid, subscribed
 from server import free_port
 from sites import client, rest_of
@@ -122,6 +123,16 @@ def test_reloads_and_new_certificates_cost_nothing(server, secure, authority):
     assert router_pid(one.server) == pid
 
 
+def test_an_upgrade_costs_nothing(server, secure):
+    one = secure("--http-to", f"127.0.0.1:{node(server, 'one', '--processes', '2').port}")
+    with Load(Reached(one), clients=4) as load:
+        load.wait_for(50)
+        one.server.signal(signal.SIGUSR2)
+        one.server.wait_log("upgrade: the new master serves")
+        load.wait_for(100)
+    assert load.failures() == []
+
+
 def test_a_router_that_dies_has_its_keys_again(server, secure):
     one = secure("--http-to", f"127.0.0.1:{node(server, 'one').port}")
     os.kill(router_pid(one.server), signal.SIGKILL)
@@ -170,6 +181,15 @@ def test_proxy_lines_come_before_the_handshake(secure, echo):
         connection.sendall(b"GET / HTTP/1.1\r\nHost: site\r\nConnection: close\r\n\r\n")
         said = json.loads(rest_of(connection).split(b"\r\n\r\n", 1)[1])
     assert (said["REMOTE_ADDR"], said["REMOTE_PORT"], said["HTTPS"]) == ("192.0.2.1", "1234", "on")
+
+
+def test_the_router_redirects_to_https(secure, echo):
+    port = free_port()
+    one = secure("--http-to", echo(), "--http-to-https", f"127.0.0.1:{port}")
+    assert "spawned uWSGI worker" not in one.server.log()
+    reply = routed.ask(port, "/x?y=1", host="a.test:8080", method="POST", body=b"x")
+    assert (reply.status, reply.headers["location"]) == (301, "https://a.test/x?y=1")
+    assert routed.ask(port, host="a b").status == 400
 
 
 @pytest.mark.parametrize("option", ["https", "sslrouter"])

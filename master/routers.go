@@ -13,6 +13,7 @@ import (
 	"envoxyd/internal/routerspec"
 	"envoxyd/internal/tlsconfig"
 	"envoxyd/internal/tlsspec"
+	"envoxyd/uwsgiopts"
 )
 
 const (
@@ -207,7 +208,7 @@ func (r *routers) spawn(one *router) error {
 		if s.ForRouterStats() && one.number > 1 { // they are those of one process
 			continue
 		}
-		socket := routerspec.Socket{FD: pass(file), Key: s.Key, Name: s.Name, Port: s.Port, TLS: one.tls[i]}
+		socket := routerspec.Socket{FD: pass(file), Key: s.Key, Name: s.Name, Port: s.Port, TLS: one.tls[i], Redirect: s.Protocol == uwsgiopts.RedirectFront}
 		switch {
 		case s.ForSubscriptions():
 			spec.Subscriptions = append(spec.Subscriptions, socket)

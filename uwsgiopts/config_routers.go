@@ -86,10 +86,11 @@ func (r *Router) Routes() bool {
 
 // Protocols of sockets that routers serve.
 const (
-	HTTPFront = "http-front" // --http, where it has nodes
-	FastFront = "fastrouter"
-	RawFront  = "rawrouter"
-	SSLFront  = "sslrouter"
+	HTTPFront     = "http-front"     // --http, where it has nodes
+	RedirectFront = "redirect-front" // --http-to-https, where --http has nodes
+	FastFront     = "fastrouter"
+	RawFront      = "rawrouter"
+	SSLFront      = "sslrouter"
 )
 
 // HTTPRouted tells whether --http hands requests to other servers. Otherwise the workers serve it themselves.
@@ -98,7 +99,7 @@ func (c *Config) HTTPRouted() bool { return c.HTTPRouter.Routes() }
 // fronts counts the sockets that routers serve.
 func (c *Config) fronts() (n int) {
 	for _, s := range c.Sockets {
-		if slices.Contains([]string{HTTPFront, FastFront, RawFront, SSLFront}, s.Protocol) {
+		if slices.Contains([]string{HTTPFront, RedirectFront, FastFront, RawFront, SSLFront}, s.Protocol) {
 			n++
 		}
 	}
@@ -153,8 +154,11 @@ func (p *parser) finishRouters() error {
 		return p.refuseValue("http-auto-gzip", "answers are not compressed on their way from other servers: let those do it")
 	}
 	for i := range c.Sockets {
-		if s := &c.Sockets[i]; s.Protocol == protocolRouter {
+		switch s := &c.Sockets[i]; s.Protocol {
+		case protocolRouter:
 			s.Protocol = HTTPFront
+		case protocolToHTTPS:
+			s.Protocol = RedirectFront
 		}
 	}
 	return nil

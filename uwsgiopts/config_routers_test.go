@@ -90,6 +90,18 @@ func TestHTTPIsRoutedWhereItHasSomewhereToGo(t *testing.T) {
 	}
 }
 
+func TestARouterRedirectsToo(t *testing.T) {
+	for args, want := range map[string]string{"--http-to a:1 --https :443,c,k": RedirectFront, "--https :443,c,k --wsgi-file a.py": protocolToHTTPS} {
+		cfg, err := Parse(append([]string{"--http-to-https", ":80"}, strings.Fields(args)...), nil, ParseOptions{Dir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := cfg.Sockets[0].Protocol; got != want || cfg.OnlySupervises() != (want == RedirectFront) {
+			t.Errorf("%s: %s, only supervises: %v", args, got, cfg.OnlySupervises())
+		}
+	}
+}
+
 func TestACacheHasToBeThere(t *testing.T) {
 	for _, args := range []string{"--http-use-cache", "--http-use-cache=others --cache2 name=nodes,items=10", "--http-use-cache=nodes@a:1 --cache2 name=nodes,items=10"} {
 		_, err := Parse(append([]string{"--http", ":8080"}, strings.Fields(args)...), nil, ParseOptions{Dir: t.TempDir()})

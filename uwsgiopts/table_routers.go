@@ -72,7 +72,7 @@ func (f family) common() []Option {
 		{Names: name("-use-pattern"), Arg: RequiredArg, Doc: "let the " + f.title + " make addresses of keys by this pattern, in which %s is the key", Value: f.text(func(r *Router) *string { return &r.Pattern })},
 		{Names: name("-use-base"), Arg: RequiredArg, Doc: "let the " + f.title + " look for sockets that are named for keys in this directory", Value: f.text(func(r *Router) *string { return &r.Base })},
 		{Names: name("-fallback"), Arg: RequiredArg, Doc: "address that the " + f.title + " uses when no node can be reached", Value: f.texts(func(r *Router) *[]string { return &r.Fallback })},
-		{Names: name("-use-code-string"), Arg: RequiredArg, Doc: "let the " + f.title + " ask this code for addresses", Unsupported: "a router runs no code: have nodes subscribe (" + f.name + "-subscription-server), or keep a directory of sockets (" + f.name + "-use-base)"},
+		{Names: name("-use-code-string"), Arg: RequiredArg, Doc: "let the " + f.title + " ask this code for addresses", Unsupported: "a router runs no code: have nodes subscribe (" + f.name + "-subscription-server), or code elsewhere keep addresses in a cache (" + f.name + "-use-cache)"},
 		{Names: name("-to"), Arg: RequiredArg, Doc: "let the " + f.title + " hand requests to the server at this address", Value: f.texts(func(r *Router) *[]string { return &r.To })},
 		{Names: name("-gracetime"), Arg: RequiredArg, Doc: "seconds that the " + f.title + " leaves a server alone for that could not be reached", Value: f.seconds(func(r *Router) *time.Duration { return &r.Gracetime })},
 		{Names: name("-events"), Arg: RequiredArg, Value: Int, Doc: "number of events that the " + f.title + " takes at once", NoOp: "the runtime takes as many as there are"},

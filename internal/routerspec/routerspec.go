@@ -53,6 +53,8 @@ type Socket struct {
 	Name string `json:"name"` // as the log has it
 	Port string `json:"port"`
 
+	Redirect bool `json:"redirect,omitempty"` // of a front of HTTP: --http-to-https
+
 	TLS *tlsspec.Socket `json:"tls,omitempty"` // of a front; nil: clients speak in the clear
 }
 

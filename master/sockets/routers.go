@@ -25,7 +25,7 @@ func (s *Socket) Router() string { return routerOf(s.Protocol) }
 
 func routerOf(protocol string) string {
 	switch protocol {
-	case uwsgiopts.HTTPFront:
+	case uwsgiopts.HTTPFront, uwsgiopts.RedirectFront:
 		return httpKind
 	case uwsgiopts.FastFront, uwsgiopts.RawFront, uwsgiopts.SSLFront:
 		return protocol

@@ -73,7 +73,7 @@ func New(up *relay.Upstreams, spec *routerspec.Spec) (*Router, error) {
 
 // Serve serves one connection to its end.
 func (r *Router) Serve(c *relay.Client) {
-	s := &session{r: r, client: c.Conn}
+	s := &session{r: r, client: c.Conn, redirects: c.Front.Redirect}
 	s.Socket = r.socket[c.Front.Port]
 	if c.Peer.IsValid() {
 		s.RemoteAddr, s.RemotePort = c.Peer.Addr().String(), strconv.Itoa(int(c.Peer.Port()))
