@@ -125,12 +125,20 @@ def test_reloads_and_new_certificates_cost_nothing(server, secure, authority):
 
 def test_an_upgrade_costs_nothing(server, secure):
     one = secure("--http-to", f"127.0.0.1:{node(server, 'one', '--processes', '2').port}")
+    pid = router_pid(one.server)
     with Load(Reached(one), clients=4) as load:
         load.wait_for(50)
         one.server.signal(signal.SIGUSR2)
         one.server.wait_log("upgrade: the new master serves")
+        eventually(lambda: router_pid(one.server) != pid)
         load.wait_for(100)
     assert load.failures() == []
+    for found in one.server.processes():
+        try:
+            os.kill(found, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+    one.server.wait_gone()
 
 
 def test_a_router_that_dies_has_its_keys_again(server, secure):
