@@ -111,7 +111,7 @@ $(VENV)/.tests: compat_test/requirements.txt $(VENV)/.cards
 	@touch $@
 
 tools:
-	@packaging/debian-install nginx-light util-linux procps postgresql pgbouncer mosquitto redis-server openssl snmp e2fsprogs
+	@packaging/debian-install nginx-light util-linux procps postgresql pgbouncer mosquitto redis-server openssl snmp e2fsprogs prometheus
 
 test: test-go test-python compat
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from server import BINARY
+from server import BINARY, free_port
 
 GOOD = "def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'']\n"
 
@@ -43,6 +43,31 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path):
     assert out.splitlines()[-1] == "check: 9 problems"
     assert err.count("Traceback") == 1  # of app.py; for the others the file and the line say it all
     assert "odd.py:1: SyntaxError" in out and "also_not_there" in err
+
+
+def test_options_that_are_refused_and_left_out_are_listed(tmp_path):
+    files = {"app.py": GOOD, "site.ini": "[uwsgi]\nhttp-socket = 127.0.0.1:1\nwsgi-file = app.py\nallow-missing = never-swap\nnever-swap = true\n"
+                                         "profiler = x\npivot-root = /a /b\n"}
+    status, out, err = check(tmp_path, "--ini", "site.ini", files=files)
+    assert status == 1, out + err
+    assert re.findall(r'^(wrong|left out): site\.ini:(\d+): option "([\w-]+)" is not supported', out, re.M) == [
+        ("left out", "5", "never-swap"), ("wrong", "6", "profiler"), ("wrong", "7", "pivot-root")]
+    assert re.search(r"^wrong: .*; --allow-missing=profiler starts without it$", out, re.M) and out.count("starts without") == 1
+    assert out.splitlines()[-1] == "check: 2 problems, 1 option left out"
+    status, out, err = check(tmp_path, "--http-socket", "127.0.0.1:1", "--wsgi-file", "app.py", "--never-swap", "--allow-missing")
+    assert (status, out.splitlines()[-1]) == (1, "check: 1 option left out"), out + err
+
+
+@pytest.mark.parametrize("allow, starts", [(["--allow-missing"], True), (["--allow-missing=never-swap,profiler"], True), (["--allow-missing=profiler"], False), ([], False)])
+def test_a_start_leaves_out_only_what_may_be_missing(server, allow, starts):
+    port = free_port()
+    running = server(args=["--http-socket", f"127.0.0.1:{port}", "--never-swap", *allow], app=GOOD, ready=False)
+    if starts:
+        running.wait_port(port)
+        running.wait_log(r'option "never-swap" is not supported and left out \(allow-missing\): ')
+    else:
+        assert running.wait_exit() == 1
+        assert 'option "never-swap" is not supported: ' in running.log()
 
 
 @pytest.mark.parametrize("args, status", [
@@ -96,7 +121,6 @@ def test_rights_are_those_of_the_uid(server):
 
 
 def test_a_running_server_is_not_disturbed(server, tmp_path):
-    from server import free_port
     port = free_port()
     ini = f"[uwsgi]\nhttp-socket = 127.0.0.1:{port}\nwsgi-file = app.py\nmaster = true\npidfile = site.pid\nsocket = site.sock\n"
     running = server(None, ["--ini", "site.ini"], files={"app.py": GOOD, "site.ini": ini}).wait_port(port)

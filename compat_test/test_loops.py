@@ -15,7 +15,8 @@ from load import at_once, reloads_under_load
 from server import free_port
 
 HERE = ["--virtualenv", sys.prefix]
-LOOPS = {"gevent": ["--gevent"], "asyncio": ["--greenlet", "--asyncio"], "async": ["--ugreen", "--async"]}
+LOOPS = {"gevent": ["--gevent"], "asyncio": ["--greenlet", "--asyncio"],
+         "tornado": ["--greenlet", "--tornado"], "async": ["--ugreen", "--async"]}
 
 # /rest/SECONDS answers after that time, /NAME by what the function of this name returns.
 APP = f"""
@@ -302,7 +303,7 @@ def test_a_package_that_is_missing_is_named(server, loop, tmp_path):
     args = ["--http-socket", "127.0.0.1:0", *LOOPS[loop], "5", "--virtualenv", tmp_path / "bare"]
     running = server(None, args, app="import no_such_thing")
     assert running.wait_exit() == 1
-    package = "gevent" if loop == "gevent" else "greenlet"
+    package = loop if loop in ("gevent", "tornado") else "greenlet"
     assert f'option "{loop}"' in running.log()
     assert f"-m pip install {package}" in running.log()
 
@@ -310,7 +311,7 @@ def test_a_package_that_is_missing_is_named(server, loop, tmp_path):
 @pytest.mark.parametrize("args, said", [
     (["--loop", "gevent"], "--async N or --gevent N"),
     (["--gevent", "0"], "--async N or --gevent N"),
-    (["--loop", "nosuch"], "async, gevent, asyncio"),
+    (["--loop", "nosuch"], "async, gevent, asyncio, tornado"),
     (["--async", "20000"], "too large"),
 ])
 def test_loops_that_cannot_be(server, args, said):
@@ -335,8 +336,20 @@ def application(environ, start_response):
 """
 
 
-def test_tasks_of_asyncio_are_awaited_by_greenlets(server, way):
-    server(way, ["--asyncio", "20", "--greenlet", *HERE], app=ASYNCIO)
+TORNADO = f"""
+import greenlet
+from tornado.ioloop import IOLoop
+{ANSWER}
+def application(environ, start_response):
+    me = greenlet.getcurrent()
+    IOLoop.current().call_later(0.2, me.switch, "awaited")
+    return answer(start_response, me.parent.switch())
+"""
+
+
+@pytest.mark.parametrize("loop, app", [("asyncio", ASYNCIO), ("tornado", ASYNCIO), ("tornado", TORNADO)], ids=["asyncio", "tornado", "IOLoop"])
+def test_tasks_of_asyncio_are_awaited_by_greenlets(server, way, loop, app):
+    server(way, [f"--{loop}", "20", "--greenlet", *HERE], app=app)
     begun = time.monotonic()
     assert at_once(way.port, ["/"] * 20) == ["awaited"] * 20
     assert time.monotonic() - begun < 3

@@ -40,6 +40,14 @@ def test_without_an_application_there_is_nothing_to_load(server):
     assert "colour = red" in running.log() and "no-server mode requested. Goodbye." in running.log()
 
 
+@pytest.mark.parametrize("app", [None, "def application(e, s): pass\n"], ids=["no application", "application"])
+@pytest.mark.parametrize("where", ["logto", "logto2", "daemonize"])
+def test_the_configuration_is_shown_where_it_was_asked_for(server, app, where):
+    running = server(args=["--no-server", "--set", "colour=red", "--show-config", f"--{where}=site.log"], app=app, ready=False)
+    assert running.wait_exit() == 0
+    assert ";uWSGI instance configuration\n[uwsgi]\n" in running.log() and "colour = red\n" in running.log()
+
+
 def test_a_hook_that_fails_ends_it(server, transport):
     running = server(transport, ["--master", "--no-server", "--hook-post-app", "unlink:absent"], app=LOADED + versioned(1), ready=False)
     assert running.wait_exit() == 1

@@ -7,6 +7,7 @@ import (
 	"net"
 
 	"envoxyd/gateway/sidecar"
+	"envoxyd/internal/gatewayspec"
 	"envoxyd/transports/mqtt"
 )
 
@@ -60,7 +61,9 @@ func (g *Gateway) call(c *call, payload []byte) sidecar.Answer {
 	case "unsubscribe":
 		g.unsubscribe(c.Generation, c.Server, c.Topic)
 	case "publish":
-		err = g.publish(c.Generation, c.Server, c.Topic, payload, c.QoS, c.Retain)
+		if err = g.publish(c.Generation, c.Server, c.Topic, payload, c.QoS, c.Retain); err == nil {
+			g.counting.count(gatewayspec.CountPublished, nil)
+		}
 	case "connected":
 		return sidecar.Answer{OK: g.connected(c.Server)}
 	default:

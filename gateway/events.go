@@ -21,41 +21,33 @@ import (
 // given to another.
 const maxAttempts = 5
 
-// counters are what has become of messages.
-type counters struct {
-	received, handled, failed, redelivered, dropped atomic.Uint64
-}
-
-// sum changes whenever one of them does.
-func (c *counters) sum() uint64 {
-	return c.received.Load() + c.handled.Load() + c.failed.Load() + c.redelivered.Load() + c.dropped.Load()
-}
-
 // received takes a message from a broker, on the broker's goroutine.
 func (g *Gateway) received(server string, m *mqtt.Message) {
-	g.counters.received.Add(1)
+	g.counting.count(gatewayspec.CountReceived, nil)
 	g.keepAwake.touch()
-	owners := g.owners(server, m.Topic)
-	if len(owners) == 0 { // unsubscribed in the meantime
+	receivers := g.receivers(server, m.Topic)
+	if len(receivers) == 0 { // unsubscribed in the meantime
 		m.Done()
 		return
 	}
 	pending := new(atomic.Int32)
-	pending.Store(int32(len(owners)))
-	for _, owner := range owners {
-		if g.queue.add(&item{server: server, message: m, owner: owner, pending: pending}) {
+	pending.Store(int32(len(receivers)))
+	for _, to := range receivers {
+		to.tallies.count(gatewayspec.CountReceived)
+		if g.queue.add(&item{server: server, message: m, owner: to.owner, pending: pending, tallies: to.tallies}) {
 			continue
 		}
 		if m.QoS > 0 { // the gateway stops: the broker keeps what is not acknowledged
 			return
 		}
-		g.lost("[MQTT] %s: %q: dropped a message of QoS 0: the handlers are too slow (%d wait)", server, m.Topic, queueLimit)
+		g.lost(to.tallies, "[MQTT] %s: %q: dropped a message of QoS 0: the handlers are too slow (%d wait)", server, m.Topic, queueLimit)
 	}
 }
 
 // lost logs that messages were dropped, at most once a second; the rest is counted.
-func (g *Gateway) lost(format string, args ...any) {
-	n := g.counters.dropped.Add(1)
+func (g *Gateway) lost(of tallies, format string, args ...any) {
+	g.counting.count(gatewayspec.CountDropped, of)
+	n := g.counting.totals()[gatewayspec.CountDropped]
 	now := time.Now().Unix()
 	if g.lastDropLog.Swap(now) != now {
 		g.errorf(format+"; %d so far", append(args, n)...)
@@ -141,9 +133,9 @@ func (g *Gateway) handOver(ctx context.Context, d *delivery, slot int) (left []*
 func (g *Gateway) retry(left []*item) ([]*item, time.Duration) {
 	first := left[0]
 	first.attempts++
-	g.counters.redelivered.Add(1)
+	g.counting.count(gatewayspec.CountRedelivered, first.tallies)
 	if first.attempts >= maxAttempts {
-		g.lost("[MQTT] %s: %q: dropped a message: %d workers have ended while they handled it", first.server, first.message.Topic, first.attempts)
+		g.lost(first.tallies, "[MQTT] %s: %q: dropped a message: %d workers have ended while they handled it", first.server, first.message.Topic, first.attempts)
 		g.ack(first, true)
 		return left[1:], 0
 	}
@@ -152,11 +144,11 @@ func (g *Gateway) retry(left []*item) ([]*item, time.Duration) {
 
 // ack acknowledges a message that has been handled, well or not.
 func (g *Gateway) ack(i *item, failed bool) {
+	counter := gatewayspec.CountHandled
 	if failed {
-		g.counters.failed.Add(1)
-	} else {
-		g.counters.handled.Add(1)
+		counter = gatewayspec.CountFailed
 	}
+	g.counting.count(counter, i.tallies)
 	if i.pending.Add(-1) == 0 {
 		i.message.Done()
 	}

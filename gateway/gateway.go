@@ -34,7 +34,7 @@ type Gateway struct {
 
 	brokersMu     sync.Mutex
 	brokers       map[string]*broker
-	subscriptions atomic.Pointer[[]Subscription] // what messages are matched with
+	subscriptions atomic.Pointer[[]listened] // what messages are matched with
 
 	health   *health
 	timers   timers
@@ -42,7 +42,7 @@ type Gateway struct {
 	progress *shm.Progress
 
 	keepAwake   *keepAwake
-	counters    counters
+	counting    *counting
 	lastDropLog atomic.Int64 // when it was last said that messages were dropped, unix seconds
 	senders     int          // goroutines that hand messages to workers
 }
@@ -51,7 +51,7 @@ type Gateway struct {
 func Run(spec gatewayspec.Spec) error {
 	p := sidecar.New("envoxyd-gateway", spec)
 	g := &Gateway{Process: p, ctx: p.Ctx, running: &p.Running, conf: &conf{}, brokers: map[string]*broker{}, queue: newQueue(), keepAwake: newKeepAwake(), applied: -1}
-	g.subscriptions.Store(&[]Subscription{})
+	g.subscriptions.Store(&[]listened{})
 	var err error
 	if g.note, err = shm.OpenNote(spec.StateFD); err != nil {
 		return err
@@ -61,6 +61,9 @@ func Run(spec gatewayspec.Spec) error {
 		return err
 	}
 	if g.progress, err = shm.OpenProgress(spec.ProgressFD); err != nil {
+		return err
+	}
+	if g.counting, err = newCounting(spec.TalliesFD); err != nil {
 		return err
 	}
 	g.state = loadState(g.note)

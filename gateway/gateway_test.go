@@ -47,6 +47,8 @@ func TestMessagesReachWorkersInOrderAndAgainWhenAWorkerDies(t *testing.T) {
 			t.Errorf("%+v", m)
 		}
 	}
+	b.counted(gatewayspec.TallyEvents, events{Received: 60, Handled: 60, Redelivered: 3})
+	b.counted(gatewayspec.TallyFilter+"b\x00in/+", events{Received: 60, Handled: 60, Redelivered: 3})
 	for topic, payloads := range found {
 		for n, payload := range payloads {
 			if payload != fmt.Sprint(n) {
@@ -133,6 +135,37 @@ func TestTimersAreCalledInOneWorker(t *testing.T) {
 	for range 3 {
 		<-calls
 	}
+}
+
+func TestCallsByTheClockAreCountedHoweverTheyEnd(t *testing.T) {
+	for answer, want := range map[byte]events{gatewayspec.Handled: {Received: 1, Handled: 1}, gatewayspec.Failed: {Received: 1, Failed: 1}} {
+		b := start(t)
+		b.register(Registration{Timers: []Timer{{Name: "tick", Every: 0.01}}})
+		proceed := make(chan struct{}, 1)
+		b.workers(0, 1, func(delivered) byte { <-proceed; return answer })
+		proceed <- struct{}{} // the call after that does not return
+		want.Received++
+		b.counted(gatewayspec.TallyEvents, want)
+		b.counted(gatewayspec.TallyTimer+"tick", want)
+		close(proceed)
+	}
+}
+
+func TestAnEventOfSeveralFiltersIsCountedForEach(t *testing.T) {
+	b := start(t)
+	b.register(Registration{Subscriptions: []Subscription{
+		{Server: localServer, Filter: "a/#"}, {Server: localServer, Filter: "a/b"}, {Server: localServer, Filter: "a/b", Name: "later"}, {Server: localServer, Filter: "c"},
+	}})
+	b.workers(0, 1, func(delivered) byte { return gatewayspec.Failed })
+	for _, topic := range []string{"a/b", "a/c", "nobody's"} {
+		if a, _ := b.call(map[string]any{"op": "publish", "server": localServer, "topic": topic}, "x"); !a.OK {
+			t.Fatal(a)
+		}
+	}
+	b.counted(gatewayspec.TallyEvents, events{Received: 3, Failed: 2, Published: 3})
+	b.counted(gatewayspec.TallyFilter+"local\x00a/#", events{Received: 2, Failed: 2})
+	b.counted(gatewayspec.TallyFilter+"local\x00a/b", events{Received: 1, Failed: 1})
+	b.counted(gatewayspec.TallyFilter+"local\x00c", events{})
 }
 
 func TestSubscriptionsFollowAReload(t *testing.T) {

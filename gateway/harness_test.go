@@ -28,6 +28,7 @@ type rig struct {
 	control int
 	calls   int
 	health  *shm.Note
+	tallies *shm.Tallies
 	ended   chan error
 }
 
@@ -64,9 +65,18 @@ func start(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { progress.Close() })
-	b := &rig{t: t, control: control[0], calls: calls[0], health: health, ended: make(chan error, 1)}
+	talliesFile, err := shm.NewTalliesFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { talliesFile.Close() })
+	tallies, err := shm.OpenTallies(int(talliesFile.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &rig{t: t, control: control[0], calls: calls[0], health: health, tallies: tallies, ended: make(chan error, 1)}
 	go func() {
-		b.ended <- Run(gatewayspec.Spec{ControlFD: control[1], CallsFD: calls[1], StateFD: int(state.Fd()), HealthFD: int(healthFile.Fd()), ProgressFD: int(progress.Fd()),
+		b.ended <- Run(gatewayspec.Spec{ControlFD: control[1], CallsFD: calls[1], StateFD: int(state.Fd()), HealthFD: int(healthFile.Fd()), ProgressFD: int(progress.Fd()), TalliesFD: int(talliesFile.Fd()),
 			PredecessorFD: -1, Cores: 2})
 	}()
 	t.Cleanup(func() {
@@ -135,6 +145,29 @@ func (b *rig) register(r Registration) {
 	}
 	if a, _ := b.call(map[string]any{"op": "register"}, string(text)); !a.OK {
 		b.t.Fatal(a)
+	}
+}
+
+// events are counters in the order of gatewayspec's.
+type events struct{ Received, Handled, Failed, Redelivered, Dropped, Published uint64 }
+
+// counted waits until that is counted under a name.
+func (b *rig) counted(name string, want events) {
+	b.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		var n [shm.TallyCounters]uint64
+		b.tallies.Read(name, func(rest string, counters [shm.TallyCounters]uint64) {
+			if rest == "" {
+				n = counters
+			}
+		})
+		got := events{n[gatewayspec.CountReceived], n[gatewayspec.CountHandled], n[gatewayspec.CountFailed], n[gatewayspec.CountRedelivered], n[gatewayspec.CountDropped], n[gatewayspec.CountPublished]}
+		if got == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			b.t.Fatalf("%q: %+v, want %+v", name, got, want)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"envoxyd/internal/gatewayspec"
 	"envoxyd/internal/monotime"
 	"envoxyd/internal/shm"
 	"envoxyd/modules/postgres/pool"
@@ -150,14 +151,14 @@ func (h *health) poll(ctx context.Context, name string, p probe.Probe, timeout t
 func (h *health) refresh(ctx context.Context) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	var before uint64
+	var before, now eventCounts
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		if now := h.g.counters.sum(); now != before {
+		if now = h.g.eventCounts(); now != before {
 			before = now
 			h.mu.Lock()
 			h.write()
@@ -166,14 +167,27 @@ func (h *health) refresh(ctx context.Context) {
 	}
 }
 
+// eventCounts is what has become of events, and how many are here.
+type eventCounts struct {
+	Received    uint64 `json:"received"`
+	Handled     uint64 `json:"handled"`
+	Failed      uint64 `json:"failed"`
+	Redelivered uint64 `json:"redelivered"`
+	Dropped     uint64 `json:"dropped"`
+	Waiting     int    `json:"waiting"`
+	Working     int    `json:"working"`
+}
+
+func (g *Gateway) eventCounts() eventCounts {
+	waiting, working := g.queue.counts()
+	n := g.counting.totals()
+	return eventCounts{n[gatewayspec.CountReceived], n[gatewayspec.CountHandled], n[gatewayspec.CountFailed], n[gatewayspec.CountRedelivered],
+		n[gatewayspec.CountDropped], waiting, working}
+}
+
 // write is called with h.mu held.
 func (h *health) write() {
-	waiting, working := h.g.queue.counts()
-	n := &h.g.counters
-	err := h.note.WriteJSON(map[string]any{"connectors": h.conditions, "events": map[string]uint64{
-		"received": n.received.Load(), "handled": n.handled.Load(), "failed": n.failed.Load(), "redelivered": n.redelivered.Load(),
-		"dropped": n.dropped.Load(), "waiting": uint64(waiting), "working": uint64(working),
-	}})
+	err := h.note.WriteJSON(map[string]any{"connectors": h.conditions, "events": h.g.eventCounts()})
 	if err != nil {
 		h.g.errorf("[HEALTH] %v", err)
 	}

@@ -80,7 +80,7 @@ func (g *Gateway) publishEarly(generation int) {
 			continue
 		}
 		if err := g.publish(m.generation, m.server, m.topic, m.payload, m.qos, m.retain); err != nil {
-			g.lost("[MQTT] %s: %q: dropped a message that was published early: %v", m.server, m.topic, err)
+			g.lost(nil, "[MQTT] %s: %q: dropped a message that was published early: %v", m.server, m.topic, err)
 		}
 	}
 }

@@ -15,6 +15,7 @@ type item struct {
 	owner    int           // the process that alone has the handler; 0: every worker has it
 	attempts int           // how many workers have ended while they had it
 	pending  *atomic.Int32 // how many items of this message are not acknowledged
+	tallies  tallies
 }
 
 // lane is the messages of one topic, which are handled one after the other.

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/gatewayspec"
 	"envoxyd/transports/mqtt"
 )
 
@@ -87,19 +88,26 @@ func (g *Gateway) forgetOwner(owner int) {
 // orphaned drops messages whose owner has ended.
 func (g *Gateway) orphaned(items []*item) {
 	for _, i := range items {
-		g.lost("[MQTT] %s: %q: dropped a message: process %d, which alone had the handler, has ended", i.server, i.message.Topic, i.owner)
+		g.lost(i.tallies, "[MQTT] %s: %q: dropped a message: process %d, which alone had the handler, has ended", i.server, i.message.Topic, i.owner)
 		g.ack(i, true)
 	}
 }
 
-// owners lists whose handlers a message is for: 0 for those that every worker has.
-func (g *Gateway) owners(server, topic string) (owners []int) {
+// receivers lists whose handlers a message is for, with the counters of the filters that say so.
+func (g *Gateway) receivers(server, topic string) (all []receiver) {
 	for _, s := range *g.subscriptions.Load() {
-		if s.Server == server && !slices.Contains(owners, s.Owner) && mqtt.Match(s.Filter, topic) {
-			owners = append(owners, s.Owner)
+		if s.Server != server || !mqtt.Match(s.Filter, topic) {
+			continue
+		}
+		at := slices.IndexFunc(all, func(r receiver) bool { return r.owner == s.Owner })
+		switch {
+		case at < 0:
+			all = append(all, receiver{s.Owner, tallies{s.tally}})
+		case !slices.Contains(all[at].tallies, s.tally): // a filter may have several handlers
+			all[at].tallies = append(all[at].tallies, s.tally)
 		}
 	}
-	return owners
+	return all
 }
 
 // names lists the handlers that were added after the start and are for messages of the
@@ -118,6 +126,9 @@ func (g *Gateway) names(d *delivery) (names [][2]string) {
 
 // listen makes the registration's subscriptions the ones that messages are matched with.
 func (g *Gateway) listen(r *Registration) {
-	subscriptions := slices.Clone(r.Subscriptions)
+	subscriptions := make([]listened, 0, len(r.Subscriptions))
+	for _, s := range r.Subscriptions {
+		subscriptions = append(subscriptions, listened{s, g.counting.under(gatewayspec.TallyFilter + s.Server + "\x00" + s.Filter)})
+	}
 	g.subscriptions.Store(&subscriptions)
 }

@@ -34,7 +34,8 @@ func (t *timers) reconfigure(g *Gateway, r *Registration) {
 			g.errorf("[TIMER] %s: %q is no cron expression", one.Name, one.Cron)
 			continue
 		}
-		g.running.Go(func() { one.run(ctx, g) })
+		of := tallies{g.counting.under(gatewayspec.TallyTimer + one.Name)} // it is there before the first call
+		g.running.Go(func() { one.run(ctx, g, of) })
 	}
 }
 
@@ -49,9 +50,9 @@ func (t *timers) stop() {
 
 // run fires until ctx ends. A call that takes longer than the interval makes the next one late,
 // never a second one at the same time.
-func (one *Timer) run(ctx context.Context, g *Gateway) {
+func (one *Timer) run(ctx context.Context, g *Gateway, of tallies) {
 	if one.Cron != "" {
-		one.runCron(ctx, g)
+		one.runCron(ctx, g, of)
 		return
 	}
 	next := time.Now()
@@ -62,14 +63,14 @@ func (one *Timer) run(ctx context.Context, g *Gateway) {
 		if !sleep(ctx, time.Until(next)) {
 			return
 		}
-		one.fire(g)
+		one.fire(g, of)
 	}
 }
 
 // cronCheck is how often a wait for a tick is compared with the time of day, which may be set meanwhile.
 const cronCheck = time.Minute
 
-func (one *Timer) runCron(ctx context.Context, g *Gateway) {
+func (one *Timer) runCron(ctx context.Context, g *Gateway, of tallies) {
 	var last time.Time
 	for {
 		next, err := nextTick(one.Cron, last, timeOfDay())
@@ -82,7 +83,7 @@ func (one *Timer) runCron(ctx context.Context, g *Gateway) {
 		}
 		if !timeOfDay().Before(next) {
 			last = next
-			one.fire(g)
+			one.fire(g, of)
 		}
 	}
 }
@@ -115,12 +116,13 @@ func sleep(ctx context.Context, wait time.Duration) bool {
 }
 
 // fire has one worker call the function. The call outlives a reload: its worker finishes it.
-func (one *Timer) fire(g *Gateway) {
+func (one *Timer) fire(g *Gateway, of tallies) {
 	vars := sidecar.AppendVars(nil, [][2]string{
 		{"REQUEST_METHOD", "EVENT"}, {"REQUEST_URI", one.Name}, {"PATH_INFO", one.Name}, {"SERVER_PROTOCOL", "TIMER/1.0"},
 		{"REMOTE_ADDR", "timer"}, {"CONTENT_LENGTH", "0"}, {gatewayspec.VarKind, "timer"},
 	}...)
-	failed := false
+	g.counting.count(gatewayspec.CountReceived, of)
+	counter := gatewayspec.CountFailed
 	err := g.Workers.Deliver(g.ctx, gatewayspec.EndsWithMarks, vars, nil, func(r *bufio.Reader) error {
 		if err := sidecar.SkipHead(r); err != nil {
 			return err
@@ -129,13 +131,13 @@ func (one *Timer) fire(g *Gateway) {
 		if err != nil {
 			return sidecar.ErrWorkerLost
 		}
-		failed = mark == gatewayspec.Failed
+		if mark != gatewayspec.Failed {
+			counter = gatewayspec.CountHandled
+		}
 		return nil
 	})
 	if err != nil && g.ctx.Err() == nil {
 		g.errorf("[TIMER] %s: %v", one.Name, err)
 	}
-	if failed {
-		g.counters.failed.Add(1)
-	}
+	g.counting.count(counter, of)
 }

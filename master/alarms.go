@@ -16,6 +16,7 @@ import (
 // alarms are what --alarm has defined. They are raised from any goroutine and never waited for.
 type alarms struct {
 	commands *commands
+	events   chan<- event    // of the master: uwsgi signals and messages to mules are its business
 	ctx      context.Context // of commands of alarms
 	cancel   context.CancelFunc
 
@@ -43,8 +44,8 @@ const (
 	alarmCommand = time.Minute
 )
 
-func newAlarms(c *commands) *alarms {
-	a := &alarms{commands: c}
+func newAlarms(c *commands, events chan<- event) *alarms {
+	a := &alarms{commands: c, events: events}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	return a
 }
@@ -104,11 +105,36 @@ func (a *alarms) deliver(name string, one *alarm) {
 		message := one.waiting[0]
 		one.waiting = one.waiting[1:]
 		a.mu.Unlock()
-		if one.kind == "log" {
-			a.say("ALARM: %s", bytes.TrimSuffix(message, []byte("\n")))
-		} else if err := a.run(one, message); err != nil {
+		if err := a.act(one, message); err != nil {
 			a.say("alarm %s: %v", name, err)
 		}
+	}
+}
+
+// act does with a message what the alarm is for.
+func (a *alarms) act(one *alarm, message []byte) error {
+	switch one.kind {
+	case "log":
+		a.say("ALARM: %s", bytes.TrimSuffix(message, []byte("\n")))
+	case "signal":
+		a.post(func(m *master) { m.raise(signalNumber(one.argument)) })
+	case "mule":
+		a.post(func(m *master) {
+			if err := m.messageMule(one.argument, message); err != nil {
+				a.say("alarm: mule %s: %v", one.argument, err)
+			}
+		})
+	default:
+		return a.run(one, message)
+	}
+	return nil
+}
+
+// post hands an event to the master, unless that is ending.
+func (a *alarms) post(e event) {
+	select {
+	case a.events <- e:
+	case <-a.ctx.Done():
 	}
 }
 

@@ -17,7 +17,7 @@ func alarmed(t *testing.T, cfg *uwsgiopts.Config, raise func(a *alarms)) string 
 	cfg.Alarms = [][2]string{{"save", "cmd:cat >> out; echo '|' >> out"}}
 	commands := newCommands()
 	defer commands.close()
-	a := newAlarms(commands)
+	a := newAlarms(commands, nil)
 	a.reconfigure(cfg)
 	raise(a)
 	a.close()

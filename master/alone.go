@@ -23,7 +23,7 @@ func Alone(cfg *uwsgiopts.Config, run func(log func(format string, args ...any),
 	m.routers = newRouters(m)
 	m.commands = newCommands(cfg.Binsh...)
 	defer m.commands.close()
-	m.logs.alarms, m.logs.commands = newAlarms(m.commands), m.commands
+	m.logs.alarms, m.logs.commands = newAlarms(m.commands, m.events), m.commands
 	m.logs.alarms.reconfigure(cfg)
 	defer m.logs.close()
 	m.hooks = m.newHooks()

@@ -22,6 +22,7 @@ import (
 
 // CheckReport is what --check has found.
 type CheckReport struct {
+	LeftOut  []string // options that are refused and that --allow-missing lets a start leave out
 	Problems []string // what a start would fail of or do wrongly, each with its file and line where known
 	Notices  []string // what a start would log and live with
 	Status   int      // exit status: 0, 22 when only the application fails, 246 when only envoxy.json does, else 1
@@ -31,6 +32,9 @@ type CheckReport struct {
 // file; the application is imported by a process that ends with it.
 func Check(cfg *uwsgiopts.Config) *CheckReport {
 	c := &checker{cfg: cfg, report: &CheckReport{Notices: slices.Clone(cfg.Notices)}}
+	if c.report.LeftOut = cfg.LeftOut; len(cfg.LeftOut) > 0 {
+		c.report.Status = statusFailed
+	}
 	for _, problem := range cfg.Problems {
 		status := statusFailed
 		var refused *uwsgiopts.ExitError
@@ -41,6 +45,11 @@ func Check(cfg *uwsgiopts.Config) *CheckReport {
 	}
 	c.users()
 	c.log()
+	c.asMaster(func() {
+		if err := bindOfService(cfg); err != nil {
+			c.add(statusNoEnvoxy, uwsgiopts.Origin{}, "%v", err)
+		}
+	})
 	c.sockets()
 	c.certificates()
 	c.writtenFiles()
@@ -156,8 +165,13 @@ func (c *checker) sockets() {
 	if len(seen) == 0 && !inheritsSockets() && !c.cfg.OnlySupervises() && !c.cfg.OnlyReigns() {
 		c.note(uwsgiopts.Origin{}, "no socket is named: a start needs one from systemd, or as standard input")
 	}
-	for _, address := range c.cfg.Stats {
-		c.address(c.cfg.OriginOf("stats", address), address)
+	for _, kind := range []struct {
+		option    string
+		addresses []string
+	}{{"stats", c.cfg.Stats}, {"prometheus", c.cfg.Prometheus}} {
+		for _, address := range kind.addresses {
+			c.address(c.cfg.OriginOf(kind.option, address), address)
+		}
 	}
 }
 
@@ -258,6 +272,9 @@ func (c *checker) masterFiles() {
 	}
 	if _, err := staticSpec(c.cfg); err != nil {
 		c.wrong(uwsgiopts.Origin{}, "%v", err)
+	}
+	if err := checkRRDTool(c.cfg); err != nil {
+		c.wrong(c.cfg.OriginOf("rrdtool", ""), "%v", err)
 	}
 }
 

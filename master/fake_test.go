@@ -147,7 +147,7 @@ func newTestMaster(t *testing.T, processes int) *testMaster {
 	m.gateways = newGateways(m)
 	m.routers = newRouters(m)
 	m.announcer.Logf = logf
-	m.logs.alarms, m.logs.commands = newAlarms(m.commands), m.commands
+	m.logs.alarms, m.logs.commands = newAlarms(m.commands, m.events), m.commands
 	t.Cleanup(m.logs.alarms.close)
 	m.hooks = m.newHooks()
 	m.newDaemons()

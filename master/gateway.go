@@ -61,6 +61,8 @@ type gateway struct {
 	note     *os.File // with events: the state of connectors
 	progress *os.File // with events: how much of each delivery is done
 
+	healthNote *shm.Note // what note holds; nil: it was not read yet
+
 	predecessor *os.File // reads end of file when the gateway before the upgrade has gone; nil: none
 	living      *os.File // reads end of file when ours has gone
 
@@ -188,7 +190,7 @@ func (g *gateway) spawn() error {
 	}
 	spec := gatewayspec.Spec{
 		ControlFD: pass(theirs), CallsFD: pass(g.calls), StateFD: pass(g.state), HealthFD: pass(g.note), ProgressFD: pass(g.progress),
-		LivingFD: pass(held), PredecessorFD: pass(g.predecessor), Cores: g.m.cfg.Processes * g.m.cfg.Cores(),
+		TalliesFD: pass(g.m.tallies.file), LivingFD: pass(held), PredecessorFD: pass(g.predecessor), Cores: g.m.cfg.Processes * g.m.cfg.Cores(),
 	}
 	cmd, err := g.m.commands.startCompanion(g.program, spec, extra, appDir(g.m.hooks, g.m.cfg), credential)
 	if err != nil {
@@ -309,6 +311,14 @@ func (g *gateway) retry() {
 
 // gone: there is no process.
 func (g *gateway) gone() bool { return g.cmd == nil }
+
+// health is the state of connectors and events; nil: nobody has told of it yet.
+func (g *gateway) health() *shm.Note {
+	if g.healthNote == nil && g.note != nil {
+		g.healthNote, _ = shm.OpenNote(int(g.note.Fd())) // or at the next time
+	}
+	return g.healthNote
+}
 
 // handedOver is what the next executable's gateway takes over.
 func (g *gateway) handedOver() map[string]int {

@@ -85,6 +85,9 @@ func (m *master) startNext(p *preparation) (err error) {
 		}
 	}()
 	cfg := p.cfg
+	if err = m.keepDescriptors(cfg); err != nil {
+		return err
+	}
 	g := &generation{m: m, number: m.number, cfg: cfg, service: p.service, material: p.material, hooks: p.hooks, sockets: p.sockets,
 		handover: -1, arrivals: -1, began: m.sys.now(), cheapening: newCheapening(cfg)}
 	if g.asleep = m.sleepAtStart(cfg.Cheap); !g.asleep {

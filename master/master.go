@@ -18,6 +18,7 @@ import (
 	"envoxyd/master/daemons"
 	"envoxyd/master/hooks"
 	"envoxyd/master/logging"
+	"envoxyd/master/management"
 	"envoxyd/master/metrics"
 	"envoxyd/master/process"
 	"envoxyd/master/resources"
@@ -73,13 +74,15 @@ type master struct {
 	flushing     bool // what waits for room is tried again soon
 	metrics      *metrics.Registry
 	snmpValues   *shm.SNMPValues // what the application has set
+	tallies      tallies
 	commands     *commands
 	strangers    strangers
 	hooks        *hooks.Runner
 	exitHooks    exitHooks
 	watchdog     *watchdog
 	certificates certificates
-	stats        stats.Servers
+	stats        management.Servers
+	prometheus   management.Servers
 	snmp         snmp.Agent
 	pushers      stats.Pushers
 	lastSweep    time.Time
@@ -138,7 +141,8 @@ type pausing struct {
 type triggers struct {
 	touched      touched
 	fifo         fifo
-	fdReload     fdReloadWatchers
+	fdReload     fdWatches
+	fdAlarm      fdWatches
 	fsReload     fsReload
 	notifySocket notifySocket
 
@@ -189,7 +193,7 @@ func Run(cfg *uwsgiopts.Config, reread Reread) int {
 	m.triggers.notifySocket.option, m.triggers.subscriptionNotify.option = "notify-socket", "subscription-notify-socket"
 	m.commands = newCommands(cfg.Binsh...)
 	defer m.commands.close()
-	m.logs.alarms, m.logs.commands = newAlarms(m.commands), m.commands
+	m.logs.alarms, m.logs.commands = newAlarms(m.commands, m.events), m.commands
 	m.logs.alarms.reconfigure(cfg)
 	m.hooks = m.newHooks()
 	m.newDaemons()
@@ -217,6 +221,12 @@ func (m *master) run() (int, error) {
 	m.queues = &signalQueues{m.owned.kept, m.cfg.SignalBufsize}
 	m.router = signaling.NewRouter(m.queues)
 	if err := m.openMetrics(); err != nil {
+		return statusFailed, err
+	}
+	if err := m.openTallies(); err != nil {
+		return statusFailed, err
+	}
+	if err := m.inheritHistory(); err != nil {
 		return statusFailed, err
 	}
 	m.logs.second = m.upgrader.second
@@ -278,9 +288,11 @@ func (m *master) dismissGateways() {
 
 func (m *master) end() int {
 	m.stats.Close()
+	m.prometheus.Close()
 	m.snmp.Close()
 	m.stopWatching()
 	m.triggers.fdReload.close()
+	m.triggers.fdAlarm.close()
 	m.triggers.fsReload.stop()
 	m.triggers.notifySocket.close()
 	m.triggers.subscriptionNotify.close()

@@ -1,6 +1,10 @@
 package master
 
-import "envoxyd/uwsgiopts"
+import (
+	"os"
+
+	"envoxyd/uwsgiopts"
+)
 
 // Load is a start with --no-server: it runs the hooks and imports the application as Run does, and ends. There may be
 // an instance of the same configuration: its sockets, pidfiles, pipes, locks and stores are left alone.
@@ -9,6 +13,13 @@ func Load(cfg *uwsgiopts.Config) int {
 	one.LazyApps, one.Lazy = false, false // there is no worker that could load it
 	one.Vacuum = false
 	one.FSReload, one.FSBrutalReload = nil, nil
+	if one.ShowConfig && (cfg.LogPlace() != "" || len(cfg.Loggers) > 0) && os.Getenv(daemonVariable) == "" {
+		// The log has it too, but it was asked for here.
+		if err := cfg.WriteShowConfig(os.Stdout); err != nil {
+			logf("show-config: %v", err)
+			return statusFailed
+		}
+	}
 	return Run(&one, func() (*uwsgiopts.Config, error) { return &one, nil })
 }
 

@@ -3,11 +3,36 @@ package master
 import (
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/shm"
 	"envoxyd/internal/workerspec"
 	"envoxyd/master/signaling"
 )
+
+// messageMule sends a message to the mule of this number, or to any mule for 0, as uwsgi.mule_msg does.
+func (m *master) messageMule(number string, message []byte) error {
+	name := signaling.AnyMule
+	if n, err := strconv.Atoi(number); err != nil {
+		return fmt.Errorf("%q is not the number of a mule", number)
+	} else if n > 0 {
+		name = signaling.Mule(n)
+	}
+	_, in, err := m.owned.kept.Pipe(messagesOf+name, m.cfg.MuleMsgSize)
+	if err != nil {
+		return err
+	}
+	if err := unix.Sendmsg(int(in.Fd()), message, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL); err != nil {
+		return os.NewSyscallError("sendmsg", err)
+	}
+	return nil
+}
+
+// messagesOf begins the names of the queues of messages.
+const messagesOf = "messages of "
 
 // addQueues has zygote and workers inherit the queues of signals and messages, and the lines of mules and spoolers.
 func (g *generation) addQueues(i *inheritance, spec *workerspec.Spec) (err error) {
@@ -24,7 +49,7 @@ func (g *generation) addQueues(i *inheritance, spec *workerspec.Spec) (err error
 		return numbers
 	}
 	pipe := func(name string) workerspec.Pipe {
-		out, in, failed := kept.Pipe("messages of "+name, cfg.MuleMsgSize)
+		out, in, failed := kept.Pipe(messagesOf+name, cfg.MuleMsgSize)
 		if failed != nil {
 			err = errors.Join(err, failed)
 			return workerspec.Pipe{Out: -1, In: -1}

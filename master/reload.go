@@ -2,6 +2,7 @@ package master
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -133,13 +134,16 @@ func prepareReload(ctx context.Context, before *uwsgiopts.Config, files map[stri
 	if p.material, p.err = firstProblem(readMaterial(p.cfg, files)); p.err != nil {
 		return p
 	}
-	if p.err = makeSpoolDirs(p.cfg); p.err != nil {
+	if p.err = errors.Join(makeSpoolDirs(p.cfg), checkRRDTool(p.cfg)); p.err != nil {
 		return p
 	}
 	if p.err = rejoinCgroups(before, p.cfg); p.err != nil {
 		return p
 	}
 	if p.service, p.err = loadService(ctx, p.cfg); p.err != nil {
+		return p
+	}
+	if p.err = bindOfService(p.cfg); p.err != nil {
 		return p
 	}
 	p.sockets, p.err = opener.open(p.cfg)
@@ -250,6 +254,7 @@ func (m *master) promote() {
 	m.triggers.touched.reconfigure(g.cfg)
 	m.pausing.paused, m.reloads.chain = false, nil
 	m.serveStats()
+	m.servePrometheus()
 	m.serveSNMP()
 	m.triggers.fifo.reconfigure(m)
 	m.routers.follow(g)
@@ -280,7 +285,8 @@ func (m *master) promote() {
 	m.watchdog = newWatchdog(g.service)
 	m.replaceDaemons()
 	m.jobs.crons.reconfigure(g.cfg)
-	m.triggers.fdReload.reconfigure(m, g.cfg)
+	m.watchReloadFDs(g.cfg)
+	m.watchAlarmFDs(g.cfg)
 	m.triggers.fsReload.reconfigure(m, g.cfg)
 	m.replacePushers(g.cfg)
 	if m.metrics != nil {
@@ -322,7 +328,7 @@ func (m *master) forgetGone() {
 	for _, g := range m.old {
 		g.endLeftovers(m.sys.now())
 		if g.gone() && g.heardAll() {
-			g.addTo(&m.history.ended)
+			m.history.generationEnds(g)
 			g.close()
 		} else {
 			kept = append(kept, g)

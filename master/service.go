@@ -66,10 +66,31 @@ func readService(cfg *uwsgiopts.Config) (service *modules.Service, notice string
 		return nil, "", nil
 	}
 	service, err = modules.Load(paths.In(workDir(cfg), cfg.Conf), os.Environ(), confOverrides(cfg)...)
+	if err == nil {
+		err = service.Locate(workDir(cfg))
+	}
 	if err != nil && !namesBuiltinApp(cfg) {
 		return nil, fmt.Sprintf("conf is left to the application: %v", err), nil
 	}
 	return service, "", err
+}
+
+// bindOfService adds the socket that boot[0].http.bind of envoxy.json names, where the configuration names none and none is
+// inherited. What is wrong with the file otherwise, loadService says.
+func bindOfService(cfg *uwsgiopts.Config) error {
+	if len(cfg.Sockets)+len(cfg.SharedSockets)+len(cfg.Zerg) > 0 || cfg.Conf == "" || !isService(cfg) || inheritsSockets() {
+		return nil
+	}
+	service, err := modules.Load(filepath.Join("/", cfg.Chroot, paths.In(workDir(cfg), cfg.Conf)), os.Environ(), confOverrides(cfg)...)
+	if err != nil {
+		return nil
+	}
+	address, err := service.HTTPAddress()
+	if err != nil || address == "" {
+		return err
+	}
+	cfg.ServeHTTP(address, uwsgiopts.Origin{Source: filepath.Base(cfg.Conf) + ": boot[0].http.bind"})
+	return nil
 }
 
 // namesApplication: the configuration says what to load.

@@ -99,6 +99,7 @@ func TestSnapshotOfEverythingElse(t *testing.T) {
 	g.cfg, g.loadTime = m.cfg, 3*time.Second
 	m.sockets = []*sockets.Socket{
 		{Name: "s.stats", Protocol: sockets.Stats, FD: -1},
+		{Name: "s.prometheus", Protocol: sockets.Prometheus, FD: -1},
 		{Key: "=0", Name: "127.0.0.1:80", Protocol: "http-router", FD: -1},
 		{Name: "u.sock", Protocol: "uwsgi", FD: -1},
 	}

@@ -61,8 +61,8 @@ func vacuumSockets(list []*sockets.Socket) {
 	for _, s := range list {
 		if s.RemoveFile() {
 			kind := ""
-			if s.Protocol == sockets.Stats {
-				kind = " (stats)"
+			if s.Protocol == sockets.Stats || s.Protocol == sockets.Prometheus {
+				kind = " (" + s.Protocol + ")"
 			}
 			logf("VACUUM: unix socket %s%s removed.", s.Path, kind)
 		}

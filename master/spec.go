@@ -31,6 +31,9 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 	if err := i.addMemory(spec, g.m.owned.resources, g.m.owned.alive, g.board); err != nil {
 		return nil, err
 	}
+	if g.m.tallies.file != nil {
+		spec.TalliesFD = i.add(g.m.tallies.file.Fd())
+	}
 	if spec.Shared, g.shared, err = share(cfg, g.m.owned.resources, i, !g.cfg.NoServer); err != nil {
 		return nil, err
 	}
@@ -77,7 +80,7 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 func baseSpec(cfg *uwsgiopts.Config, number int, started time.Time, lib string) (*workerspec.Spec, error) {
 	spec := &workerspec.Spec{
 		Version: uwsgiopts.Version, Program: cfg.Program, Generation: number, StartedOn: started.Unix(),
-		Processes: cfg.Processes, Threads: cfg.Threads, Cores: cfg.Cores(), Loop: loopSpec(cfg), Others: cfg.ZergServer != "" || len(cfg.Zerg) > 0, Lib: lib, HandoverFD: [2]int{-1, -1}, DeathsFD: -1, VaultFD: -1, AuxiliaryFD: -1, MetricsFD: -1, SNMP: cfg.SNMP, SNMPFD: -1, Signals: workerspec.Signals{Spooler: -1},
+		Processes: cfg.Processes, Threads: cfg.Threads, Cores: cfg.Cores(), Loop: loopSpec(cfg), Others: cfg.ZergServer != "" || len(cfg.Zerg) > 0, Lib: lib, HandoverFD: [2]int{-1, -1}, DeathsFD: -1, VaultFD: -1, AuxiliaryFD: -1, MetricsFD: -1, TalliesFD: -1, SNMP: cfg.SNMP, SNMPFD: -1, Signals: workerspec.Signals{Spooler: -1},
 		Mules: workerspec.Mules{
 			List: []workerspec.Mule{}, Shared: workerspec.Pipe{Out: -1, In: -1}, Farms: []workerspec.Farm{},
 			HarakiriSeconds: int(cfg.MuleHarakiri / time.Second), MercySeconds: int(cfg.MuleReloadMercy / time.Second),

@@ -30,7 +30,10 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 		return statusFailed, err
 	}
 	if !m.life.alone && !m.cfg.NoServer {
-		var err error
+		err := bindOfService(m.cfg)
+		if err != nil {
+			return statusFailed, err
+		}
 		if m.life.material, err = m.readCertificates(m.cfg); err != nil { // while it may
 			return statusFailed, err
 		}
@@ -67,6 +70,9 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 		return statusFailed, err
 	}
 	if err := errors.Join(m.logs.openSecond(m.cfg), m.logs.openLoggers(m.cfg)); err != nil {
+		return statusFailed, err
+	}
+	if err := checkRRDTool(m.cfg); err != nil { // as the user who runs it
 		return statusFailed, err
 	}
 	for _, phase := range []string{"as-user", "pre-app"} {

@@ -3,6 +3,8 @@ package master
 import (
 	"context"
 
+	"envoxyd/master/exporter"
+	"envoxyd/master/management"
 	"envoxyd/master/sockets"
 	"envoxyd/master/stats"
 	"envoxyd/uwsgiopts"
@@ -43,18 +45,29 @@ func (statsHost) Logf(format string, args ...any) { logf(format, args...) }
 
 // serveStats serves the sockets of --stats, in the form that the configuration wants.
 func (m *master) serveStats() {
-	var addresses []stats.Listener
+	form := stats.ServerForm{JSONForm: jsonForm(m.cfg), HTTP: m.cfg.StatsHTTP}
+	m.stats.Replace(m.listeners(sockets.Stats), stats.Service(statsHost{m}, form))
+}
+
+// servePrometheus serves the sockets of --prometheus.
+func (m *master) servePrometheus() {
+	m.prometheus.Replace(m.listeners(sockets.Prometheus), exporter.Service(statsHost{m}))
+}
+
+// listeners are the sockets on which the master answers in that way.
+func (m *master) listeners(protocol string) (all []management.Listener) {
 	for _, s := range m.sockets {
-		if s.Protocol == sockets.Stats {
-			addresses = append(addresses, stats.Listener{FD: s.FD, Name: s.Name})
+		if s.Protocol == protocol {
+			all = append(all, management.Listener{FD: s.FD, Name: s.Name})
 		}
 	}
-	m.stats.Replace(statsHost{m}, addresses, stats.ServerForm{JSONForm: jsonForm(m.cfg), HTTP: m.cfg.StatsHTTP})
+	return all
 }
 
 // replacePushers has the statistics sent to whom the configuration names.
 func (m *master) replacePushers(cfg *uwsgiopts.Config) {
-	settings := stats.PushSettings{PushConfig: cfg.PushConfig, Dir: workDir(cfg), JSON: jsonForm(cfg)}
+	settings := stats.PushSettings{PushConfig: cfg.PushConfig, Dir: workDir(cfg), JSON: jsonForm(cfg),
+		Processes: commandStarter{m.commands}, NoCores: cfg.MetricsNoCores}
 	for _, s := range m.sockets {
 		if s.ForWorkers() {
 			settings.Socket = s.Name

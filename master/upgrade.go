@@ -173,6 +173,11 @@ func (m *master) upgrade() {
 		return
 	}
 	more := m.owned.pidfiles.descriptors()
+	history, err := m.passHistory()
+	if err != nil {
+		logf("upgrade: counters begin anew: %v", err)
+	}
+	maps.Copy(more, history)
 	maps.Copy(more, m.owned.resources.Passed())
 	maps.Copy(more, m.owned.kept.Passed())
 	maps.Copy(more, m.gateways.handedOver())
@@ -268,10 +273,12 @@ func (m *master) upgradeDone(err error) {
 	m.watchdog.stop()
 	m.stopWatching()
 	m.triggers.fdReload.close()
+	m.triggers.fdAlarm.close()
 	m.triggers.notifySocket.close()
 	m.triggers.subscriptionNotify.close()
 	m.triggers.zerg.close()
 	m.stats.Close()
+	m.prometheus.Retire()
 	m.snmp.Close()
 	m.triggers.fifo.close()
 	m.jobs.daemons.Stop()

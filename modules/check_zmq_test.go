@@ -11,18 +11,18 @@ const someKey = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
 
 func TestZeroMQSettingsThatCannotBeUsed(t *testing.T) {
 	for _, c := range []struct{ zmq, server, want string }{
-		{`{"bind": "udp://*:1"}`, "", "boot.0.zmq.bind: cannot be understood: tcp://host:port"},
-		{`{"bind": [":5555", "ipc://"]}`, "", "boot.0.zmq.bind.1"},
-		{`{"bind": ":5", "curv": {}}`, "", `boot.0.zmq: cannot be understood: it has no "curv"; there are bind, curve`},
-		{`{"bind": ":5", "curve": {"secret": "x"}}`, "", `boot.0.zmq.curve: cannot be understood: it has no "secret"`},
-		{`{"bind": ":5", "curve": {"clients": []}}`, "", "boot.0.zmq.curve: cannot be understood: one of secret_key, secret_key_path"},
-		{`{"bind": ":5", "curve": {"secret_key": "S3CRET"}}`, "", "boot.0.zmq.curve.secret_key: cannot be understood: a key of CURVE has 40"},
-		{`{"bind": ":5", "curve": {"secret_key": "KEY", "clients": ["x"]}}`, "", "boot.0.zmq.curve.clients.0"},
-		{`{"bind": ":5", "curve": {"secret_key": "KEY"}, "plain": {"users": {}}}`, "", "boot.0.zmq: cannot be understood: curve and plain"},
-		{`{"bind": ":5", "plain": {}}`, "", "boot.0.zmq.plain: cannot be understood: users is missing"},
-		{`{"bind": ":5", "plain": {"users": {"u": ""}}}`, "", "boot.0.zmq.plain.users.u: cannot be understood: it is empty"},
-		{`{"bind": ":5", "hwm": "many"}`, "", "boot.0.zmq.hwm"},
-		{`{"bind": ":5", "heartbeat": -1}`, "", "boot.0.zmq.heartbeat: cannot be understood: a number of seconds"},
+		{`{"bind": "udp://*:1"}`, "", "boot[0].zmq.bind: cannot be understood: tcp://host:port"},
+		{`{"bind": [":5555", "ipc://"]}`, "", "boot[0].zmq.bind[1]"},
+		{`{"bind": ":5", "curv": {}}`, "", `boot[0].zmq: cannot be understood: it has no "curv"; there are bind, curve`},
+		{`{"bind": ":5", "curve": {"secret": "x"}}`, "", `boot[0].zmq.curve: cannot be understood: it has no "secret"`},
+		{`{"bind": ":5", "curve": {"clients": []}}`, "", "boot[0].zmq.curve: cannot be understood: one of secret_key, secret_key_path"},
+		{`{"bind": ":5", "curve": {"secret_key": "S3CRET"}}`, "", "boot[0].zmq.curve.secret_key: cannot be understood: a key of CURVE has 40"},
+		{`{"bind": ":5", "curve": {"secret_key": "KEY", "clients": ["x"]}}`, "", "boot[0].zmq.curve.clients[0]"},
+		{`{"bind": ":5", "curve": {"secret_key": "KEY"}, "plain": {"users": {}}}`, "", "boot[0].zmq: cannot be understood: curve and plain"},
+		{`{"bind": ":5", "plain": {}}`, "", "boot[0].zmq.plain: cannot be understood: users is missing"},
+		{`{"bind": ":5", "plain": {"users": {"u": ""}}}`, "", "boot[0].zmq.plain.users.u: cannot be understood: it is empty"},
+		{`{"bind": ":5", "hwm": "many"}`, "", "boot[0].zmq.hwm"},
+		{`{"bind": ":5", "heartbeat": -1}`, "", "boot[0].zmq.heartbeat: cannot be understood: a number of seconds"},
 		{"", `{"bind": "host"}`, "zmq_servers.s.bind"},
 		{"", `{"bind": ":1", "curve": {"secret_key": "KEY"}}`, "zmq_servers.s.curve: cannot be understood: server_key is missing"},
 		{"", `{"bind": ":1", "curve": {"server_key": "short"}}`, "zmq_servers.s.curve.server_key"},
@@ -52,10 +52,10 @@ func document(zmq, server string) string {
 
 func TestZeroMQSettingsThatCanBeUsed(t *testing.T) {
 	for place, text := range map[string]string{
-		":1:18: boot.0.zmq.bind":   `{"boot": [{"zmq": {"bind": "tcp://*:5555"}}]}`,
+		":1:18: boot[0].zmq.bind":  `{"boot": [{"zmq": {"bind": "tcp://*:5555"}}]}`,
 		":1:31: zmq_servers.parts": `{"zmq_servers": {"parts": {"host": "h", "port": "5", "cached_routes": {}, "heartbeat": "2.5"}}}`,
 		": zmq_servers.s":          `{"zmq_servers": {"s": {"bind": "ipc:///run/s", "curve": {"server_key": "KEY"}}}}`,
-		": boot.0.zmq.bind":        `{"boot": [{"zmq": {"bind": ["ipc:///run/s", ":5"], "curve": {"secret_key_path": "key", "clients": ["KEY"]}, "hwm": 10}}]}`,
+		": boot[0].zmq.bind":       `{"boot": [{"zmq": {"bind": ["ipc:///run/s", ":5"], "curve": {"secret_key_path": "key", "clients": ["KEY"]}, "hwm": 10}}]}`,
 		"":                         `{"boot": [{"zmq": {"bind": []}}], "zmq_servers": {}}`,
 		"nothing":                  `{"zmq_servers": {"default": null}}`,
 	} {

@@ -3,6 +3,7 @@ package modules
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -26,6 +27,9 @@ type Error struct {
 	Err    error
 }
 
+// indexes are the numbers of items in dotted keys.
+var indexes = regexp.MustCompile(`\.([0-9]+)\b`)
+
 // Error names file, line, column and key, then the reason.
 func (e *Error) Error() string {
 	var out strings.Builder
@@ -37,7 +41,7 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&out, ": %s", e.Origin)
 	}
 	if e.Key != "" {
-		fmt.Fprintf(&out, ": %s", e.Key)
+		fmt.Fprintf(&out, ": %s", indexes.ReplaceAllString(e.Key, "[$1]"))
 	}
 	fmt.Fprintf(&out, ": %v", e.Err)
 	return out.String()

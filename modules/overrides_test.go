@@ -91,9 +91,9 @@ func TestOverridesReachTheirPlaceInTheirType(t *testing.T) {
 func TestAnOverrideThatCannotBeIsAnErrorThatNamesItsOrigin(t *testing.T) {
 	conf := write(t, overridden)
 	for _, c := range []struct{ environ, setting, text string }{
-		{"ENVOXY_BOOT_KEEP_ALIVE=soon", "", "ENVOXY_BOOT_KEEP_ALIVE: boot.0.keep_alive"},
+		{"ENVOXY_BOOT_KEEP_ALIVE=soon", "", "ENVOXY_BOOT_KEEP_ALIVE: boot[0].keep_alive"},
 		{"ENVOXY_MQTT_B_BIND=nowhere", "", "ENVOXY_MQTT_B_BIND: mqtt_servers.b.bind"},
-		{"", "conf.boot.7.name=x", "conf.boot.7.name: boot.7"},
+		{"", "conf.boot.7.name=x", "conf.boot.7.name: boot[7]"},
 		{"", "flag.x=1", "conf.flag.x"},
 		{"", "conf.a..b=1", "conf.a..b"},
 		{"", "modules=5", "conf.modules: modules: wrong type"},

@@ -33,6 +33,7 @@ type Service struct {
 	// Notices are lines to be logged once: values that were not understood.
 	Notices []string
 
+	source *normaliser
 	zeroMQ *Error // the first place that needs ZeroMQ, without a reason
 }
 
@@ -71,6 +72,8 @@ func Load(path string, environ []string, overrides ...string) (*Service, error) 
 		return nil, err
 	}
 	n.normaliseLogLevel()
+	n.noteMisspelt()
+	n.noteViewless()
 	return n.service(), nil
 }
 
@@ -102,7 +105,7 @@ func notJSON(path string, data []byte, err error) error {
 }
 
 func (n *normaliser) service() *Service {
-	s := &Service{Path: n.file, Document: n.document.encode(), Notices: n.notices, zeroMQ: n.zeroMQ()}
+	s := &Service{Path: n.file, Document: n.document.encode(), Notices: n.notices, source: n, zeroMQ: n.zeroMQ()}
 	s.LogLevel, _ = level(n.document.at("log", "level"))
 	boot := n.document.at("boot", "0")
 	if name := boot.get("name"); name != nil {
@@ -118,6 +121,26 @@ func (n *normaliser) service() *Service {
 		}
 	}
 	return s
+}
+
+// HTTPAddress is the HOST:PORT of HTTPBind; "": there is none, or it is served with TLS by somebody else.
+func (s *Service) HTTPAddress() (string, error) {
+	bind := s.HTTPBind
+	if scheme, rest, found := strings.Cut(bind, "://"); found {
+		if scheme != "http" {
+			return "", nil
+		}
+		bind = rest
+	}
+	bind, _, _ = strings.Cut(bind, "/")
+	if bind == "" {
+		return "", nil
+	}
+	if _, port, err := net.SplitHostPort(bind); err != nil || port == "" {
+		at := s.source.document.at("boot", "0", "http", "bind")
+		return "", s.source.fault(at, "boot.0.http.bind", fmt.Errorf("%w: host:port is wanted", ErrValue))
+	}
+	return bind, nil
 }
 
 // HealthURL is the service's own health check, made from HTTPBind; "" without one.

@@ -85,6 +85,25 @@ func (c *compiler) fromCache(argument string, after outcome) (action, error) {
 	}, nil
 }
 
+// checkCache makes the rule of --check-cache: the item that the URI names is a whole response, and answers GET as it is.
+func (c *compiler) checkCache(u *rule, cache string) {
+	c.program.addCache(cache)
+	method, uri := c.program.names.add("REQUEST_METHOD"), c.program.names.add("REQUEST_URI")
+	u.kind, u.description = runRule, "check-cache: "+cache
+	u.action = func(r *Request) outcome {
+		if string(r.variable(method)) != "GET" {
+			return next
+		}
+		value, _, found := r.outside.CacheGet(cache, r.variable(uri))
+		if !found || len(value) == 0 {
+			return next
+		}
+		r.Effects.Raw, r.Effects.RawSent = append(r.Effects.Raw, value...), true
+		r.verdict = Verdict{Kind: Close}
+		return end
+	}
+}
+
 func cacheVarAction(c *compiler, argument string) (action, error) {
 	s, err := c.cacheSettings(argument, []string{"key", "var"})
 	if err != nil {

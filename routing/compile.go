@@ -114,6 +114,10 @@ func (c *compiler) rule() (*rule, error) {
 	if strings.ContainsRune(value, 0) {
 		return nil, errSyntax
 	}
+	if c.given.Option == "check-cache" {
+		c.checkCache(u, value)
+		return u, nil
+	}
 	if c.given.Option == "route-label" {
 		u.kind, u.label, u.description = labelRule, value, "label: "+value
 		return u, nil

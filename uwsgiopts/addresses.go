@@ -75,37 +75,6 @@ func bareRemedy(address string) string {
 	return ""
 }
 
-// servers are options that give a start something to do without another socket.
-var servers = []string{
-	"emperor",
-	"zerg", "zerg-server", "zergpool", "fork-server", "mule", "mules", "spooler", "pyrun", "pyshell", "test", "ping", "nagios", "signal", "connect-and-read", "command-mode",
-}
-
-// refuseSocketless names what would have served, where that has no effect yet and nothing else is to be served.
-func (p *parser) refuseSocketless() error {
-	c := p.cfg
-	if p.opts.Inherits || p.opts.Reload || c.NoServer || len(c.Sockets)+len(c.SharedSockets) > 0 || c.OnlySupervises() {
-		return nil
-	}
-	var missing []string
-	for _, name := range servers {
-		e := p.lastOf(name)
-		if e == nil || p.options.find(name).Status() != NotYet {
-			continue
-		}
-		text := fmt.Sprintf("option %q", e.Name)
-		if where := e.Origin.place(); where != "" {
-			text += " (" + where + ")"
-		}
-		missing = append(missing, text)
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	return refuse(Origin{}, "The -s/--socket option is missing and stdin is not a socket. What would do without one has no effect yet: %s",
-		strings.Join(missing, ", "))
-}
-
 // OnlySupervises tells that no socket is named that workers would serve, but daemons, jobs, pools of sockets or routers, which make
 // a service too.
 func (c *Config) OnlySupervises() bool {

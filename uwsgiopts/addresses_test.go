@@ -42,37 +42,6 @@ func TestPortsAndAddressesAlone(t *testing.T) {
 	}
 }
 
-func TestAStartThatWouldServeByWhatIsNotThereYet(t *testing.T) {
-	const refusal = "The -s/--socket option is missing and stdin is not a socket. What would do without one has no effect yet: "
-	for _, tt := range []struct {
-		args    string
-		options []string // that have to be missing for the refusal
-		opts    ParseOptions
-		want    string
-	}{
-		{"--emperor /etc/vassals", []string{"emperor"}, ParseOptions{}, refusal + `option "emperor" (command line)`},
-		{"--fastrouter :1 --rawrouter :2 --master", []string{"fastrouter", "rawrouter"}, ParseOptions{},
-			refusal + `option "fastrouter" (command line), option "rawrouter" (command line)`},
-		{"--fastrouter :1", nil, ParseOptions{Inherits: true}, ""},
-		{"--fastrouter :1", nil, ParseOptions{Reload: true}, ""},
-		{"--fastrouter :1 --http :80 --module a", nil, ParseOptions{}, ""},
-		{"--https :443,a,b --module a", nil, ParseOptions{}, ""},
-		{"--emperor a --no-server", nil, ParseOptions{}, ""},
-		{"--emperor a --attach-daemon true", nil, ParseOptions{}, ""},
-		{"--master", nil, ParseOptions{}, ""},
-	} {
-		for _, name := range tt.options {
-			if allOptions().find(name).Status() != NotYet {
-				tt.want = ""
-			}
-		}
-		_, err := Parse(strings.Fields(tt.args), nil, tt.opts)
-		if err == nil && tt.want != "" || err != nil && err.Error() != tt.want {
-			t.Errorf("%s: %v, want %q", tt.args, err, tt.want)
-		}
-	}
-}
-
 // What runs daemons or jobs alone is a service: nothing here stands in its way.
 func TestServicesWithoutASocket(t *testing.T) {
 	for _, args := range [][]string{

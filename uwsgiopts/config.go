@@ -21,10 +21,12 @@ type Config struct {
 	Check bool
 	// Problems are what --check has found so far, each an *ExitError with its place if it has one.
 	Problems []error
+	// LeftOut are options that are not supported and that --allow-missing lets the start leave out, one line each.
+	LeftOut []string
 	// Pairs is the ordered list that everything else was derived from (uwsgi.opt, --show-config).
 	Pairs []Pair
-	// Notices are lines to be logged once at the start: options that are not there yet,
-	// unknown names with the nearest known one, values that were read in part.
+	// Notices are lines to be logged once at the start: unknown names with the nearest known one,
+	// values that were read in part, what LeftOut says.
 	Notices []string
 
 	// Sockets in the order given; the first is uwsgi socket 0.
@@ -153,6 +155,7 @@ type Config struct {
 	AskConfig
 	EmperorConfig
 	MetricsConfig
+	ManagementConfig
 	SpoolerConfig
 	SharingConfig
 	RoutersConfig

@@ -13,6 +13,24 @@ type AskConfig struct {
 	PingTimeout    time.Duration // of that, and of RemoteSignal; default 3 s
 	RemoteSignal   *RemoteSignal // raised in another instance; nil: none is
 	ConnectAndRead string        // the address whose output is printed; "": none is
+	Nagios         bool          // the first socket is asked whether somebody answers
+
+	ZabbixTemplate     bool   // the template of the metrics is written
+	ZabbixTemplateFile string // "": to standard output
+}
+
+// Asks tells that another instance is asked, or something printed, in place of serving.
+func (c *AskConfig) Asks() bool {
+	return c.Ping != "" || c.RemoteSignal != nil || c.ConnectAndRead != "" || c.Nagios || c.ZabbixTemplate
+}
+
+// setZabbixTemplate takes the file for the template, if one is given.
+func setZabbixTemplate(c *Config, g given) error {
+	c.ZabbixTemplate = true
+	if !g.flag {
+		c.ZabbixTemplateFile = g.text
+	}
+	return nil
 }
 
 // RemoteSignal is a uwsgi signal for another instance.

@@ -34,6 +34,7 @@ type LoggingConfig struct {
 	AlarmMsgSize                   int         // bytes
 	AlarmBacklog, AlarmOnSegfault  []string    // names of alarms
 	AlarmLogs                      []AlarmLog
+	AlarmFDs                       []AlarmFD
 }
 
 // Logger is one place that log lines go to.
@@ -113,52 +114,6 @@ func named(field func(c *Config) *[][2]string, what string) effect {
 		*field(c) = append(*field(c), [2]string{name, rest})
 		return nil
 	})
-}
-
-func alarmLog(not bool) effect {
-	return List.by(func(c *Config, g given) error {
-		names, pattern, ok := strings.Cut(g.text, " ")
-		if !ok || names == "" || pattern == "" {
-			return fmt.Errorf("option %q: %q is not an alarm, a blank and a regular expression", g.name, g.text)
-		}
-		c.AlarmLogs = append(c.AlarmLogs, AlarmLog{Alarms: strings.Split(names, ","), Pattern: pattern, Not: not, Text: g.text})
-		return nil
-	})
-}
-
-// alarmInstead says of alarms that there are not what to do.
-var alarmInstead = map[string]string{
-	"curl":   "use cmd:curl with the arguments that do the same",
-	"xmpp":   "use cmd: with a program that sends the message",
-	"speech": "use cmd: with a program that speaks",
-}
-
-// AlarmKinds are the alarms that there are.
-var AlarmKinds = []string{"cmd", "log"}
-
-// setAlarm takes NAME KIND:ARGUMENT. Alarms whose kind is not there yet go to the log.
-func setAlarm(c *Config, g given) error {
-	name, what, _ := strings.Cut(g.text, " ")
-	kind, _, ok := strings.Cut(what, ":")
-	if kind == "log" {
-		ok = true
-	}
-	if name == "" || !ok {
-		return fmt.Errorf("option %q: invalid alarm %q: NAME KIND:ARGUMENT is needed", g.name, g.text)
-	}
-	switch kind {
-	case "cmd", "log":
-	case "signal", "mule":
-		g.notice("option %q: alarms of the kind %q are not there yet: %s is only logged", g.name, kind, name)
-		what = "log:"
-	default:
-		if instead, known := alarmInstead[kind]; known {
-			return fmt.Errorf("option %q: there is no alarm of the kind %q here: %s", g.name, kind, instead)
-		}
-		return fmt.Errorf("option %q: unable to find an alarm of the kind %q; there are %s", g.name, kind, strings.Join(AlarmKinds, ", "))
-	}
-	c.Alarms = append(c.Alarms, [2]string{name, what})
-	return nil
 }
 
 // setLogfileChmod takes three octal digits.

@@ -1,6 +1,7 @@
 package uwsgiopts
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -35,7 +36,14 @@ func TestLogOptionsThatCannotBeAreRefusedWithAWayOut(t *testing.T) {
 		{"alarm-log", "app", "an alarm, a blank"},
 		{"alarm", "mail curl:http://x", "cmd:curl"},
 		{"alarm", "jab xmpp:a", "cmd:"},
-		{"alarm", "x nosuch:a", "there are cmd, log"},
+		{"alarm", "x nosuch:a", "there are cmd, log, mule, signal"},
+		{"alarm", "x signal:256", "0 to 255"},
+		{"alarm", "x mule:one", "number of a mule"},
+		{"alarm", "x mule:1", "there is no mule 1"},
+		{"alarm-fd", "x 3", "ALARM FD[:BYTES] MESSAGE"},
+		{"alarm-fd", "x -1 text", "number of a descriptor"},
+		{"alarm-fd", "x 3:0 text", "number of bytes"},
+		{"alarm-fd", "x 3 text", "there is no alarm"},
 		{"alarm", "x", "NAME KIND:ARGUMENT"},
 		{"logfile-chmod", "9x9", "octal"},
 	} {
@@ -85,15 +93,18 @@ func TestTheLogMasterIsThereWhereItIsNeeded(t *testing.T) {
 	}
 }
 
-func TestAlarmsWhoseKindIsNotThereYetAreLogged(t *testing.T) {
-	cfg, err := Parse([]string{"--alarm", "a signal:17", "--alarm", "b cmd:cat x:y"}, nil, ParseOptions{})
-	if err != nil {
-		t.Fatal(err)
+func TestAlarmsOfEveryKindAreKept(t *testing.T) {
+	cfg := mustParse(t, "--mule", "--alarm", "a signal:17", "--alarm", "b cmd:cat x:y", "--alarm", "c mule:1", "--alarm", "d log")
+	want := [][2]string{{"a", "signal:17"}, {"b", "cmd:cat x:y"}, {"c", "mule:1"}, {"d", "log"}}
+	if !slices.Equal(cfg.Alarms, want) || len(cfg.Notices) != 0 {
+		t.Errorf("alarms %q, notices %q", cfg.Alarms, cfg.Notices)
 	}
-	if len(cfg.Alarms) != 2 || cfg.Alarms[0] != [2]string{"a", "log:"} || cfg.Alarms[1] != [2]string{"b", "cmd:cat x:y"} {
-		t.Errorf("alarms: %q", cfg.Alarms)
-	}
-	if len(cfg.Notices) != 1 || !strings.Contains(cfg.Notices[0], "not there yet") {
-		t.Errorf("notices: %q", cfg.Notices)
+}
+
+func TestAlarmsOfDescriptors(t *testing.T) {
+	cfg := mustParse(t, "--alarm", "a log:", "--alarm-fd", "a 3 text of it", "--alarm-fd", "a 3:8 other", "--alarm-fd", "a 0:2 x")
+	want := []AlarmFD{{"a", 3, 1, "text of it"}, {"a", 3, 8, "other"}, {"a", 0, 2, "x"}}
+	if !slices.Equal(cfg.AlarmFDs, want) || !slices.Equal(cfg.AlarmDescriptors(), []int{3, 0}) || !cfg.Master {
+		t.Errorf("%+v, %v, master %t", cfg.AlarmFDs, cfg.AlarmDescriptors(), cfg.Master)
 	}
 }

@@ -39,13 +39,14 @@ const (
 	LoopAsync   = "async"
 	LoopGevent  = "gevent"
 	LoopAsyncio = "asyncio"
+	LoopTornado = "tornado"
 	LoopASGI    = "asgi"
 )
 
 // asgiCores is how many requests a worker of an ASGI application handles at once, if nothing else is said.
 const asgiCores = 256
 
-var loops = []string{LoopAsync, LoopGevent, LoopAsyncio}
+var loops = []string{LoopAsync, LoopGevent, LoopAsyncio, LoopTornado}
 
 // Cores is the number of requests that a worker handles at once.
 func (c *Config) Cores() int { return max(c.Threads, c.Async) }

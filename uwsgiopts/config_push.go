@@ -25,12 +25,16 @@ type PushConfig struct {
 	CarbonHostnameDots string // what stands for the dots of the host name; "": they stay
 	CarbonIdleAvg      string // last, zero or none
 	CarbonUseMetrics   bool
+
+	RRDTool  []string      // directories of round-robin databases
+	RRDEvery time.Duration // between updates of them
 }
 
 // Push is one destination of --stats-push.
 type Push struct {
-	Kind    string // socket, statsd or file
+	Kind    string // socket, statsd, zabbix or file
 	Address string // host:port, or the file
+	Host    string // what the host is called in Zabbix; "": its own name
 	Prefix  string // of names
 	Every   time.Duration
 	End     string // after each document in a file
@@ -38,7 +42,7 @@ type Push struct {
 
 func pushDefaults() PushConfig {
 	return PushConfig{PushEvery: 3 * time.Second, CarbonTimeout: 3 * time.Second, CarbonEvery: 60 * time.Second,
-		CarbonRetryDelay: 7 * time.Second, CarbonRoot: "uwsgi."}
+		CarbonRetryDelay: 7 * time.Second, CarbonRoot: "uwsgi.", RRDEvery: 300 * time.Second}
 }
 
 // setStatsPush reads PUSHER:ARGUMENTS.
@@ -52,12 +56,21 @@ func setStatsPush(c *Config, g given) error {
 		if named {
 			push.Prefix = prefix
 		}
+	case "zabbix":
+		parts := strings.SplitN(arguments, ",", 3)
+		push.Address = parts[0]
+		if len(parts) > 1 {
+			push.Host = parts[1]
+		}
+		if len(parts) > 2 {
+			push.Prefix = parts[2]
+		}
 	case "file":
 		if err := push.file(arguments); err != nil {
 			return fmt.Errorf("option %q: %w", g.name, err)
 		}
 	default:
-		return fmt.Errorf("option %q: unable to find %q stats_pusher; there are socket, statsd and file", g.name, kind)
+		return fmt.Errorf("option %q: unable to find %q stats_pusher; there are socket, statsd, zabbix and file", g.name, kind)
 	}
 	if push.Address == "" {
 		return fmt.Errorf("option %q: %q does not say where to", g.name, g.text)
@@ -89,6 +102,15 @@ func (p *Push) file(arguments string) error {
 			return fmt.Errorf("%s is not known", key)
 		}
 	}
+	return nil
+}
+
+// setRRDTool adds a directory of databases; they hold metrics.
+func setRRDTool(c *Config, g given) error {
+	if g.text == "" {
+		return fmt.Errorf("option %q needs a directory", g.name)
+	}
+	c.RRDTool, c.EnableMetrics = append(c.RRDTool, g.text), true
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package uwsgiopts
 
 import (
+	"slices"
 	"strings"
 
 	"envoxyd/internal/routespec"
@@ -23,6 +24,32 @@ func routeRule(rule routespec.Rule) effect {
 		c.Routes = append(c.Routes, rule)
 		return nil
 	})
+}
+
+// setCheckCache has the cache looked at before all rules; the last one that is given counts.
+func setCheckCache(c *Config, g given) error {
+	name := g.text
+	if g.flag {
+		name = ""
+	}
+	c.Routes = slices.DeleteFunc(c.Routes, func(r routespec.Rule) bool { return r.Option == checkCache })
+	c.Routes = slices.Insert(c.Routes, 0, routespec.Rule{Stage: routespec.Request, Option: checkCache, Value: name, Origin: g.origin.String()})
+	return nil
+}
+
+const checkCache = "check-cache"
+
+// validateCheckCache refuses a cache that does not exist: nothing would ever be found.
+func (p *parser) validateCheckCache() error {
+	for _, r := range p.cfg.Routes {
+		if r.Option != checkCache {
+			continue
+		}
+		if len(p.cfg.Caches) == 0 || r.Value != "" && !slices.ContainsFunc(p.cfg.Caches, func(c Cache) bool { return c.Name == r.Value }) {
+			return p.refuseValue(checkCache, "there is no cache %q: make it with --cache2 name=NAME,items=N", r.Value)
+		}
+	}
+	return nil
 }
 
 // finishRouting compiles the rules, so that a wrong one ends the start.

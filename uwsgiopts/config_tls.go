@@ -196,6 +196,11 @@ func (p *parser) finishTLS() (err error) {
 	return nil
 }
 
+// ServeHTTP adds a socket of HTTP, as --http does.
+func (c *Config) ServeHTTP(address string, origin Origin) {
+	c.Sockets = append(c.Sockets, Socket{Protocol: protocolRouter, Address: address, Origin: origin})
+}
+
 // Routes tells whether the socket is one of uWSGI's HTTP router, which is told of in other words.
 func (s Socket) Routes() bool { return s.Protocol == protocolRouter || s.Protocol == protocolToHTTPS }
 

@@ -36,16 +36,8 @@ func (p *parser) apply(o *Option, e *entry) error {
 	if o.run != nil {
 		return o.run(p, e)
 	}
-	switch o.Status() {
-	case Unsupported:
-		return fmt.Errorf("option %q is not supported: %s", e.Name, o.Unsupported)
-	case NotYet:
-		if !p.noted[o.Name()] {
-			p.noted[o.Name()] = true
-			p.note(e.Origin, "option %q has no effect yet", e.Name)
-		}
-		g.notice = func(string, ...any) {}
-		return g.check(o.Kind())
+	if o.Status() == Unsupported {
+		return p.refuseOption(o, e)
 	}
 	set := o.setter()
 	if set == nil {

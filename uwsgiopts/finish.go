@@ -25,11 +25,14 @@ func (p *parser) finish() error {
 			return err
 		}
 	}
+	if !p.cfg.Check { // which reports them by themselves
+		p.cfg.Notices = append(p.cfg.Notices, p.cfg.LeftOut...)
+	}
 	p.unknownNames()
 	p.leftovers()
 	for _, validate := range []func() error{
-		p.finishSharing, p.finishRouterCaches, p.finishTLS, p.finishLoops, p.finishRouting, p.validateNumbers, p.validateCheaper, p.validateMapSockets,
-		p.validateCGI, p.validateCgroups, p.validateListen, p.validateFarms, p.refuseAimless, p.refuseSocketless,
+		p.finishSharing, p.finishRouterCaches, p.finishTLS, p.finishLoops, p.validateCheckCache, p.finishRouting, p.validateNumbers, p.validateCheaper, p.validateMapSockets,
+		p.validateCGI, p.validateCgroups, p.validateListen, p.validateFarms, p.validateAlarms, p.refuseAimless,
 	} {
 		if err := p.tolerate(validate()); err != nil {
 			return err
@@ -114,7 +117,7 @@ func (p *parser) validateListen() error {
 func (p *parser) refuseAimless() error {
 	const upstreamStatus = 246
 	c := p.cfg
-	if c.Program == "uwsgi" || c.Profile || c.NoServer || c.CGI() || p.namesApp() || p.fileRead || len(c.Sockets) == 0 {
+	if c.Program == "uwsgi" || c.Profile || c.NoServer || c.Asks() || c.CGI() || p.namesApp() || p.fileRead || len(c.Sockets) == 0 {
 		return nil
 	}
 	for _, s := range c.Sockets {

@@ -30,10 +30,8 @@ func (p *parser) writeHelp(w io.Writer) {
 // remark tells why an option has no effect.
 func (o *Option) remark() string {
 	switch o.Status() {
-	case NotYet:
-		return " [no effect yet]"
 	case NoOp:
-		return " [needless: " + o.NoOp + "]"
+		return " [not needed: " + o.NoOp + "]"
 	case Unsupported:
 		return " [unsupported: " + o.Unsupported + "]"
 	}

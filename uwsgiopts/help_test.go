@@ -24,7 +24,7 @@ func TestHelpListsEveryNameOnALineOfItsOwn(t *testing.T) {
 			t.Errorf("--%s is not listed", l.name)
 		}
 	}
-	for _, line := range []string{`-p\|--workers`, `-s\|--uwsgi-socket`, `-H\|--venv`, `--thunder-lock .*\[needless: `, `--pivot-root .*\[unsupported: `, `--rrdtool-freq .*\[no effect yet\]`} {
+	for _, line := range []string{`-p\|--workers`, `-s\|--uwsgi-socket`, `-H\|--venv`, `--thunder-lock .*\[not needed: `, `--pivot-root .*\[unsupported: `} {
 		if !regexp.MustCompile(`(?m)^\s+` + line).MatchString(out) {
 			t.Errorf("no line matches %s", line)
 		}

@@ -133,8 +133,7 @@ func testDir(p *parser, argument string) verdict {
 }
 
 func testPlugin(p *parser, argument string) verdict {
-	_, works := p.builtIn(argument)
-	return verdict{works, &argument}
+	return verdict{builtIn(argument), &argument}
 }
 
 func testHostname(p *parser, argument string) verdict {

@@ -21,13 +21,13 @@ func Markdown() []byte {
 
 <!-- Generated from the option table in uwsgiopts/table_*.go by "go generate ./uwsgiopts"; edit that. -->
 
-All %d option names are known; %d have their effect (**implemented**), %d need none here (**no-op**), %d are accepted
-with a notice in the log (**not yet**), and %d are refused, with what to do instead (**unsupported**).
+All %d option names are known: %d have their effect (**implemented**), %d are accepted but not needed here (**no-op**), and %d are refused,
+with what to do instead (**unsupported**). Of the refused ones, `+"`--allow-missing`"+` lets a start leave out those that are marked (dispensable).
 
 An option is given as `+"`--name value` or `--name=value`"+` on the command line, as `+"`name = value`"+` in a file, or as
 `+"`UWSGI_NAME=value`"+` in the environment. "flag" is a yes unless its value is `+"`false`, `off`, `no` or `0`"+`; on the command line it takes none.
 A value in brackets is optional and must be attached.
-`, names, counts[Implemented], counts[NoOp], counts[NotYet], counts[Unsupported])
+`, names, counts[Implemented], counts[NoOp], counts[Unsupported])
 	for _, section := range Sections() {
 		fmt.Fprintf(&b, "\n## %s\n\n| option | value | status | meaning |\n|---|---|---|---|\n", section.Title)
 		for i := range section.Options {
@@ -47,7 +47,7 @@ func (o *Option) markdownRow(b *bytes.Buffer) {
 	}
 	meaning := o.Doc
 	if o.NoOp != "" {
-		meaning += " (needless: " + o.NoOp + ")"
+		meaning += " (not needed: " + o.NoOp + ")"
 	}
 	if o.Unsupported != "" {
 		meaning += " (" + o.Unsupported + ")"
@@ -56,7 +56,11 @@ func (o *Option) markdownRow(b *bytes.Buffer) {
 	if o.Arg == OptionalArg && o.Kind() != Flag {
 		value = "[" + value + "]"
 	}
-	cells := []string{strings.Join(names, " "), value, o.Status().String(), meaning}
+	status := o.Status().String()
+	if o.Flags&Dispensable != 0 {
+		status += " (dispensable)"
+	}
+	cells := []string{strings.Join(names, " "), value, status, meaning}
 	for i, cell := range cells {
 		cells[i] = strings.NewReplacer("|", `\|`, "<", "&lt;").Replace(cell)
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"envoxyd/internal/spelling"
 )
 
 // unknownNames reports names that no option has and no placeholder reads: they are kept,
@@ -75,38 +77,14 @@ func (p *parser) nearestHint(name string) string {
 
 // nearest returns the name that is nearest to another and nearer than limit; "": there is none.
 func (p *parser) nearest(name string, limit int) (best string) {
+	name = strings.ReplaceAll(name, "_", "-")
 	p.options.flags.VisitAll(func(f *pflag.Flag) {
 		if f.Hidden {
 			return
 		}
-		if d := editDistance(name, f.Name, limit); d < limit {
+		if d := spelling.Distance(name, f.Name, limit); d < limit {
 			best, limit = f.Name, d
 		}
 	})
 	return best
-}
-
-// editDistance counts insertions, deletions and changes; limit or more is reported as limit.
-func editDistance(a, b string, limit int) int {
-	a, b = strings.ReplaceAll(a, "_", "-"), strings.ReplaceAll(b, "_", "-")
-	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
-		return limit
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return min(row[len(b)], limit)
 }

@@ -103,7 +103,8 @@ const (
 	StartsMaster
 	StartsLogMaster
 	SetsProcname
-	Own // envoxyd's own option, not uWSGI's; never a completion of an abbreviation
+	Own         // envoxyd's own option, not uWSGI's; never a completion of an abbreviation
+	Dispensable // refused, but the service does its work without it: --allow-missing lets a start leave it out
 )
 
 // Status tells what becomes of an option.
@@ -111,15 +112,14 @@ type Status uint8
 
 // Statuses of options.
 const (
-	NotYet      Status = iota // accepted and ignored, with a notice
-	Implemented               // has its effect
-	NoOp                      // accepted, and needless here
+	Implemented Status = iota // has its effect
+	NoOp                      // accepted, not needed here
 	Unsupported               // refused
 )
 
 // String returns the word that documentation uses for the status.
 func (s Status) String() string {
-	return [...]string{"not yet", "implemented", "no-op", "unsupported"}[s]
+	return [...]string{"implemented", "no-op", "unsupported"}[s]
 }
 
 // Status returns what becomes of the option.
@@ -129,10 +129,8 @@ func (o *Option) Status() Status {
 		return Unsupported
 	case o.NoOp != "":
 		return NoOp
-	case o.setter() != nil || o.run != nil:
-		return Implemented
 	}
-	return NotYet
+	return Implemented
 }
 
 // Name returns the documented name.

@@ -74,6 +74,7 @@ type parser struct {
 	forbid    *wordList
 	permit    *wordList
 	gets      []string
+	missing   missing
 	envdirs   []*entry
 	fileRead  bool              // a configuration file was read
 	noted     map[string]bool   // options whose notice has been given

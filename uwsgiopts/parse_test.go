@@ -71,6 +71,8 @@ func TestOptionsFillTheConfig(t *testing.T) {
 		{"--stats :1717", func(c *Config) any { return c.Master }, true},
 		{"--stats :1717 --set master=false", func(c *Config) any { return c.Master }, false},
 		{"--set master=false --stats :1717", func(c *Config) any { return c.Master }, false},
+		{"--prometheus 9100 --prometheus :9101", func(c *Config) any { return []any{c.Master, c.Prometheus} }, []any{true, []string{"127.0.0.1:9100", ":9101"}}},
+		{"--prometheus [::1]:9100 --prometheus run/m.sock", func(c *Config) any { return c.Prometheus }, []string{"[::1]:9100", "run/m.sock"}},
 		{"--snmp", func(c *Config) any { return []any{c.Master, c.SNMP, c.SNMPAddress} }, []any{true, true, ""}},
 		{"--set snmp=true", func(c *Config) any { return []any{c.SNMP, c.SNMPAddress} }, []any{true, ""}},
 		{"--snmp=:161 --snmp=[::1]:1161", func(c *Config) any { return c.SNMPAddress }, "[::1]:1161"},
@@ -194,7 +196,7 @@ func TestMissingFilesCanBeToldByErrorsIs(t *testing.T) {
 
 func TestNoticesAreGivenOnceWithTheirPlace(t *testing.T) {
 	cfg, _, err := parseIn(t, map[string]string{"a.ini": strings.Join([]string{
-		"[uwsgi]", "harakiri = 60 ; seconds", "vaccum = true", "base = /srv", "chdir = %(base)", "rrdtool-freq = 1", "rrdtool-freq = 2",
+		"[uwsgi]", "harakiri = 60 ; seconds", "vaccum = true", "base = /srv", "chdir = %(base)", "allow-missing", "never-swap = true",
 		"plugin = python3,nosuch", "buffer-size = 32k", "k8s = 1", "if-env = HOME"}, "\n")}, []string{"UWSGI_PORT=tcp://1"}, "--ini", "a.ini", "--set", "free=1")
 	if err != nil {
 		t.Fatal(err)
@@ -203,9 +205,9 @@ func TestNoticesAreGivenOnceWithTheirPlace(t *testing.T) {
 		`[uWSGI] getting INI configuration from a.ini`,
 		`"if-env" has no end: everything after it belonged to it (a.ini:11)`,
 		`[WARNING] non-numeric value "60 ; seconds" for option "harakiri" - using 60 ! (a.ini:2)`,
-		`option "rrdtool-freq" has no effect yet (a.ini:6)`,
 		`!!! UNABLE to load uWSGI plugin nosuch: it is not built in, and there are no others !!! (a.ini:8)`,
 		`option "buffer-size": "32k" is read as 32768 bytes (a.ini:9)`,
+		`a.ini:7: option "never-swap" is not supported and left out (allow-missing): ` + allOptions().find("never-swap").Unsupported,
 		`unknown option "vaccum" is ignored; did you mean "vacuum"? (a.ini:3)`,
 		`unknown option "k8s" is ignored (a.ini:10)`,
 	}

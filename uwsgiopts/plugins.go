@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// plugin is one of uWSGI's that needs no loading: envoxyd does its work itself, or has its options
-// and says of each that it has no effect yet.
+// plugin is one of uWSGI's that needs no loading: envoxyd does its work itself.
 type plugin struct {
 	names  []string
 	option string // does the work, or stands for those that do; "": the server itself
@@ -26,7 +25,7 @@ var plugins = []plugin{
 	{[]string{"syslog"}, "log-syslog", "a kind of --logger"},
 	{[]string{"rsyslog"}, "rsyslog-packet-size", "a kind of --logger"},
 	{[]string{"carbon"}, "carbon", "the master sends its statistics to Carbon"},
-	{[]string{"stats_pusher_socket", "stats_pusher_statsd", "stats_pusher_file"}, "stats-push", "a kind of --stats-push"},
+	{[]string{"stats_pusher_socket", "stats_pusher_statsd", "stats_pusher_file", "zabbix"}, "stats-push", "a kind of --stats-push"},
 	{[]string{"cheaper_busyness"}, "cheaper-busyness-max", "a --cheaper-algo"},
 	{[]string{"router_access", "router_basicauth", "router_cache", "router_expires", "router_hash", "router_http", "router_memcached", "router_metrics",
 		"router_redirect", "router_redis", "router_rewrite", "router_static", "router_uwsgi"}, "route", "actions of routing rules"},
@@ -54,19 +53,11 @@ var pythonPlugin = compiled(`^python[0-9.]*$`)
 // modifier is what may stand before a plugin's name, as in 0:python3.
 var modifier = compiled(`^[0-9]+:`)
 
-// builtIn tells whether a plugin needs no loading, and whether its work is done yet; /path/x_plugin.so is x.
-func (p *parser) builtIn(text string) (known, works bool) {
+// builtIn tells whether a plugin needs no loading; /path/x_plugin.so is x.
+func builtIn(text string) bool {
 	name := path.Base(modifier().ReplaceAllString(text, ""))
 	name = strings.TrimSuffix(strings.TrimSuffix(name, ".so"), "_plugin")
-	if pythonPlugin().MatchString(name) {
-		return true, true
-	}
-	i := slices.IndexFunc(plugins, func(one plugin) bool { return slices.Contains(one.names, name) })
-	if i < 0 {
-		return false, false
-	}
-	o := p.options.find(plugins[i].option)
-	return true, o == nil || o.Status() != NotYet
+	return pythonPlugin().MatchString(name) || slices.ContainsFunc(plugins, func(one plugin) bool { return slices.Contains(one.names, name) })
 }
 
 // runPluginsList writes the names of all plugins that need no loading.
@@ -86,9 +77,8 @@ func loadsPlugins(needed bool) runner {
 	return func(p *parser, e *entry) error {
 		for name := range strings.SplitSeq(e.Value, ",") {
 			name = strings.TrimSpace(name)
-			known, _ := p.builtIn(name)
 			switch {
-			case name == "" || known:
+			case name == "" || builtIn(name):
 			case needed:
 				return refuse(e.Origin, "UNABLE to load uWSGI plugin %s: it is not built in, and there are no others", name)
 			default:

@@ -44,12 +44,8 @@ func TestPluginsThatAreNot(t *testing.T) {
 	}
 }
 
-// What has no effect yet is not there for a configuration that knows a way without it.
-func TestIfPluginIsTrueForWhatWorks(t *testing.T) {
-	for name, want := range map[string]bool{"python": true, "http": true, "carbon": true, "rpc": true, "fastrouter": true, "gevent": false, "nosuch": false} {
-		if status := allOptions().find("gevent").Status(); name == "gevent" {
-			want = status != NotYet
-		}
+func TestIfPluginIsTrueForWhatIsBuiltIn(t *testing.T) {
+	for name, want := range map[string]bool{"python": true, "http": true, "carbon": true, "rpc": true, "fastrouter": true, "gevent": true, "tornado": true, "php": false, "nosuch": false} {
 		c, err := Parse([]string{"--if-plugin", name, "--set", "found=yes", "--endif"}, nil, ParseOptions{Dir: t.TempDir()})
 		if got := slices.ContainsFunc(c.Pairs, func(p Pair) bool { return p.Name == "found" }); err != nil || got != want {
 			t.Errorf("if-plugin = %s: %t, %v", name, got, err)

@@ -79,6 +79,7 @@ func configOptions() []Option {
 		{Names: []string{"version"}, Doc: "print the version and exit", run: runVersion},
 		{Names: []string{"upgrade"}, Arg: RequiredArg, Flags: Immediate | Own, Doc: "replace the executable of the running master whose pid is in this file, without losing a connection, and wait until the new one serves", run: signals},
 		{Names: []string{"completion"}, Arg: RequiredArg, Flags: Immediate | Own, Doc: "write the completion script of a shell (bash, zsh or fish) to standard output and exit", run: runCompletion},
+		{Names: []string{"allow-missing"}, Arg: OptionalArg, Flags: Immediate | Own, Doc: "start without these options that are not supported, as far as the service does its work without them: OPTION[,OPTION]; without a value all of them", run: runAllowMissing},
 		{Names: []string{"check"}, Flags: Own, Doc: "read the configuration, import the application, report all that is wrong and exit with a status; nothing is written",
 			Value: flagOn(func(c *Config) *bool { return &c.Check })},
 	}

@@ -5,9 +5,10 @@ func loopOptions() []Option {
 	return []Option{
 		{Names: []string{"async"}, Arg: RequiredArg, Doc: "number of requests that a worker handles at once, on one thread", Value: Int.by(setAsync)},
 		{Names: []string{"disable-async-warn-on-queue-full"}, Doc: "do not say in the log that all requests of a loop are in hand", Value: flagOn(func(c *Config) *bool { return &c.QuietQueueFull })},
-		{Names: []string{"loop"}, Arg: RequiredArg, Doc: "what runs the requests of --async: gevent, asyncio, or async, which is the server's own", Value: text(func(c *Config) *string { return &c.Loop })},
+		{Names: []string{"loop"}, Arg: RequiredArg, Doc: "what runs the requests of --async: gevent, asyncio, tornado, or async, which is the server's own", Value: text(func(c *Config) *string { return &c.Loop })},
 		{Names: []string{"loop-list", "loops-list"}, Doc: "list the loops", Value: Flag.by(listLoops)},
 		{Names: []string{"asyncio"}, Arg: RequiredArg, Doc: "run requests as greenlets beside an asyncio loop, this many at once in a worker", Value: Int.by(setLoop(LoopAsyncio))},
+		{Names: []string{"tornado"}, Arg: RequiredArg, Doc: "run requests as greenlets beside Tornado's loop, this many at once in a worker", Value: Int.by(setLoop(LoopTornado))},
 		{Names: []string{"gevent"}, Arg: RequiredArg, Doc: "run requests as gevent greenlets, this many at once in a worker", Value: Int.by(setLoop(LoopGevent))},
 		{Names: []string{"gevent-monkey-patch"}, Doc: "let gevent patch the standard library in each worker, after the application is loaded", Value: flagOn(func(c *Config) *bool { return &c.GeventPatch })},
 		{Names: []string{"gevent-early-monkey-patch"}, Doc: "let gevent patch the standard library before the application is loaded", Value: flagOn(func(c *Config) *bool { return &c.GeventEarlyPatch })},

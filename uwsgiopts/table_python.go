@@ -54,6 +54,5 @@ func pythonOptions() []Option {
 		{Names: []string{"wsgi-manage-chunked-input"}, Doc: "let wsgi.input read bodies that come in chunks", Value: flagOn(func(c *Config) *bool { return &c.ManageChunked })},
 		{Names: []string{"py-master-check-signals"}, Value: Flag, Doc: "let the master run Python's signal handlers", NoOp: "the master is not Python"},
 		{Names: []string{"py-executable", "py-sys-executable"}, Arg: RequiredArg, Doc: "what sys.executable says", Value: text(func(c *Config) *string { return &c.SysExecutable })},
-		{Names: []string{"tornado"}, Arg: RequiredArg, Doc: "run requests in Tornado's loop, this many at once"},
 	}
 }

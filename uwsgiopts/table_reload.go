@@ -43,7 +43,7 @@ func reloadOptions() []Option {
 		{Names: []string{"reload-on-exception-type"}, Arg: RequiredArg, Doc: "replace a worker on exceptions of this type", Value: list(func(c *Config) *[]string { return &c.ReloadOnExceptionTypes })},
 		{Names: []string{"reload-on-exception-value"}, Arg: RequiredArg, Doc: "replace a worker on exceptions with this text", Value: list(func(c *Config) *[]string { return &c.ReloadOnExceptionValues })},
 		{Names: []string{"reload-on-exception-repr"}, Arg: RequiredArg, Doc: "replace a worker on exceptions of this type and text: TYPE: TEXT", Value: list(func(c *Config) *[]string { return &c.ReloadOnExceptionReprs })},
-		{Names: []string{"exception-handler"}, Arg: RequiredArg, Value: List, Flags: StartsMaster, Doc: "hand exceptions to this handler", Unsupported: "the traceback of every exception is in the log; hand exceptions on in the application, as sentry-sdk does"},
+		{Names: []string{"exception-handler"}, Arg: RequiredArg, Value: List, Flags: StartsMaster | Dispensable, Doc: "hand exceptions to this handler", Unsupported: "the traceback of every exception is in the log; hand exceptions on in the application, as sentry-sdk does"},
 		{Names: []string{"master-fifo"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "take commands from this named pipe, a byte each (docs/daemons.md)", Value: list(func(c *Config) *[]string { return &c.MasterFifo })},
 		{Names: []string{"notify-socket"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "take commands from this datagram socket", Value: text(func(c *Config) *string { return &c.NotifySocket })},
 		{Names: []string{"lazy"}, Doc: "load the application in each worker, and reload workers alone", Value: flagOn(func(c *Config) *bool { return &c.Lazy })},

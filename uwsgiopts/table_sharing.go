@@ -28,6 +28,6 @@ func sharingOptions() []Option {
 		{Names: []string{"queue-blocksize"}, Arg: RequiredArg, Value: size(func(c *Config) *int64 { return &c.QueueBlockSize }), Doc: "size of a block of the queue, in bytes"},
 		{Names: []string{"queue-store"}, Arg: RequiredArg, Flags: StartsMaster, Value: text(func(c *Config) *string { return &c.QueueStore }), Doc: "keep the queue in this file"},
 		{Names: []string{"queue-store-sync"}, Arg: RequiredArg, Value: seconds(func(c *Config) *time.Duration { return &c.QueueSync }), Doc: "seconds between writes of the queue to its file"},
-		{Names: []string{"check-cache"}, Arg: OptionalArg, Doc: "answer from this cache if it has the path"},
+		{Names: []string{"check-cache"}, Arg: OptionalArg, Value: Text.by(setCheckCache), Doc: "answer GET with the item that the request URI names in this cache (the first one): a whole response, head included, which is sent as it is"},
 	}
 }

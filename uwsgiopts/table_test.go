@@ -46,7 +46,11 @@ func TestDeclarationsAreComplete(t *testing.T) {
 		case o.Doc == "" || strings.ContainsAny(o.Doc, "\n\t") || strings.HasSuffix(o.Doc, "."):
 			t.Errorf("%s: documentation %q is not one line without a full stop", l.name, o.Doc)
 		case o.NoOp != "" && o.Unsupported != "":
-			t.Errorf("%s is both needless and refused", l.name)
+			t.Errorf("%s is both not needed and refused", l.name)
+		case o.NoOp == "" && o.Unsupported == "" && o.setter() == nil && o.run == nil:
+			t.Errorf("%s has no effect, and nothing says why", l.name)
+		case o.Flags&Dispensable != 0 && o.Unsupported == "":
+			t.Errorf("%s is not refused: there is nothing for --allow-missing to let through", l.name)
 		case o.Unsupported != "" && (o.setter() != nil || o.run != nil):
 			t.Errorf("%s is refused, but has an effect", l.name)
 		case o.setter() != nil && o.run != nil:
@@ -117,7 +121,7 @@ func TestStatusesDecideWhatAnOptionDoes(t *testing.T) {
 	}{
 		{"processes", Implemented, false, 0},
 		{"thunder-lock", NoOp, false, 0},
-		{"rrdtool-freq", NotYet, false, 1},
+		{"rrdtool-freq", Implemented, false, 0},
 		{"ksm", NoOp, false, 0},
 		{"psgi", Unsupported, true, 0},
 		{"call-asap", Unsupported, true, 0},
@@ -129,7 +133,6 @@ func TestStatusesDecideWhatAnOptionDoes(t *testing.T) {
 			if status := allOptions().find(tt.name).Status(); status != tt.status {
 				t.Fatalf("status is %v, want %v", status, tt.status)
 			}
-			// Given twice: an option that has no effect yet is reported once.
 			cfg, err := Parse([]string{"--set", tt.name + "=1", "--set", tt.name + "=1"}, nil, ParseOptions{})
 			if (err != nil) != tt.refused {
 				t.Fatalf("refused: %v", err)

@@ -14,7 +14,7 @@ func tlsOptions() []Option {
 		{Names: []string{"sni"}, Arg: RequiredArg, Doc: "certificate for a host, or *.DOMAIN: NAME CERT,KEY[,CIPHERS[,CLIENT_CA]]", Value: addSNI(false)},
 		{Names: []string{"sni-dir"}, Arg: RequiredArg, Doc: "directory of HOST.crt, HOST.key and HOST.ca, which workers read when a client asks for the host", Value: text(func(c *Config) *string { return &c.SNIDir })},
 		{Names: []string{"sni-dir-ciphers"}, Arg: RequiredArg, Doc: "ciphers for those certificates", Value: Text.by(setSNIDirCiphers)},
-		{Names: []string{"ssl-enable3", "ssl-enable-sslv3"}, Value: Flag, Doc: "offer SSL 3", Unsupported: "SSL 3 is broken and not there; take the option out, clients have had TLS for twenty years"},
+		{Names: []string{"ssl-enable3", "ssl-enable-sslv3"}, Value: Flag, Flags: Dispensable, Doc: "offer SSL 3", Unsupported: "SSL 3 is broken and not there; take the option out, clients have had TLS for twenty years"},
 		{Names: []string{"ssl-enable-tlsv1"}, Doc: "offer TLS 1.0 and 1.1, which are unsafe", Value: flagOn(func(c *Config) *bool { return &c.enableTLSv1 })},
 		{Names: []string{"ssl-option"}, Arg: RequiredArg, Doc: "OpenSSL option, by number: 16384 (no tickets), 67108864, 268435456, 134217728, 536870912 (no TLS 1.0, 1.1, 1.2, 1.3)", Value: List.by(addSSLOption)},
 		{Names: []string{"sni-regexp"}, Arg: RequiredArg, Doc: "certificate for hosts that match: REGEXP CERT,KEY[,CIPHERS[,CLIENT_CA]]", Value: addSNI(true)},

@@ -77,19 +77,3 @@ func TestSizes(t *testing.T) {
 		}
 	}
 }
-
-func TestEditDistance(t *testing.T) {
-	tests := []struct {
-		a, b  string
-		limit int
-		want  int
-	}{
-		{"vaccum", "vacuum", 5, 1}, {"guid", "gid", 5, 1}, {"buffer_size", "buffer-size", 5, 0},
-		{"", "abc", 5, 3}, {"abc", "xyz", 2, 2}, {"a", "abcdefgh", 3, 3},
-	}
-	for _, tt := range tests {
-		if d := editDistance(tt.a, tt.b, tt.limit); d != tt.want {
-			t.Errorf("%q, %q: %d, want %d", tt.a, tt.b, d, tt.want)
-		}
-	}
-}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/monotime"
+	"envoxyd/internal/workerspec"
 	"envoxyd/transports"
 )
 
@@ -89,6 +90,7 @@ func (r *reactor) accept(l *listener) *conn {
 		return nil
 	}
 	r.starved, r.accepted = false, true
+	l.count(workerspec.CountAccepted)
 	cn := r.newConn()
 	cn.fd, cn.listener, cn.index = int(fd), l, -1
 	cn.lastUse, cn.forks = r.now, before

@@ -6,6 +6,7 @@ import (
 
 	"envoxyd/internal/monotime"
 	"envoxyd/internal/shm"
+	"envoxyd/internal/workerspec"
 )
 
 // cancelTime is what a task has for its end when it was cancelled for taking too long; then its process is killed.
@@ -48,6 +49,7 @@ func (s *slot) account() {
 	if io.result&resException != 0 {
 		line.Exceptions.Store(line.Exceptions.Load() + 1)
 	}
+	s.current.listener.count(workerspec.CountRequests)
 	if s.response.errno != 0 {
 		line.WriteErrors.Store(line.WriteErrors.Load() + 1)
 	}

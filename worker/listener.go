@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/shm"
 	"envoxyd/internal/workerspec"
 	"envoxyd/protocol/uwsgi"
 	"envoxyd/transports"
@@ -53,16 +54,19 @@ type listener struct {
 	mapped     bool   // only some workers serve it
 	proxy      bool   // connections begin with a PROXY header
 	idle       time.Duration
-	timeout    time.Duration                                                // of each read, and of each write unless that has its own
-	send       time.Duration                                                // of each write
-	head       time.Duration                                                // of a request's whole head
-	pages      errorPages                                                   // for its own answers
-	tls        *tls.Config                                                  // nil: it is spoken in the clear
-	guard      func(serverName string) func(host []byte) (misdirected bool) // of tlsconfig.Store; nil: hosts are not looked at
-	http2      *http2Server                                                 // nil: it is not offered
-	exportCert bool                                                         // requests have the client's certificate
-	verbose    bool                                                         // failed handshakes are logged
-	answer     time.Duration                                                // of the application until its response begins; 0: it may take for ever
+	timeout    time.Duration // of each read, and of each write unless that has its own
+	send       time.Duration // of each write
+	head       time.Duration // of a request's whole head
+	pages      errorPages    // for its own answers
+	tls        *tls.Config   // nil: it is spoken in the clear
+	http2      *http2Server  // nil: it is not offered
+	exportCert bool          // requests have the client's certificate
+	verbose    bool          // failed handshakes are logged
+	tally      *shm.Tally    // of what comes by it; nil: it is not counted
+	answer     time.Duration // of the application until its response begins; 0: it may take for ever
+
+	// guard is of tlsconfig.Store; nil: hosts of requests are not looked at.
+	guard func(serverName string) func(host []byte) (misdirected bool)
 }
 
 func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, error) {
@@ -70,7 +74,7 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 	if !known {
 		return nil, fmt.Errorf("socket %s: the protocol %q is not there yet", socket.Name, socket.Protocol)
 	}
-	l := &listener{fd: socket.FD, index: index, name: socket.Name, transport: protocol.transport, kind: index, always: protocol.flags,
+	l := &listener{fd: socket.FD, index: index, name: socket.Name, tally: w.socketTally(&socket), transport: protocol.transport, kind: index, always: protocol.flags,
 		tcp: !socket.Unix, mapped: len(socket.Workers) > 0, timeout: w.socketTimeout(), head: headTime, pages: w.spec.ErrorPages, modifier1: socket.Modifier1}
 	l.socket = transports.Socket{Modifiers: w.spec.Limits.Modifiers, CGI: w.spec.CGI != nil, Limit: w.spec.Limits.BufferSize, ServerName: w.hostname, Port: socket.Port, NoScript: w.spec.HTTP.ManageScript, KeepSlash: w.spec.HTTP.KeepSlashes}
 	if !socket.Unix && w.spec.HTTP.NoDelay && socket.Protocol != "uwsgi" { // one response, mostly one write

@@ -100,7 +100,8 @@ type Worker struct {
 
 	paused atomic.Bool // by SIGTSTP: connections are left waiting
 
-	calls *calls // of services
+	calls   *calls       // of services
+	tallies *shm.Tallies // nil: nothing is counted there
 
 	bell       *snooze.Bell // wakes the watch: rung when a slot goes to the application
 	watchStart sync.Once
@@ -130,6 +131,9 @@ func New(document []byte, id int, io []coreIO) (*Worker, error) {
 	}
 	w.board, w.row = board, cmp.Or(w.spec.Row, id)
 	w.paused.Store(board.Paused(w.row))
+	if err := w.openTallies(); err != nil {
+		return nil, err
+	}
 	w.events = os.NewFile(uintptr(w.spec.EventFD), "events")
 	w.hostname = w.spec.Python.Hostname
 	w.spool = w.newSpool()

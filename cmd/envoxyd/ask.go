@@ -16,8 +16,11 @@ import (
 // ping asks whether an instance lives (--ping), and returns the exit status.
 func ping(address string, timeout time.Duration) int {
 	fmt.Fprintf(os.Stderr, "PING uwsgi host %s (timeout: %d)\n", address, int(timeout.Seconds()))
-	return ask(address, uwsgi.Header{Modifier1: uwsgi.ModifierPing}, [4]byte{uwsgi.ModifierPing, 0, 0, 1}, timeout)
+	return ask(address, uwsgi.Header{Modifier1: uwsgi.ModifierPing}, pong, timeout)
 }
+
+// pong is the answer of an instance that lives.
+var pong = [4]byte{uwsgi.ModifierPing, 0, 0, 1}
 
 // raise raises a uwsgi signal in an instance (--signal), and returns the exit status.
 func raise(s *uwsgiopts.RemoteSignal, timeout time.Duration) int {
@@ -38,8 +41,17 @@ func connectAndRead(address string) int {
 	return 0
 }
 
-// ask sends a packet without variables and compares the answer with the one that means yes.
+// ask sends a packet without variables, says what is wrong with the answer, and returns the exit status.
 func ask(address string, question uwsgi.Header, yes [4]byte, timeout time.Duration) int {
+	if err := exchange(address, question, yes, timeout); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// exchange sends a packet without variables; an answer other than yes is an error.
+func exchange(address string, question uwsgi.Header, yes [4]byte, timeout time.Duration) error {
 	var answer [4]byte
 	conn, err := net.DialTimeout(network(address), strings.TrimPrefix(address, "unix:"), timeout)
 	if err == nil {
@@ -51,13 +63,11 @@ func ask(address string, question uwsgi.Header, yes [4]byte, timeout time.Durati
 	}
 	switch {
 	case err != nil:
-		fmt.Fprintf(os.Stderr, "%s: %v\n", address, err)
-		return 1
+		return fmt.Errorf("%s: %w", address, err)
 	case answer != yes:
-		fmt.Fprintf(os.Stderr, "%s has answered %x, not %x\n", address, answer, yes)
-		return 1
+		return fmt.Errorf("%s has answered %x, not %x", address, answer, yes)
 	}
-	return 0
+	return nil
 }
 
 // network tells whether an address is HOST:PORT or the path of a unix socket.

@@ -27,6 +27,9 @@ func check(cfg *uwsgiopts.Config) int {
 
 // refuseAction: the command line, or a file, asks for something else than a start.
 func refuseAction(cfg *uwsgiopts.Config) int {
+	for _, option := range cfg.LeftOut {
+		fmt.Fprintf(os.Stdout, "left out: %s\n", oneLine(option))
+	}
 	for _, problem := range cfg.Problems {
 		fmt.Fprintf(os.Stdout, "wrong: %s\n", oneLine(problem.Error()))
 	}
@@ -34,7 +37,7 @@ func refuseAction(cfg *uwsgiopts.Config) int {
 		fmt.Fprintf(os.Stdout, "wrong: --%s is not carried out together with --check\n", cfg.Action.Option)
 		return 1
 	}
-	if len(cfg.Problems) > 0 {
+	if len(cfg.Problems)+len(cfg.LeftOut) > 0 {
 		return 1
 	}
 	return cfg.Action.Status
@@ -45,17 +48,31 @@ func writeReport(out io.Writer, report *master.CheckReport) {
 	for _, notice := range report.Notices {
 		fmt.Fprintf(out, "note: %s\n", oneLine(notice))
 	}
+	for _, option := range report.LeftOut {
+		fmt.Fprintf(out, "left out: %s\n", oneLine(option))
+	}
 	for _, problem := range report.Problems {
 		fmt.Fprintf(out, "wrong: %s\n", oneLine(problem))
 	}
-	switch n := len(report.Problems); n {
-	case 0:
-		fmt.Fprintln(out, "check: nothing is wrong")
-	case 1:
-		fmt.Fprintln(out, "check: 1 problem")
-	default:
-		fmt.Fprintf(out, "check: %d problems\n", n)
+	var found []string
+	if n := len(report.Problems); n > 0 {
+		found = append(found, counted(n, "problem", "problems"))
 	}
+	if n := len(report.LeftOut); n > 0 {
+		found = append(found, counted(n, "option left out", "options left out"))
+	}
+	if len(found) == 0 {
+		found = []string{"nothing is wrong"}
+	}
+	fmt.Fprintf(out, "check: %s\n", strings.Join(found, ", "))
+}
+
+// counted writes a number and what is counted.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // oneLine keeps a finding on its line: values and messages may hold several.

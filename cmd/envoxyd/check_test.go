@@ -17,6 +17,8 @@ func TestTheReportHasOneLineForEachFinding(t *testing.T) {
 	}{
 		{master.CheckReport{}, "check: nothing is wrong\n"},
 		{master.CheckReport{Notices: []string{"a\nb"}, Problems: []string{"c\nd"}, Status: 1}, "note: a b\nwrong: c d\ncheck: 1 problem\n"},
+		{master.CheckReport{LeftOut: []string{"x"}, Problems: []string{"a", "b"}, Status: 1}, "left out: x\nwrong: a\nwrong: b\ncheck: 2 problems, 1 option left out\n"},
+		{master.CheckReport{LeftOut: []string{"x", "y"}, Status: 1}, "left out: x\nleft out: y\ncheck: 2 options left out\n"},
 		{master.CheckReport{Problems: []string{"a", "b"}, Status: 1}, "wrong: a\nwrong: b\ncheck: 2 problems\n"},
 	}
 	for _, tt := range tests {

@@ -48,6 +48,10 @@ func start(above *emperor.Above) (*uwsgiopts.Config, int) {
 		return cfg, ping(cfg.Ping, cfg.PingTimeout)
 	case cfg.RemoteSignal != nil:
 		return cfg, raise(cfg.RemoteSignal, cfg.PingTimeout)
+	case cfg.Nagios:
+		return cfg, nagios(cfg)
+	case cfg.ZabbixTemplate:
+		return cfg, zabbixTemplate(cfg)
 	case cfg.NoServer:
 		return cfg, noServer(cfg)
 	}

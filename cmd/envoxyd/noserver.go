@@ -17,9 +17,11 @@ func noServer(cfg *uwsgiopts.Config) int {
 	return showOnly(cfg)
 }
 
-// showOnly logs what the configuration says, and ends.
+// showOnly logs what the configuration says, and ends. Where the log is a file, the configuration of --show-config goes to standard
+// output too: that is where it was asked for.
 func showOnly(cfg *uwsgiopts.Config) int {
 	log := io.Writer(os.Stderr)
+	show := []io.Writer{log}
 	if cfg.Logto != "" {
 		f, err := os.OpenFile(cfg.Logto, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
 		if err != nil {
@@ -27,13 +29,16 @@ func showOnly(cfg *uwsgiopts.Config) int {
 			return 1
 		}
 		defer f.Close()
-		log = f
+		log, show = f, []io.Writer{f, os.Stdout}
 	}
 	for _, notice := range cfg.Notices {
 		fmt.Fprintln(log, notice)
 	}
-	if cfg.ShowConfig {
-		if err := cfg.WriteShowConfig(log); err != nil {
+	for _, out := range show {
+		if !cfg.ShowConfig {
+			break
+		}
+		if err := cfg.WriteShowConfig(out); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}

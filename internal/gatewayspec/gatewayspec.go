@@ -10,6 +10,7 @@ type Spec struct {
 	StateFD    int `json:"state_fd"`    // memory that outlives the gateway: what services have registered
 	HealthFD   int `json:"health_fd"`   // memory that workers read: see internal/shm.Note
 	ProgressFD int `json:"progress_fd"` // memory that workers write: see internal/shm.Progress
+	TalliesFD  int `json:"tallies_fd"`  // counters of events that outlive the gateway: see internal/shm.Tallies
 	LivingFD   int `json:"living_fd"`   // a pipe's writing end that nobody else holds: its end is seen by a successor
 
 	// PredecessorFD reads end of file when the gateway of the previous executable

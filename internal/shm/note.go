@@ -32,6 +32,9 @@ const noteHeadSize = int(unsafe.Sizeof(NoteHead{}))
 // NewNoteFile makes the memory of a note; it is closed on exec.
 func NewNoteFile(name string) (*os.File, error) { return newFile(name, NoteSize) }
 
+// NewHistoryFile makes the memory of the note in which a master tells the next one what was counted.
+func NewHistoryFile() (*os.File, error) { return newFile("envoxyd-history", NoteSize) }
+
 // NewLargeNoteFile makes the memory of a note of another size, in bytes; Python does not read such.
 func NewLargeNoteFile(name string, size int) (*os.File, error) { return newFile(name, size) }
 

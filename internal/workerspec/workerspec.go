@@ -36,6 +36,7 @@ type Spec struct {
 	ScoreboardFD int    `json:"scoreboard_fd"`
 	AuxiliaryFD  int    `json:"auxiliary_fd"` // lines of mules and spoolers: see internal/shm.Auxiliary
 	MetricsFD    int    `json:"metrics_fd"`   // see internal/shm.Metrics; -1: none are kept
+	TalliesFD    int    `json:"tallies_fd"`   // counters of all processes: see internal/shm.Tallies; -1: nobody counts
 	SNMP         bool   `json:"snmp"`         // there is uwsgi.snmp_*
 	SNMPFD       int    `json:"snmp_fd"`      // the memory of its values: see internal/shm.SNMPValues; -1: nobody is to see them
 	HandoverFD   [2]int `json:"handover_fd"`  // a socket pair for connections that change cores; -1 where there is one core

@@ -66,6 +66,19 @@ func (k *Kept) Memory(name string, fresh func() (*os.File, error)) (*os.File, er
 	return k.files[name], err
 }
 
+// Descriptor is a copy of a descriptor that this process was started with. The master of an upgrade gets it under the same number.
+func (k *Kept) Descriptor(fd int) (*os.File, error) {
+	name := fmt.Sprintf("descriptor %d", fd)
+	err := k.get([]string{name}, func() ([]int, error) {
+		own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err == nil {
+			unix.CloseOnExec(fd)
+		}
+		return []int{own}, err
+	})
+	return k.files[name], err
+}
+
 // get has all of names in files: those that are there, that were passed on, or that it makes.
 func (k *Kept) get(names []string, fresh func() ([]int, error)) error {
 	if k.files[names[0]] != nil {

@@ -107,9 +107,19 @@ func (o *Opener) openAll() error {
 	if len(o.opened) == 0 && !o.Config.OnlySupervises() {
 		return errors.New("The -s/--socket option is missing and stdin is not a socket.") //nolint:staticcheck // uWSGI's line, which people grep
 	}
-	for _, address := range o.Config.Stats {
-		if _, err := o.open(uwsgiopts.Socket{Protocol: Stats, Address: address}); err != nil {
-			return err
+	return o.openOfMaster()
+}
+
+// openOfMaster opens those on which the master answers.
+func (o *Opener) openOfMaster() error {
+	for _, kind := range []struct {
+		protocol  string
+		addresses []string
+	}{{Stats, o.Config.Stats}, {Prometheus, o.Config.Prometheus}} {
+		for _, address := range kind.addresses {
+			if _, err := o.open(uwsgiopts.Socket{Protocol: kind.protocol, Address: address}); err != nil {
+				return err
+			}
 		}
 	}
 	if address := o.Config.SNMPAddress; address != "" {

@@ -14,13 +14,19 @@ import (
 	"envoxyd/uwsgiopts"
 )
 
-// Protocols of sockets that workers do not serve: other sockets stand for a shared one; on a
-// stats and an snmp one the master answers.
+// Protocols of sockets that workers do not serve: other sockets stand for a shared one; on the
+// others the master answers.
 const (
-	Shared = "shared"
-	Stats  = "stats"
-	SNMP   = "snmp" // UDP
+	Shared     = "shared"
+	Stats      = "stats"
+	SNMP       = "snmp"       // UDP
+	Prometheus = "prometheus" // HTTP
 )
+
+// ofMaster tells whether the master answers on sockets of that protocol.
+func ofMaster(protocol string) bool {
+	return protocol == Stats || protocol == SNMP || protocol == Prometheus
+}
 
 // Socket is a listening socket, or one of UDP. It lives on over reloads and upgrades as long as the
 // configuration names it.
@@ -59,7 +65,7 @@ type fileID struct{ device, inode uint64 }
 
 // ForWorkers tells whether workers accept connections from it.
 func (s *Socket) ForWorkers() bool {
-	return s.Protocol != Shared && s.Protocol != Stats && s.Protocol != SNMP && s.Protocol != Pool && s.Router() == ""
+	return s.Protocol != Shared && !ofMaster(s.Protocol) && s.Protocol != Pool && s.Router() == ""
 }
 
 // Unix tells whether it is a unix socket, in the file system or not.

@@ -13,7 +13,7 @@ import (
 	"envoxyd/uwsgiopts"
 )
 
-// Pushers send statistics to whoever --stats-push and --carbon name. The zero value sends
+// Pushers send statistics to whoever --stats-push, --carbon and --rrdtool name. The zero value sends
 // nothing. Its methods are called by the goroutine that owns the state.
 type Pushers struct{ all []*pusher }
 
@@ -23,6 +23,9 @@ type PushSettings struct {
 	Dir    string   // what names of files relate to
 	JSON   JSONForm // of the document in a file; it is always minified
 	Socket string   // name of the first socket that workers serve; "": there is none
+
+	Processes Processes // for rrdtool
+	NoCores   bool      // metrics of single cores are not collected
 }
 
 // pusher is one destination. While busy it is its sender's, else the owner of the state's.
@@ -43,6 +46,9 @@ type pusher struct {
 // pushTimeout bounds one message to anybody but a Carbon server.
 const pushTimeout = 3 * time.Second
 
+// rrdTimeout bounds one run of rrdtool, which writes a file for each metric.
+const rrdTimeout = 30 * time.Second
+
 // Replace sends to these destinations from now on.
 func (p *Pushers) Replace(s PushSettings) {
 	s.JSON.Minified = true
@@ -52,6 +58,9 @@ func (p *Pushers) Replace(s PushSettings) {
 			push.Every = s.PushEvery
 		}
 		p.all = append(p.all, &pusher{Push: push, settings: &s, timeout: pushTimeout, before: map[string]int64{}})
+	}
+	for _, dir := range s.RRDTool {
+		p.all = append(p.all, &pusher{Push: uwsgiopts.Push{Kind: "rrdtool", Address: dir, Every: s.RRDEvery}, settings: &s, timeout: rrdTimeout})
 	}
 	for _, address := range s.Carbon {
 		p.all = append(p.all, &pusher{
@@ -96,6 +105,10 @@ func (p *pusher) send(ctx context.Context, s *Snapshot, now time.Time) error {
 	switch p.Kind {
 	case "file":
 		return p.toFile(s)
+	case "rrdtool":
+		return p.toRRD(ctx, s.Metrics(MetricsDetail{Workers: true, Cores: !p.settings.NoCores}))
+	case "zabbix":
+		return p.toZabbix(ctx, s.Metrics(MetricsDetail{Workers: true, Cores: !p.settings.NoCores}))
 	case "carbon":
 		return p.write(ctx, "tcp", []string{p.carbon.text(s, now.Unix())})
 	case "statsd":

@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"envoxyd/master/management"
 )
 
 // listen opens a unix socket; the servers get a descriptor of it.
-func listen(t *testing.T) (address Listener, path string) {
+func listen(t *testing.T) (address management.Listener, path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "stats")
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
@@ -23,7 +25,7 @@ func listen(t *testing.T) (address Listener, path string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { file.Close(); listener.Close() })
-	return Listener{FD: int(file.Fd()), Name: path}, path
+	return management.Listener{FD: int(file.Fd()), Name: path}, path
 }
 
 func dial(t *testing.T, path string) net.Conn {
@@ -40,8 +42,8 @@ func TestServersAnswer(t *testing.T) {
 	for _, form := range []ServerForm{{}, {JSONForm: JSONForm{Minified: true, NoCores: true}}, {HTTP: true}} {
 		host := newHost(t)
 		address, path := listen(t)
-		var servers Servers
-		servers.Replace(host, []Listener{address}, form)
+		var servers management.Servers
+		servers.Replace([]management.Listener{address}, Service(host, form))
 		requests := []string{""}
 		if form.HTTP { // also what is not quite HTTP
 			requests = []string{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "POST /x HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi", "GET /\r\n\r\n", "BREW / HTTP/1.1\r\n\r\n"}
@@ -78,11 +80,11 @@ func TestServersCloseWhoeverIsConnected(t *testing.T) {
 	host := newHost(t)
 	host.silent = true // as the goroutine is that closes them
 	plain, plainPath := listen(t)
-	var servers Servers
-	servers.Replace(host, []Listener{plain}, ServerForm{})
+	var servers management.Servers
+	servers.Replace([]management.Listener{plain}, Service(host, ServerForm{}))
 	http, httpPath := listen(t)
-	var overHTTP Servers
-	overHTTP.Replace(host, []Listener{http}, ServerForm{HTTP: true})
+	var overHTTP management.Servers
+	overHTTP.Replace([]management.Listener{http}, Service(host, ServerForm{HTTP: true}))
 	asking := dial(t, plainPath)
 	<-host.asked
 	silent := dial(t, httpPath)                             // sends no request
@@ -105,27 +107,4 @@ func TestServersCloseWhoeverIsConnected(t *testing.T) {
 			t.Errorf("after the end: %q, %v", text, err)
 		}
 	}
-}
-
-func TestServersGoOnWhereNothingChanges(t *testing.T) {
-	host := newHost(t)
-	first, _ := listen(t)
-	second, path := listen(t)
-	var servers Servers
-	t.Cleanup(servers.Close)
-	servers.Replace(host, []Listener{first, second}, ServerForm{})
-	kept := servers.all[1]
-	servers.Replace(host, []Listener{second}, ServerForm{})
-	if len(servers.all) != 1 || servers.all[0] != kept {
-		t.Errorf("servers %v, want the one of before", servers.all)
-	}
-	servers.Replace(host, []Listener{second}, ServerForm{HTTP: true})
-	if len(servers.all) != 1 || servers.all[0] == kept || !servers.all[0].form.HTTP {
-		t.Errorf("servers %v, want one of another form", servers.all)
-	}
-	servers.Replace(host, nil, ServerForm{})
-	if len(servers.all) != 0 {
-		t.Errorf("servers %v are left", servers.all)
-	}
-	dial(t, path) // the socket still listens, and its file is there
 }

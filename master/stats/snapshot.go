@@ -46,6 +46,10 @@ type Snapshot struct {
 	Mules    []Auxiliary
 	Spoolers []Auxiliary
 
+	Pools      []Pool  // connections to PostgreSQL servers
+	Events     *Events // nil: there is no event gateway
+	Connectors []Connector
+
 	RoutedSignals uint64 // uwsgi signals that were passed on
 	LostSignals   uint64 // those that nobody could get
 	SignalQueue   int    // those that wait for room
@@ -73,7 +77,11 @@ type Auxiliary struct {
 	Tasks    uint64            // messages, signals and jobs that are done
 	Times    latency.Histogram // how long each of them took, since the process's generation began
 	Respawns int
+	Life     AuxiliaryHistory
 }
+
+// AuxiliaryHistory is what processes in one place have done since the instance was started.
+type AuxiliaryHistory struct{ Tasks, Respawns uint64 }
 
 // Socket is a listening socket. The kernel tells of no queue for unix sockets: both numbers are 0.
 type Socket struct {
@@ -82,6 +90,33 @@ type Socket struct {
 	Shared   bool // it stands for one of --shared-socket
 	Queue    int  // connections that wait
 	MaxQueue int  // connections that may wait
+
+	Accepted uint64 // connections, since the instance was started, as the next
+	Requests uint64 // that are done
+}
+
+// Pool is the connections to one PostgreSQL server that workers have.
+type Pool struct {
+	Key                         string // of the server in envoxy.json
+	Open, InUse, Waiting, Limit int    // connections now; calls that wait for one; connections that may be open
+
+	// Since the instance was started:
+	Opened   uint64 // connections
+	Acquired uint64 // times that one was lent
+	Waited   uint64 // of these, after a wait
+	TimedOut uint64 // waits that were in vain
+	WaitTime time.Duration
+}
+
+// Pool is the one with that key, which is made if it is not there.
+func (s *Snapshot) Pool(key string) *Pool {
+	for i := range s.Pools {
+		if s.Pools[i].Key == key {
+			return &s.Pools[i]
+		}
+	}
+	s.Pools = append(s.Pools, Pool{Key: key})
+	return &s.Pools[len(s.Pools)-1]
 }
 
 // Counters are what is counted of one core, or sums of that. They only grow; those of a core
@@ -129,7 +164,7 @@ func (t *Timing) add(core *shm.Timing) {
 	core.Events.AddTo(&t.Events)
 }
 
-// Life is what was counted since the instance was started. Reloads and respawns do not reset it, an upgrade does.
+// Life is what was counted since the instance was started. Neither reloads and respawns nor upgrades reset it.
 type Life struct {
 	Counters
 	Timing

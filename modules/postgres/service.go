@@ -38,6 +38,7 @@ type Service struct {
 	servers      map[string]*pool.Server
 	transactions map[int64]*call.Transaction
 	last         atomic.Int64 // number of a transaction
+	figures      func(key string) pool.Figures
 
 	templates     sync.Map // SQL → *call.Template
 	templateCount atomic.Int64
@@ -113,13 +114,29 @@ func (s *Service) perform(ctx context.Context, e *types.Encoder, operation int, 
 	return nil, "", nil
 }
 
+// Count has pools that are opened from now on say how they are doing to the figures of their key.
+func (s *Service) Count(figures func(key string) pool.Figures) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.figures = figures
+}
+
+func (s *Service) figuresOf(key string) pool.Figures {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.figures == nil {
+		return pool.Unread()
+	}
+	return s.figures(key)
+}
+
 // open sets how a server is reached. Open pools of the same key are closed when their queries are done.
 func (s *Service) open(key string, document []byte) error {
 	made, err := pool.ReadConfig(key, document)
 	if err != nil {
 		return err
 	}
-	opened, err := pool.Open(made)
+	opened, err := pool.Open(made, s.figuresOf(key))
 	if err != nil {
 		return err
 	}

@@ -135,7 +135,16 @@ func eachModeGivesTheSame(t *testing.T, p *private) {
 }
 
 func maxConnBoundsThePool(t *testing.T, p *private) {
-	s := service(t, p, map[string]any{"max_conn": 2, "conn_timeout": 0.2})
+	s := New()
+	t.Cleanup(s.Close)
+	f := pool.Unread()
+	s.Count(func(key string) pool.Figures {
+		if key != "main" {
+			t.Errorf("figures of %q are asked for", key)
+		}
+		return f
+	})
+	p.open(s, map[string]any{"max_conn": 2, "conn_timeout": 0.2})
 	var open []int64
 	for range 2 {
 		if _, place, err := s.begin(t.Context(), "main"); err != nil {
@@ -145,6 +154,12 @@ func maxConnBoundsThePool(t *testing.T, p *private) {
 	}
 	if _, err := ask(s, "select 1"); err == nil || !strings.Contains(err.Error(), "Timeout waiting for DB connection") {
 		t.Errorf("a third connection: %v", err)
+	}
+	if open, lent, limit, waiting := f.Open.Load(), f.InUse.Load(), f.Limit.Load(), f.Waiting.Load(); open != 2 || lent != 2 || limit != 2 || waiting != 0 {
+		t.Errorf("%d connections of %d, %d lent, %d calls wait", open, limit, lent, waiting)
+	}
+	if waited, micros, late := f.Waited.Load(), f.WaitMicros.Load(), f.TimedOut.Load(); waited != 1 || micros < 200_000 || late != 1 {
+		t.Errorf("%d waits of %d µs, %d in vain", waited, micros, late)
 	}
 	for _, number := range open {
 		if _, _, err := s.end(t.Context(), number, false); err != nil {
@@ -164,6 +179,13 @@ func maxConnBoundsThePool(t *testing.T, p *private) {
 	all.Wait()
 	if n := s.servers["main"].Stat().TotalConns(); n > 2 {
 		t.Errorf("%d connections", n)
+	}
+	if opened, acquired, lent := f.Opened.Load(), f.Acquired.Load(), f.InUse.Load(); opened != 2 || acquired != 402 || lent != 0 {
+		t.Errorf("%d connections were opened, one was lent %d times, %d are", opened, acquired, lent)
+	}
+	s.Close()
+	if open, limit := f.Open.Load(), f.Limit.Load(); open != 0 || limit != 0 {
+		t.Errorf("%d connections of %d after the end", open, limit)
 	}
 }
 
@@ -352,7 +374,7 @@ func TestSocketDeadlines(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Release()
-	plain := conn.Conn().PgConn().Conn()
+	plain := conn.PgConn().Conn()
 	done := make(chan error, 1)
 	go func() {
 		_, err := plain.Read(make([]byte, 1))
@@ -364,7 +386,7 @@ func TestSocketDeadlines(t *testing.T) {
 	if err := <-done; err == nil {
 		t.Error("a read outlived its deadline")
 	}
-	if pool.Alive(conn.Conn().PgConn()) {
+	if pool.Alive(conn.PgConn()) {
 		t.Error("a connection that was shut down counts as alive")
 	}
 }

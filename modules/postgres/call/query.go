@@ -32,7 +32,7 @@ func queryOnce(ctx context.Context, s *pool.Server, e *types.Encoder, t *Templat
 		return nil, err
 	}
 	defer conn.Release()
-	pg := conn.Conn().PgConn()
+	pg := conn.PgConn()
 	if t.session && !s.Pooled() {
 		defer pool.Retire(pg)
 	}

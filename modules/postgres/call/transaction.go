@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"envoxyd/modules/postgres/pool"
 	"envoxyd/modules/postgres/problem"
@@ -17,7 +16,7 @@ import (
 type Transaction struct {
 	mutex  sync.Mutex
 	server *pool.Server
-	conn   *pgxpool.Conn
+	conn   *pool.Conn
 	over   bool
 	retire bool // its session was changed
 }
@@ -29,7 +28,7 @@ func Begin(ctx context.Context, s *pool.Server) (*Transaction, error) {
 		if err != nil {
 			return nil, err
 		}
-		err = execute(ctx, conn.Conn().PgConn(), "begin"+s.Prologue())
+		err = execute(ctx, conn.PgConn(), "begin"+s.Prologue())
 		if err == nil {
 			return &Transaction{server: s, conn: conn}, nil
 		}
@@ -56,7 +55,7 @@ func (t *Transaction) Query(ctx context.Context, e *types.Encoder, text *Templat
 		return nil, fmt.Errorf("%w: the transaction is over", problem.ErrUsage)
 	}
 	t.retire = t.retire || text.session
-	return run(ctx, t.server, e, t.conn.Conn().PgConn(), text, params)
+	return run(ctx, t.server, e, t.conn.PgConn(), text, params)
 }
 
 // End commits or rolls back; the connection goes back to its pool in either case.
@@ -81,7 +80,7 @@ func (t *Transaction) end(ctx context.Context, commit bool) error {
 	}
 	t.over = true
 	defer t.conn.Release()
-	pg := t.conn.Conn().PgConn()
+	pg := t.conn.PgConn()
 	if t.retire && !t.server.Pooled() {
 		defer pool.Retire(pg)
 	}

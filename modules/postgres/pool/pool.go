@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -18,15 +19,30 @@ import (
 type Server struct {
 	*Config
 	connections *pgxpool.Pool
+	figures     Figures
 }
 
 // Open makes the pool; it connects to nothing yet.
-func Open(c *Config) (*Server, error) {
-	connections, err := pgxpool.NewWithConfig(context.Background(), c.Pool)
-	if err != nil {
+func Open(c *Config, figures Figures) (*Server, error) {
+	s := &Server{Config: c, figures: figures}
+	prepare := c.Pool.AfterConnect
+	c.Pool.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		if prepare != nil {
+			if err := prepare(ctx, conn); err != nil {
+				return err
+			}
+		}
+		figures.Opened.Add(1)
+		figures.Open.Add(1)
+		return nil
+	}
+	c.Pool.BeforeClose = func(*pgx.Conn) { figures.Open.Add(-1) }
+	var err error
+	if s.connections, err = pgxpool.NewWithConfig(context.Background(), c.Pool); err != nil {
 		return nil, fmt.Errorf("%w: %s", problem.ErrConfiguration, c.Place)
 	}
-	return &Server{Config: c, connections: connections}, nil
+	figures.Limit.Add(int64(c.Pool.MaxConns))
+	return s, nil
 }
 
 // CloseWait is how long the end of connections in use is waited for.
@@ -34,6 +50,7 @@ const CloseWait = 2 * time.Second
 
 // Close ends all connections in good order; one that is in use is not waited for very long.
 func (s *Server) Close() {
+	s.figures.Limit.Add(-int64(s.Pool.MaxConns))
 	done := make(chan struct{})
 	go func() { // ends with the pool, or with the process that is about to end
 		s.connections.Close()
@@ -49,7 +66,7 @@ func (s *Server) Close() {
 func (s *Server) Stat() *pgxpool.Stat { return s.connections.Stat() }
 
 // Acquire lends a connection, a new one if it may; its Release gives it back.
-func (s *Server) Acquire(ctx context.Context) (*pgxpool.Conn, error) {
+func (s *Server) Acquire(ctx context.Context) (*Conn, error) {
 	limit, cancel := context.WithTimeout(ctx, s.Wait+s.Pool.ConnConfig.ConnectTimeout)
 	defer cancel()
 	waiting := limit
@@ -57,12 +74,17 @@ func (s *Server) Acquire(ctx context.Context) (*pgxpool.Conn, error) {
 		var stop context.CancelFunc
 		waiting, stop = context.WithTimeout(limit, s.Wait)
 		defer stop()
+		s.figures.Waiting.Add(1)
+		defer s.figures.waited(time.Now())
 	}
 	conn, err := s.connections.Acquire(waiting)
 	if err == nil {
-		return conn, nil
+		s.figures.Acquired.Add(1)
+		s.figures.InUse.Add(1)
+		return &Conn{conn.Conn(), conn, &s.figures}, nil
 	}
 	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) && s.connections.Stat().ConstructingConns() == 0 {
+		s.figures.TimedOut.Add(1)
 		return nil, &problem.Problem{Message: fmt.Sprintf("%s: Timeout waiting for DB connection: all %d are in use (max_conn)", s.Place, s.Pool.MaxConns)}
 	}
 	return nil, err

@@ -1,4 +1,5 @@
 """Finds the view classes that modules and packages list in `__loader__`."""
+import difflib
 import importlib
 import importlib.util
 
@@ -18,7 +19,7 @@ def load_modules(paths):
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         loaded[path] = module
-        classes.extend(_listed(module))
+        classes.extend(_listed(module, path))
     return classes
 
 
@@ -27,13 +28,18 @@ def load_packages(names):
     classes = []
     for name in names:
         announce("PPP", f"Package: {name}")
-        classes.extend(_listed(importlib.import_module(f"{name}.loader")))
+        classes.extend(_listed(importlib.import_module(f"{name}.loader"), f"{name}.loader"))
     return classes
 
 
-def _listed(module):
+def _listed(module, name):
     listed = getattr(module, "__loader__", None)
-    if not isinstance(listed, list):  # Python's own __loader__: the module lists nothing
-        return []
-    announce("...", f"Loader: {listed}")
-    return listed
+    if isinstance(listed, list):
+        announce("...", f"Loader: {listed}")
+    if isinstance(listed, list) and listed:
+        return listed
+    near = [other for other, value in vars(module).items() if isinstance(value, list) and value and other != "__loader__"]
+    near = difflib.get_close_matches("__loader__", near, n=1, cutoff=0.7)
+    hint = f"; did you mean it by {near[0]}?" if near else ""
+    announce("!!!", f"{name}: no view is loaded from it: it has no list __loader__ of view classes{hint}")
+    return []

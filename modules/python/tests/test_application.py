@@ -84,6 +84,15 @@ def test_modules_are_files_and_packages_have_a_loader(build, records):
     assert "[PPP] Package: shelf" in records()
 
 
+@pytest.mark.parametrize("source, hint", [
+    ("", ""), ("__loader__ = []", ""), ("__loaders__ = [int]", "; did you mean it by __loaders__?"),
+    ("__loader = [int]", "; did you mean it by __loader?"), ("loader = 'text'", ""), ("urls = [1]", "")])
+def test_a_module_without_views_is_told(build, records, source, hint):
+    build({"modules": ["a.py"]}, {"a.py": source})
+    assert [line for line in records() if "!!!" in line] == [
+        f"[!!!] a.py: no view is loaded from it: it has no list __loader__ of view classes{hint}"]
+
+
 def test_startup_tells_conf_endpoints_and_debug_mode(build, records):
     build({"modules": ["a.py"], "debug": "on"}, {"a.py": view("A")})
     lines = records()

@@ -3,14 +3,14 @@ import importlib
 import importlib.util
 import sys
 
-NEEDS = {"gevent": "gevent", "asyncio": "greenlet", "async": "greenlet"}
+NEEDS = {"gevent": ["gevent"], "asyncio": ["greenlet"], "async": ["greenlet"], "tornado": ["tornado", "greenlet"]}
 
 
 def needs(loop):
     """The packages that a loop stands on, and the options that ask for them."""
     if loop["name"] == "asgi":
         return [("uvloop", "asgi-loop")] if loop["event_loop"] == "uvloop" else []
-    return [(NEEDS[loop["name"]], loop["name"])]
+    return [(package, loop["name"]) for package in NEEDS[loop["name"]]]
 
 
 class Missing(Exception):

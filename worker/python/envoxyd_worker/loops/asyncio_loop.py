@@ -7,9 +7,14 @@ from .greenlets import GreenletEngine
 class Loop(GreenletEngine):
     always_yields = True
 
+    def make(self):
+        """The event loop of the worker, which is the current one of its thread."""
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        return loop
+
     def run(self):
-        self.loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(self.loop)
+        self.loop = self.make()
         self.soon, self.later = self.loop.call_soon, self.loop.call_later
         self.watch()
         self.loop.run_forever()
