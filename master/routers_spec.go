@@ -30,8 +30,8 @@ type routerPlan struct {
 
 // equal tells whether a router that was started with p can go on under other.
 func (p *routerPlan) equal(other *routerPlan) bool {
-	if !reflect.DeepEqual(p.spec, other.spec) || p.count != other.count || p.dir != other.dir || len(p.sockets) != len(other.sockets) || !reflect.DeepEqual(p.credential, other.credential) ||
-		!reflect.DeepEqual(p.tls, other.tls) || p.cache != other.cache {
+	if !reflect.DeepEqual(p.spec, other.spec) || !reflect.DeepEqual(p.tls, other.tls) || !reflect.DeepEqual(p.credential, other.credential) ||
+		p.count != other.count || p.dir != other.dir || p.cache != other.cache || len(p.sockets) != len(other.sockets) {
 		return false
 	}
 	for i, s := range p.sockets {
