@@ -111,7 +111,7 @@ var comments = regexp.MustCompile(`(?s)("(?:\\.|[^"\\\n])*")|/\*.*?\*/|//[^\n]*`
 
 // What a zygote loads is C without Go, and is to stay small: lines of code that are written by hand.
 func TestCWithoutGoStaysSmall(t *testing.T) {
-	const most = 1500
+	const most = 1650
 	files, err := filepath.Glob("worker/shared/*.[ch]")
 	if err != nil || len(files) < 10 {
 		t.Fatalf("there are %d files: %v", len(files), err)

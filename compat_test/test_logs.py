@@ -327,3 +327,20 @@ def test_a_log_that_is_a_named_pipe_waits_for_no_reader(server, transport, tmp_p
         assert get(transport.port, "/?nobody").status == 200
     os.kill(int((running.dir / "pid").read_text()), signal.SIGTERM)
     running.wait_gone()
+
+
+@WAYS
+@pytest.mark.parametrize("more", [[], ["--log-master-stream"], ["--log-json"]], ids=["records", "stream", "json"])
+def test_workers_have_loggers_of_their_own(server, transport, more):
+    app = PRINTS.replace("import sys", 'import sys; print("imported")')
+    running = server(transport, ["--master", "--worker-logger", "file:worker.log", "--worker-logger-req", "file:requests.log",
+                                 "--log-format", "asked %(uri)", "--worker-log-encoder", "prefix # ",
+                                 "--worker-log-req-encoder", "suffix !", *more], app=app)
+    assert get(transport.port, "/?5").status == 200
+    stop(running)
+    mine, requests = text(running, "worker.log"), text(running, "requests.log")
+    assert all(line.startswith("# ") for line in mine.splitlines() if line)
+    assert "print 5" in mine and "piece 5 end" in mine and "imported" not in mine and "asked" not in mine
+    assert "asked /?5" in requests and requests.endswith("!") and "print" not in requests
+    rest = running.log()
+    assert "imported" in rest and "spawned uWSGI worker 1" in rest and "print 5" not in rest and "asked" not in rest

@@ -1,6 +1,7 @@
 """http-to: an HTTP router in front of other servers."""
 
 import os
+import re
 import signal
 import socket
 import threading
@@ -197,6 +198,31 @@ def application(environ, start_response):
     assert len(seen) == 1 and "HTTP_X_FORWARDED_FOR=127.0.0.1" in seen.pop()  # REMOTE_PORT is not told, but the rest is
     assert ask(front.port, method="POST", body=b"hello", headers="X-Forwarded-For: 192.0.2.1\r\nTE: x\r\n").text.endswith("hello")
     assert "HTTP_X_FORWARDED_FOR=192.0.2.1, 127.0.0.1" in ask(front.port, headers="X-Forwarded-For: 192.0.2.1\r\n").text
+
+
+def connections_to(port):
+    """The local ends of established TCP connections to a port, as ports."""
+    with open("/proc/net/tcp") as table:
+        rows = [line.split() for line in table][1:]
+    return {row[1] for row in rows if row[2].endswith(f":{port:04X}") and row[3] == "01"}
+
+
+def test_nodes_that_speak_uwsgi_keep_connections_when_both_are_ours(server):
+    one = node(server, "one", "--processes", "2")
+    front = router(server, "--http-to", f"127.0.0.1:{one.port}")
+    with Connection(front.port, keep=True) as client:
+        eventually(lambda: client.get("/").text == "one" and connections_to(one.port))
+        kept = connections_to(one.port)
+        assert [client.get("/").text for _ in range(10)] == ["one"] * 10 and connections_to(one.port) == kept
+        assert client.get("/unsized").text == "one two"  # whose end is the connection's
+    workers = {int(pid) for pid in re.findall(r"spawned uWSGI worker \d \(pid: (\d+)", one.log())}
+    assert len(workers) == 2
+    with Load(front.transport) as load:
+        load.wait_for(100)
+        one.signal(signal.SIGHUP)
+        eventually(lambda: not workers & set(one.processes()), 20)
+        load.wait_for(100)
+    assert load.failures() == []
 
 
 WEBSOCKETS = """

@@ -156,7 +156,7 @@ func (a *alarms) run(one *alarm, message []byte) error {
 
 // say logs without raising alarms.
 func (a *alarms) say(format string, args ...any) {
-	line := fmt.Appendf(nil, time.Now().Format(time.ANSIC)+" - "+format+"\n", args...)
+	line := fmt.Appendf(nil, dated(format)+"\n", args...)
 	if log := through.Load(); log != nil {
 		log.Quiet(line)
 		return

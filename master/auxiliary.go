@@ -118,6 +118,7 @@ func (g *generation) adoptAuxiliary(a *auxiliary, pid int) error {
 	}
 	a.Adopt(child, g.m.sys.now())
 	a.unasked = false
+	g.m.logs.know(pid, a.Kind, a.ID)
 	if a.Kind == workerspec.RoleMule {
 		logf("spawned uWSGI mule %d (pid: %d)", a.ID, pid)
 	} else {
@@ -175,6 +176,7 @@ func (g *generation) auxiliaryExited(a *auxiliary, pid int, exit process.Exit, e
 	if !ok {
 		return
 	}
+	g.m.logs.forget(pid)
 	line := g.lines.Line(a.Row)
 	line.PID.Store(0)
 	line.State.Store(0)

@@ -234,13 +234,14 @@ func (c *checker) writtenFiles() {
 		{"safe-pidfile2", cfg.SafePidfile2, work},
 	}))
 	c.asMaster(func() {
-		for _, l := range slices.Concat(cfg.Loggers, cfg.ReqLoggers) {
-			if path := logging.LoggerFile(l); path != "" {
-				option := "logger"
-				if slices.Contains(cfg.ReqLoggers, l) {
-					option = "req-logger"
+		for _, of := range []struct {
+			option  string
+			loggers []uwsgiopts.Logger
+		}{{"logger", cfg.Loggers}, {"req-logger", cfg.ReqLoggers}, {"worker-logger", cfg.WorkerLoggers}, {"worker-logger-req", cfg.WorkerReqLoggers}} {
+			for _, l := range of.loggers {
+				if path := logging.LoggerFile(l); path != "" {
+					c.writable(cfg.OriginOf(of.option, l.Text), of.option, paths.In(work, path))
 				}
-				c.writable(cfg.OriginOf(option, l.Text), option, paths.In(work, path))
 			}
 		}
 		for _, name := range cfg.MasterFifo {

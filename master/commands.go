@@ -19,8 +19,8 @@ type commands struct {
 	ctx     context.Context // ends with the master
 	end     context.CancelFunc
 	running sync.WaitGroup
-	shells  []string                // of --binsh: the first that is there runs commands
-	output  atomic.Pointer[os.File] // what they write goes here; nil: where ours does
+	shells  []string                                              // of --binsh: the first that is there runs commands
+	output  atomic.Pointer[func(source string) (*os.File, error)] // where goes what they write; nil: where ours does
 
 	mu   sync.Mutex
 	pids map[int]bool
@@ -71,14 +71,16 @@ func (c *commands) close() {
 func (c *commands) shell(ctx context.Context, text, dir string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, paths.DefaultShell, "-c", text)
 	cmd.Dir = dir
-	cmd.Stdout, cmd.Stderr = c.stdio()
+	cmd.Stdout, cmd.Stderr = c.stdio("command")
 	return cmd
 }
 
-// stdio is the standard output and error of commands.
-func (c *commands) stdio() (out, err *os.File) {
-	if file := c.output.Load(); file != nil {
-		return file, file
+// stdio is the standard output and error of commands and companions; source is what the log calls them.
+func (c *commands) stdio(source string) (out, err *os.File) {
+	if output := c.output.Load(); output != nil {
+		if file, err := (*output)(source); err == nil { // without sockets for it the rest of the log has what they write
+			return file, file
+		}
 	}
 	return os.Stdout, os.Stderr
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -33,7 +34,7 @@ func (c *commands) startCompanion(program string, spec any, extra []*os.File, di
 	defer document.Close()
 	cmd := exec.Command(filepath.Join(lib, program), fmt.Sprint(firstFD))
 	cmd.ExtraFiles = append([]*os.File{document}, extra...)
-	cmd.Stdout, cmd.Stderr = c.stdio()
+	cmd.Stdout, cmd.Stderr = c.stdio(strings.TrimPrefix(program, "envoxyd-"))
 	cmd.Env, cmd.Dir = os.Environ(), dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: credential}
 	if err := c.start(cmd); err != nil {

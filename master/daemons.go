@@ -68,7 +68,7 @@ func (h daemonHost) Output() (*os.File, error) {
 	if h.m.logs.log == nil || !h.m.cfg.LogMaster {
 		return nil, nil
 	}
-	return h.m.logs.log.Pipe()
+	return h.m.logs.log.Pipe(h.m.logs.plan, "daemon")
 }
 
 // Credential looks up who a daemon runs as.

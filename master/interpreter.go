@@ -77,6 +77,7 @@ func interpreter(g *generation) (process.Process, *link, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("unable to find %s: %w", python, err)
 	}
+	g.m.logs.know(pid, "zygote", 0)
 	l := inherited.keepLink()
 	l.forks = process.Import{Args: argv[1:], Variable: reloadsVariable(g.number)}
 	return child, l, nil

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 
-	"envoxyd/internal/logdate"
 	"envoxyd/master/logging"
 	"envoxyd/master/privileges"
 	"envoxyd/uwsgiopts"
@@ -14,13 +13,11 @@ import (
 // open opens the log: each line begins as --log-date says, and goes to the file of
 // --logto or its kin, or through the log master.
 func (l *logs) open(cfg *uwsgiopts.Config) error {
-	if cfg.LogDate != "" {
-		date, err := logdate.Parse(cfg.LogDate)
-		if err != nil {
-			return err
-		}
-		datePrefix.Store(&date)
+	style, err := logging.StyleOf(cfg)
+	if err != nil {
+		return err
 	}
+	setStyle(cfg, style)
 	if cfg.LogFile() != "" && cfg.LogFile() != cfg.Logto2 {
 		if err := direct.Open(logFile(cfg), l.flags(cfg)); err != nil {
 			return err
@@ -39,6 +36,12 @@ func (l *logs) open(cfg *uwsgiopts.Config) error {
 		return err
 	}
 	return l.openLoggers(cfg) // nothing has to wait for another user
+}
+
+// setStyle is the form of this process's lines from now on.
+func setStyle(cfg *uwsgiopts.Config, style logging.Style) {
+	style.Color = ownShown(cfg).color
+	direct.SetStyle(style)
 }
 
 // ownPending has the master own the log where its file could not be opened for want of
@@ -104,7 +107,7 @@ func compileLog(cfg *uwsgiopts.Config) (*logging.Plan, error) {
 
 // start makes the master the owner of the log; pending: its file is still to be opened.
 func (l *logs) start(cfg *uwsgiopts.Config, plan *logging.Plan, pending bool) error {
-	o := logging.Options{File: logFile(cfg), Pending: pending, Processes: commandStarter{l.commands}, Raise: l.alarms.raise}
+	o := logging.Options{File: logFile(cfg), Pending: pending, Style: direct.Style(), Processes: commandStarter{l.commands}, Raise: l.alarms.raise}
 	if cfg.LogFile() == cfg.Logto2 && !pending { // later
 		o.File.Path = ""
 	}
@@ -117,11 +120,7 @@ func (l *logs) start(cfg *uwsgiopts.Config, plan *logging.Plan, pending bool) er
 	}
 	l.log = log
 	through.Store(log)
-	stdio, err := log.Stdio(plan)
-	if err != nil {
-		return err
-	}
-	l.commands.output.Store(stdio)
+	l.takeCommands(plan)
 	for _, notice := range plan.Notices {
 		logf("%s", notice)
 	}
@@ -154,7 +153,7 @@ func (g *generation) prepareLog() error {
 		if err := m.logs.start(cfg, g.logs, pending); err != nil {
 			return err
 		}
-		plain, err := m.logs.log.Open(logging.Plain())
+		plain, err := m.logs.log.Open(logging.Plain(m.logs.log.Style()))
 		if err != nil {
 			return err
 		}
@@ -199,11 +198,12 @@ func (g *generation) takeLog() {
 	if g.outputs != nil {
 		g.m.logs.log.Use(g.outputs)
 		g.outputs = nil
-		if out, _, err := g.stdio(); err != nil {
-			logf("%v", err)
+		if g.cfg.LogMaster {
+			g.m.logs.takeCommands(g.logs)
 		} else {
-			g.m.commands.output.Store(out)
+			g.m.commands.output.Store(nil)
 		}
+		setStyle(g.cfg, g.logs.Style())
 	}
 	g.m.logs.alarms.reconfigure(g.cfg)
 }
@@ -225,8 +225,38 @@ func (g *generation) stdio() (out, err *os.File, failed error) {
 		}
 		return os.Stdout, os.Stderr, nil
 	}
-	file, failed := g.m.logs.log.Stdio(g.logs)
+	file, failed := g.m.logs.log.Stdio(g.logs, "app")
 	return file, file, failed
+}
+
+// requestLog is what workers write lines about requests to; nil: what they write all to.
+func (g *generation) requestLog() (*os.File, error) {
+	log := g.m.logs.log
+	if g.cfg.LogRequestsDirect && !log.Late() { // the master's standard error is the log
+		return os.Stderr, nil
+	}
+	return log.Requests(g.logs)
+}
+
+// takeCommands has the log take what commands and companions write.
+func (l *logs) takeCommands(plan *logging.Plan) {
+	l.plan = plan
+	output := func(source string) (*os.File, error) { return l.log.Stdio(plan, source) }
+	l.commands.output.Store(&output)
+}
+
+// know tells the log which process has this number.
+func (l *logs) know(pid int, role string, number int) {
+	if l.log != nil {
+		l.log.Know(pid, role, number)
+	}
+}
+
+// forget tells the log that the process has ended.
+func (l *logs) forget(pid int) {
+	if l.log != nil {
+		l.log.Forget(pid)
+	}
 }
 
 // reopen goes on in a new file, after somebody has moved the old one away.

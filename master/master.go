@@ -154,8 +154,9 @@ type triggers struct {
 
 // logs is where the lines of all processes go.
 type logs struct {
-	log      *logging.Log // nil: every process writes for itself
-	logOpen  bool         // its loggers are open
+	log      *logging.Log  // nil: every process writes for itself
+	logOpen  bool          // its loggers are open
+	plan     *logging.Plan // that log has last been used with
 	alarms   *alarms
 	commands *commands // that loggers run
 	second   bool      // another master has opened the log before

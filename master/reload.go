@@ -260,6 +260,7 @@ func (m *master) promote() {
 	m.routers.follow(g)
 	if old == nil {
 		m.firstReady()
+		m.tellReady(g)
 	} else {
 		m.history.reloadEnds(m.sys.now(), "")
 		m.atExit(old.cfg, old.hooks)

@@ -98,7 +98,7 @@ func newRouterPlan(g *generation, kind string, r *uwsgiopts.Router) (*routerPlan
 func routerSpec(g *generation, kind string, r *uwsgiopts.Router) (routerspec.Spec, error) {
 	c := g.cfg
 	spec := routerspec.Spec{
-		Kind: kind, Siblings: r.Processes > 1, Version: uwsgiopts.Version, LogDate: c.LogDate, StatsHTTP: c.StatsHTTP, XClient: c.XClient, ByHost: c.SSLRouterSNI,
+		Kind: kind, Siblings: r.Processes > 1, Version: uwsgiopts.Version, StatsHTTP: c.StatsHTTP, XClient: c.XClient, ByHost: c.SSLRouterSNI,
 		VassalNeeded: c.VassalRequired, CredentialDirs: inDir(workDir(c), c.CredentialDirs),
 		Routing: routerspec.Routing{
 			To: r.To, Pattern: r.Pattern, Fallback: r.Fallback, FallbackOnNoKey: r.FallbackOnNoKey, FallbackKey: r.FallbackKey, ForceKey: r.ForceKey,

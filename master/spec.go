@@ -63,15 +63,25 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 			Workers: cfg.MapSockets[len(spec.Sockets)], Modifier1: modifier1Of(cfg, s),
 		})
 	}
+	to := ownShown(cfg)
+	spec.Log.Short, spec.Log.Color = to.short && cfg.MemoryReport == 0 && !cfg.VHost, to.color
 	if g.m.logs.log != nil && cfg.LogMaster {
-		spec.Log.Marked = !g.logs.Stream()
-		requests, err := g.m.logs.log.Requests(g.logs)
+		spec.Log.Marked = g.logs.Marked()
+		requests, err := g.requestLog()
 		if err != nil {
 			return nil, err
 		}
 		if requests != nil {
 			spec.Log.RequestFD = i.add(requests.Fd())
 		}
+		workers, err := g.m.logs.log.WorkerStdio(g.logs)
+		if err != nil {
+			return nil, err
+		}
+		if workers != nil {
+			spec.Log.WorkerFD = i.add(workers.Fd())
+		}
+		spec.Log.Whole = requests == os.Stderr
 	}
 	return spec, nil
 }

@@ -64,7 +64,7 @@ func logSpec(cfg *uwsgiopts.Config) workerspec.Log {
 	return workerspec.Log{
 		Requests: !cfg.DisableLogging, Micros: cfg.LogMicros, ForwardedFor: cfg.LogXForwardedFor,
 		On4xx: cfg.Log4xx, On5xx: cfg.Log5xx, Zero: cfg.LogZero, SlowMillis: int64(cfg.LogSlow / time.Millisecond), Big: cfg.LogBig,
-		Format: cfg.LogFormat, Strftime: cfg.LogFormatStrftime, Date: cfg.LogDate, Memory: cfg.MemoryReport, Host: cfg.VHost,
+		Format: cfg.LogFormat, JSON: cfg.LogJSON, Strftime: cfg.LogFormatStrftime, Date: cfg.LogDate, Memory: cfg.MemoryReport, Host: cfg.VHost,
 		Sendfile: cfg.LogSendfile, IOErrors: cfg.LogIOError, Offload: cfg.Offload > 0,
 		QuietSigpipe: cfg.IgnoreSigpipe, QuietWrites: cfg.IgnoreWriteErrors, WritesAllowed: !cfg.DisableWriteException && cfg.WriteTolerance == 0,
 	}

@@ -119,6 +119,7 @@ func (g *generation) adopt(w *worker, pid int) error {
 	g.board.Adopted(s.Row, pid, m.sys.now())
 	unwanted := s.unwanted
 	s.notes = notes{}
+	m.logs.know(pid, workerspec.RoleWorker, w.ID)
 	switch {
 	case s == &w.beside:
 		logf("worker %d: the successor (pid: %d) of process %d starts beside it", w.ID, pid, w.PID())
@@ -190,6 +191,7 @@ func (g *generation) exited(w *worker, pid int, exit process.Exit, err error) {
 		return
 	}
 	was, lived, _ := s.Ended(pid, g.m.sys.now())
+	g.m.logs.forget(pid)
 	g.clearBoard(s.Row)
 	if was != process.Leaving || exit.Signal != 0 {
 		g.m.tellOfDeath()

@@ -18,7 +18,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"envoxyd/internal/logdate"
 	"envoxyd/internal/logtext"
 	"envoxyd/internal/routerspec"
 	"envoxyd/internal/shm"
@@ -46,8 +45,7 @@ type process struct {
 	up       *relay.Upstreams
 	serve    func(c *relay.Client)
 	secure   secure
-	http     *httprouter.Router // nil: it is another kind
-	date     *logdate.Layout    // nil: lines have no date
+	http     *httprouter.Router // takes connections that speak in the clear, in place of serve; nil: it is another kind
 	heard    heard
 	forward  forward
 	sniTold  atomic.Bool
@@ -89,13 +87,6 @@ func Run(spec *routerspec.Spec) error {
 
 func newProcess(spec *routerspec.Spec) (*process, error) {
 	p := &process{spec: spec}
-	if spec.LogDate != "" {
-		date, err := logdate.Parse(spec.LogDate)
-		if err != nil {
-			return nil, err
-		}
-		p.date = &date
-	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.up = relay.New(spec.Kind, spec.Routing, p.logf)
 	if spec.Routing.CacheFD > 0 {
@@ -114,6 +105,9 @@ func newProcess(spec *routerspec.Spec) (*process, error) {
 			return nil, err
 		}
 		p.http, p.serve = router, router.Serve
+		if err := router.Start(httprouter.Host{Ended: p.ended, Fault: p.fault}); err != nil {
+			return nil, err
+		}
 	case routerspec.KindFast:
 		router := fastrouter.New(p.up)
 		p.serve = func(c *relay.Client) { router.Serve(c.Conn) }
@@ -145,9 +139,6 @@ func (p *process) lookUp(key string) string {
 // logf writes a line to the log. What others have chosen is made safe by the caller.
 func (p *process) logf(format string, args ...any) {
 	var line []byte
-	if p.date != nil {
-		line = append(p.date.Append(line, time.Now()), " - "...)
-	}
 	line = fmt.Appendf(line, format, args...)
 	_, _ = os.Stderr.Write(append(line, '\n')) // there is no better place to say that the log is gone
 }
@@ -183,7 +174,7 @@ func (p *process) listen() error {
 func (p *process) accept(l *stream.Listener, front *routerspec.Socket) {
 	for {
 		p.cheap.wait(p.ctx)
-		conn, peer, err := l.Accept()
+		fd, peer, err := l.AcceptDescriptor()
 		switch {
 		case errors.Is(err, os.ErrClosed):
 			return
@@ -200,21 +191,43 @@ func (p *process) accept(l *stream.Listener, front *routerspec.Socket) {
 			continue
 		}
 		p.active.Add(1)
-		p.sessions.Go(func() {
-			defer p.active.Add(-1)
+		p.sessions.Add(1)
+		if p.http != nil && front.TLS == nil && !front.Redirect {
+			p.http.Take(fd, front, peer)
+			continue
+		}
+		conn, err := stream.New(fd)
+		if err != nil {
+			p.logf("[uwsgi-%s] %s: %v", p.spec.Kind, front.Name, err)
+			p.ended()
+			continue
+		}
+		go func() { // sessions waits for it
+			defer p.ended()
 			defer p.survive()
 			if client := (&relay.Client{Conn: conn, Front: front, Peer: peer}); p.shakeHands(client) {
 				p.serve(client)
 			}
-		})
+		}()
 	}
+}
+
+// ended notes that a client's connection is over.
+func (p *process) ended() {
+	p.active.Add(-1)
+	p.sessions.Done()
 }
 
 // survive keeps the fault of one connection from ending all others.
 func (p *process) survive() {
 	if fault := recover(); fault != nil {
-		p.logf("[uwsgi-%s] a fault in serving a connection: %v\n%s", p.spec.Kind, logtext.Safe(fmt.Sprint(fault)), debug.Stack())
+		p.fault(fault)
 	}
+}
+
+// fault says in the log that serving a connection has failed.
+func (p *process) fault(fault any) {
+	p.logf("[uwsgi-%s] a fault in serving a connection: %v\n%s", p.spec.Kind, logtext.Safe(fmt.Sprint(fault)), debug.Stack())
 }
 
 // sweep does what only the clock tells.
@@ -291,6 +304,9 @@ func (p *process) drain(successor bool) {
 	select {
 	case <-done:
 	case <-time.After(relay.Millis(p.spec.Routing.MercyMillis)):
+	}
+	if p.http != nil {
+		p.http.Stop()
 	}
 	p.up.CloseKept()
 }

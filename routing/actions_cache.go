@@ -3,6 +3,7 @@ package routing
 import (
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // cacheActions use the caches of --cache2. A cache that there is not is an empty one that takes nothing.
@@ -26,8 +27,14 @@ func (c *compiler) cacheSettings(argument string, needed []string, others ...str
 		return nil, err
 	}
 	c.program.addCache(s["name"])
+	if Elsewhere(s["name"]) {
+		c.waits()
+	}
 	return s, s.need(needed...)
 }
+
+// Elsewhere tells whether a cache is another instance's: NAME@HOST:PORT.
+func Elsewhere(cache string) bool { return strings.Contains(cache, "@") }
 
 func (p *Program) addCache(name string) {
 	for _, known := range p.caches {

@@ -39,6 +39,7 @@ func parseCall(c *compiler, text string) (*call, error) {
 	if f.function == "" {
 		return nil, errors.New("you need to specify an rpc function")
 	}
+	c.waits()
 	for _, word := range words[1:] {
 		f.args = append(f.args, c.template(word))
 	}

@@ -33,6 +33,7 @@ var variableActions = map[string]builder{
 	"setmodifier1": modifierAction(func(e *Effects) *int { return &e.Modifier1 }),
 	"setmodifier2": modifierAction(func(e *Effects) *int { return &e.Modifier2 }),
 	"setprocname": func(c *compiler, argument string) (action, error) {
+		c.waits()
 		name := c.template(argument)
 		return func(r *Request) outcome { r.Effects.ProcName = cut(name.text(r)); return next }, nil
 	},

@@ -96,6 +96,9 @@ type compiler struct {
 	err      error // of something within a template, which is read to its end nevertheless
 }
 
+// waits notes that the rule may ask for what takes its time.
+func (c *compiler) waits() { c.program.waits[c.given.Stage] = true }
+
 func (c *compiler) fail(format string, args ...any) {
 	if c.err == nil {
 		c.err = fmt.Errorf(format, args...)

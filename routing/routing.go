@@ -32,6 +32,7 @@ type Program struct {
 	stages [routespec.Stages][]rule
 	names  nameTable // of the variables that rules look at
 	caches []string
+	waits  [routespec.Stages]bool
 	notes  []Note
 }
 
@@ -100,6 +101,10 @@ func (e *RuleError) Unwrap() error { return e.Err }
 
 // Has tells whether a stage has rules: the caller need not make a Request for one that has none.
 func (p *Program) Has(stage Stage) bool { return p != nil && len(p.stages[stage]) > 0 }
+
+// Waits tells whether rules of a stage may ask for what takes its time: functions of the application or of another server,
+// caches of another instance, and the name of the process.
+func (p *Program) Waits(stage Stage) bool { return p != nil && p.waits[stage] }
 
 // Caches returns the names of the caches that rules use, so that a start can tell which are missing; "" is the first one.
 func (p *Program) Caches() []string { return p.caches }

@@ -61,7 +61,7 @@ type Request struct {
 	Modifier1, Modifier2 byte // of a uwsgi packet
 	Service              bool // the packet asks the server itself for something: a cached value, a function, …
 
-	Answer []byte // to be sent in place of a response; the connection ends
+	Answer []byte // to be sent in place of a response; the connection ends, unless Keep is set
 	Note   string // what the log says then; "": nothing
 	Err    error  // why there is no request
 }
@@ -112,6 +112,9 @@ type Conn struct {
 	Misdirected func(host []byte) bool
 
 	Protocol string // SERVER_PROTOCOL; "": what the request says
+
+	// Kept: the client has asked in its own protocol for more than one request, and the socket allows that.
+	Kept bool
 
 	// ProxyHeader is the size of the PROXY header before the first request, until that is whole;
 	// AwaitProxy: nothing has been read yet, and there may be one.

@@ -10,13 +10,18 @@ import (
 // LoggingConfig is where log lines go and what becomes of them on the way. Regular
 // expressions in it are as they were written.
 type LoggingConfig struct {
-	Loggers, ReqLoggers         []Logger
-	LogEncoders, LogReqEncoders []string // ENCODER[:LOGGER][ ARGUMENT]
-	LogDrains, LogFilters       []string
-	LogRoutes, LogReqRoutes     [][2]string // the name of a logger and an expression
+	Loggers, ReqLoggers                     []Logger
+	LogEncoders, LogReqEncoders             []string // ENCODER[:LOGGER][ ARGUMENT]
+	WorkerLoggers, WorkerReqLoggers         []Logger // of what workers write, in place of the others
+	WorkerLogEncoders, WorkerLogReqEncoders []string
+	LogDrains, LogFilters                   []string
+	LogRoutes, LogReqRoutes                 [][2]string // the name of a logger and an expression
 
-	LogMaster          bool // lines go through the master
-	LogMasterBufsize   int  // longest line that goes through the master, bytes; 0: any
+	LogJSON            bool   // each record is an object of JSON
+	LogColor           string // ColorAuto …
+	LogMaster          bool   // lines go through the master
+	LogRequestsDirect  bool   // but for those about requests
+	LogMasterBufsize   int    // longest line that goes through the master, bytes; 0: any
 	LogMasterStream    bool
 	LogMasterReqStream bool
 
@@ -35,6 +40,26 @@ type LoggingConfig struct {
 	AlarmBacklog, AlarmOnSegfault  []string    // names of alarms
 	AlarmLogs                      []AlarmLog
 	AlarmFDs                       []AlarmFD
+}
+
+// Values of --log-color.
+const (
+	ColorAuto   = "" // where standard error is a terminal
+	ColorAlways = "always"
+	ColorNever  = "never"
+)
+
+// setLogColor reads auto, always or never.
+func setLogColor(c *Config, g given) error {
+	switch g.text {
+	case "auto":
+		c.LogColor = ColorAuto
+	case ColorAlways, ColorNever:
+		c.LogColor = g.text
+	default:
+		return fmt.Errorf("%q is none of auto, always, never", g.text)
+	}
+	return nil
 }
 
 // Logger is one place that log lines go to.
@@ -133,12 +158,19 @@ func (p *parser) finishLogging() {
 	for _, needed := range []bool{
 		len(c.Loggers) > 0, len(c.ReqLoggers) > 0, len(c.LogEncoders) > 0, len(c.LogReqEncoders) > 0,
 		len(c.LogDrains) > 0, len(c.LogFilters) > 0, len(c.LogRoutes) > 0, len(c.LogReqRoutes) > 0,
+		len(c.WorkerLoggers) > 0, len(c.WorkerReqLoggers) > 0, len(c.WorkerLogEncoders) > 0, len(c.WorkerLogReqEncoders) > 0,
 		c.LogMaxsize > 0, len(c.TouchLogrotate) > 0, len(c.TouchLogreopen) > 0, len(c.AlarmLogs) > 0,
 		udp, // a datagram that is refused must not be an error of the application's
 		len(c.MasterFifo) > 0 && c.LogFile() != "", // its commands l and L have to reach everybody who logs
 	} {
 		c.LogMaster = c.LogMaster || needed
 	}
+	if !c.LogJSON && c.LogDate == "" {
+		return
+	}
+	// The master puts lines into form, whoever writes them. Lines about requests have theirs already.
+	c.LogRequestsDirect = !c.LogMaster && !c.LogReopen && (!c.LogJSON || c.LogFormat == "")
+	c.LogMaster = true
 }
 
 // LogPlace is what the log was sent to by logto, logto2, daemonize or daemonize2; "": standard error.

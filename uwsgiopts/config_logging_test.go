@@ -56,27 +56,29 @@ func TestLogOptionsThatCannotBeAreRefusedWithAWayOut(t *testing.T) {
 
 func TestTheLogMasterIsThereWhereItIsNeeded(t *testing.T) {
 	for text, want := range map[string]bool{
-		"":                               false,
-		"logto=x.log":                    false,
-		"logto=x.log log-reopen=true":    false,
-		"master-fifo=f":                  false,
-		"logto=x.log master-fifo=f":      true,
-		"daemonize=x.log master-fifo=f":  true,
-		"logto=127.0.0.1:514":            true,
-		"logto=/x:y.log":                 false,
-		"log-master=true":                true,
-		"logger=stdio":                   true,
-		"logger=stdio log-master=false":  true,
-		"req-logger=file:x":              true,
-		"log-syslog=":                    true,
-		"log-encoder=nl":                 true,
-		"log-drain=x":                    true,
-		"log-maxsize=100":                true,
-		"touch-logreopen=x":              true,
-		"threaded-logger=true":           false,
-		"alarm=a_log:":                   false,
-		"alarm=a_log: alarm-log=a_x":     true,
-		"alarm-segfault=a log-date=true": false,
+		"":                              false,
+		"logto=x.log":                   false,
+		"logto=x.log log-reopen=true":   false,
+		"master-fifo=f":                 false,
+		"logto=x.log master-fifo=f":     true,
+		"daemonize=x.log master-fifo=f": true,
+		"logto=127.0.0.1:514":           true,
+		"logto=/x:y.log":                false,
+		"log-master=true":               true,
+		"logger=stdio":                  true,
+		"logger=stdio log-master=false": true,
+		"req-logger=file:x":             true,
+		"log-syslog=":                   true,
+		"log-encoder=nl":                true,
+		"log-drain=x":                   true,
+		"log-maxsize=100":               true,
+		"touch-logreopen=x":             true,
+		"threaded-logger=true":          false,
+		"alarm=a_log:":                  false,
+		"alarm=a_log: alarm-log=a_x":    true,
+		"alarm-segfault=a":              false,
+		"log-date=true":                 true,
+		"log-json=true":                 true,
 	} {
 		var args []string
 		for word := range strings.FieldsSeq(text) {
@@ -106,5 +108,28 @@ func TestAlarmsOfDescriptors(t *testing.T) {
 	want := []AlarmFD{{"a", 3, 1, "text of it"}, {"a", 3, 8, "other"}, {"a", 0, 2, "x"}}
 	if !slices.Equal(cfg.AlarmFDs, want) || !slices.Equal(cfg.AlarmDescriptors(), []int{3, 0}) || !cfg.Master {
 		t.Errorf("%+v, %v, master %t", cfg.AlarmFDs, cfg.AlarmDescriptors(), cfg.Master)
+	}
+}
+
+func TestLinesAboutRequestsNeedNoMaster(t *testing.T) {
+	for text, want := range map[string]bool{
+		"--log-json":                           true,
+		"--log-date":                           true,
+		"--log-date --log-format x":            true,
+		"--log-json --log-format x":            false,
+		"--log-json --log-master":              false,
+		"--log-json --logger stdio":            false,
+		"--log-json --log-reopen":              false,
+		"--log-date --logto x --master-fifo y": false,
+		"--log-master":                         false,
+		"":                                     false,
+	} {
+		cfg, err := Parse(strings.Fields(text), nil, ParseOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cfg.LogRequestsDirect != want {
+			t.Errorf("%s: %v", text, cfg.LogRequestsDirect)
+		}
 	}
 }

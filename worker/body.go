@@ -60,6 +60,14 @@ func (w *Worker) newBody(expected int64) *body {
 	return b
 }
 
+// copiedBody is a body that was read at once; nil for none.
+func (w *Worker) copiedBody(data []byte) *body {
+	if len(data) == 0 {
+		return nil
+	}
+	return &body{memory: append([]byte(nil), data...), size: int64(len(data)), budgets: w.budgets}
+}
+
 // Write appends; it moves what there is to a file once that is over a limit.
 func (b *body) Write(p []byte) (int, error) {
 	if b.file == nil && b.fits(int64(len(p))) {

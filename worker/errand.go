@@ -78,7 +78,9 @@ func (s *slot) leave(cn *conn, p *parsed, by answerer, limits errandLimits) {
 	e.parsed.body, e.parsed.kept, p.kept = nil, nil, nil
 	cn.rest, s.rest = append(cn.rest, s.rest...), nil
 	e.coming, s.arriving = s.arriving, nil
-	e.takeRouted(s)
+	if e.routed = s.giveRouted(e.parsed.Vars); e.routed != nil {
+		e.routed.outside.start = e.outcome.start
+	}
 	if limit := s.w.spec.Limits.HarakiriSeconds; limit > 0 {
 		e.limits.harakiri = time.Duration(limit) * time.Second
 	}
@@ -313,7 +315,7 @@ func (e *errand) variable(wanted string) string {
 // errandEnded accounts for a request that was answered off the core, and decides about its connection. True: a next
 // request, which was sent along with this one, is in io.
 func (s *slot) errandEnded(cn *conn, p *parsed, o *errandOutcome) bool {
-	s.takeBack(o)
+	s.takeRouted(o.routed)
 	s.begin(cn, p, nil)
 	s.request.start = o.start
 	s.io.entered, s.arrived = cInt64(o.start), o.arrived

@@ -14,6 +14,8 @@ import (
 	"unsafe"
 
 	"github.com/gobwas/ws"
+
+	"envoxyd/worker/sharedmem"
 )
 
 // This file is the only place where C calls Go. What crosses is a core's
@@ -31,15 +33,23 @@ func guard() {
 }
 
 //export envoxyd_start
-func envoxyd_start(spec *C.char, size C.int, id C.int, io *C.core_io, cores C.int, problem *C.char, room C.int) C.int {
+func envoxyd_start(spec *C.char, size C.int, id C.int, io *C.core_io, cores C.int, caches unsafe.Pointer, problem *C.char, room C.int) C.int {
 	defer guard()
-	w, err := New(C.GoBytes(unsafe.Pointer(spec), size), int(id), unsafe.Slice(io, int(cores)))
+	w, err := start(C.GoBytes(unsafe.Pointer(spec), size), int(id), unsafe.Slice(io, int(cores)), caches)
 	if err != nil {
 		copy(unsafe.Slice((*byte)(unsafe.Pointer(problem)), int(room)), err.Error())
 		return 1
 	}
 	process = w
 	return 0
+}
+
+func start(spec []byte, id int, io []coreIO, table unsafe.Pointer) (*Worker, error) {
+	caches, err := sharedmem.At(table)
+	if err != nil {
+		return nil, err
+	}
+	return New(spec, id, io, caches)
 }
 
 //export envoxyd_next

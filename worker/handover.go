@@ -102,7 +102,7 @@ func (r *reactor) handOver(cn *conn) bool {
 		return false
 	}
 	text, err := json.Marshal(gatewayspec.HandoverHeader{Listener: cn.listener.index, Addr: cn.RemoteAddr, Port: cn.RemotePort, Copied: cn.copied(),
-		ServerAddr: cn.ServerAddr, ServerPort: cn.ServerPort, Unread: cn.ProxyHeader == transports.AwaitProxy})
+		ServerAddr: cn.ServerAddr, ServerPort: cn.ServerPort, Unread: cn.ProxyHeader == transports.AwaitProxy, Kept: cn.Kept})
 	if err == nil {
 		err = unix.Sendmsg(r.w.spec.HandoverFD[1], text, unix.UnixRights(cn.fd), nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 	}
@@ -149,7 +149,7 @@ func (r *reactor) takeHandover() *conn {
 	if header.Copied {
 		cn.forks--
 	}
-	cn.Conn = transports.Conn{Socket: &l.socket, RemoteAddr: header.Addr, RemotePort: header.Port, ServerAddr: header.ServerAddr, ServerPort: header.ServerPort}
+	cn.Conn = transports.Conn{Socket: &l.socket, RemoteAddr: header.Addr, RemotePort: header.Port, ServerAddr: header.ServerAddr, ServerPort: header.ServerPort, Kept: header.Kept}
 	if header.Unread {
 		cn.ProxyHeader = transports.AwaitProxy
 	}

@@ -33,30 +33,36 @@ type absence struct {
 	runs    bool  // it does not wait for anything but a processor
 	typical int64 // how long most requests take
 	queued  int   // slots that wait for Python's lock with a request
+	answers bool  // there are requests that need no Python
 }
 
 // leaves tells whether another slot is to lead. While one waits for Python's lock, one more would
-// only wait behind it.
+// only wait behind it, unless it finds requests that it can answer by itself.
 func (a absence) leaves() bool {
-	if !a.inApp || a.queued > 0 {
+	if !a.inApp || a.queued > 0 && !a.answers {
 		return false
 	}
-	return a.typical > slowFrom || a.lasted > runFor || a.lasted > leadFor && !a.runs
+	return a.typical > slowFrom || a.lasted > runFor || a.lasted > leadFor && (!a.runs || a.answers)
 }
 
 // absence of the leader at the time now. The lock is held.
 func (r *reactor) absence(now int64) absence {
 	since := r.leader.entered.Load()
-	a := absence{inApp: since != 0, lasted: now - since, typical: r.typical}
-	for _, s := range r.slots {
-		if s.entered.Load() != 0 && !s.runs() {
-			a.queued++
-		}
-	}
-	if a.queued == 0 && a.typical <= slowFrom && a.lasted > leadFor && a.lasted <= runFor { // else it does not matter
+	a := absence{inApp: since != 0, lasted: now - since, typical: r.typical, queued: r.queued(), answers: r.answers}
+	if a.queued == 0 && !a.answers && a.typical <= slowFrom && a.lasted > leadFor && a.lasted <= runFor { // else it does not matter
 		a.runs = r.leader.onProcessor()
 	}
 	return a
+}
+
+// queued is how many slots wait for Python's lock with a request.
+func (r *reactor) queued() (n int) {
+	for _, s := range r.slots {
+		if s.entered.Load() != 0 && !s.runs() {
+			n++
+		}
+	}
+	return n
 }
 
 // leads tells whether the slot may work on the reactor, and makes it the leader then.
@@ -151,6 +157,9 @@ func (s *slot) onProcessor() bool {
 
 // runs tells whether the slot's thread has Python's lock, or had it since it came with its request.
 func (s *slot) runs() bool { return (*atomic.Uint32)(unsafe.Pointer(&s.io.running)).Load() != 0 }
+
+// setRuns says that it waits for nobody's lock.
+func (s *slot) setRuns() { (*atomic.Uint32)(unsafe.Pointer(&s.io.running)).Store(1) }
 
 // setQueued says that it has a request, but not Python's lock yet.
 func (s *slot) setQueued() { (*atomic.Uint32)(unsafe.Pointer(&s.io.running)).Store(0) }

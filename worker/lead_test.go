@@ -26,6 +26,9 @@ func TestWhenAnotherSlotLeads(t *testing.T) {
 		"requests take long":                   {absence{inApp: true, typical: slowFrom + 1}, true},
 		"it stays, another waits for the lock": {absence{inApp: true, lasted: leadFor * 9, queued: 1}, false},
 		"all take long, another waits":         {absence{inApp: true, typical: slowFrom + 1, queued: 1}, false},
+		"another waits, rules answer":          {absence{inApp: true, lasted: leadFor + 1, queued: 1, answers: true}, true},
+		"it runs, rules answer":                {absence{inApp: true, lasted: leadFor + 1, runs: true, answers: true}, true},
+		"it has just gone, rules answer":       {absence{inApp: true, lasted: leadFor, queued: 1, answers: true}, false},
 	} {
 		if got := c.leaves(); got != c.want {
 			t.Errorf("%s: %v", name, got)
@@ -86,6 +89,13 @@ func (th *thread) takesLock() {
 	(*atomic.Uint32)(unsafe.Pointer(&th.slot.io.running)).Store(1)
 }
 
+// taken waits for a request, and returns its variables and body.
+func (th *thread) taken() (map[string]string, string) {
+	th.Helper()
+	th.has(nextRequest)
+	return th.inHand()
+}
+
 // until waits for a state of the reactor's.
 func (s *stage) until(what string, condition func(*reactor) bool) {
 	s.Helper()
@@ -107,7 +117,16 @@ func (s *stage) until(what string, condition func(*reactor) bool) {
 // threads are those of a worker with n slots: the first leads, the others are parked.
 func threads(t *testing.T, n int) []*thread {
 	t.Helper()
-	s := newStage(t, "http", func(spec *workerspec.Spec) { spec.Threads, spec.Cores = n, n })
+	return threadsOf(t, n, func(*workerspec.Spec) {})
+}
+
+// threadsOf are threads of a worker with other settings than usual.
+func threadsOf(t *testing.T, n int, change func(*workerspec.Spec)) []*thread {
+	t.Helper()
+	s := newStage(t, "http", func(spec *workerspec.Spec) {
+		spec.Threads, spec.Cores = n, n
+		change(spec)
+	})
 	var all []*thread
 	for i := range n {
 		all = append(all, s.start(i))

@@ -5,14 +5,11 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 	"unsafe"
 
-	"envoxyd/internal/logdate"
 	"envoxyd/internal/procmem"
-	"envoxyd/internal/shm"
 	"envoxyd/internal/workerspec"
 	"envoxyd/protocol/uwsgi"
 	"envoxyd/worker/requestlog"
@@ -21,13 +18,6 @@ import (
 // prepareLog compiles what the options say about log lines.
 func (w *Worker) prepareLog() error {
 	log := &w.spec.Log
-	if log.Date != "" {
-		date, err := logdate.Parse(log.Date)
-		if err != nil {
-			return err
-		}
-		w.date = &date
-	}
 	w.requestLog = 2
 	if log.RequestFD > 0 {
 		w.requestLog = log.RequestFD
@@ -36,28 +26,20 @@ func (w *Worker) prepareLog() error {
 	if err != nil {
 		return err
 	}
+	line.Whole = log.Whole
+	line.JSON, line.Short, line.Color = log.JSON, log.Short, log.Color
 	line.Micros, line.Memory, line.Host = log.Micros, log.Memory, log.Host
 	w.line = line
-	if w.spec.MetricsFD >= 0 && strings.Contains(log.Format, "%(metric.") {
-		return w.openMetrics()
-	}
-	return nil
-}
-
-// openMetrics lets log lines tell of metrics.
-func (w *Worker) openMetrics() error {
-	memory, err := shm.OpenMetrics(w.spec.MetricsFD)
-	if err != nil {
-		return err
-	}
-	var mu sync.Mutex // lines of several cores are written at once
-	w.metric = func(name string) (int64, bool) {
-		mu.Lock()
-		defer mu.Unlock()
-		if m := memory.Find(name); m != nil {
-			return m.Value.Load(), true
+	if strings.Contains(log.Format, "%(metric.") {
+		if err := w.metrics.open(w.spec.MetricsFD); err != nil {
+			return err
 		}
-		return 0, false
+		w.metric = func(name string) (int64, bool) {
+			if m := w.metrics.find(name); m != nil {
+				return m.Value.Load(), true
+			}
+			return 0, false
+		}
 	}
 	return nil
 }
@@ -71,7 +53,7 @@ func (s *slot) logRequest() {
 		App: int(io.app), AppRequests: s.w.served.Load() + 1 - s.w.staticServed.Load(), Total: s.w.total(),
 		Addr: q.addr, User: q.user, Method: q.method, URI: q.uri, Proto: q.proto,
 		Block: unsafe.Slice((*byte)(io.vars), io.vars_len), Vars: q.nvars, Logvars: s.logvars,
-		Start: end - (s.now - q.start), End: end, ContentLength: int64(io.content_length),
+		Start: end - (s.now - q.start), End: end, Queue: int64(s.queueTime()), ContentLength: int64(io.content_length),
 		Status: int(io.status), Headers: int(io.headers), HeadSize: int(io.head_len), Sent: int64(io.sent),
 		Modifier1: q.modifier1, Modifier2: q.modifier2, Metric: s.w.metric,
 	}
@@ -99,14 +81,14 @@ func (s *slot) logRequest() {
 			r.USS, r.PSS = procmem.Self.Own()
 		}
 	}
-	s.logline = s.w.line.Append(s.w.logMark(s.logline[:0], s.w.requestLog), r)
+	s.logline = s.w.line.Append(s.w.mark(s.logline[:0], s.w.requestLog, workerspec.RequestMark), r)
 	s.w.writeLog(s.w.requestLog, s.logline)
 }
 
-// logMark begins a line for the descriptor.
-func (w *Worker) logMark(line []byte, fd int) []byte {
+// mark begins a line for the descriptor.
+func (w *Worker) mark(line []byte, fd int, mark byte) []byte {
 	if w.spec.Log.Marked && fd == 2 {
-		line = append(line, workerspec.LineMark)
+		line = append(line, mark)
 	}
 	return line
 }
@@ -119,11 +101,11 @@ func (w *Worker) writeLog(fd int, line []byte) {
 		if errno := syscall.Errno(w.lostWhy.Load()); errno != syscall.EAGAIN {
 			why = errno.Error()
 		}
-		note := w.logMark(nil, 2)
+		note := w.mark(nil, 2, workerspec.LineMark)
 		if w.tornLine.Swap(false) {
 			note = append(note, '\n')
 		}
-		note = fmt.Appendf(w.appendDate(note), "*** worker %d: %d log line(s) lost: %s ***\n", w.id, lost, why)
+		note = fmt.Appendf(note, "*** worker %d: %d log line(s) lost: %s ***\n", w.id, lost, why)
 		if !w.writeWhole(2, note) {
 			w.lostLines.Add(lost)
 		}

@@ -20,6 +20,9 @@ type request struct {
 	since    int64     // when it was put into the queue, by the monotonic clock
 
 	errand *errandOutcome // the request was answered off the core; nil: it is to be served
+
+	postponed bool    // rules have seen the request, and nothing but the application answers it
+	routed    *routed // what rules know of such a request; nil: nothing
 }
 
 // requestQueue hands requests to the first slot that leads. Its descriptor

@@ -13,6 +13,7 @@ import (
 	"envoxyd/internal/eventfd"
 	"envoxyd/internal/monotime"
 	"envoxyd/internal/shm"
+	"envoxyd/routing"
 )
 
 // acceptPause is how long a reactor without free descriptors leaves new connections to others.
@@ -50,6 +51,9 @@ type reactor struct {
 	inHand  int         // requests
 	quick   atomic.Bool // typical is short
 	ended   bool        // there will be nothing more to do
+
+	answers   bool       // there are requests that need no Python, and several slots
+	postponed []*request // those that wait for Python's lock, while a slot answers others
 
 	epoll   int
 	wakeFD  int
@@ -114,6 +118,7 @@ func newReactor(w *Worker, io []coreIO) (*reactor, error) {
 			return nil, err
 		}
 	}
+	r.answers = !r.looped && len(io) > 1 && (w.routes.Has(routing.StageRequest) || len(w.responders) > 0 || w.scripts != nil)
 	r.startAccepting()
 	for i := range io {
 		s, err := newSlot(r, i, &io[i])
@@ -140,11 +145,23 @@ func (r *reactor) run(s *slot, effort effort) int {
 			s.line.State.Store(shm.Absent)
 			return nextStop
 		case !r.leads(s):
+			if q := r.takePostponed(); q != nil {
+				if s.serve(q) {
+					return s.enter()
+				}
+				continue
+			}
 			if effort != stepWait {
 				return nextIdle
 			}
 			if interrupted := r.park(s); interrupted {
 				return nextSignal
+			}
+			continue
+		}
+		if len(r.postponed) > 0 && r.queued() == 0 {
+			if s.serve(r.takePostponed()) {
+				return s.enter()
 			}
 			continue
 		}
@@ -205,6 +222,12 @@ func (r *reactor) run(s *slot, effort effort) int {
 }
 
 func (r *reactor) handle(s *slot, e *unix.EpollEvent) bool {
+	if r.othersShould() {
+		r.passSwallowed(e)
+		if e.Pad == tagConn || e.Pad == tagListener || e.Pad == tagHandover {
+			return false
+		}
+	}
 	switch e.Pad {
 	case tagConn:
 		if int(e.Fd) >= len(r.conns) || r.conns[e.Fd] == nil {
@@ -300,7 +323,9 @@ func (r *reactor) wait(block bool) bool {
 		r.takeTurns()
 	}
 	timeout := -1
-	if r.kept > 0 || r.pausedTo > 0 || r.w.phase.Load() != serving {
+	if len(r.postponed) > 0 {
+		timeout = postponedTick
+	} else if r.kept > 0 || r.pausedTo > 0 || r.w.phase.Load() != serving {
 		timeout = r.waitTimeout()
 	}
 	r.polling = true

@@ -78,6 +78,8 @@ func (s *slot) parse(cn *conn, data []byte) bool {
 		s.flushHeld()
 		s.complain(cn, p.ID, p.Err)
 		return false
+	case p.Answer != nil && p.Keep:
+		return s.greet(cn, p, data)
 	case p.Answer != nil:
 		s.flushHeld()
 		s.w.answered(cn, p)
@@ -99,8 +101,23 @@ func (s *slot) parse(cn *conn, data []byte) bool {
 	if answered, more := s.respond(cn, p); answered {
 		return more
 	}
+	if s.postpones(cn) {
+		q := &request{body: s.w.copiedBody(p.body), rest: append([]byte(nil), s.rest...)}
+		s.postpone(cn, p, q)
+		return false
+	}
 	s.begin(cn, p, p.body)
 	return true
+}
+
+// greet answers what asks for the connection to be kept, and goes on with the request behind it.
+func (s *slot) greet(cn *conn, p *parsed, data []byte) bool {
+	_, _ = syscall.Write(cn.fd, p.Answer) // a client that has left needs no answer
+	if data = data[p.HeadSize:]; len(data) == 0 {
+		s.r.keep(cn, nil)
+		return false
+	}
+	return s.parse(cn, data)
 }
 
 // parsed is what the first bytes of a request are found to be.
@@ -311,7 +328,7 @@ func (s *slot) begin(cn *conn, p *parsed, body []byte) {
 		io.flags |= reqEvent
 		io.event_fd = cInt32(cn.fd)
 	}
-	if s.w.phase.Load() != serving && p.Keep {
+	if s.w.phase.Load() != serving && p.Keep && !cn.Kept {
 		io.flags |= reqDrain
 	}
 	if s.w.spec.Limits.PostBuffering > 0 {

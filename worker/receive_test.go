@@ -3,6 +3,7 @@ package worker
 import (
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -143,6 +144,43 @@ func TestPingIsAnswered(t *testing.T) {
 	}
 	s.expect(ping, "\x64\x00\x00\x01")
 	s.expectEnd(ping)
+}
+
+// A router may ask for its connection to be kept: it is told, and sends request after request.
+func TestAConnectionIsKeptForWhoAsks(t *testing.T) {
+	const greeting = "\x64\x00\x00K"
+	block := uwsgi.AppendVar(nil, "A", "b")
+	packet := string(uwsgi.AppendHeader(nil, uwsgi.Header{Size: len(block)})) + string(block)
+	for name, first := range map[string]string{"in one piece": greeting + packet, "torn": greeting[:2]} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, "uwsgi", nil)
+			c := s.connect()
+			s.send(c, first)
+			if first == greeting[:2] {
+				go func() {
+					for s.w.receiving.Load() == 0 {
+						runtime.Gosched()
+					}
+					_, _ = io.WriteString(c, greeting[2:]+packet) // what has become of it is seen below
+				}()
+			}
+			for range 2 {
+				if vars, _ := s.request(); vars["A"] != "b" {
+					t.Fatalf("served %v", vars)
+				}
+				s.answer(okReply)
+				s.send(c, packet)
+			}
+			s.request()
+			s.expect(c, greeting+okReply+okReply)
+			s.w.Stop(stopping, exitEnd)
+			s.answer(okReply)
+			for s.slot.next() != nextStop {
+			}
+			s.expect(c, okReply)
+			s.expectEnd(c)
+		})
+	}
 }
 
 // A router that passes chunks on as they come says so, and gives no length (uWSGI's http-chunked-input). nginx says so too,

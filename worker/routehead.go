@@ -23,8 +23,7 @@ func (r *routed) edit(status int, head, uri []byte) (edited []byte, other *routi
 		if !r.w.routes.Has(stage) {
 			continue
 		}
-		verdict := r.w.routes.Run(stage, &r.request)
-		r.log()
+		verdict := r.run(stage)
 		switch verdict.Kind {
 		case routing.Break:
 			other = verdict.Answer

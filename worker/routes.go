@@ -23,6 +23,37 @@ type routed struct {
 	vars    []byte // C memory: the variables as rules have changed them
 	gzip    bool   // the body is to be compressed when it has been gathered
 	logvars int    // how many of Effects.LogVars the log's format knows of
+	holder  *slot  // that holds the reactor's lock while it runs the rules; nil: nobody does
+}
+
+// run runs the rules of a stage, and does at once what they want to be done at once. The reactor's lock is not held while rules
+// wait for Python's, or for another server.
+func (r *routed) run(stage routing.Stage) routing.Verdict {
+	if !r.w.routes.Waits(stage) || r.holder == nil {
+		return r.runNow(stage)
+	}
+	r.holder.unlockReactor()
+	defer r.holder.lockReactor()
+	return r.runNow(stage)
+}
+
+func (r *routed) runNow(stage routing.Stage) routing.Verdict {
+	verdict := r.w.routes.Run(stage, &r.request)
+	r.log()
+	return verdict
+}
+
+// unlockReactor has others work on the reactor while the slot does what may take as long as the application does. The connection is
+// in hand.
+func (s *slot) unlockReactor() {
+	s.entered.Store(max(s.now, s.r.now))
+	s.setRuns()
+	s.r.mu.Unlock()
+}
+
+func (s *slot) lockReactor() {
+	s.r.mu.Lock()
+	s.entered.Store(0)
 }
 
 func newRouted(w *Worker) (*routed, error) {
@@ -36,11 +67,12 @@ func newRouted(w *Worker) (*routed, error) {
 	return r, nil
 }
 
-// takeRouted has the errand keep what the rules know of the slot's request, and the slot begin with the next one.
-func (e *errand) takeRouted(s *slot) {
+// giveRouted returns what the rules know of the slot's request, to be kept with a copy of its variables, and has the slot begin
+// with the next request; nil: they have not seen it.
+func (s *slot) giveRouted(vars []byte) *routed {
 	r := s.routed
 	if r == nil || !r.active {
-		return
+		return nil
 	}
 	spare, ok := s.w.spareRouted.Get().(*routed)
 	if !ok {
@@ -48,22 +80,23 @@ func (e *errand) takeRouted(s *slot) {
 		spare.outside.w, spare.request.MaxBlock = s.w, r.request.MaxBlock
 	}
 	spare.vars, r.vars = r.vars, nil
-	s.routed, e.routed = spare, r
-	r.outside.start = e.outcome.start
-	r.request.Rebase(e.parsed.Vars)
+	r.holder = nil
+	s.routed = spare
+	r.request.Rebase(vars)
+	return r
 }
 
-// takeBack has the slot go on with what the rules know of an errand's request.
-func (s *slot) takeBack(o *errandOutcome) {
+// takeRouted has the slot go on with what giveRouted has returned.
+func (s *slot) takeRouted(given *routed) {
 	r := s.routed
 	if r == nil {
 		return
 	}
 	s.unroute()
-	if o.routed != nil {
-		o.routed.vars, r.vars = r.vars, nil
+	if given != nil {
+		given.vars, r.vars = r.vars, nil
 		s.w.spareRouted.Put(r)
-		s.routed = o.routed
+		s.routed = given
 	}
 }
 
@@ -81,12 +114,25 @@ func (s *slot) route(cn *conn, p *parsed) (answered, more bool) {
 	r.active = true
 	r.request.Reset(p.Vars, &r.outside)
 	s.now = max(s.now, s.r.now)
-	r.outside.start, r.outside.sent = s.now, 0
+	r.outside.reset(s.now)
 	if !s.w.routes.Has(routing.StageRequest) {
 		return false, false
 	}
-	verdict := s.w.routes.Run(routing.StageRequest, &r.request)
-	r.log()
+	r.holder = s
+	answered, more = s.routeRequest(cn, p)
+	if s.routed == r { // else it is an errand's
+		r.holder = nil
+	}
+	return answered, more
+}
+
+func (s *slot) routeRequest(cn *conn, p *parsed) (answered, more bool) {
+	r := s.routed
+	cn.inHand = true
+	s.r.inHand++
+	verdict := r.run(routing.StageRequest)
+	cn.inHand = false
+	s.r.inHand--
 	if r.request.Changed() && !s.takeChanges(cn, p) {
 		return true, false
 	}
@@ -297,8 +343,7 @@ func (s *slot) endRouted() {
 	if s.w.routes.Has(routing.StageFinal) {
 		r.request.Status = int(s.io.status)
 		r.outside.sent = uint64(s.io.sent)
-		s.w.routes.Run(routing.StageFinal, &r.request)
-		r.log()
+		r.run(routing.StageFinal)
 	}
 	s.takeLogVars()
 }

@@ -298,6 +298,9 @@ func (s *slot) finish() {
 	if q.body != nil {
 		q.body.free()
 	}
+	if cn.Kept && s.w.phase.Load() != serving { // its client is told by the end of the connection
+		q.keep = false
+	}
 	keep := q.keep && (behind != nil || io.result&resDelimited != 0) && io.result&(resClose|resFailed|resBroken|resShort) == 0
 	switch {
 	case q.sender != nil || q.file != nil:

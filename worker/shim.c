@@ -2,6 +2,7 @@
 #define PY_SSIZE_T_CLEAN
 #include "module.h"
 #include "_cgo_export.h"
+#include "shared/caches.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -32,14 +33,18 @@ int usable(void)
     return 0;
 }
 
-/* start(spec: bytes, worker: int, cores: int): loads the Go runtime's part of the worker. */
+/* start(spec: bytes, worker: int, cores: int, caches: capsule): loads the Go runtime's part of the worker. */
 static PyObject *shim_start(PyObject *self, PyObject *args)
 {
     const char *spec;
     Py_ssize_t size;
     int worker, count;
+    PyObject *capsule;
     char problem[512] = "";
-    if (!PyArg_ParseTuple(args, "y#ii", &spec, &size, &worker, &count))
+    if (!PyArg_ParseTuple(args, "y#iiO", &spec, &size, &worker, &count, &capsule))
+        return NULL;
+    void *caches = PyCapsule_GetPointer(capsule, CACHE_FUNCTIONS);
+    if (!caches)
         return NULL;
     if (cores || count < 1) {
         PyErr_SetString(PyExc_RuntimeError, "the worker was started before");
@@ -53,7 +58,7 @@ static PyObject *shim_start(PyObject *self, PyObject *args)
         return PyErr_NoMemory();
     int failed;
     Py_BEGIN_ALLOW_THREADS
-    failed = envoxyd_start((char *)spec, (int)size, worker, made, count, problem, (int)sizeof problem - 1);
+    failed = envoxyd_start((char *)spec, (int)size, worker, made, count, caches, problem, (int)sizeof problem - 1);
     Py_END_ALLOW_THREADS
     if (failed) {
         PyErr_SetString(PyExc_RuntimeError, problem);

@@ -45,7 +45,7 @@ func newStage(t *testing.T, protocol string, change func(*workerspec.Spec)) *sta
 	alive, master := lifeline(t)
 	t.Cleanup(func() { _ = unix.Close(master) })
 	spec := workerspec.Spec{
-		AliveFD: alive, Processes: 1, Threads: 1, Cores: 1, EventFD: events, HandoverFD: [2]int{-1, -1}, DeathsFD: -1, VaultFD: -1,
+		AliveFD: alive, Processes: 1, Threads: 1, Cores: 1, EventFD: events, HandoverFD: [2]int{-1, -1}, DeathsFD: -1, VaultFD: -1, MetricsFD: -1,
 		Sockets: []workerspec.Socket{{FD: int(file.Fd()), Protocol: protocol, Name: "test", Port: "80"}},
 		Limits:  workerspec.Limits{BufferSize: 4096, MaxVars: 128, SocketTimeoutMillis: 5000},
 		HTTP:    workerspec.HTTP{TimeoutMillis: 5000},
@@ -71,7 +71,7 @@ func newStage(t *testing.T, protocol string, change func(*workerspec.Spec)) *sta
 		out := make([]byte, 1<<16)
 		memory[i].out, memory[i].out_cap = (*cUint8)(&out[0]), cUint32(len(out))
 	}
-	w, err := New(document, 1, memory)
+	w, err := New(document, 1, memory, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,6 +114,12 @@ func (s *stage) request() (map[string]string, string) {
 	if got := s.slot.next(); got != nextRequest {
 		s.Fatalf("next() is %d, want a request", got)
 	}
+	return s.inHand()
+}
+
+// inHand returns variables and body of the slot's request.
+func (s *stage) inHand() (map[string]string, string) {
+	s.Helper()
 	io := s.slot.io
 	vars := map[string]string{}
 	for block := unsafe.Slice((*byte)(io.vars), io.vars_len); len(block) > 0; {

@@ -100,6 +100,11 @@ func (w *Worker) receiveHead(in *input, cn *conn, data []byte) (parsed, []byte, 
 	defer w.parsers.Put(p)
 	for {
 		head := p.preparse(cn.listener, &cn.Conn, data)
+		if head.Answer != nil && head.Keep {
+			_, _ = syscall.Write(cn.fd, head.Answer) // a client that has left needs no answer
+			data = data[head.HeadSize:]
+			continue
+		}
 		if head.Err != nil || head.Answer != nil || head.Vars != nil {
 			head.Vars = append([]byte(nil), head.Vars...)
 			head.body = nil
@@ -193,15 +198,24 @@ func (s *slot) serve(q *request) bool {
 		return s.errandEnded(cn, p, q.errand)
 	}
 	cn.rest, s.rest, p.kept = q.rest, nil, q.body
-	answered, more := s.route(cn, p)
-	if !answered {
-		answered, more = s.respond(cn, p)
-	}
-	if answered {
-		if p.kept != nil {
-			p.kept.free()
+	if q.postponed {
+		s.recall(q)
+	} else {
+		answered, more := s.route(cn, p)
+		if !answered {
+			answered, more = s.respond(cn, p)
 		}
-		return more
+		if answered {
+			if p.kept != nil {
+				p.kept.free()
+			}
+			return more
+		}
+		if s.postpones(cn) {
+			s.arriving = nil
+			s.postpone(cn, p, q)
+			return false
+		}
 	}
 	s.begin(cn, p, q.body.bytes())
 	q.body.offer(s.io)

@@ -23,7 +23,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"envoxyd/internal/logdate"
 	"envoxyd/internal/logtext"
 	"envoxyd/internal/monotime"
 	"envoxyd/internal/shm"
@@ -32,6 +31,7 @@ import (
 	"envoxyd/internal/workerspec"
 	"envoxyd/routing"
 	"envoxyd/worker/requestlog"
+	"envoxyd/worker/sharedmem"
 )
 
 // Exit statuses of a worker that the master knows the meaning of; uWSGI's own.
@@ -59,9 +59,11 @@ type Worker struct {
 	started  int64    // as reactor.now
 	events   *os.File // reports to the master
 
-	line   *requestlog.Line                // how requests are logged
-	metric func(name string) (int64, bool) // for log lines; nil: they tell of none
-	date   *logdate.Layout                 // before the server's own lines; nil: none
+	line      *requestlog.Line                // how requests are logged
+	metric    func(name string) (int64, bool) // for log lines; nil: they tell of none
+	caches    *sharedmem.Caches               // nil: there are none
+	cacheNews cacheNews                       // what has been told of them
+	metrics   metrics
 
 	responders []responder      // of requests that need no application
 	files      *files           // one of them; nil: no option asks for files, nor for rules
@@ -116,9 +118,9 @@ const (
 	stopping
 )
 
-// New makes the worker with the given number of cores, whose memory io is.
-func New(document []byte, id int, io []coreIO) (*Worker, error) {
-	w := &Worker{id: id, started: monotime.Now()}
+// New makes the worker with the given number of cores, whose memory io is. caches are for rules; nil: there are none.
+func New(document []byte, id int, io []coreIO, caches *sharedmem.Caches) (*Worker, error) {
+	w := &Worker{id: id, started: monotime.Now(), caches: caches}
 	if err := json.Unmarshal(document, &w.spec); err != nil {
 		return nil, fmt.Errorf("worker specification: %w", err)
 	}
@@ -166,6 +168,9 @@ func New(document []byte, id int, io []coreIO) (*Worker, error) {
 		if w.routes, err = routing.Compile(w.spec.Routes); err != nil {
 			return nil, err
 		}
+		if err := w.metrics.open(w.spec.MetricsFD); err != nil {
+			return nil, err
+		}
 	}
 	if w.spec.VaultFD >= 0 {
 		if w.vault, err = tlsconfig.OpenVault(w.spec.VaultFD); err != nil {
@@ -196,13 +201,17 @@ func New(document []byte, id int, io []coreIO) (*Worker, error) {
 func (w *Worker) Ready() { w.report(workerspec.Event{Kind: "ready"}) }
 
 func (w *Worker) report(event workerspec.Event) {
+	_ = w.tell(event) // a master that has left gets no reports; watchMaster ends the worker then
+}
+
+// tell is report for what somebody else wants to be reported.
+func (w *Worker) tell(event workerspec.Event) error {
 	event.Worker, event.PID = w.id, os.Getpid()
 	text, err := json.Marshal(event)
-	if err != nil {
-		return
+	if err == nil {
+		_, err = syscall.Write(w.spec.EventFD, text)
 	}
-	// A master that has left gets no reports; watchMaster ends the worker then.
-	_, _ = syscall.Write(w.spec.EventFD, text)
+	return err
 }
 
 // Stop ends the worker with the given status once what is in flight is done.
@@ -298,15 +307,7 @@ func (w *Worker) watchMaster() {
 
 // logf writes one line of the server's own to the log, whatever clients have put into args.
 func (w *Worker) logf(format string, args ...any) {
-	line := w.appendDate(w.logMark(nil, 2))
+	line := w.mark(nil, 2, workerspec.LineMark)
 	line = append(logtext.Append(line, fmt.Appendf(nil, format, args...)), '\n')
 	w.writeLog(2, line)
-}
-
-// appendDate begins a line as --log-date says.
-func (w *Worker) appendDate(line []byte) []byte {
-	if w.date == nil {
-		return line
-	}
-	return append(w.date.Append(line, time.Now()), " - "...)
 }

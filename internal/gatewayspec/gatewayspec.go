@@ -64,6 +64,7 @@ type HandoverHeader struct {
 
 	ServerAddr, ServerPort string // what a PROXY header said
 	Unread                 bool   // a PROXY header may come
+	Kept                   bool   `json:",omitempty"` // transports.Conn has it
 }
 
 // EventListener is the Listener of the gateway's deliveries: no socket was accepted on.

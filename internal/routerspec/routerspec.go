@@ -23,7 +23,6 @@ type Spec struct {
 	ControlFD int    `json:"control_fd"` // a SOCK_SEQPACKET socket to the master: Orders in, Events out
 	Siblings  bool   `json:"siblings"`   // there are other processes of the kind
 	Version   string `json:"version"`
-	LogDate   string `json:"log_date"`
 
 	Fronts        []Socket `json:"fronts"`        // where clients connect
 	VaultFD       int      `json:"vault_fd"`      // the memory of certificates and keys, where a front speaks TLS: see internal/tlsconfig

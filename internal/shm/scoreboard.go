@@ -221,6 +221,18 @@ func (b *Board) IdleElsewhere(except *Core) bool {
 	return false
 }
 
+// IdleInOthers tells whether a core of another row has nothing to do.
+func (b *Board) IdleInOthers(row int) bool {
+	for other := 1; other <= b.Rows(); other++ {
+		for core := 0; other != row && core < b.cores; core++ {
+			if b.Core(other, core).State.Load() == Idle {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Close unmaps the board and closes its file.
 func (b *Board) Close() error {
 	if err := unix.Munmap(b.mem); err != nil {

@@ -28,7 +28,7 @@ func TestStructures(t *testing.T) {
 			t.Parallel()
 			program := filepath.Join(t.TempDir(), "structures_test")
 			flags := strings.Fields("-g -O2 -pthread " + c.sanitizer + " -o " + program +
-				" structures_test.c lock.c cache.c cache_items.c queue.c area.c")
+				" structures_test.c lock.c cache.c cache_items.c caches.c queue.c area.c")
 			compile := exec.Command(compiler, flags...)
 			compile.Dir = "../../worker/shared"
 			if said, err := compile.CombinedOutput(); err != nil {

@@ -91,6 +91,16 @@ func (c *Conn) Close() error {
 	return c.file.Close()
 }
 
+// Detach closes the connection but for another descriptor of its socket, which does not block and belongs to the caller.
+func (c *Conn) Detach() (fd int, err error) {
+	failed := c.raw.Control(func(own uintptr) { fd, err = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0) })
+	if err = errors.Join(failed, err); err != nil {
+		return -1, os.NewSyscallError("fcntl", err)
+	}
+	_ = c.Close()
+	return fd, nil
+}
+
 // ReadTimeout bounds the reads that follow; 0: they may take for ever.
 func (c *Conn) ReadTimeout(t time.Duration) {
 	if at, serves := c.reading.near(t); !serves {

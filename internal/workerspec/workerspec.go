@@ -150,6 +150,9 @@ type Limits struct {
 // between two pieces of another one that the application's threads write.
 const LineMark = 0
 
+// RequestMark is LineMark for a line about a request.
+const RequestMark = 1
+
 // Log is what is written about requests.
 type Log struct {
 	Requests      bool   `json:"requests"` // false: --disable-logging
@@ -161,6 +164,10 @@ type Log struct {
 	SlowMillis    int64  `json:"slow_ms"`
 	Big           int64  `json:"big"`
 	Format        string `json:"format"`   // --log-format; "": uWSGI's own line
+	JSON          bool   `json:"json"`     // --log-json: without Format, an object for each request
+	Short         bool   `json:"short"`    // without Format, a short line for each request: a person reads it
+	Whole         bool   `json:"whole"`    // a line is to be no longer than what a pipe takes in one piece
+	Color         bool   `json:"color"`    // of a short line
 	Strftime      bool   `json:"strftime"` // %(ftime) is as Date says
 	Date          string `json:"date"`     // --log-date: "": none, "true": as ctime, else a strftime format
 	Memory        int    `json:"memory"`   // --memory-report
@@ -172,6 +179,7 @@ type Log struct {
 	QuietWrites   bool   `json:"quiet_writes"`
 	WritesAllowed bool   `json:"write_exceptions"` // false: --disable-write-exception
 	RequestFD     int    `json:"request_fd"`       // where lines about requests go; 0: to the others
+	WorkerFD      int    `json:"worker_fd"`        // what workers have as standard output and error; 0: what the zygote has
 	File          string `json:"file"`             // that the log goes to in the end; empty: none
 	Marked        bool   `json:"marked"`           // the server's own lines begin with LineMark
 }

@@ -36,7 +36,7 @@ func TestPiecesOfALineComeTogether(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var got []string
 			cuts := 0
-			a := assembler{lines: c.lines, cut: c.cut, emit: func(record []byte) { got = append(got, string(record)) }, was: func() { cuts++ }}
+			a := assembler{lines: c.lines, cut: c.cut, emit: func(_ int32, _ kind, record []byte) { got = append(got, string(record)) }, was: func() { cuts++ }}
 			for _, w := range c.writes {
 				data := []byte(w.text)
 				a.add(w.pid, data, someTime)
@@ -59,7 +59,7 @@ func TestPiecesOfALineComeTogether(t *testing.T) {
 
 func TestALineWithoutAnEndIsLetGoWhenItIsLarge(t *testing.T) {
 	size := 0
-	a := assembler{emit: func(record []byte) { size += len(record) }}
+	a := assembler{emit: func(_ int32, _ kind, record []byte) { size += len(record) }}
 	for range partSize/1000 + 2 {
 		a.add(1, make([]byte, 1000), someTime)
 	}

@@ -12,6 +12,7 @@ import (
 // written is lost and counted; how much that was is said when it can be again.
 type Direct struct {
 	mu    sync.Mutex
+	style Style
 	file  file
 	lost  int
 	cause error
@@ -22,8 +23,23 @@ type Direct struct {
 func NewDirect() *Direct {
 	d := &Direct{}
 	d.file = file{handle: os.Stderr, direct: true, open: FileOptions.Open}
+	d.file.own = func(line []byte) []byte { return d.style.Master(line) }
 	d.file.say = func(format string, args ...any) { d.file.note(format, args...) }
 	return d
+}
+
+// SetStyle puts lines into form from now on.
+func (d *Direct) SetStyle(s Style) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.style = s
+}
+
+// Style is the form of lines.
+func (d *Direct) Style() Style {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.style
 }
 
 // Write takes whole lines. It never fails: lines that are lost cost nothing else.
@@ -36,15 +52,23 @@ func (d *Direct) Write(text []byte) (int, error) {
 	}
 	lines := max(bytes.Count(text, newline), 1)
 	if d.lost > 0 {
-		if err := d.put(fmt.Appendf(nil, "*** %d log line(s) lost: %v ***\n", d.lost, d.cause)); err != nil {
+		if err := d.put(d.style.Master(fmt.Appendf(nil, "*** %d log line(s) lost: %v ***\n", d.lost, d.cause))); err != nil {
 			d.lost += lines
 			return len(text), nil
 		}
 		d.lost = 0
 	}
-	if err := d.put(text); err != nil {
+	if err := d.put(d.style.Master(text)); err != nil {
 		d.lost, d.cause = lines, err
 	}
+	return len(text), nil
+}
+
+// WriteShown writes a text as it is, for a person.
+func (d *Direct) WriteShown(text []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_ = d.put(text) // a terminal that is gone misses nothing
 	return len(text), nil
 }
 

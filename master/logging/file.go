@@ -18,6 +18,7 @@ type file struct {
 	handle *os.File // nil: it could not be opened yet
 	size   int64
 	say    func(format string, args ...any)
+	own    func(line []byte) []byte // puts a line of our own into form; nil: it stays
 	open   func(o FileOptions, flags int) (*os.File, error)
 
 	direct  bool   // descriptor 2 itself is written to, not a copy of it
@@ -86,8 +87,8 @@ func Unwritable(err error) bool {
 
 func (o FileOptions) at(name string) string { return paths.In(o.Dir, name) }
 
-func newFile(o FileOptions, say func(format string, args ...any)) (*file, error) {
-	f := &file{FileOptions: o, say: say, open: FileOptions.Open}
+func newFile(o FileOptions, say func(format string, args ...any), own func(line []byte) []byte) (*file, error) {
+	f := &file{FileOptions: o, say: say, own: own, open: FileOptions.Open}
 	return f, f.begin(0)
 }
 
@@ -266,5 +267,9 @@ func (f *file) tend(now time.Time) {
 
 // note writes a line of its own into the file.
 func (f *file) note(format string, args ...any) {
-	_, _ = f.append(fmt.Appendf(nil, format+"\n", args...)) // what follows tells whether the file can be written
+	line := fmt.Appendf(nil, format+"\n", args...)
+	if f.own != nil {
+		line = f.own(line)
+	}
+	_, _ = f.append(line) // what follows tells whether the file can be written
 }

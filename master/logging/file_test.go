@@ -20,7 +20,7 @@ func logTo(t *testing.T, change func(o *FileOptions)) (f *file, said *[]string) 
 		change(&o)
 	}
 	said = &[]string{}
-	f, err := newFile(o, func(format string, args ...any) { *said = append(*said, fmt.Sprintf(format, args...)) })
+	f, err := newFile(o, func(format string, args ...any) { *said = append(*said, fmt.Sprintf(format, args...)) }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +213,7 @@ func TestAFileOnAFullDiskIsOpenedLater(t *testing.T) {
 }
 
 func TestAWrongPathIsNoFullDisk(t *testing.T) {
-	if _, err := newFile(FileOptions{Dir: t.TempDir(), Path: "none/x.log", Mode: -1, UID: -1, GID: -1}, nil); err == nil {
+	if _, err := newFile(FileOptions{Dir: t.TempDir(), Path: "none/x.log", Mode: -1, UID: -1, GID: -1}, nil, nil); err == nil {
 		t.Fatal("a file in a directory that there is not was opened")
 	}
 }

@@ -16,8 +16,8 @@ import (
 
 const (
 	pipeBuffer    = 64 << 10
-	largestRecord = 1 << 20          // that one read takes
 	inletSize     = 4 << 20          // of records that wait in the kernel, if it lets us
+	largestRecord = 2 * inletSize    // that one write can make: the kernel doubles the size
 	writerTime    = 10 * time.Second // a process that logs waits this long at most for a master that does not read
 	lastReads     = time.Second      // for what processes that do not end with us still write
 )
@@ -38,7 +38,7 @@ type inlet struct {
 
 // newInlet makes one of sockets. Each write arrives as one record with the number of the
 // process, unless it is a stream.
-func newInlet(name string, stream bool, cut int, emit func(record []byte), cutSay func(n int)) (*inlet, error) {
+func newInlet(name string, stream bool, lines assembler, cutSay func(n int)) (*inlet, error) {
 	kind := unix.SOCK_SEQPACKET
 	if stream {
 		kind = unix.SOCK_STREAM
@@ -49,7 +49,8 @@ func newInlet(name string, stream bool, cut int, emit func(record []byte), cutSa
 	}
 	i := &inlet{buffer: make([]byte, largestRecord), cutSay: cutSay}
 	i.take = i.receive
-	i.lines = assembler{lines: stream, cut: cut, emit: emit, was: func() { i.cuts++ }}
+	i.lines = lines
+	i.lines.lines, i.lines.was = stream, func() { i.cuts++ }
 	timeout := unix.NsecToTimeval(writerTime.Nanoseconds())
 	err = errors.Join(
 		unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_PASSCRED, 1),
@@ -65,12 +66,13 @@ func newInlet(name string, stream bool, cut int, emit func(record []byte), cutSa
 
 // newPipe makes one for a single command, which may open its output again by name
 // (/dev/stdout). It ends by itself when nobody has the other end any more.
-func newPipe(name string, emit func(record []byte)) (*inlet, error) {
+func newPipe(name string, lines assembler) (*inlet, error) {
 	ours, theirs, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	i := &inlet{buffer: make([]byte, pipeBuffer), ours: ours, theirs: theirs, lines: assembler{lines: true, emit: emit}}
+	i := &inlet{buffer: make([]byte, pipeBuffer), ours: ours, theirs: theirs, lines: lines}
+	i.lines.lines = true
 	i.take = func(fd int) (size int, pid int32, err error) {
 		size, err = unix.Read(fd, i.buffer)
 		if size == 0 && err == nil {
@@ -99,7 +101,7 @@ func (i *inlet) start(name string, err error) (*inlet, error) {
 func (i *inlet) read() {
 	for {
 		deadline := time.Time{}
-		if len(i.lines.parts) > 0 {
+		if i.lines.waiting() {
 			deadline = time.Now().Add(partTime)
 		}
 		if i.ours.SetReadDeadline(deadline) != nil || i.ending.Load() { // in this order: close does the contrary
@@ -154,11 +156,11 @@ func (i *inlet) receive(fd int) (size int, pid int32, err error) {
 	if flags&unix.MSG_TRUNC != 0 {
 		i.cuts++
 	}
-	return size, sender(control[:max(controlSize, 0)]), err
+	return size, senderOf(control[:max(controlSize, 0)]), err
 }
 
-// sender is the number of the process in a message's credentials; 0: it has none.
-func sender(control []byte) int32 {
+// senderOf is the number of the process in a message's credentials; 0: it has none.
+func senderOf(control []byte) int32 {
 	header := unix.CmsgLen(0)
 	if len(control) < header+unix.SizeofUcred {
 		return 0

@@ -8,11 +8,13 @@
 package logging
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,6 +28,7 @@ type Options struct {
 	File      FileOptions // of --logto and its kin; Path "": the log is descriptor 2
 	Pending   bool        // it could not be opened yet
 	Address   string      // HOST:PORT that takes the log instead
+	Style     Style
 	Processes Processes
 	Raise     func(name string, record []byte) // an alarm; must not block
 }
@@ -37,13 +40,15 @@ type Log struct {
 	file      *file  // the original; nil: it is none
 	processes Processes
 	raise     func(name string, record []byte)
+	senders   senders
+	style     atomic.Pointer[Style] // of our own lines
 	ticker    *time.Ticker
 	done      chan struct{}
 	watching  sync.WaitGroup
 
 	mu       sync.Mutex
 	current  *Outputs // nil: nothing is open yet
-	held     [][]byte
+	held     []record
 	inlets   map[string]*inlet // by name; made when a plan needs them
 	pipes    map[*inlet]bool
 	retiring sync.WaitGroup
@@ -52,11 +57,13 @@ type Log struct {
 // Start opens the original and begins to take lines.
 func Start(o Options) (*Log, error) {
 	l := &Log{late: o.Pending, processes: o.Processes, raise: o.Raise, inlets: map[string]*inlet{}, pipes: map[*inlet]bool{}, done: make(chan struct{}), ticker: time.NewTicker(time.Second)}
+	l.style.Store(&o.Style)
 	to, err := l.openOriginal(o)
 	if err != nil {
 		return nil, err
 	}
 	l.original = newQueue("the log", to, l.say, true)
+	l.original.own = l.own
 	l.watching.Go(l.watch)
 	return l, nil
 }
@@ -69,7 +76,7 @@ func (l *Log) openOriginal(o Options) (writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("descriptor 2: %w", err)
 	}
-	l.file = &file{FileOptions: o.File, say: l.say, open: FileOptions.Open}
+	l.file = &file{FileOptions: o.File, say: l.say, own: l.own, open: FileOptions.Open}
 	l.file.use(os.NewFile(uintptr(fd), "log"))
 	l.file.pending = o.Pending
 	return l.file, nil
@@ -115,16 +122,48 @@ func (l *Log) watch() {
 
 // say writes a line of our own to the original, whatever the loggers are.
 func (l *Log) say(format string, args ...any) {
-	l.original.put(fmt.Appendf(nil, format+"\n", args...), false)
+	l.original.put(l.own(fmt.Appendf(nil, format+"\n", args...)), false)
 }
 
-// Stdio is what processes of a plan's generation get as standard output and error.
-func (l *Log) Stdio(plan *Plan) (*os.File, error) {
+// Style is the form of lines now.
+func (l *Log) Style() Style { return *l.style.Load() }
+
+// own puts a line of our own into form.
+func (l *Log) own(line []byte) []byte { return l.style.Load().Master(line) }
+
+// Stdio is what processes of a plan's generation get as standard output and error. source is what
+// they are: "app", "gateway".
+func (l *Log) Stdio(plan *Plan, source string) (*os.File, error) {
 	name := "log"
 	if plan.stream {
 		name = "log stream"
 	}
-	return l.inlet(name, plan.stream, plan.cut, func(record []byte) { l.line(record, true, true) })
+	if plan.style.JSON {
+		name += " of " + source
+	}
+	return l.inlet(name, plan.stream, l.assembler(plan, source, l.line))
+}
+
+// WorkerStdio is what workers get in place of Stdio's once they are forked; nil: they keep that.
+func (l *Log) WorkerStdio(plan *Plan) (*os.File, error) {
+	if plan.workers == nil {
+		return nil, nil
+	}
+	name := "worker log"
+	if plan.stream {
+		name = "worker log stream"
+	}
+	if plan.style.JSON {
+		name += " of objects"
+	}
+	return l.inlet(name, plan.stream, l.assembler(plan, sourceApp, l.worker))
+}
+
+// assembler makes records of what comes from a source.
+func (l *Log) assembler(plan *Plan, source string, take func(r *record, patient, alarms bool)) assembler {
+	return assembler{tracebacks: plan.style.JSON, cut: plan.cut, emit: func(pid int32, k kind, text []byte) {
+		take(&record{text: text, at: time.Now(), source: source, pid: pid, kind: k}, true, true)
+	}}
 }
 
 // Requests is what workers write their lines about requests to; nil: to where they write all.
@@ -133,15 +172,17 @@ func (l *Log) Requests(plan *Plan) (*os.File, error) {
 	case plan.requests == nil:
 		return nil, nil
 	case plan.reqStream:
-		return l.inlet("request stream", true, plan.cut, l.request)
+		return l.inlet("request stream", true, l.assembler(plan, sourceApp, l.request))
 	}
-	return l.inlet("requests", false, plan.cut, l.request)
+	return l.inlet("requests", false, l.assembler(plan, sourceApp, l.request))
 }
 
 // Pipe is standard output and error of one command alone. The caller closes it when the
 // command has it.
-func (l *Log) Pipe() (*os.File, error) {
-	made, err := newPipe("pipe", func(record []byte) { l.line(record, true, true) })
+func (l *Log) Pipe(plan *Plan, source string) (*os.File, error) {
+	lines := l.assembler(plan, source, l.line)
+	lines.cut = 0
+	made, err := newPipe("pipe", lines)
 	if err != nil {
 		return nil, err
 	}
@@ -162,13 +203,13 @@ func (l *Log) Pipe() (*os.File, error) {
 }
 
 // inlet finds the inlet of that name, or makes it.
-func (l *Log) inlet(name string, stream bool, cut int, emit func(record []byte)) (*os.File, error) {
+func (l *Log) inlet(name string, stream bool, lines assembler) (*os.File, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if there := l.inlets[name]; there != nil {
 		return there.theirs, nil
 	}
-	made, err := newInlet(name, stream, cut, emit, func(n int) {
+	made, err := newInlet(name, stream, lines, func(n int) {
 		l.say("*** %d log record(s) cut: they were longer than log-master-bufsize, or than a record can be without log-master-stream ***", n)
 	})
 	if err != nil {
@@ -179,10 +220,15 @@ func (l *Log) inlet(name string, stream bool, cut int, emit func(record []byte))
 }
 
 // Line logs a line of the master's own. It does not wait for slow loggers.
-func (l *Log) Line(line []byte) { l.line(line, false, true) }
+func (l *Log) Line(line []byte) { l.mine(line, true) }
 
 // Quiet is Line for what must not raise an alarm.
-func (l *Log) Quiet(line []byte) { l.line(line, false, false) }
+func (l *Log) Quiet(line []byte) { l.mine(line, false) }
+
+func (l *Log) mine(line []byte, alarms bool) {
+	r := masterRecord(line)
+	l.line(&r, false, alarms)
+}
 
 // Write makes a Log the output of what writes lines.
 func (l *Log) Write(text []byte) (int, error) {
@@ -190,36 +236,45 @@ func (l *Log) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-func (l *Log) line(record []byte, patient, alarms bool) {
-	for {
-		o := l.ready(record)
-		if o == nil || o.record(&o.plan.main, record, patient, alarms) {
-			return
-		}
-	}
+func (l *Log) line(r *record, patient, alarms bool) {
+	l.deliver(r, patient, alarms, func(p *Plan) *streamPlan { return &p.main })
 }
 
 // ready returns the loggers; nil: there are none yet, and the record is kept for them.
-func (l *Log) ready(record []byte) *Outputs {
+func (l *Log) ready(r *record) *Outputs {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.current == nil {
-		l.held = append(l.held, append([]byte(nil), record...))
+		kept := *r
+		kept.text = bytes.Clone(r.text)
+		l.held = append(l.held, kept)
 	}
 	return l.current
 }
 
-func (l *Log) request(record []byte) {
+// request takes what workers write to a descriptor for lines about requests.
+func (l *Log) request(r *record, patient, alarms bool) {
+	r.kind = request
+	l.deliver(r, patient, alarms, func(p *Plan) *streamPlan { return p.requests })
+}
+
+// worker takes what workers write.
+func (l *Log) worker(r *record, patient, alarms bool) {
+	l.deliver(r, patient, alarms, func(p *Plan) *streamPlan { return p.workers })
+}
+
+// deliver sends a record the way that a plan has for its kind.
+func (l *Log) deliver(r *record, patient, alarms bool, way func(p *Plan) *streamPlan) {
 	for {
-		o := l.ready(record)
+		o := l.ready(r)
 		if o == nil {
 			return
 		}
-		how := o.plan.requests
-		if how == nil { // a generation whose configuration is no longer ours
+		how := way(o.plan)
+		if how == nil { // all else's, or the generation's whose configuration is no longer ours
 			how = &o.plan.main
 		}
-		if o.record(how, record, true, true) {
+		if o.record(how, r, patient, alarms) {
 			return
 		}
 	}
@@ -236,13 +291,14 @@ func (l *Log) Use(o *Outputs) {
 		held := l.held
 		l.held = nil
 		l.mu.Unlock() // for alarms, which log
-		for _, record := range held {
-			o.record(&o.plan.main, record, false, true)
+		for i := range held {
+			o.record(&o.plan.main, &held[i], false, true)
 		}
 		l.mu.Lock()
 	}
 	l.current = o
 	l.mu.Unlock()
+	l.style.Store(&o.plan.style)
 	l.setMaxsize(o.plan)
 	if before != nil {
 		l.retiring.Go(func() { before.close(time.Now().Add(closeTime)) })
@@ -298,8 +354,9 @@ func (l *Log) Close() {
 	deadline := time.Now().Add(closeTime)
 	l.mu.Lock()
 	current := l.current
-	for _, record := range l.held {
-		l.original.put(record, true)
+	style := l.style.Load()
+	for i := range l.held {
+		l.original.put(style.append(nil, &l.held[i], l.senders.find(l.held[i].pid)), true)
 	}
 	l.current, l.held = nil, nil
 	l.mu.Unlock()
@@ -308,6 +365,6 @@ func (l *Log) Close() {
 	}
 	l.retiring.Wait()
 	if lost := l.original.finish(deadline.Add(time.Second)); lost > 0 {
-		fmt.Fprintf(os.Stderr, "*** %d log line(s) lost: the log did not take them before the end ***\n", lost)
+		_, _ = os.Stderr.Write(l.own(fmt.Appendf(nil, "*** %d log line(s) lost: the log did not take them before the end ***\n", lost)))
 	}
 }

@@ -44,7 +44,7 @@ func use(t *testing.T, l *Log, plan *Plan) {
 // stdio is what other processes write to.
 func stdio(t *testing.T, l *Log, plan *Plan) *os.File {
 	t.Helper()
-	file, err := l.Stdio(plan)
+	file, err := l.Stdio(plan, sourceApp)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestACommandMayOpenItsOutputByName(t *testing.T) {
 		"printf last; exec sleep 30 >/dev/null 2>&1 & exit",
 		"echo ended; sleep 30 &", // it keeps the output, and is not waited for
 	} {
-		out, err := l.Pipe()
+		out, err := l.Pipe(plan, "daemon")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -291,7 +291,7 @@ func TestAlarmsAreRaisedButNotByQuietLines(t *testing.T) {
 }
 
 func TestWritersAreNotHeldUpForEverByAMasterThatDoesNotRead(t *testing.T) {
-	i, err := newInlet("log", false, 0, func([]byte) {}, func(int) {})
+	i, err := newInlet("log", false, assembler{emit: func(int32, kind, []byte) {}}, func(int) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ type Outputs struct {
 	queues []*queue // by number; the original is among them and belongs to the Log
 	files  []*file  // by number; nil: it is no file
 	raise  func(name string, record []byte)
+	from   *senders
 
 	using  sync.RWMutex // held for reading while a record finds its way
 	closed bool
@@ -26,7 +27,7 @@ type Outputs struct {
 
 // open opens the loggers of a plan.
 func (l *Log) open(plan *Plan) (*Outputs, error) {
-	o := &Outputs{plan: plan, raise: l.raise, queues: []*queue{l.original}, files: []*file{l.file}}
+	o := &Outputs{plan: plan, raise: l.raise, from: &l.senders, queues: []*queue{l.original}, files: []*file{l.file}}
 	for _, logger := range plan.loggers[1:] {
 		to, f, err := l.writer(plan, logger)
 		if err != nil {
@@ -45,7 +46,7 @@ func (l *Log) writer(plan *Plan, logger uwsgiopts.Logger) (to writer, f *file, e
 	case "file":
 		var o FileOptions
 		if o, err = fileOptions(logger.Arguments, plan.dir); err == nil {
-			f, err = newFile(o, l.say)
+			f, err = newFile(o, l.say, l.own)
 			to = f
 		}
 	case "stdio":
@@ -150,24 +151,30 @@ func newDescriptor(arguments string) (*file, error) {
 }
 
 // record sends one record on its way; false: these loggers are closed.
-func (o *Outputs) record(s *streamPlan, record []byte, patient, alarms bool) bool {
+func (o *Outputs) record(s *streamPlan, r *record, patient, alarms bool) bool {
 	o.using.RLock()
 	defer o.using.RUnlock()
 	if o.closed {
 		return false
 	}
+	o.plan.style.pieces(r, func(r *record) { o.send(s, r, patient, alarms) })
+	return true
+}
+
+// send finds a record's loggers by its text alone, and puts it into form for them.
+func (o *Outputs) send(s *streamPlan, r *record, patient, alarms bool) {
 	if alarms && o.raise != nil {
-		raised(s.alarms, record, func(name string) { o.raise(name, record) })
-	}
-	now := time.Time{}
-	if len(s.encoders) > 0 {
-		now = time.Now()
+		raised(s.alarms, r.text, func(name string) { o.raise(name, r.text) })
 	}
 	var room [8]int
-	for _, number := range s.rules.loggers(room[:0], record) {
-		o.queues[number].put(encode(s.encoders, o.plan.loggers[number].Name, record, now), patient)
+	loggers := s.rules.loggers(room[:0], r.text)
+	text := r.text
+	if style := &o.plan.style; !style.Plain() && len(loggers) > 0 {
+		text = style.append(nil, r, o.from.find(r.pid))
 	}
-	return true
+	for _, number := range loggers {
+		o.queues[number].put(encode(s.encoders, o.plan.loggers[number].Name, text, r.at), patient)
+	}
 }
 
 // eachFile has something done to every file, by its own goroutine.

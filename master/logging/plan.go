@@ -16,8 +16,10 @@ type Plan struct {
 
 	loggers  []uwsgiopts.Logger // of both streams
 	main     streamPlan
+	workers  *streamPlan // nil: what workers write goes the way of others
 	requests *streamPlan // nil: lines about requests are lines like others
 
+	style        Style
 	maxsize      int64
 	cut          int // longest record, bytes; 0: any
 	stream       bool
@@ -56,13 +58,19 @@ func Compile(cfg *uwsgiopts.Config, dir string) (*Plan, error) {
 		maxsize: cfg.LogMaxsize, cut: cfg.LogMasterBufsize, stream: cfg.LogMasterStream, reqStream: cfg.LogMasterReqStream,
 		packetSize: cfg.RsyslogPacketSize, splitPackets: cfg.RsyslogSplit, dir: dir,
 	}
-	p.loggers = slices.Concat([]uwsgiopts.Logger{{}}, cfg.Loggers, cfg.ReqLoggers)
+	var err error
+	if p.style, err = StyleOf(cfg); err != nil {
+		return nil, err
+	}
+	if p.style.JSON && cfg.LogDate != "" {
+		p.Notices = append(p.Notices, "log-date is not used with log-json: each record has its time")
+	}
+	p.loggers = slices.Concat([]uwsgiopts.Logger{{}}, cfg.Loggers, cfg.ReqLoggers, cfg.WorkerLoggers, cfg.WorkerReqLoggers)
 	if cfg.LogFile() == "" && (cfg.LogMaxsize > 0 || cfg.LogBackupname != "") {
 		p.Notices = append(p.Notices, "log-maxsize and log-backupname are about the file of logto, and there is none: give a logger its own, file:logfile=PATH,backupname=PATH,maxsize=BYTES")
 	}
 	first, firstReq := 1, 1+len(cfg.Loggers)
 	main := p.loggers[first:firstReq]
-	var err error
 	if p.main.encoders, err = p.encoders("log-encoder", cfg.LogEncoders); err != nil {
 		return nil, err
 	}
@@ -85,23 +93,69 @@ func Compile(cfg *uwsgiopts.Config, dir string) (*Plan, error) {
 	if p.main.alarms, err = alarmRules(cfg); err != nil {
 		return nil, err
 	}
-	p.stream = p.stream || p.linesWillDo()
-	if len(cfg.ReqLoggers) == 0 && len(cfg.LogReqRoutes) == 0 && len(cfg.LogReqEncoders) == 0 {
-		return p, nil
-	}
-	p.requests = &streamPlan{}
-	if p.requests.encoders, err = p.encoders("log-req-encoder", cfg.LogReqEncoders); err != nil {
+	if err := p.planWorkers(cfg, firstReq+len(cfg.ReqLoggers)); err != nil {
 		return nil, err
 	}
-	p.requests.rules.unnamed = unnamed(p.loggers[firstReq:], firstReq, p.main.rules.unnamed)
-	p.requests.rules.routes, err = p.routes("log-req-route", cfg.LogReqRoutes, firstReq)
-	return p, err
+	p.stream = p.stream || !p.style.JSON && p.linesWillDo()
+	return p, p.planRequests(cfg, firstReq)
+}
+
+// planWorkers decides what becomes of what workers write. The first logger of theirs has the number own.
+func (p *Plan) planWorkers(cfg *uwsgiopts.Config, own int) (err error) {
+	if len(cfg.WorkerLoggers) == 0 && len(cfg.WorkerLogEncoders) == 0 {
+		return nil
+	}
+	workers := p.main
+	workers.rules.unnamed = unnamed(p.loggers[own:own+len(cfg.WorkerLoggers)], own, p.main.rules.unnamed)
+	if workers.rules.routes, err = p.routes("log-route", cfg.LogRoutes, own); err != nil {
+		return err
+	}
+	if workers.encoders, err = p.encoders("worker-log-encoder", cfg.WorkerLogEncoders); err != nil {
+		return err
+	}
+	if len(cfg.WorkerLoggers) == 0 {
+		workers.encoders = append(workers.encoders, p.main.encoders...)
+	}
+	p.workers = &workers
+	return nil
+}
+
+// planRequests decides what becomes of lines about requests. The first logger of req-logger has the number first.
+func (p *Plan) planRequests(cfg *uwsgiopts.Config, first int) (err error) {
+	if len(cfg.ReqLoggers)+len(cfg.LogReqRoutes)+len(cfg.LogReqEncoders)+len(cfg.WorkerReqLoggers)+len(cfg.WorkerLogReqEncoders) == 0 {
+		return nil
+	}
+	r := &streamPlan{}
+	if r.encoders, err = p.encoders("worker-log-req-encoder", cfg.WorkerLogReqEncoders); err != nil {
+		return err
+	}
+	loggers, others := cfg.ReqLoggers, p.main.rules.unnamed
+	if len(cfg.WorkerReqLoggers) > 0 {
+		first += len(cfg.ReqLoggers) + len(cfg.WorkerLoggers)
+		loggers = cfg.WorkerReqLoggers
+	} else {
+		encoders, err := p.encoders("log-req-encoder", cfg.LogReqEncoders)
+		if err != nil {
+			return err
+		}
+		r.encoders = append(r.encoders, encoders...)
+	}
+	if p.workers != nil {
+		others = p.workers.rules.unnamed
+	}
+	r.rules.unnamed = unnamed(p.loggers[first:first+len(loggers)], first, others)
+	r.rules.routes, err = p.routes("log-req-route", cfg.LogReqRoutes, first)
+	p.requests = r
+	return err
 }
 
 // linesWillDo: nothing treats several lines of one write as one record, so they may come
 // by a stream, which takes writes of any size.
 func (p *Plan) linesWillDo() bool {
 	m := &p.main
+	if p.workers != nil && len(p.workers.encoders) > 0 {
+		return false
+	}
 	if len(m.encoders)+len(m.alarms)+len(m.rules.routes)+len(m.rules.drains)+len(m.rules.filters)+p.cut > 0 {
 		return false
 	}
@@ -110,12 +164,12 @@ func (p *Plan) linesWillDo() bool {
 	})
 }
 
-// Stream tells whether processes write to a stream rather than in records.
-func (p *Plan) Stream() bool { return p.stream }
+// Marked tells whether workers mark the lines of the server: where something depends on what wrote a line.
+func (p *Plan) Marked() bool { return !p.stream || !p.style.Plain() }
 
 // Plain is the plan of a log without any logger.
-func Plain() *Plan {
-	return &Plan{stream: true, loggers: make([]uwsgiopts.Logger, 1), main: streamPlan{rules: rules{unnamed: []int{original}}}}
+func Plain(style Style) *Plan {
+	return &Plan{stream: true, style: style, loggers: make([]uwsgiopts.Logger, 1), main: streamPlan{rules: rules{unnamed: []int{original}}}}
 }
 
 // unnamed returns the numbers of loggers without a name, or others where there is none.
@@ -145,7 +199,9 @@ func (p *Plan) routes(option string, given [][2]string, own int) (routes []route
 			number = slices.IndexFunc(p.loggers, named)
 		}
 		if number < 0 {
-			p.Notices = append(p.Notices, fmt.Sprintf("option %q: there is no logger with the name %q: lines that match %q go where the others go", option, r[0], r[1]))
+			if odd := fmt.Sprintf("option %q: there is no logger with the name %q: lines that match %q go where the others go", option, r[0], r[1]); !slices.Contains(p.Notices, odd) {
+				p.Notices = append(p.Notices, odd)
+			}
 			continue
 		}
 		routes = append(routes, route{pattern, number})
@@ -176,6 +232,9 @@ func alarmRules(cfg *uwsgiopts.Config) (rules []alarmRule, err error) {
 	}
 	return rules, nil
 }
+
+// Style is the form of lines.
+func (p *Plan) Style() Style { return p.style }
 
 // Immediate tells whether there is no logger that has to be opened.
 func (p *Plan) Immediate() bool { return len(p.loggers) == 1 }

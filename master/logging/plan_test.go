@@ -117,3 +117,26 @@ func TestWhatCannotBeIsBlamedOnItsOption(t *testing.T) {
 		t.Errorf("notices: %q", p.Notices)
 	}
 }
+
+func TestWorkersMayHaveLoggersOfTheirOwn(t *testing.T) {
+	p := compiled(t, "--logger", "stdio", "--worker-logger", "file:w", "--worker-logger", "bad file:b", "--log-route", "bad x", "--log-encoder", "nl",
+		"--worker-log-encoder", "prefix a")
+	if p.workers == nil || !slices.Equal(p.workers.rules.unnamed, []int{2}) || p.workers.rules.routes[0].logger != 3 || len(p.workers.encoders) != 1 {
+		t.Errorf("%+v", p.workers)
+	}
+	if !slices.Equal(p.main.rules.unnamed, []int{1}) || len(p.main.encoders) != 1 || p.requests != nil {
+		t.Errorf("%+v", p.main)
+	}
+	p = compiled(t, "--logger", "stdio", "--worker-log-encoder", "prefix a", "--log-encoder", "nl")
+	if p.workers == nil || !slices.Equal(p.workers.rules.unnamed, []int{1}) || len(p.workers.encoders) != 2 || p.stream {
+		t.Errorf("%+v", p.workers)
+	}
+	p = compiled(t, "--req-logger", "file:r", "--worker-logger-req", "file:w", "--log-req-encoder", "nl", "--worker-log-req-encoder", "prefix a")
+	if p.workers != nil || !slices.Equal(p.requests.rules.unnamed, []int{2}) || len(p.requests.encoders) != 1 {
+		t.Errorf("%+v", p.requests)
+	}
+	p = compiled(t, "--worker-logger", "file:w", "--log-req-encoder", "nl")
+	if !slices.Equal(p.requests.rules.unnamed, []int{1}) {
+		t.Errorf("%+v", p.requests)
+	}
+}

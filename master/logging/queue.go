@@ -57,6 +57,7 @@ type queue struct {
 	to   writer
 	say  func(format string, args ...any) // where losses are told
 	last bool                             // say leads here: losses are told when it no longer fails
+	own  func(line []byte) []byte         // puts such a line into form
 
 	failed int   // records, since that was last told
 	cause  error // why they have; nil: all has been told
@@ -179,7 +180,11 @@ func (q *queue) tellFailed() {
 	const text = "*** %d log line(s) lost: %s: %v ***"
 	if q.last { // at once: if this fails too, the number is still to be told
 		var b batch
-		b.add(fmt.Appendf(nil, text+"\n", q.failed, q.name, q.cause))
+		line := fmt.Appendf(nil, text+"\n", q.failed, q.name, q.cause)
+		if q.own != nil {
+			line = q.own(line)
+		}
+		b.add(line)
 		if _, err := q.to.write(&b); err != nil {
 			return
 		}

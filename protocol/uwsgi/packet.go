@@ -29,6 +29,12 @@ const (
 	ModifierRPC    = 173
 )
 
+// Modifier2 values of ping packets.
+const (
+	PingAnswer = 1   // of the answer
+	PingKeep   = 'K' // of a ping that asks for more requests on its connection, and of the answer that grants it
+)
+
 // Errors of a variable block.
 var (
 	ErrEmptyKey = errors.New("uwsgi key cannot be null")

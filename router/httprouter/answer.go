@@ -13,10 +13,12 @@ import (
 // errNothing: the node has closed the connection in good order. It may have worked on the request.
 var errNothing = http.ErrNoResponse
 
+// errPlain: the node serves one request on a connection, against what was known of it.
+var errPlain = errors.New("the node does not keep connections")
+
 // relayAnswer passes a node's answer on to the client. keep: the connection to the node can serve again. With an
 // error the outcome answered means that the client has got a part.
 func (s *session) relayAnswer(up *relay.Upstream, q *request, sending *sender) (outcome, bool, error) {
-	s.answer = s.answer[:0]
 	for {
 		n, err := s.response.Parse(s.answer)
 		if err != nil {
@@ -28,7 +30,7 @@ func (s *session) relayAnswer(up *relay.Upstream, q *request, sending *sender) (
 			}
 			continue
 		}
-		up.Answered()
+		s.noteAnswer(up, q)
 		if s.response.Status >= 200 || s.response.Status == 101 && q.framing == websocket {
 			return s.passOn(up, q, n, sending)
 		}
@@ -41,22 +43,49 @@ func (s *session) relayAnswer(up *relay.Upstream, q *request, sending *sender) (
 	}
 }
 
+// noteAnswer: the node has answered.
+func (s *session) noteAnswer(up *relay.Upstream, q *request) {
+	up.Answered()
+	if q.safe && !up.Speaks("http", s.protocol()) {
+		up.AskKeeping()
+	}
+}
+
 // readAnswer reads more of the head of an answer.
 func (s *session) readAnswer(up *relay.Upstream, q *request, sending *sender) (outcome, error) {
+	room, err := s.answerRoom()
+	if err != nil {
+		return failed, err
+	}
+	n, err := s.read(up, room, sending)
+	return s.gotAnswer(up, q, n, err)
+}
+
+// answerRoom is where more of the head of an answer goes.
+func (s *session) answerRoom() ([]byte, error) {
 	if len(s.answer) >= http.MaxResponseHead {
-		return failed, http.ErrResponseHead
+		return nil, http.ErrResponseHead
 	}
 	if len(s.answer) == cap(s.answer) {
 		s.answer = append(make([]byte, 0, 2*cap(s.answer)), s.answer...)
 	}
-	n, err := s.read(up, s.answer[len(s.answer):cap(s.answer)], sending)
+	return s.answer[len(s.answer):cap(s.answer)], nil
+}
+
+// gotAnswer takes n bytes that were read to there, or the error: without one there is more to look at.
+func (s *session) gotAnswer(up *relay.Upstream, q *request, n int, err error) (outcome, error) {
 	s.answer = s.answer[:len(s.answer)+n]
+	if rest, ok := up.TakeGreeting(s.answer); !ok {
+		return again, errPlain
+	} else if len(rest) < len(s.answer) {
+		s.answer = s.answer[:copy(s.answer, rest)]
+	}
 	switch {
 	case n > 0:
 		return answered, nil
 	case len(s.answer) > 0 && isEnd(err):
 		return failed, io.ErrUnexpectedEOF
-	case isEnd(err) && up.Reused && q.safe, isReset(err) && len(s.answer) == 0 && q.safe:
+	case isEnd(err) && (up.Reused || up.Greeted()) && q.safe, isReset(err) && len(s.answer) == 0 && q.safe:
 		return again, errors.Join(err, errNothing)
 	case isEnd(err):
 		return failed, errNothing
@@ -91,16 +120,32 @@ type delivery struct {
 	chunks *http.Chunks // the node sends chunks
 	decode bool         // which the client does not know
 	encode bool         // the client gets chunks that the node does not send
+	inHTTP bool         // the node speaks HTTP
+	known  bool         // the client finds the end of the answer
 	plain  []byte
 	unused []byte // the start of a chunk's line
 }
 
 // passOn passes the answer on whose head of n bytes is parsed.
 func (s *session) passOn(up *relay.Upstream, q *request, n int, sending *sender) (outcome, bool, error) {
-	r := &s.response
-	inHTTP := up.Speaks("http", s.protocol())
-	d := delivery{left: r.Length}
-	known := true // the client finds the end of the answer
+	out, over, err := s.beginAnswer(up, q, n)
+	if err != nil {
+		return failed, false, err
+	}
+	if err := s.send(out); err != nil {
+		return left, false, err
+	}
+	if s.response.Status == 101 {
+		return s.tunnel(up)
+	}
+	return s.passBody(up, q, over, sending)
+}
+
+// beginAnswer is what the client gets first: the head, which has n bytes of what was read, and the body behind it. over:
+// that is all.
+func (s *session) beginAnswer(up *relay.Upstream, q *request, n int) (out []byte, over bool, err error) {
+	r, d := &s.response, &q.answer
+	*d = delivery{left: r.Length, inHTTP: up.Speaks("http", s.protocol()), known: true}
 	switch {
 	case r.Status == 101:
 		d.left = -1
@@ -109,48 +154,62 @@ func (s *session) passOn(up *relay.Upstream, q *request, n int, sending *sender)
 	case r.Chunked:
 		d.left, d.chunks = -1, new(http.Chunks)
 		d.decode = s.head.Minor == 0
-		known = !d.decode
+		d.known = !d.decode
 	case r.Length < 0:
 		d.encode = s.r.spec.AutoChunked && s.Socket.KeepAlive && s.head.Minor == 1
-		known = d.encode
+		d.known = d.encode
 	}
-	q.keep = q.keep && known && (!r.Close || inHTTP) && !s.r.draining.Load()
-	s.out = s.editHead(q, inHTTP, &d)
-	body := s.answer[n:]
-	out, over, err := d.add(s.out, body)
-	if err != nil {
-		return failed, false, err
+	q.keep = q.keep && d.known && (!r.Close || d.inHTTP) && !s.r.draining.Load()
+	out, over, err = d.add(s.editHead(q, d.inHTTP, d), s.answer[n:])
+	if err == nil {
+		s.out = out[:0]
 	}
-	if err := s.send(out); err != nil {
-		return left, false, err
-	}
-	s.out = out[:0]
-	if r.Status == 101 {
-		return s.tunnel(up)
-	}
+	return out, over, err
+}
+
+// passBody passes on what follows; over: nothing does.
+func (s *session) passBody(up *relay.Upstream, q *request, over bool, sending *sender) (outcome, bool, error) {
 	b, free := relay.Buffer()
 	defer free()
 	for !over {
 		got, err := s.read(up, b, sending)
+		var out []byte
 		if got == 0 {
-			if err := s.endOfNode(&d, err); err != nil {
-				if !q.keep && !known { // only an error tells that client that there should be more
-					s.client.Reset()
-				}
-				return answered, false, err
-			}
-			return answered, false, nil
+			return answered, false, s.endAnswer(q, err)
 		}
-		if d.chunks == nil && !d.encode && d.left < 0 {
-			out = b[:got]
-		} else if out, over, err = d.add(s.out, b[:got]); err != nil {
+		if out, over, err = s.bodyFor(q, b[:got]); err != nil {
 			return answered, false, err
 		}
 		if err := s.send(out); err != nil {
 			return left, false, err
 		}
 	}
-	return answered, inHTTP && r.Persistent(), nil
+	return answered, s.nodeKeeps(up, q), nil
+}
+
+// bodyFor is what the client gets for a piece of the body. over: that was the last.
+func (s *session) bodyFor(q *request, piece []byte) (out []byte, over bool, err error) {
+	if d := &q.answer; d.chunks != nil || d.encode || d.left >= 0 {
+		return d.add(s.out, piece)
+	}
+	return piece, false, nil
+}
+
+// endAnswer ends an answer where the node has ended the connection, with the error of the last read.
+func (s *session) endAnswer(q *request, err error) error {
+	err = s.endOfNode(&q.answer, err)
+	if err != nil && !q.keep && !q.answer.known { // only an error tells that client that there should be more
+		s.client.Reset()
+	}
+	return err
+}
+
+// nodeKeeps tells whether the connection to a node that has answered can serve again.
+func (s *session) nodeKeeps(up *relay.Upstream, q *request) bool {
+	if q.answer.inHTTP {
+		return s.response.Persistent()
+	}
+	return up.Keeps() && !s.response.Close
 }
 
 // editHead is the head for the client.

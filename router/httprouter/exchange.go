@@ -33,6 +33,8 @@ type request struct {
 	safe    bool  // another node may get it after one has broken the connection
 	left    int64 // bytes of a sized body that the client has not sent yet
 	whole   bool  // all of it has been read
+	attempt *relay.Attempt
+	answer  delivery
 }
 
 // exchange has a node answer the request whose head is parsed. keep: the connection can serve another one.
@@ -42,7 +44,7 @@ func (s *session) exchange() (keep bool) {
 		s.refuse(refusal)
 		return false
 	}
-	if q.framing == chunked && !s.r.spec.ChunkedInput || q.framing == sized && s.r.up.Spec.PostBuffering > 0 && q.length >= s.r.up.Spec.PostBuffering {
+	if s.buffers(q) {
 		if refusal := s.keepBody(q); refusal != nil {
 			if refusal.Status > 0 {
 				s.refuse(refusal)
@@ -51,37 +53,62 @@ func (s *session) exchange() (keep bool) {
 		}
 		defer q.body.Close()
 	}
-	attempt := s.r.up.Attempt(string(s.head.Host()), s.RemoteAddr)
+	q.attempt = s.r.up.Attempt(string(s.head.Host()), s.RemoteAddr)
+	return s.pursue(q)
+}
+
+// buffers tells whether the whole body is to be there before a node is asked.
+func (s *session) buffers(q *request) bool {
+	most := s.r.up.Spec.PostBuffering
+	return q.framing == chunked && !s.r.spec.ChunkedInput || q.framing == sized && most > 0 && q.length >= most
+}
+
+// pursue has nodes tried until the request is over. keep: the connection can serve another one.
+func (s *session) pursue(q *request) (keep bool) {
 	for {
-		up, err := attempt.Next(!q.safe)
+		up, err := q.attempt.Next(!q.safe)
 		if err != nil {
 			s.refuse(unreached(err))
 			return false
 		}
 		outcome, err := s.try(up, q)
-		switch {
-		case outcome == answered && err != nil: // in mid-answer
-			s.logFailure(attempt.Key(), err)
-			return false
-		case outcome == answered && q.keep && q.whole:
-			return true
-		case outcome == answered:
-			if !q.whole || len(s.unread) > 0 { // the client may be sending still
-				s.client.Linger()
-			}
-			return false
-		case outcome == again && up.Reused:
-			attempt.Again(up)
-		case outcome == again:
-			attempt.Broken(up, err)
-		case outcome == left:
-			return false
-		default:
-			s.logFailure(attempt.Key(), err)
-			s.refuse(badAnswer(err))
-			return false
+		if over, keep := s.settle(up, q, outcome, err); over {
+			return keep
 		}
 	}
+}
+
+// conclude is settle, and another try where that is what follows.
+func (s *session) conclude(up *relay.Upstream, q *request, outcome outcome, err error) (keep bool) {
+	if over, keep := s.settle(up, q, outcome, err); over {
+		return keep
+	}
+	return s.pursue(q)
+}
+
+// settle draws the conclusions from what has become of the request at a node. over: no other one is to be tried.
+func (s *session) settle(up *relay.Upstream, q *request, outcome outcome, err error) (over, keep bool) {
+	switch {
+	case outcome == answered && err != nil: // in mid-answer
+		s.logFailure(q.attempt.Key(), err)
+	case outcome == answered && q.keep && q.whole:
+		return true, true
+	case outcome == answered:
+		if !q.whole || len(s.unread) > 0 { // the client may be sending still
+			s.client.Linger()
+		}
+	case outcome == again && (up.Reused || up.Greeted()):
+		q.attempt.Again(up)
+		return false, false
+	case outcome == again:
+		q.attempt.Broken(up, err)
+		return false, false
+	case outcome == left:
+	default:
+		s.logFailure(q.attempt.Key(), err)
+		s.refuse(badAnswer(err))
+	}
+	return true, false
 }
 
 // unreached is the answer when no node takes a request.

@@ -2,12 +2,14 @@ package httprouter
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,6 +38,16 @@ func (n *fakeNode) requests() []string {
 
 // serve has a node do something with each connection, and close it.
 func serve(t *testing.T, do func(n int, c *net.TCPConn, note func(string))) *fakeNode {
+	var count atomic.Int64
+	return serveAll(t, func(c *net.TCPConn, note func(string)) {
+		if !answersPing(c) {
+			do(int(count.Add(1)-1), c, note)
+		}
+	})
+}
+
+// serveAll is serve with the connections by which nodes are asked whether they keep any.
+func serveAll(t *testing.T, do func(c *net.TCPConn, note func(string))) *fakeNode {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -44,14 +56,14 @@ func serve(t *testing.T, do func(n int, c *net.TCPConn, note func(string))) *fak
 	node := &fakeNode{address: l.Addr().String()}
 	var running sync.WaitGroup
 	running.Go(func() {
-		for n := 0; ; n++ {
+		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
 			running.Go(func() {
 				defer c.Close()
-				do(n, c.(*net.TCPConn), func(text string) {
+				do(c.(*net.TCPConn), func(text string) {
 					node.mu.Lock()
 					defer node.mu.Unlock()
 					node.seen = append(node.seen, text)
@@ -61,6 +73,28 @@ func serve(t *testing.T, do func(n int, c *net.TCPConn, note func(string))) *fak
 	})
 	t.Cleanup(func() { l.Close(); running.Wait() })
 	return node
+}
+
+// answersPing answers a ping as uWSGI does; false: it is something else.
+func answersPing(c *net.TCPConn) bool {
+	if !beginsWithPing(c) {
+		return false
+	}
+	_, _ = c.Write([]byte{uwsgi.ModifierPing, 0, 0, uwsgi.PingAnswer})
+	return true
+}
+
+func beginsWithPing(c *net.TCPConn) bool {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var first [1]byte
+	_ = raw.Read(func(fd uintptr) bool {
+		_, _, err := unix.Recvfrom(int(fd), first[:], unix.MSG_PEEK)
+		return !errors.Is(err, unix.EAGAIN)
+	})
+	return first[0] == uwsgi.ModifierPing
 }
 
 // packet reads a uwsgi packet: its variables.
@@ -84,19 +118,42 @@ func packet(c io.Reader) map[string]string {
 	return vars
 }
 
-// talk has a router serve what a client sends, and returns all that it answers. more: what is changed of the usual specification.
+// talk has a new router serve what a client sends, and returns all that it answers.
 func talk(t *testing.T, text string, more func(*routerspec.Spec)) string {
+	t.Helper()
+	return talkTo(t, newRouter(t, more), text)
+}
+
+// testRouter is one, and the news that a connection has ended.
+type testRouter struct {
+	*Router
+	ended chan struct{}
+}
+
+// newRouter makes one. more: what is changed of the usual specification.
+func newRouter(t *testing.T, more func(*routerspec.Spec)) *testRouter {
 	t.Helper()
 	spec := &routerspec.Spec{Kind: routerspec.KindHTTP, Fronts: []routerspec.Socket{{Port: "80"}}}
 	spec.Routing = routerspec.Routing{TimeoutMillis: 5000, ConnectMillis: 5000, GraceMillis: 30000, MaxRetries: 3, BufferDir: t.TempDir()}
 	spec.HTTP.KeepaliveMillis = 5000
 	more(spec)
 	up := relay.New(spec.Kind, spec.Routing, t.Logf)
-	defer up.CloseKept()
+	t.Cleanup(up.CloseKept)
 	r, err := New(up, spec)
 	if err != nil {
 		t.Fatal(err)
 	}
+	ended := make(chan struct{}, 64)
+	if err := r.Start(Host{Ended: func() { ended <- struct{}{} }, Fault: func(fault any) { t.Error(fault) }}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Stop)
+	return &testRouter{r, ended}
+}
+
+// talkTo is talk with a router that is there.
+func talkTo(t *testing.T, r *testRouter, text string) string {
+	t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -106,22 +163,17 @@ func talk(t *testing.T, text string, more func(*routerspec.Spec)) string {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	server, err := stream.New(fds[1])
-	if err != nil {
+	if err := unix.SetNonblock(fds[1], true); err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		r.Serve(&relay.Client{Conn: server, Front: &spec.Fronts[0], Peer: netip.MustParseAddrPort("192.0.2.1:4567")})
-	}()
+	r.Take(fds[1], &routerspec.Socket{Port: "80"}, netip.MustParseAddrPort("192.0.2.1:4567"))
 	if _, err := client.Write([]byte(text)); err != nil {
 		t.Fatal(err)
 	}
 	client.CloseWrite()
 	client.ReadTimeout(20 * time.Second)
 	answer, _ := io.ReadAll(client) // a reset is an end, too
-	<-done
+	<-r.ended
 	return string(answer)
 }
 
@@ -306,6 +358,82 @@ func TestVariablesOfTheRouter(t *testing.T) {
 		if vars[name] != want {
 			t.Errorf("%s is %q, want %q", name, vars[name], want)
 		}
+	}
+}
+
+const greeting = "\x64\x00\x00K"
+
+// granting is how a node answers the question whether it keeps connections: with a greeting of its own or as a ping, or
+// not at all.
+func granting(c *net.TCPConn, answer string) (asked bool) {
+	if !beginsWithPing(c) {
+		return false
+	}
+	var start [len(greeting)]byte
+	if _, err := io.ReadFull(c, start[:]); err == nil {
+		_, _ = io.WriteString(c, answer)
+	}
+	return true
+}
+
+// answerPackets answers requests with their numbers on the connection, for as many of them as are given.
+func answerPackets(c *net.TCPConn, most int, note func(string)) {
+	for n := range most {
+		vars := packet(c)
+		if vars == nil {
+			return
+		}
+		note(vars["PATH_INFO"])
+		_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d", n+1)
+	}
+}
+
+// Whether a node keeps connections is found out beside the requests; whatever it does later costs no request, and each
+// comes to it once.
+func TestConnectionsToNodesThatKeepThem(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		answer string // to the greeting, after the first
+		most   int    // requests of a connection that is kept
+	}{
+		{"for long", greeting, 100},
+		{"for two requests", greeting, 2},
+		{"no longer", "\x64\x00\x00\x01", 0},
+		{"and break them now", "", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var questions, last atomic.Int64
+			node := serveAll(t, func(conn *net.TCPConn, note func(string)) {
+				first := beginsWithPing(conn) && questions.Add(1) == 1
+				switch {
+				case first:
+					granting(conn, greeting)
+				case granting(conn, c.answer):
+					last.Add(1)
+					answerPackets(conn, c.most, note)
+				default:
+					answerPackets(conn, 1, note)
+				}
+			})
+			r := newRouter(t, to(node))
+			sent := 0
+			for end := time.Now().Add(10 * time.Second); last.Load() == 0 && time.Now().Before(end) || sent%10 > 0; sent++ {
+				if got := talkTo(t, r, fmt.Sprintf("GET /%d HTTP/1.1\r\nHost: h\r\n\r\n", sent)); !strings.HasPrefix(got, "HTTP/1.1 200 OK") {
+					t.Fatalf("request %d: %q", sent, got)
+				}
+			}
+			if last.Load() == 0 {
+				t.Fatal("no connection was to be kept")
+			}
+			if got := talkTo(t, r, "POST /post HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"); !strings.HasSuffix(got, "1") {
+				t.Errorf("a request that must not be repeated: %q, want a connection of its own", got)
+			}
+			for n, path := range node.requests()[:sent] {
+				if path != fmt.Sprintf("/%d", n) {
+					t.Fatalf("the node has had %s as request %d", path, n)
+				}
+			}
+		})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,6 +32,10 @@ type Router struct {
 	head   time.Duration // for a request's whole head
 	idle   time.Duration // between two requests of a connection
 	spool  *relay.Spool
+
+	host  Host
+	loops []*loop
+	next  atomic.Uint32 // of the loops
 
 	draining atomic.Bool
 	last     atomic.Int64 // how long requests are waited for then, nanoseconds
@@ -71,24 +76,69 @@ func New(up *relay.Upstreams, spec *routerspec.Spec) (*Router, error) {
 	return r, nil
 }
 
-// Serve serves one connection to its end.
+// Host is the process around a router.
+type Host struct {
+	Ended func()          // a connection that Take has taken has ended
+	Fault func(fault any) // serving one has failed so
+}
+
+// Start begins to serve what Take takes, in as many loops as Go has threads. Stop ends it.
+func (r *Router) Start(host Host) error {
+	r.host = host
+	for range runtime.GOMAXPROCS(0) {
+		l, err := newLoop(r)
+		if err != nil {
+			r.Stop()
+			return err
+		}
+		r.loops = append(r.loops, l)
+	}
+	return nil
+}
+
+// Stop closes the connections that are left, but for those that goroutines have in hand.
+func (r *Router) Stop() {
+	for _, l := range r.loops {
+		l.stop()
+	}
+}
+
+// Take serves a connection, whose descriptor does not block and belongs to the router from now on.
+func (r *Router) Take(fd int, front *routerspec.Socket, peer netip.AddrPort) {
+	l := r.loops[0]
+	if n := len(r.loops); n > 1 {
+		l = r.loops[int(r.next.Add(1))%n]
+	}
+	c := &client{own: end{fd: fd, number: -1, readable: true}}
+	c.own.client = c
+	r.begin(&c.session, front, peer)
+	l.take(c)
+}
+
+// Serve serves one connection to its end: one that speaks TLS, or that is redirected to it.
 func (r *Router) Serve(c *relay.Client) {
-	s := &session{r: r, client: c.Conn, redirects: c.Front.Redirect}
-	s.Socket = r.socket[c.Front.Port]
-	if c.Peer.IsValid() {
-		s.RemoteAddr, s.RemotePort = c.Peer.Addr().String(), strconv.Itoa(int(c.Peer.Port()))
-	}
-	switch {
-	case c.Secure != nil:
+	s := &session{client: c.Conn, redirects: c.Front.Redirect}
+	r.begin(s, c.Front, c.Peer)
+	if c.Secure != nil {
 		s.https, s.Vars, s.Misdirected = true, c.Secure.Vars, c.Secure.Misdirected
+		s.ProxyHeader, s.studded = 0, false // what was before the handshake
 		c.Secure.Proxy.Apply(&s.Conn)
-	case r.spec.ProxyProtocol:
-		s.ProxyHeader = transports.AwaitProxy
 	}
-	s.studded = c.Secure == nil && len(r.stud) > 0 && r.stud[c.Peer.Addr()]
 	r.sessions.add(s)
 	defer r.sessions.remove(s)
 	s.serve()
+}
+
+// begin notes what is known of a connection when it has been accepted.
+func (r *Router) begin(s *session, front *routerspec.Socket, peer netip.AddrPort) {
+	s.r, s.Socket = r, r.socket[front.Port]
+	if peer.IsValid() {
+		s.RemoteAddr, s.RemotePort = peer.Addr().String(), strconv.Itoa(int(peer.Port()))
+	}
+	if r.spec.ProxyProtocol {
+		s.ProxyHeader = transports.AwaitProxy
+	}
+	s.studded = len(r.stud) > 0 && r.stud[peer.Addr()]
 }
 
 // Drain has every connection end with the request that it has in hand. Those that wait for a request end: after the
@@ -101,11 +151,14 @@ func (r *Router) Drain(idle time.Duration) {
 			s.client.ReadTimeout(r.lastWait())
 		}
 	})
+	for _, l := range r.loops {
+		l.drain()
+	}
 }
 
 func (r *Router) lastWait() time.Duration { return max(time.Duration(r.last.Load()), time.Nanosecond) }
 
-// sessions are the connections that there are. Its zero value is ready.
+// sessions are the connections that Serve has in hand. Its zero value is ready.
 type sessions struct {
 	mu  sync.Mutex
 	all map[*session]struct{}

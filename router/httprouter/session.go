@@ -59,48 +59,49 @@ func (s *session) release() {
 
 // serve serves requests until the connection ends.
 func (s *session) serve() {
-	defer s.release()
-	defer s.client.Close()
-	for {
-		ok, err := s.receive()
-		if !ok {
-			if err != nil {
-				s.refuse(err)
-			}
-			return
-		}
-		if s.redirects {
-			s.redirect()
-			return
-		}
-		keep := s.exchange()
+	defer s.end()
+	for s.receive() && s.serveBegun() {
 		s.served++
-		if !keep {
-			return
-		}
 	}
 }
 
-// receive waits for the head of the next request. False without an error: the client has gone, or has said nothing.
-func (s *session) receive() (bool, *http.Error) {
+// end ends the connection.
+func (s *session) end() {
+	_ = s.client.Close()
+	s.release()
+}
+
+// serveBegun serves a request of which something has come.
+func (s *session) serveBegun() (keep bool) {
+	ok, err := s.receiveHead()
+	if err != nil {
+		s.refuse(err)
+	}
+	if ok && s.redirects {
+		s.redirect()
+		return false
+	}
+	return ok && s.exchange()
+}
+
+// receive waits for the start of the next request. False: the client has gone, or has said nothing.
+func (s *session) receive() bool {
 	if s.scratch == nil || len(s.unread) == 0 {
 		s.release()
-		if !s.await() {
-			return false, nil
-		}
-	} else {
-		s.in = append(s.in[:0], s.unread...) // the ranges may overlap
+		return s.await()
 	}
+	s.in = append(s.in[:0], s.unread...) // the ranges may overlap
+	return true
+}
+
+// receiveHead waits until the head is whole. False without an error: the client has gone.
+func (s *session) receiveHead() (bool, *http.Error) {
 	end := time.Now().Add(s.r.head)
 	for {
-		n, err := s.parse()
+		n, err := s.parseHead()
 		switch {
 		case err != nil:
-			var refusal *http.Error
-			if !errors.As(err, &refusal) {
-				refusal = http.Refusal(400, err.Error())
-			}
-			return false, refusal
+			return false, refusalOf(err)
 		case n > 0:
 			s.unread = s.in[n:]
 			return true, nil
@@ -120,6 +121,15 @@ func (s *session) receive() (bool, *http.Error) {
 			return false, nil
 		}
 	}
+}
+
+// refusalOf is the answer to a head that is wrong.
+func refusalOf(err error) *http.Error {
+	var refusal *http.Error
+	if !errors.As(err, &refusal) {
+		refusal = http.Refusal(400, err.Error())
+	}
+	return refusal
 }
 
 // await waits for the first bytes of a request, without any memory for it.
@@ -145,8 +155,8 @@ func (s *session) await() bool {
 	return true
 }
 
-// parse finds out what has come: how many bytes the head has, 0 if it is not whole.
-func (s *session) parse() (int, error) {
+// parseHead finds out what has come: how many bytes the head has, 0 if it is not whole.
+func (s *session) parseHead() (int, error) {
 	data := s.in
 	if s.studded {
 		n, err := s.takeStud(data)

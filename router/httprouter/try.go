@@ -34,9 +34,17 @@ type sender struct {
 
 // try has one node answer. The connection to it is closed, or kept, when it returns.
 func (s *session) try(up *relay.Upstream, q *request) (outcome, error) {
-	if err := s.writeHead(up, q); err != nil {
+	if err := s.compose(up, q); err != nil {
 		up.Close()
 		return failed, err
+	}
+	return s.converse(up, q, 0)
+}
+
+// compose makes what is sent to the node first: the head, and what has come of the body.
+func (s *session) compose(up *relay.Upstream, q *request) error {
+	if err := s.writeHead(up, q); err != nil {
+		return err
 	}
 	if q.framing == sized && q.left > 0 { // what has come of the body, in one write with the head
 		n := min(q.left, int64(len(s.unread)))
@@ -44,15 +52,20 @@ func (s *session) try(up *relay.Upstream, q *request) (outcome, error) {
 		s.unread, q.left = s.unread[n:], q.left-n
 		q.whole = q.left == 0
 	}
-	up.WriteTimeout(s.r.up.Timeout())
-	n, err := up.Write(s.packet)
-	up.Received += uint64(n)
-	if err != nil && (n == 0 || !isReset(err)) { // else it may have answered before it had read everything
-		up.Close()
-		if isReset(err) && (q.safe || up.Reused) {
-			return again, err
+	return nil
+}
+
+// converse sends what is composed, of which the node has the first n bytes, and the rest of the body, and has the answer
+// passed on.
+func (s *session) converse(up *relay.Upstream, q *request, n int) (outcome, error) {
+	if n < len(s.packet) {
+		up.WriteTimeout(s.r.up.Timeout())
+		more, err := up.Write(s.packet[n:])
+		up.Received += uint64(more)
+		if err != nil && (n+more == 0 || !isReset(err)) { // else it may have answered before it had read everything
+			up.Close()
+			return unsent(up, q, err), err
 		}
-		return failed, err
 	}
 	var sending sender
 	if q.framing == kept || q.framing == endless || !q.whole && q.framing != websocket {
@@ -64,6 +77,7 @@ func (s *session) try(up *relay.Upstream, q *request) (outcome, error) {
 		sending.activity.Note()
 		sending.running.Go(func() { s.sendBody(up, q, &sending) })
 	}
+	s.answer = s.answer[:0]
 	outcome, keep, err := s.relayAnswer(up, q, &sending)
 	if sending.started && !(keep && outcome == answered) {
 		up.Wake()
@@ -77,12 +91,25 @@ func (s *session) try(up *relay.Upstream, q *request) (outcome, error) {
 	if sending.gone && outcome != answered {
 		outcome = left
 	}
+	leave(up, q, outcome, keep, err)
+	return outcome, err
+}
+
+// leave keeps the connection to the node, or closes it.
+func leave(up *relay.Upstream, q *request, outcome outcome, keep bool, err error) {
 	if keep && outcome == answered && err == nil && q.whole {
 		up.Keep()
 	} else {
 		up.Close()
 	}
-	return outcome, err
+}
+
+// unsent is the outcome when a node has taken nothing of a request.
+func unsent(up *relay.Upstream, q *request, err error) outcome {
+	if isReset(err) && (q.safe || up.Reused) {
+		return again
+	}
+	return failed
 }
 
 // isReset: the other side has closed the connection with something unread, or before it was used.
@@ -114,11 +141,16 @@ func (s *session) writeHead(up *relay.Upstream, q *request) (err error) {
 		s.packet = s.head.AppendRequest(s.packet[:0], more.String(), q.framing == websocket, without...)
 		return nil
 	}
-	s.packet = append(s.packet[:0], make([]byte, uwsgi.HeaderSize)...)
+	s.packet = s.packet[:0]
+	if q.safe { // what a node has done for another request must not be in doubt
+		s.packet = up.AppendGreeting(s.packet)
+	}
+	start := len(s.packet)
+	s.packet = append(s.packet, make([]byte, uwsgi.HeaderSize)...)
 	if s.packet, err = s.head.AppendVars(s.packet, &s.Conn); err != nil {
 		return err
 	}
-	size := len(s.packet) - uwsgi.HeaderSize
+	size := len(s.packet) - start - uwsgi.HeaderSize
 	if size > uwsgi.MaxBlock {
 		return http.Refusal(431, "the variables are longer than a uwsgi packet can be")
 	}
@@ -126,7 +158,7 @@ func (s *session) writeHead(up *relay.Upstream, q *request) (err error) {
 	if up.Modifier1 > 0 || up.Modifier2 > 0 {
 		h.Modifier1, h.Modifier2 = up.Modifier1, up.Modifier2
 	}
-	uwsgi.AppendHeader(s.packet[:0], h)
+	uwsgi.AppendHeader(s.packet[:start], h)
 	return nil
 }
 

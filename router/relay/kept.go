@@ -9,11 +9,11 @@ import (
 
 // Connections that wait for their next use.
 const (
-	keptTime = 3 * time.Second // servers of uWSGI's kind close an idle connection after four
-	keptMost = 64              // to one address
+	KeptTime = 3 * time.Second // servers of uWSGI's kind close an idle connection after four
+	KeptMost = 64              // to one address
 )
 
-// kept are connections to nodes that speak HTTP, by address. Its zero value is ready.
+// kept are connections to nodes that serve more than one request on each, by address. Its zero value is ready.
 type kept struct {
 	mu  sync.Mutex
 	all map[string][]keptConn
@@ -36,7 +36,7 @@ func (k *kept) take(address string) *stream.Conn {
 		last := list[len(list)-1]
 		k.all[address] = list[:len(list)-1]
 		k.mu.Unlock()
-		if time.Since(last.since) < keptTime && last.conn.Idle() {
+		if time.Since(last.since) < KeptTime && last.conn.Idle() {
 			return last.conn
 		}
 		_ = last.conn.Close()
@@ -49,7 +49,7 @@ func (k *kept) put(address string, conn *stream.Conn) {
 	if k.all == nil {
 		k.all = map[string][]keptConn{}
 	}
-	if len(k.all[address]) >= keptMost {
+	if len(k.all[address]) >= KeptMost {
 		_ = conn.Close()
 		return
 	}
@@ -62,7 +62,7 @@ func (k *kept) sweep(now time.Time, all bool) {
 	defer k.mu.Unlock()
 	for address, list := range k.all {
 		old := 0
-		for old < len(list) && (all || now.Sub(list[old].since) >= keptTime) {
+		for old < len(list) && (all || now.Sub(list[old].since) >= KeptTime) {
 			_ = list[old].conn.Close()
 			old++
 		}
@@ -78,4 +78,7 @@ func (k *kept) sweep(now time.Time, all bool) {
 func (u *Upstreams) Sweep(now time.Time) { u.kept.sweep(now, false) }
 
 // CloseKept closes all connections that wait for their next use.
-func (u *Upstreams) CloseKept() { u.kept.sweep(time.Time{}, true) }
+func (u *Upstreams) CloseKept() {
+	u.kept.sweep(time.Time{}, true)
+	u.keeping.asking.Wait()
+}

@@ -179,7 +179,7 @@ func TestKeptConnectionsAreUsedWhileTheyCanBe(t *testing.T) {
 	} else {
 		same.Keep()
 	}
-	up.Sweep(time.Now().Add(keptTime))
+	up.Sweep(time.Now().Add(KeptTime))
 	if got := up.kept.take(address); got != nil {
 		t.Error("one that has waited for too long is there")
 	}

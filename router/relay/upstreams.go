@@ -33,8 +33,9 @@ type Upstreams struct {
 	// Lookup finds the address of a key, where addresses are in a cache; "": there is none. Nil: they are not.
 	Lookup func(key string) string
 
-	next atomic.Uint32 // of the fallback addresses
-	kept kept
+	next    atomic.Uint32 // of the fallback addresses
+	kept    kept
+	keeping keeping
 }
 
 // New makes the nodes of a router that the specification names.
@@ -63,8 +64,11 @@ type Upstream struct {
 	Received uint64 // bytes sent to the node
 	Sent     uint64 // bytes that came from it
 
-	all  *Upstreams
-	node *nodes.Node // nil: it is not in the table
+	all     *Upstreams
+	node    *nodes.Node // nil: it is not in the table
+	fresh   bool        // it serves one request
+	greeted bool        // it began with a greeting
+	greets  int         // bytes of the answer to that which are still to come
 }
 
 // Attempt is the search for a node for one request.
@@ -90,27 +94,20 @@ func (u *Upstreams) Attempt(key, client string) *Attempt {
 // Next connects to a node that was not tried yet. fresh: a connection that has been used before does not do. The
 // errors are those above.
 func (a *Attempt) Next(fresh bool) (*Upstream, error) {
-	for a.count <= a.all.Spec.MaxRetries {
-		node, said, there := a.choose()
-		if !there {
+	for {
+		up := a.Choose(fresh)
+		if up == nil {
 			break
 		}
-		a.count++
-		up := &Upstream{Announcement: said, all: a.all, node: node}
-		if !fresh && !a.fresh {
-			if up.Conn = a.all.kept.take(said.Address); up.Conn != nil {
+		if !up.fresh {
+			if up.Conn = a.all.kept.take(up.Address); up.Conn != nil {
 				up.Reused = true
 				return up, nil
 			}
 		}
-		conn, err := stream.Dial(said.Address, Millis(a.all.Spec.ConnectMillis))
-		if err == nil {
-			up.Conn = conn
+		if a.Connect(up) {
 			return up, nil
 		}
-		a.slow = errors.Is(err, os.ErrDeadlineExceeded)
-		a.Failed(up, err)
-		up.finish()
 	}
 	switch {
 	case a.count == 0:
@@ -119,6 +116,38 @@ func (a *Attempt) Next(fresh bool) (*Upstream, error) {
 		return nil, ErrTooSlow
 	}
 	return nil, ErrUnreachable
+}
+
+// Choose names a node that was not tried yet, for the caller to connect to; nil: there is none. It ends with
+// Upstream.Close, Keep or Finish.
+func (a *Attempt) Choose(fresh bool) *Upstream {
+	if a.count > a.all.Spec.MaxRetries {
+		return nil
+	}
+	node, said, there := a.choose()
+	if !there {
+		return nil
+	}
+	a.count++
+	return &Upstream{Announcement: said, all: a.all, node: node, fresh: fresh || a.fresh}
+}
+
+// Connect connects to a node that was chosen. False: it is noted as one that could not be reached.
+func (a *Attempt) Connect(up *Upstream) bool {
+	conn, err := stream.Dial(up.Address, Millis(a.all.Spec.ConnectMillis))
+	if err == nil {
+		up.Conn = conn
+		return true
+	}
+	a.NotConnected(up, err)
+	return false
+}
+
+// NotConnected notes that there is no connection to a node that was chosen.
+func (a *Attempt) NotConnected(up *Upstream, err error) {
+	a.slow = errors.Is(err, os.ErrDeadlineExceeded)
+	a.Failed(up, err)
+	up.Finish()
 }
 
 // choose names the next node. What the configuration names first is asked alone, as in uWSGI: a cache, a pattern, then
@@ -160,6 +189,7 @@ func (a *Attempt) deriveAddress() string {
 // Failed notes that a node could not be reached, or broke the connection before it answered, and says so in the log.
 func (a *Attempt) Failed(up *Upstream, err error) {
 	news, retries := true, a.count-1
+	a.all.keeping.forget(up.Address)
 	if up.node != nil {
 		news, retries = a.all.Table.Failed(up.node)
 	}
@@ -172,7 +202,7 @@ func (a *Attempt) Failed(up *Upstream, err error) {
 	}
 }
 
-// Again has the same node tried again, with a connection of its own: the one that was kept had ended.
+// Again has the same node tried again, with a connection for one request: one that was kept, or was to be, has ended.
 func (a *Attempt) Again(up *Upstream) {
 	a.fresh = true
 	a.count--
@@ -210,17 +240,20 @@ func (up *Upstream) Answered() {
 
 // Close ends the use of the connection, and the connection.
 func (up *Upstream) Close() {
-	_ = up.Conn.Close()
-	up.finish()
+	if up.Conn != nil {
+		_ = up.Conn.Close()
+	}
+	up.Finish()
 }
 
 // Keep ends the use of the connection, and leaves it for another request.
 func (up *Upstream) Keep() {
 	up.all.kept.put(up.Address, up.Conn)
-	up.finish()
+	up.Finish()
 }
 
-func (up *Upstream) finish() {
+// Finish ends the use of a connection that somebody else has in hand.
+func (up *Upstream) Finish() {
 	if up.node != nil {
 		up.all.Table.Done(up.node, up.Received, up.Sent)
 	}

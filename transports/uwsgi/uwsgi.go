@@ -16,7 +16,10 @@ var Transport = transports.Transport{New: func() transports.Receiver { return Re
 // a body would end, so there are none.
 var Persistent = transports.Transport{New: func() transports.Receiver { return Receiver{persistent: true} }}
 
-var pong = uwsgi.AppendHeader(nil, uwsgi.Header{Modifier1: uwsgi.ModifierPing, Modifier2: 1})
+var (
+	pong     = uwsgi.AppendHeader(nil, uwsgi.Header{Modifier1: uwsgi.ModifierPing, Modifier2: uwsgi.PingAnswer})
+	keepPong = uwsgi.AppendHeader(nil, uwsgi.Header{Modifier1: uwsgi.ModifierPing, Modifier2: uwsgi.PingKeep})
+)
 
 // Receiver reads packets.
 type Receiver struct{ persistent bool }
@@ -29,6 +32,11 @@ func (r Receiver) Receive(c *transports.Conn, data, room []byte) (q transports.R
 	header := uwsgi.ParseHeader(data)
 	if len(c.Modifiers) > 0 && bytes.IndexByte(c.Modifiers, header.Modifier1) < 0 {
 		q.Err = transports.ModifierError(header.Modifier1)
+		return q
+	}
+	if header.Modifier1 == uwsgi.ModifierPing && header.Modifier2 == uwsgi.PingKeep && header.Size == 0 && c.KeepAlive {
+		c.Kept = true
+		q.HeadSize, q.Answer, q.Keep = uwsgi.HeaderSize, keepPong, true
 		return q
 	}
 	if header.Modifier1 == uwsgi.ModifierPing {
@@ -61,6 +69,6 @@ func (r Receiver) Receive(c *transports.Conn, data, room []byte) (q transports.R
 	q.Modifier1, q.Modifier2 = header.Modifier1, header.Modifier2
 	q.Vars = block
 	q.Length = transports.FromVars
-	q.NoBody, q.Keep = r.persistent, r.persistent
+	q.NoBody, q.Keep = r.persistent, r.persistent || c.Kept
 	return q
 }

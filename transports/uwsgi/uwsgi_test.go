@@ -55,6 +55,24 @@ func TestAPersistentPacketHasNoBody(t *testing.T) {
 	}
 }
 
+// A connection is kept where the socket allows it, for who has asked.
+func TestAPingMayAskForMoreRequests(t *testing.T) {
+	ask, request := packet(uwsgi.ModifierPing, uwsgi.PingKeep, nil), packet(0, 0, vars("a", "b"))
+	for _, allowed := range []bool{true, false} {
+		c := &transports.Conn{Socket: &transports.Socket{Limit: limit, KeepAlive: allowed}}
+		if q := Transport.New().Receive(c, request, nil); q.Keep {
+			t.Error("it is kept without having been asked for")
+		}
+		q := Transport.New().Receive(c, ask, nil)
+		if want := map[bool]string{true: "d\x00\x00K", false: "d\x00\x00\x01"}[allowed]; string(q.Answer) != want || q.Keep != allowed {
+			t.Errorf("allowed %v: %+v", allowed, q)
+		}
+		if q := Transport.New().Receive(c, request, nil); q.Keep != allowed || q.NoBody {
+			t.Errorf("allowed %v: %+v", allowed, q)
+		}
+	}
+}
+
 func TestWhatIsNoRequest(t *testing.T) {
 	var tooLong *transports.TooLongError
 	var modifier transports.ModifierError

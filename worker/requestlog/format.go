@@ -85,6 +85,14 @@ var texts = map[string]func(r *Record) []byte{
 	"host":    func(r *Record) []byte { return host(r.Block) },
 	"uagent":  func(r *Record) []byte { return variable(r.Block, "HTTP_USER_AGENT") },
 	"referer": func(r *Record) []byte { return variable(r.Block, "HTTP_REFERER") },
+	"traceid": func(r *Record) []byte {
+		trace, _ := traceOf(variable(r.Block, "HTTP_TRACEPARENT"))
+		return trace
+	},
+	"parentid": func(r *Record) []byte {
+		_, parent := traceOf(variable(r.Block, "HTTP_TRACEPARENT"))
+		return parent
+	},
 }
 
 // user is who the application says it is, else who the front end says.
@@ -96,33 +104,35 @@ func user(r *Record) []byte {
 }
 
 var numbers = map[string]func(r *Record) int64{
-	"status":    func(r *Record) int64 { return int64(r.Status) },
-	"rsize":     func(r *Record) int64 { return r.Sent },
-	"hsize":     func(r *Record) int64 { return int64(r.HeadSize) },
-	"size":      func(r *Record) int64 { return r.Sent + int64(r.HeadSize) },
-	"cl":        func(r *Record) int64 { return r.ContentLength },
-	"vars":      func(r *Record) int64 { return int64(2 * r.Vars) },
-	"pktsize":   func(r *Record) int64 { return int64(len(r.Block)) },
-	"headers":   func(r *Record) int64 { return int64(r.Headers) },
-	"modifier1": func(r *Record) int64 { return int64(r.Modifier1) },
-	"modifier2": func(r *Record) int64 { return int64(r.Modifier2) },
-	"msecs":     func(r *Record) int64 { return (r.End - r.Start) / 1e6 },
-	"micros":    func(r *Record) int64 { return (r.End - r.Start) / 1e3 },
-	"time":      func(r *Record) int64 { return r.Start / 1e9 },
-	"epoch":     func(r *Record) int64 { return r.End / 1e9 },
-	"tmsecs":    func(r *Record) int64 { return r.Start / 1e6 },
-	"tmicros":   func(r *Record) int64 { return r.Start / 1e3 },
-	"pid":       func(r *Record) int64 { return int64(r.PID) },
-	"wid":       func(r *Record) int64 { return int64(r.Worker) },
-	"core":      func(r *Record) int64 { return int64(r.Core) },
-	"switches":  func(r *Record) int64 { return int64(r.Switches) },
-	"vsz":       func(r *Record) int64 { return r.VSZ },
-	"rss":       func(r *Record) int64 { return r.RSS },
-	"vszM":      func(r *Record) int64 { return r.VSZ >> 20 },
-	"rssM":      func(r *Record) int64 { return r.RSS >> 20 },
-	"werr":      func(r *Record) int64 { return int64(r.WriteErrors) },
-	"rerr":      func(r *Record) int64 { return int64(r.ReadErrors) },
-	"ioerr":     func(r *Record) int64 { return int64(r.WriteErrors + r.ReadErrors) },
+	"status":      func(r *Record) int64 { return int64(r.Status) },
+	"rsize":       func(r *Record) int64 { return r.Sent },
+	"hsize":       func(r *Record) int64 { return int64(r.HeadSize) },
+	"size":        func(r *Record) int64 { return r.Sent + int64(r.HeadSize) },
+	"cl":          func(r *Record) int64 { return r.ContentLength },
+	"vars":        func(r *Record) int64 { return int64(2 * r.Vars) },
+	"pktsize":     func(r *Record) int64 { return int64(len(r.Block)) },
+	"headers":     func(r *Record) int64 { return int64(r.Headers) },
+	"modifier1":   func(r *Record) int64 { return int64(r.Modifier1) },
+	"modifier2":   func(r *Record) int64 { return int64(r.Modifier2) },
+	"msecs":       func(r *Record) int64 { return (r.End - r.Start) / 1e6 },
+	"micros":      func(r *Record) int64 { return (r.End - r.Start) / 1e3 },
+	"time":        func(r *Record) int64 { return r.Start / 1e9 },
+	"epoch":       func(r *Record) int64 { return r.End / 1e9 },
+	"tmsecs":      func(r *Record) int64 { return r.Start / 1e6 },
+	"tmicros":     func(r *Record) int64 { return r.Start / 1e3 },
+	"pid":         func(r *Record) int64 { return int64(r.PID) },
+	"wid":         func(r *Record) int64 { return int64(r.Worker) },
+	"core":        func(r *Record) int64 { return int64(r.Core) },
+	"switches":    func(r *Record) int64 { return int64(r.Switches) },
+	"vsz":         func(r *Record) int64 { return r.VSZ },
+	"rss":         func(r *Record) int64 { return r.RSS },
+	"vszM":        func(r *Record) int64 { return r.VSZ >> 20 },
+	"rssM":        func(r *Record) int64 { return r.RSS >> 20 },
+	"werr":        func(r *Record) int64 { return int64(r.WriteErrors) },
+	"rerr":        func(r *Record) int64 { return int64(r.ReadErrors) },
+	"queuemsecs":  func(r *Record) int64 { return r.Queue / 1e6 },
+	"queuemicros": func(r *Record) int64 { return r.Queue / 1e3 },
+	"ioerr":       func(r *Record) int64 { return int64(r.WriteErrors + r.ReadErrors) },
 }
 
 // writer finds out once what a name stands for.

@@ -26,6 +26,7 @@ type Record struct {
 	Vars                           int                                      // how many there are
 	Logvars                        []byte                                   // uwsgi.set_logvar's, as a block of variables
 	Start, End                     int64
+	Queue                          int64 // from the arrival of the request to its start
 	Status, Headers, HeadSize      int
 	Sent                           int64 // of the body
 	ContentLength                  int64
@@ -38,6 +39,10 @@ type Record struct {
 
 // Line is how the line is written.
 type Line struct {
+	JSON   bool    // an object for each request
+	Whole  bool    // such an object is no longer than what a pipe takes in one piece
+	Short  bool    // for a person
+	Color  bool    // of a short line
 	Micros bool    // durations in microseconds
 	Memory int     // --memory-report: 1, or 2 for uss and pss too
 	Host   bool    // --vhost
@@ -64,6 +69,12 @@ func New(format string, strftime bool, date string) (*Line, error) {
 func (l *Line) Append(dst []byte, r *Record) []byte {
 	if l.Format != nil {
 		return l.Format.Append(dst, r)
+	}
+	switch {
+	case l.JSON:
+		return l.appendJSON(dst, r)
+	case l.Short:
+		return appendShort(dst, r, l.Color)
 	}
 	start := len(dst)
 	dst = l.appendOwn(dst, r, r.Addr, r.Method, r.URI)

@@ -1,6 +1,6 @@
 #include "cache_items.h"
 
-enum { SWEEP_STEP = 32, LONGEST_CHAIN = 1000 };
+enum { SWEEP_STEP = 32, LONGEST_CHAIN = 1000, READ_TRIES = 30 };
 
 /* ---- room ---- */
 
@@ -75,20 +75,28 @@ void cache_begin(struct cache *c)
 
 void cache_end(struct cache *c) { __atomic_store_n(&c->head->sequence, c->head->sequence + 1, __ATOMIC_RELEASE); }
 
-int cache_unchanged(const struct cache *c, const struct cache_peek *peek)
+struct cache_peek {
+    uint64_t sequence;
+    const char *value;
+    size_t size;
+    uint64_t expires;
+};
+
+static int unchanged(const struct cache *c, const struct cache_peek *peek)
 {
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     return __atomic_load_n(&c->head->sequence, __ATOMIC_RELAXED) == peek->sequence;
 }
 
-void cache_count_read(struct cache *c, int hit)
+static void count_read(struct cache *c, int hit)
 {
     struct cache_reads *reads = &c->head->reads[lock_thread() % CACHE_READ_COUNTERS];
     __atomic_fetch_add(hit ? &reads->hits : &reads->misses, 1, __ATOMIC_RELAXED);
 }
 
-/* What is read here may be half written: nothing is believed of it but what keeps within the memory. */
-enum cache_result cache_peek(const struct cache *c, const char *key, size_t key_size, struct cache_peek *peek)
+/* CACHE_DONE: the value, which is right if it is still unchanged when it has been copied. What is read here may be half written:
+   nothing is believed of it but what keeps within the memory. */
+static enum cache_result peek_at(const struct cache *c, const char *key, size_t key_size, struct cache_peek *peek)
 {
     if (!key_size || key_size > c->geometry.key_size)
         return CACHE_ABSENT;
@@ -106,13 +114,36 @@ enum cache_result cache_peek(const struct cache *c, const char *key, size_t key_
         i = __atomic_load_n(&item->next, __ATOMIC_RELAXED);
     }
     if (!i)
-        return cache_unchanged(c, peek) ? CACHE_ABSENT : CACHE_FULL;
+        return unchanged(c, peek) ? CACHE_ABSENT : CACHE_FULL;
     struct cache_item item = c->items[i];
-    if (!cache_unchanged(c, peek) || (item.expires && expired(c, &item, now_ms())))
+    if (!unchanged(c, peek) || (item.expires && expired(c, &item, now_ms())))
         return CACHE_FULL; /* it is to be dropped */
     peek->value = block_at(c, item.first_block);
     peek->size = item.size;
+    peek->expires = c->no_expire ? 0 : item.expires;
     return CACHE_DONE;
+}
+
+enum cache_result cache_read(struct cache *c, const char *key, size_t key_size, take_function take, void *to)
+{
+    struct cache_peek peek;
+    for (int i = 0; i < READ_TRIES; i++) {
+        enum cache_result result = peek_at(c, key, key_size, &peek);
+        if (result == CACHE_FULL) {
+            if (!(peek.sequence & 1))
+                return CACHE_FULL;
+            lock_relax();
+            continue;
+        }
+        if (result == CACHE_DONE && take)
+            take(to, peek.value, peek.size, peek.expires);
+        if (result == CACHE_DONE && !unchanged(c, &peek))
+            continue;
+        if (take)
+            count_read(c, result == CACHE_DONE);
+        return result;
+    }
+    return CACHE_FULL;
 }
 
 /* ---- operations ---- */
@@ -193,7 +224,7 @@ static void used_now(struct cache *c, uint32_t i)
 uint32_t cache_get(struct cache *c, const char *key, size_t key_size)
 {
     uint32_t i = item_find_valid(c, key, key_size, hash_of(key, key_size));
-    cache_count_read(c, i != NONE);
+    count_read(c, i != NONE);
     if (i)
         used_now(c, i);
     return i;
@@ -204,6 +235,8 @@ const char *cache_value(const struct cache *c, uint32_t i, size_t *size)
     *size = c->items[i].size;
     return block_at(c, c->items[i].first_block);
 }
+
+uint64_t cache_expires(const struct cache *c, uint32_t i) { return c->no_expire ? 0 : c->items[i].expires; }
 
 int cache_exists(struct cache *c, const char *key, size_t key_size) { return item_find_valid(c, key, key_size, hash_of(key, key_size)) != NONE; }
 

@@ -30,17 +30,13 @@ uint64_t cache_memory(const struct cache_geometry *geometry);
 /* Uses memory: makes a cache in it where there is none, and repairs one of another instance's. 0, or -1: it is another cache. */
 int cache_attach(struct cache *cache, const struct cache_geometry *geometry, void *memory, uint64_t instance);
 
-/* Reads without the lock. CACHE_DONE: the value, which is right if cache_unchanged says so once it has been copied;
-   CACHE_ABSENT; CACHE_FULL: it takes the lock to tell. A hit or a miss is for cache_count_read. */
-struct cache_peek {
-    uint64_t sequence;
-    const char *value;
-    size_t size;
-};
+/* What a value is given to. It is called again when the value has changed meanwhile: only the last one counts.
+   expires: by the clock of the system, in milliseconds; 0: never. */
+typedef void (*take_function)(void *to, const char *value, size_t size, uint64_t expires);
 
-enum cache_result cache_peek(const struct cache *cache, const char *key, size_t key_size, struct cache_peek *peek);
-int cache_unchanged(const struct cache *cache, const struct cache_peek *peek);
-void cache_count_read(struct cache *cache, int hit);
+/* Reads without the lock; who writes is waited for a moment. CACHE_DONE, CACHE_ABSENT, or CACHE_FULL: it takes the lock to tell.
+   take: NULL, or the read counts as a hit or a miss. */
+enum cache_result cache_read(struct cache *cache, const char *key, size_t key_size, take_function take, void *to);
 
 /* Whoever has the lock says so to those who read without it, and when it is done. */
 void cache_begin(struct cache *cache);
@@ -52,6 +48,7 @@ void cache_repair(void *cache);
 /* The item under a key; 0: there is none. It counts as a hit or a miss. */
 uint32_t cache_get(struct cache *cache, const char *key, size_t key_size);
 const char *cache_value(const struct cache *cache, uint32_t item, size_t *size);
+uint64_t cache_expires(const struct cache *cache, uint32_t item);
 int cache_exists(struct cache *cache, const char *key, size_t key_size);
 
 /* Stores a value: where there is one already only if replace. Seconds: 0 is for ever, less than that long ago. */

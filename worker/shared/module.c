@@ -1,6 +1,7 @@
 /* The extension module _envoxyd_shared: the uwsgi module's locks, caches, queue and areas, in memory that the master has made.
    There is no Go in it, so that a zygote may load it. */
 #include "module.h"
+#include "caches.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -125,5 +126,10 @@ PyMODINIT_FUNC PyInit__envoxyd_shared(void)
     for (size_t i = 0; extension && i < sizeof parts / sizeof *parts; i++)
         if (add_functions(extension, parts[i]) < 0)
             Py_CLEAR(extension);
+    PyObject *without_gil = extension ? PyCapsule_New((void *)&cache_functions_without_gil, CACHE_FUNCTIONS, NULL) : NULL;
+    if (extension && (!without_gil || PyModule_AddObject(extension, "without_gil", without_gil) < 0)) {
+        Py_XDECREF(without_gil);
+        Py_CLEAR(extension);
+    }
     return extension;
 }

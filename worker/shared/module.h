@@ -43,6 +43,6 @@ void add_piece(struct pieces *to, const char *bytes, size_t size);
 /* The pieces as a list; they are gone then. */
 PyObject *give_pieces(struct pieces *pieces);
 
-/* Where locks and the heads of areas are, and how much has been attached since that was. */
+/* Where locks and the heads of areas are, and how many areas have been attached since that was. */
 extern char *lock_memory;
-extern int cache_count, area_count;
+extern int area_count;

@@ -3,12 +3,7 @@
 
 #include <string.h>
 
-#include "cache.h"
-
-enum { MAX_CACHES = 256 };
-
-int cache_count;
-static struct cache caches[MAX_CACHES];
+#include "caches.h"
 
 static PyObject *attach_cache(PyObject *self, PyObject *args)
 {
@@ -90,50 +85,32 @@ static void work_on_cache(void *c, void *argument, int gil)
     cache_end(c);
 }
 
-/* Reads without the lock: 1 if that was possible. Who writes is waited for a moment. */
-static int read_freely(struct cache *c, struct cache_call *call)
+static void take_bytes(void *to, const char *value, size_t size, uint64_t expires)
 {
-    struct cache_peek peek;
-    for (int i = 0; i < TRIES; i++) {
-        call->result = cache_peek(c, call->key, (size_t)call->key_size, &peek);
-        if (call->result == CACHE_FULL) {
-            if (!(peek.sequence & 1))
-                return 0;
-            lock_relax();
-            continue;
-        }
-        if (call->result == CACHE_DONE && call->operation == GET)
-            call->bytes = PyBytes_FromStringAndSize(peek.value, (Py_ssize_t)peek.size);
-        if (call->result == CACHE_DONE && !cache_unchanged(c, &peek)) {
-            Py_CLEAR(call->bytes);
-            continue;
-        }
-        if (call->operation == GET)
-            cache_count_read(c, call->result == CACHE_DONE);
-        if (call->operation == SET && call->result == CACHE_DONE)
-            call->result = CACHE_THERE;
-        return call->operation != SET || call->result == CACHE_THERE;
-    }
-    return 0;
+    struct cache_call *call = to;
+    (void)expires;
+    Py_XDECREF(call->bytes);
+    call->bytes = PyBytes_FromStringAndSize(value, (Py_ssize_t)size);
 }
 
-static struct cache *cache_named(const char *name)
+/* Reads without the lock: 1 if that was possible. */
+static int read_freely(struct cache *c, struct cache_call *call)
 {
-    if (!name || !*name)
-        return cache_count ? caches : NULL;
-    for (int i = 0; i < cache_count; i++)
-        if (!strcmp(caches[i].name, name))
-            return &caches[i];
-    return NULL;
+    call->result = cache_read(c, call->key, (size_t)call->key_size, call->operation == GET ? take_bytes : NULL, call);
+    if (call->result != CACHE_DONE)
+        Py_CLEAR(call->bytes);
+    if (call->operation == SET && call->result == CACHE_DONE)
+        call->result = CACHE_THERE;
+    return call->result != CACHE_FULL && (call->operation != SET || call->result == CACHE_THERE);
 }
 
 /* Tells what is to be told of a cache; an exception is the caller's. */
 static int tell_of(struct cache *c, const struct cache_call *call)
 {
-    unsigned long long freed = c->tell_freed && c->head->freed ? __atomic_exchange_n(&c->head->freed, 0, __ATOMIC_RELAXED) : 0;
-    if (!freed && !(call->result == CACHE_FULL && c->tell_full))
+    struct cache_news news = cache_news(c, call->result);
+    if (!news.freed && !news.full)
         return 0;
-    PyObject *nothing = PyObject_CallMethod(extension, "tell", "sK", c->name, freed);
+    PyObject *nothing = PyObject_CallMethod(extension, "tell", "sK", c->name, (unsigned long long)news.freed);
     Py_XDECREF(nothing);
     return nothing ? 0 : -1;
 }
@@ -175,7 +152,7 @@ static PyObject *cache_function(PyObject *self, PyObject *args)
         return NULL;
     if (name && strchr(name, '@'))
         return PyObject_CallMethod(extension, "elsewhere", "sO", cache_functions[operation].ml_name, args);
-    struct cache *c = cache_named(name);
+    struct cache *c = cache_named(name, name ? strlen(name) : 0);
     if (c) {
         int read = operation <= SET && read_freely(c, &call);
         if (!read && with_lock(&c->head->lock, cache_repair, c, work_on_cache, &call) < 0)

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "caches.h"
+
 char *lock_memory;
 static long locks; /* of the application's, beside lock 0 */
 

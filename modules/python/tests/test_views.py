@@ -144,6 +144,55 @@ def test_an_exception_is_an_error_reply_with_a_reference_into_the_log(serve, rec
     assert re.fullmatch(rf'{{"code":{code},"error":"{text} :: ELRC\([0-9a-f-]{{36}}\)"}}\n', reply.text)
 
 
+UNREACHABLE = """
+import flask, socket
+from envoxy.db.exceptions import DatabaseException
+lost = DatabaseException("main (db.internal:5432): cannot connect: connection refused")
+lost.lost = True
+ERRORS = {"lost": lost, "refused": ConnectionRefusedError(111, "db.internal:6379"), "unknown": socket.gaierror("db.internal")}
+@on(endpoint="/{name:str}", protocols=["http"])
+class Needy(View):
+    def get(self, request, name, **kwargs):
+        if name == "abort":
+            flask.abort(400)
+        raise ERRORS[name]
+    def post(self, request, name, **kwargs):
+        return Response({"json": request.get_json()})
+__loader__ = [Needy]
+"""
+
+
+@pytest.mark.parametrize("name", ["lost", "refused", "unknown"])
+def test_a_client_does_not_learn_where_a_server_is_that_is_down(serve, records, name):
+    reply = serve(UNREACHABLE).get(f"/{name}")
+    reference = re.fullmatch(r"error: a service that this one needs cannot be reached :: (ELRC\([0-9a-f-]{36}\))", reply.text)[1]
+    record = [r for r in records() if isinstance(r, dict)][-1]
+    assert reply.status_code == 500 and "db.internal" not in str(reply.headers)
+    assert reference in record["short_message"] and "db.internal" in record["short_message"]
+
+
+def test_what_flask_refuses_is_the_clients_error_and_leaves_no_traceback(serve, records):
+    client = serve(UNREACHABLE)
+    records()
+    for body, kind, status in (("{oops", "application/json", 400), ("x", "text/plain", 415)):
+        reply = client.post("/x", data=body, content_type=kind)
+        assert reply.status_code == status and "ELRC(" in reply.text
+    assert client.get("/abort").status_code == 500
+    found = [r for r in records() if isinstance(r, dict) and "ELRC(" in r["short_message"]]
+    assert [(r["level"], "Traceback" in r["short_message"]) for r in found] == [(4, False), (4, False), (3, True)]
+
+
+def test_bulk_requests_without_what_they_need_are_the_callers_error():
+    from envoxy import zmqc
+    from envoxy.exceptions import ValidationException
+
+    whole = {"server_key": "self", "performative": 0, "url": "/x"}
+    for name in whole:
+        with pytest.raises(ValidationException) as refused:
+            zmqc.bulk_requests([whole, {key: value for key, value in whole.items() if key != name}])
+        assert refused.value.kwargs == {"code": 1200, "status": 412} and name in str(refused.value)
+
+
 @pytest.mark.parametrize("name,message", [("silent", "two lines"), ("silent_text", "x")])
 def test_a_204_error_has_its_message_in_a_header_and_no_record(serve, records, name, message):
     client = serve(TROUBLE)

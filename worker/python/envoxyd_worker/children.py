@@ -54,8 +54,9 @@ def descriptors(spec):
     yield from (spec[name] for name in NUMBERS)
     yield from spec["handover_fd"]
     yield from (s["fd"] for s in spec["sockets"] or ())
-    if spec["log"]["request_fd"]:
-        yield spec["log"]["request_fd"]
+    for name in ("request_fd", "worker_fd"):
+        if spec["log"][name]:
+            yield spec["log"][name]
     if spec.get("gateway"):
         yield spec["gateway"]["progress_fd"]
     signals = spec["signals"]
@@ -84,7 +85,7 @@ def forget(spec):
         pipe["out"] = -1
     spec["handover_fd"] = [-1, -1]
     spec["sockets"] = []
-    spec["log"]["request_fd"] = 0
+    spec["log"]["request_fd"] = spec["log"]["worker_fd"] = 0
     if spec.get("gateway"):
         spec["gateway"]["progress_fd"] = -1
 

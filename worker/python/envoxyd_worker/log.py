@@ -2,14 +2,15 @@
 the application is imported, which may replace sys.stderr, print and os.write. What cannot be written is lost and counted."""
 import sys
 from _thread import get_ident
+from errno import EMSGSIZE
 from io import BufferedWriter, FileIO, TextIOBase, TextIOWrapper
 from os import getpid, write
-from time import ctime, strftime
 
 FD = 2
 LONGEST = 8192  # characters without a newline that are held back
+PIECE = 65536  # bytes: of a text that a record of the log master does not take as a whole
 
-date = ""  # what --log-date puts before each line: "" nothing, "true" ctime(3)'s form, else a strftime format
+mark = ""  # what begins each line of ours: the log master tells the server's lines by it
 lost = 0  # writes that failed
 told = 0  # how many of them the log says
 streams = []  # that were made for sys.stdout and sys.stderr
@@ -20,7 +21,7 @@ def put(text, unencodable="backslashreplace"):
     data = memoryview(text.encode("utf-8", unencodable))
     try:
         while data:
-            data = data[write(FD, data):]
+            data = data[write_some(write, FD, data):]
     except OSError:
         count_loss()
         return False
@@ -30,9 +31,18 @@ def put(text, unencodable="backslashreplace"):
 
 
 def line(text):
-    """Writes one line, with the date in front if that is wanted."""
-    when = date and (ctime() if date == "true" else strftime(date)) + " - "
-    return put(f"{when}{text}\n")
+    """Writes one line."""
+    return put(f"{mark}{text}\n")
+
+
+def write_some(write, *arguments):
+    """Writes with the last argument's bytes; where they are too many for one record, a piece of them: the log master joins these."""
+    try:
+        return write(*arguments)
+    except OSError as error:
+        if error.errno != EMSGSIZE:
+            raise
+    return write(*arguments[:-1], memoryview(arguments[-1]).cast("B")[:PIECE])
 
 
 def count_loss():
@@ -57,7 +67,7 @@ class Descriptor(FileIO):
     def write(self, data):
         size = memoryview(data).nbytes
         try:
-            written = super().write(data)
+            written = write_some(super().write, data)
         except OSError:
             written = None
         if written is None:  # failed, or a non-blocking descriptor that takes nothing now

@@ -31,12 +31,16 @@ from . import (
 from .failures import report_import
 from .reports import LOAD_FAILED, Reports, exit_status
 from .signals import ordinary_signals
-from .uwsgi_module import services, signals
+from .uwsgi_module import services, shared, signals
 
 
 def main(spec, text, uwsgi, serving, order):
     python, number = spec["python"], order["worker"]
     ending.restore_term()
+    if spec["log"]["worker_fd"]:  # --worker-logger
+        log.flush()
+        for fd in (1, 2):
+            os.dup2(spec["log"]["worker_fd"], fd)
     children.adopt_none()
     listeners.restore()
     threads.prepare_greenlets()
@@ -174,7 +178,7 @@ def start(spec, text, order):
     sys.modules["_envoxyd"] = extension
     if order["row"] != order["worker"]:
         text = json.dumps({**json.loads(text), "row": order["row"]})
-    extension.start(text.encode(), order["worker"], spec["cores"])
+    extension.start(text.encode(), order["worker"], spec["cores"], shared.extension().without_gil)
     if debug is None:
         del os.environ["GODEBUG"]
     else:

@@ -89,7 +89,7 @@ def prepare(spec):
     if not faulthandler.is_enabled():
         faulthandler.enable(log.FD)
     log.open_streams()
-    log.date = spec["log"]["date"]
+    log.mark = "\0" if spec["log"]["marked"] else ""
     for number in OURS:
         signal.signal(number, ignore)
     sys.argv = ["uwsgi", *python["argv"].split()]

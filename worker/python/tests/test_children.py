@@ -14,7 +14,7 @@ sys.path.insert(0, {os.path.dirname(os.path.dirname(children.__file__))!r})
 from envoxyd_worker import children, ending
 pipes = [fd for _ in range(6) for fd in os.pipe()]
 spec = dict({ALONE!r}, control_fd=pipes[0], event_fd=pipes[1], alive_fd=pipes[2], scoreboard_fd=pipes[3], handover_fd=[pipes[4], -1],
-            sockets=[dict(fd=pipes[5])], log=dict(request_fd=pipes[6]),
+            sockets=[dict(fd=pipes[5])], log=dict(request_fd=pipes[6], worker_fd=0),
             gateway=dict(calls_fd=pipes[7], health_fd=pipes[8], progress_fd=pipes[9]))
 children.guard(spec)
 

@@ -117,6 +117,7 @@ class Driver:
         state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
         made = DatabaseException(f"{text} (SQLSTATE {state})" if state else text)
         made.sqlstate = made.pgcode = state
+        made.lost = isinstance(error, self.module.OperationalError) and (state or "08")[:2] == "08"
         for name, source in FIELDS:
             setattr(made, name, getattr(diag, source, None))
         return made

@@ -1,11 +1,13 @@
 """Endpoint classes: one object of each serves its HTTP methods and its events."""
 import re
+import socket
 import traceback
 import uuid
 from typing import List
 
 from flask import Response as FlaskResponse
 from flask import jsonify, make_response, request
+from werkzeug.exceptions import Aborter, HTTPException
 
 from ..exceptions import ValidationException
 from ..mqtt.dispatcher import Dispatcher as mqttc
@@ -13,6 +15,11 @@ from ..utils.logs import Log
 from .containers import Response
 
 _PARAMETER = re.compile(r"{([^:{}]+)(?::([^{}]+))?}")
+_UNREACHABLE = "a service that this one needs cannot be reached"
+_CONNECTION_ERRORS = {
+    ("psycopg", "OperationalError"), ("psycopg2", "OperationalError"), ("redis", "ConnectionError"), ("redis", "TimeoutError"),
+    ("requests", "RequestException"), ("sqlalchemy", "OperationalError"), ("sqlalchemy", "InterfaceError"),
+}
 _HTTP_METHODS = ("delete", "get", "patch", "post", "put")
 
 
@@ -81,13 +88,30 @@ def _status(given):
     return status if 100 <= status <= 999 else 500
 
 
+def _is_of_connection(error):
+    """Whether the text of an error may name the address of a server that only this service is to know."""
+    if isinstance(error, (ConnectionError, TimeoutError, socket.gaierror)) or getattr(error, "lost", False) is True:
+        return True
+    return any((kind.__module__.partition(".")[0], kind.__name__) in _CONNECTION_ERRORS for kind in type(error).__mro__)
+
+
+def _is_of_client(error):
+    """Whether Flask has refused what the client sent, as a body that is no JSON. A view's own abort() is not that."""
+    if not isinstance(error, HTTPException) or not 400 <= (error.code or 500) <= 499:
+        return False
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return not isinstance(frame.f_locals.get("self"), Aborter)
+
+
 def _error_reply(request, error):
     code, status = 0, 500
     if isinstance(error, ValidationException):
         code = error.kwargs.get("code", code)
         status = _status(error.kwargs.get("status", status))
+    elif _is_of_client(error):
+        status = error.code
     reference = str(uuid.uuid4())
-    text = f"{error} :: ELRC({reference})"
+    text = f"{_UNREACHABLE if _is_of_connection(error) else error} :: ELRC({reference})"
     if request.is_json:
         response = make_response(jsonify({"error": text, "code": code}), status)
     else:
@@ -96,6 +120,8 @@ def _error_reply(request, error):
     if status == 204:
         response.headers["X-Error-Msg"] = " ".join(str(error).splitlines())
         response.set_data(b"")
+    elif _is_of_client(error):
+        Log.warning(f"ELRC({reference}) - {error}")
     else:
         Log.error(f"ELRC({reference}) - Traceback: {traceback.format_exc()}")
     return response

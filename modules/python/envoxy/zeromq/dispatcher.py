@@ -3,6 +3,7 @@ import concurrent.futures
 import json
 import os
 
+from ..asserts import assertz_mandatory
 from ..constants import Performative
 from ..exceptions import ValidationException
 from ..message_headers import generate_headers
@@ -234,8 +235,13 @@ class Dispatcher:
     def bulk_requests(request_list):
         """Several requests at a time: dicts of server_key, performative, url, and what else a request has.
 
-        The replies in the order asked; the first request that failed raises.
+        The replies in the order asked; the first request that failed raises. ValidationException, before any is sent, when one
+        lacks what it must have.
         """
+        request_list = list(request_list)
+        for one in request_list:
+            for name in ("server_key", "performative", "url"):
+                assertz_mandatory(one, name)
         futures = []
         for one in request_list:
             more = (one.get("params"), one.get("payload"), one.get("headers"))
