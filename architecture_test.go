@@ -62,6 +62,7 @@ var mayImport = map[string][]string{
 	"internal/tlsspec":    {},
 	"internal/tracing":    {},
 	"internal/workerspec": {"internal/staticspec", "internal/tlsspec", "internal/routespec", "internal/tracing"},
+	"internal/routerspec": {"internal/tlsspec"},
 	"uwsgiopts":           {"uwsgiopts", "protocol/subscription", "internal/conninfo", "internal/httpget", "internal/openssl", "internal/routespec", "internal/spelling", "routing"},
 	"modules":             {"protocol", "internal/conninfo", "internal/spelling"},
 	"modules/probe":       {"internal/httpget"},
