@@ -143,9 +143,10 @@ func TestAPostponedRequestKeepsItsSpan(t *testing.T) {
 	answered(all[1])
 	all[0].answer(okReply)
 	all[0].goOn()
-	vars, _ := all[0].taken()
-	all[0].answer(okReply)
-	all[0].goOn()
+	taker := firstOf(all)
+	vars, _ := taker.inHand()
+	taker.answer(okReply)
+	taker.goOn()
 	stop(all)
 	span := exported() // of the only request that is sampled
 	if span == nil || string(span.Context.Append(nil)) != vars["HTTP_TRACEPARENT"] || exported() != nil {
