@@ -26,7 +26,7 @@ export CGO_CFLAGS = -O2 -Wall -Wextra -Wno-unused-parameter -Werror -I$(PYTHON_I
 export CGO_LDFLAGS = -Wl,--unresolved-symbols=ignore-all
 export CGO_LDFLAGS_ALLOW = -Wl,--unresolved-symbols=.*
 
-GO_SOURCES := go.mod go.sum $(shell find cmd emperor gateway master router worker modules uwsgiopts protocol transports internal \
+GO_SOURCES := go.mod go.sum $(shell find cmd emperor gateway master otlp router worker modules uwsgiopts protocol transports internal \
 	\( -name '*.go' -o -name '*.c' -o -name '*.h' \) ! -name '*_test.go')
 SHARED_SOURCES := $(filter-out %_test.c,$(wildcard worker/shared/*.c)) $(wildcard worker/shared/*.h)
 WORKER_PYTHON := $(shell find worker/python -name __pycache__ -prune -o -print)
@@ -34,11 +34,11 @@ MODULES_PYTHON := $(shell find modules/python -name __pycache__ -prune -o -print
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build run test test-go test-python compat lint fuzz bench docs packages install install-completions uninstall clean headers tools
+.PHONY: build run test test-go test-python compat lint fuzz bench docs screenshot packages install install-completions uninstall clean headers tools
 
 # ---- build -----------------------------------------------------------------
 
-build: headers bin/envoxyd lib/envoxyd/envoxyd-gateway lib/envoxyd/envoxyd-router lib/envoxyd/envoxyd-zmq lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/_envoxyd_zygote.abi3.so lib/envoxyd/_envoxyd_shared.abi3.so lib/envoxyd/python/.copied lib/envoxyd/modules/.copied
+build: headers bin/envoxyd lib/envoxyd/envoxyd-gateway lib/envoxyd/envoxyd-otlp lib/envoxyd/envoxyd-router lib/envoxyd/envoxyd-zmq lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/_envoxyd_zygote.abi3.so lib/envoxyd/_envoxyd_shared.abi3.so lib/envoxyd/python/.copied lib/envoxyd/modules/.copied
 
 # Everything is made under another name and moved into place: a server that runs from here keeps its own files.
 bin/envoxyd: $(GO_SOURCES)
@@ -49,6 +49,11 @@ bin/envoxyd: $(GO_SOURCES)
 lib/envoxyd/envoxyd-gateway: $(GO_SOURCES)
 	@mkdir -p $(@D)
 	CGO_ENABLED=0 $(GO) build -trimpath -o $@.new ./cmd/envoxyd-gateway
+	@mv $@.new $@
+
+lib/envoxyd/envoxyd-otlp: $(GO_SOURCES)
+	@mkdir -p $(@D)
+	CGO_ENABLED=0 $(GO) build -trimpath -o $@.new ./cmd/envoxyd-otlp
 	@mv $@.new $@
 
 lib/envoxyd/envoxyd-router: $(GO_SOURCES)
@@ -142,6 +147,11 @@ docs:
 	$(GO) generate ./...
 	$(PYTHON) docs/python_api/write.py
 
+screenshot: build $(VENV)/.tests
+	@packaging/debian-install chromium
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check pillow
+	$(VENV)/bin/python3 docs/screenshot.py docs/status-page.png
+
 # ---- install ---------------------------------------------------------------
 
 COMPLETIONS := bash-completion/completions/envoxyd zsh/site-functions/_envoxyd fish/vendor_completions.d/envoxyd.fish
@@ -149,7 +159,7 @@ COMPLETIONS := bash-completion/completions/envoxyd zsh/site-functions/_envoxyd f
 install: build install-completions
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/envoxyd
 	install -m 755 bin/envoxyd $(DESTDIR)$(PREFIX)/bin/envoxyd
-	install -m 755 lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/_envoxyd_zygote.abi3.so lib/envoxyd/_envoxyd_shared.abi3.so lib/envoxyd/envoxyd-gateway lib/envoxyd/envoxyd-router lib/envoxyd/envoxyd-zmq $(DESTDIR)$(PREFIX)/lib/envoxyd/
+	install -m 755 lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/_envoxyd_zygote.abi3.so lib/envoxyd/_envoxyd_shared.abi3.so lib/envoxyd/envoxyd-gateway lib/envoxyd/envoxyd-otlp lib/envoxyd/envoxyd-router lib/envoxyd/envoxyd-zmq $(DESTDIR)$(PREFIX)/lib/envoxyd/
 	PYTHON=$(PYTHON) packaging/copy-python worker/python $(DESTDIR)$(PREFIX)/lib/envoxyd/python
 	PYTHON=$(PYTHON) packaging/copy-python modules/python $(DESTDIR)$(PREFIX)/lib/envoxyd/modules
 	test -z "$(BUNDLE_LIBZMQ)" || packaging/bundle-libzmq $(DESTDIR)$(PREFIX)/lib/envoxyd

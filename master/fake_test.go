@@ -146,6 +146,7 @@ func newTestMaster(t *testing.T, processes int) *testMaster {
 	}
 	m.gateways = newGateways(m)
 	m.routers = newRouters(m)
+	m.tracer = newTracer(m)
 	m.announcer.Logf = logf
 	m.logs.alarms, m.logs.commands = newAlarms(m.commands, m.events), m.commands
 	t.Cleanup(m.logs.alarms.close)

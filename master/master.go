@@ -66,6 +66,7 @@ type master struct {
 	jobs         jobs
 	gateways     gateways
 	routers      *routers
+	tracer       *tracer
 	announcer    subscribing.Announcer
 	queues       *signalQueues
 	router       *signaling.Router
@@ -85,6 +86,7 @@ type master struct {
 	prometheus   management.Servers
 	snmp         snmp.Agent
 	pushers      stats.Pushers
+	statusPage   statusPage
 	lastSweep    time.Time
 }
 
@@ -190,6 +192,7 @@ func Run(cfg *uwsgiopts.Config, reread Reread) int {
 	defer m.life.giveUp()
 	m.gateways = newGateways(m)
 	m.routers = newRouters(m)
+	m.tracer = newTracer(m)
 	m.announcer.Logf = logf
 	m.triggers.notifySocket.option, m.triggers.subscriptionNotify.option = "notify-socket", "subscription-notify-socket"
 	m.commands = newCommands(cfg.Binsh...)
@@ -264,7 +267,7 @@ func (m *master) run() (int, error) {
 			m.sweep(now)
 			ticker.fired(now)
 		}
-		m.dismissGateways()
+		m.dismissCompanions()
 		ticker.follow(m)
 	}
 	return m.end(), nil
@@ -272,7 +275,7 @@ func (m *master) run() (int, error) {
 
 // finished: nothing runs any more, and nothing is to be started.
 func (m *master) finished() bool {
-	return m.served() && !m.life.starting && !m.upgrader.busy && m.gateways.gone() && m.routers.gone() && m.jobs.daemons.Gone() && !m.signalsLeft()
+	return m.served() && !m.life.starting && !m.upgrader.busy && m.gateways.gone() && m.routers.gone() && m.tracer.gone() && m.jobs.daemons.Gone() && !m.signalsLeft()
 }
 
 // served: no generation is left, and none is to be started.
@@ -280,16 +283,18 @@ func (m *master) served() bool {
 	return (m.life.stopping || m.life.upgraded) && m.current == nil && m.next == nil && len(m.old) == 0
 }
 
-// dismissGateways lets the gateways go after the last worker that could use it.
-func (m *master) dismissGateways() {
+// dismissCompanions lets the gateways go after the last worker that could use one, and the tracer after the last span.
+func (m *master) dismissCompanions() {
 	if m.served() {
 		m.gateways.stop()
+		m.tracer.dismiss()
 	}
 }
 
 func (m *master) end() int {
 	m.stats.Close()
 	m.prometheus.Close()
+	m.statusPage.close()
 	m.snmp.Close()
 	m.stopWatching()
 	m.triggers.fdReload.close()
@@ -382,6 +387,7 @@ func (m *master) sweep(now time.Time) {
 		m.runCrons(now)
 		m.current.runSignalCrons(now)
 	}
+	m.statusPage.poll(m, now)
 	m.logs.alarms.watchQueues(m.sockets, m.cfg.AlarmBacklog)
 	m.advanceChain()
 	if !m.upgrader.busy && !m.life.upgraded {

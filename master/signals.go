@@ -113,6 +113,7 @@ func (m *master) stop() {
 		}
 		m.gateways.hurry()
 		m.routers.hurry()
+		m.tracer.hurry()
 		m.exitHooks.stop()
 		return
 	}

@@ -51,6 +51,9 @@ func (g *generation) makeSpec(i *inheritance, lib string) (*workerspec.Spec, err
 			g.arrivals, g.handover = dupCloexec(int(out.Fd())), dupCloexec(int(in.Fd()))
 		}
 	}
+	if err := g.addTracing(i, spec); err != nil {
+		return nil, err
+	}
 	if spec.VaultFD, err = g.inheritVault(i); err != nil {
 		return nil, err
 	}

@@ -18,7 +18,10 @@ type RoutersConfig struct {
 	HTTPRouter Router // of --http, where that has nodes: see Config.HTTPRouted
 	FastRouter Router
 	RawRouter  Router
+	SSLRouter  Router
 	XClient    bool // raw routers tell mail servers the client's address
+
+	SSLRouterSNI bool // TLS routers choose servers by the host that the handshake names
 
 	HTTPModifier1, HTTPModifier2 byte
 	HTTPChunkedInput             bool
@@ -47,7 +50,7 @@ type RoutersConfig struct {
 
 func routersDefaults() RoutersConfig {
 	one := Router{Processes: 1, Gracetime: 30 * time.Second, Timeout: time.Minute, MaxRetries: 3}
-	return RoutersConfig{HTTPRouter: one, FastRouter: one, RawRouter: one, SubscriptionTolerance: 17 * time.Second, SignTolerance: 24 * time.Hour,
+	return RoutersConfig{HTTPRouter: one, FastRouter: one, RawRouter: one, SSLRouter: one, SubscriptionTolerance: 17 * time.Second, SignTolerance: 24 * time.Hour,
 		SubscribeFreq: 10 * time.Second}
 }
 
@@ -57,7 +60,8 @@ type Router struct {
 	To              []string // nodes
 	Servers         []string // addresses at which nodes subscribe
 	Pattern, Base   string
-	UseSocket       *int // number of a socket of this instance's own; nil: not given
+	UseCache        *string // name of a cache with addresses by key; "": the first one; nil: not given
+	UseSocket       *int    // number of a socket of this instance's own; nil: not given
 	Fallback        []string
 	FallbackOnNoKey bool
 	FallbackKey     string
@@ -77,14 +81,16 @@ type Router struct {
 
 // Routes tells whether there is something to route to.
 func (r *Router) Routes() bool {
-	return len(r.To)+len(r.Servers) > 0 || r.Pattern != "" || r.Base != "" || r.UseSocket != nil || len(r.Fallback) > 0 && r.FallbackOnNoKey
+	return len(r.To)+len(r.Servers) > 0 || r.Pattern != "" || r.Base != "" || r.UseCache != nil || r.UseSocket != nil || len(r.Fallback) > 0 && r.FallbackOnNoKey
 }
 
 // Protocols of sockets that routers serve.
 const (
-	HTTPFront = "http-front" // --http, where it has nodes
-	FastFront = "fastrouter"
-	RawFront  = "rawrouter"
+	HTTPFront     = "http-front"     // --http, where it has nodes
+	RedirectFront = "redirect-front" // --http-to-https, where --http has nodes
+	FastFront     = "fastrouter"
+	RawFront      = "rawrouter"
+	SSLFront      = "sslrouter"
 )
 
 // HTTPRouted tells whether --http hands requests to other servers. Otherwise the workers serve it themselves.
@@ -93,7 +99,7 @@ func (c *Config) HTTPRouted() bool { return c.HTTPRouter.Routes() }
 // fronts counts the sockets that routers serve.
 func (c *Config) fronts() (n int) {
 	for _, s := range c.Sockets {
-		if slices.Contains([]string{HTTPFront, FastFront, RawFront}, s.Protocol) {
+		if slices.Contains([]string{HTTPFront, RedirectFront, FastFront, RawFront, SSLFront}, s.Protocol) {
 			n++
 		}
 	}
@@ -135,11 +141,8 @@ func (p *parser) finishRouters() error {
 			}
 		}
 	}
-	for _, r := range []struct {
-		name   string
-		router *Router
-	}{{"http", &c.HTTPRouter}, {"fastrouter", &c.FastRouter}, {"rawrouter", &c.RawRouter}} {
-		if err := p.finishRouter(r.name, r.router); err != nil {
+	for _, f := range families {
+		if err := p.finishRouter(f.name, f.of(c)); err != nil {
 			return err
 		}
 	}
@@ -151,14 +154,12 @@ func (p *parser) finishRouters() error {
 		return p.refuseValue("http-auto-gzip", "responses of other servers are not compressed: enable compression there")
 	}
 	for i := range c.Sockets {
-		s := &c.Sockets[i]
-		if s.Protocol != protocolRouter {
-			continue
+		switch s := &c.Sockets[i]; s.Protocol {
+		case protocolRouter:
+			s.Protocol = HTTPFront
+		case protocolToHTTPS:
+			s.Protocol = RedirectFront
 		}
-		if s.TLS != nil {
-			return refuse(s.Origin, "https %s: TLS is terminated by workers, not by routers: use a separate instance for https that forwards requests (route-run = http:ADDRESS), or a TLS proxy in front", s.Address)
-		}
-		s.Protocol = HTTPFront
 	}
 	return nil
 }
@@ -167,13 +168,13 @@ func (p *parser) finishRouters() error {
 func (p *parser) finishRouter(name string, r *Router) error {
 	c := p.cfg
 	ways := 0
-	for _, way := range []bool{r.Pattern != "", r.Base != "", len(r.Servers) > 0, len(r.To) > 0 || r.UseSocket != nil} {
+	for _, way := range []bool{r.UseCache != nil, r.Pattern != "", r.Base != "", len(r.Servers) > 0, len(r.To) > 0 || r.UseSocket != nil} {
 		if way {
 			ways++
 		}
 	}
 	if ways > 1 { // as in uWSGI, which says nothing
-		p.note(c.OriginOf(name+"-to", ""), "%s: a pattern, a directory, subscriptions and %s-to are mutually exclusive; the first of these that is given is used", name, name)
+		p.note(c.OriginOf(name+"-to", ""), "%s: a cache, a pattern, a directory, subscriptions and %s-to are mutually exclusive; the first of these that is given is used", name, name)
 	}
 	if r.Processes < 1 || r.Processes > maxCores {
 		return p.refuseValue(name+"-processes", "%d processes: must be between 1 and %d", r.Processes, maxCores)
@@ -182,10 +183,23 @@ func (p *parser) finishRouter(name string, r *Router) error {
 		return nil
 	}
 	if name != "http" {
-		front := map[string]string{"fastrouter": FastFront, "rawrouter": RawFront}[name]
+		front := map[string]string{"fastrouter": FastFront, "rawrouter": RawFront, "sslrouter": SSLFront}[name]
 		if !slices.ContainsFunc(c.Sockets, func(s Socket) bool { return s.Protocol == front }) {
 			return refuse(c.OriginOf(name+"-to", ""), "a %s has nodes, but no address to listen on: add --%s", name, name)
 		}
+	}
+	return nil
+}
+
+// finishRouterCaches refuses caches that are not there.
+func (p *parser) finishRouterCaches() error {
+	c := p.cfg
+	for _, f := range families {
+		name := f.of(c).UseCache
+		if name == nil || len(c.Caches) > 0 && *name == "" || slices.ContainsFunc(c.Caches, func(cache Cache) bool { return cache.Name == *name }) {
+			continue
+		}
+		return p.refuseValue(f.name+"-use-cache", "there is no cache %q of this instance: name one with cache2", *name)
 	}
 	return nil
 }

@@ -118,9 +118,13 @@ func readCiphers(g given, text string) ([]uint16, error) {
 	return list.Suites, nil
 }
 
-// setHTTPS2 reads addr=ADDRESS,cert=CERT,key=KEY[,ciphers=…][,clientca=…][,spdy=…].
-func setHTTPS2(c *Config, g given) (err error) {
-	s := Socket{Protocol: protocolRouter, TLS: &Certificate{}}
+// namedSecureSocket adds a socket for TLS: addr=ADDRESS,cert=CERT,key=KEY[,ciphers=…][,clientca=…][,spdy=…].
+func namedSecureSocket(protocol string) effect {
+	return List.by(func(c *Config, g given) error { return addNamedSecure(c, g, protocol) })
+}
+
+func addNamedSecure(c *Config, g given, protocol string) (err error) {
+	s := Socket{Protocol: protocol, TLS: &Certificate{}}
 	for part := range strings.SplitSeq(g.text, ",") {
 		key, value, _ := strings.Cut(part, "=")
 		switch key {
@@ -135,7 +139,9 @@ func setHTTPS2(c *Config, g given) (err error) {
 		case "clientca", "client_ca":
 			s.TLS.setClientCA(value)
 		case "spdy":
-			if value != "" && value != "0" {
+			if protocol != protocolRouter {
+				err = fmt.Errorf("option %q: SPDY carries HTTP, which is not looked at here", g.name)
+			} else if value != "" && value != "0" {
 				g.notice("option %q: SPDY is superseded by HTTP/2, which clients negotiate (http2)", g.name)
 			}
 		default:

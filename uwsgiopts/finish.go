@@ -31,8 +31,8 @@ func (p *parser) finish() error {
 	p.unknownNames()
 	p.leftovers()
 	for _, validate := range []func() error{
-		p.finishSharing, p.finishTLS, p.finishLoops, p.validateCheckCache, p.finishRouting, p.validateNumbers, p.validateCheaper, p.validateMapSockets,
-		p.validateCGI, p.validateCgroups, p.validateListen, p.validateFarms, p.validateAlarms, p.refuseAimless,
+		p.finishSharing, p.finishRouterCaches, p.finishTLS, p.finishLoops, p.validateCheckCache, p.finishRouting, p.validateNumbers, p.validateCheaper, p.validateMapSockets,
+		p.validateCGI, p.validateCgroups, p.validateListen, p.validateFarms, p.validateAlarms, p.finishTracing, p.refuseAimless,
 	} {
 		if err := p.tolerate(validate()); err != nil {
 			return err

@@ -73,6 +73,8 @@ func TestOptionsFillTheConfig(t *testing.T) {
 		{"--set master=false --stats :1717", func(c *Config) any { return c.Master }, false},
 		{"--prometheus 9100 --prometheus :9101", func(c *Config) any { return []any{c.Master, c.Prometheus} }, []any{true, []string{"127.0.0.1:9100", ":9101"}}},
 		{"--prometheus [::1]:9100 --prometheus run/m.sock", func(c *Config) any { return c.Prometheus }, []string{"[::1]:9100", "run/m.sock"}},
+		{"--status-page 9000 --status-page :9001", func(c *Config) any { return []any{c.Master, c.StatusPage} }, []any{true, []string{"127.0.0.1:9000", "127.0.0.1:9001"}}},
+		{"--status-page 0.0.0.0:9000 --status-page [::1]:9000 --status-page run/page.sock", func(c *Config) any { return c.StatusPage }, []string{"0.0.0.0:9000", "[::1]:9000", "run/page.sock"}},
 		{"--snmp", func(c *Config) any { return []any{c.Master, c.SNMP, c.SNMPAddress} }, []any{true, true, ""}},
 		{"--set snmp=true", func(c *Config) any { return []any{c.SNMP, c.SNMPAddress} }, []any{true, ""}},
 		{"--snmp=:161 --snmp=[::1]:1161", func(c *Config) any { return c.SNMPAddress }, "[::1]:1161"},

@@ -20,6 +20,7 @@ var plugins = []plugin{
 	{[]string{"corerouter"}, "http", "the base of uWSGI's routers, which --http needs there"},
 	{[]string{"fastrouter"}, "fastrouter", "its options are in the table"},
 	{[]string{"rawrouter"}, "rawrouter", "its options are in the table"},
+	{[]string{"sslrouter"}, "sslrouter", "its options are in the table"},
 	{[]string{"logfile", "logsocket", "logpipe", "redislog", "systemd_logger"}, "logger", "a kind of --logger"},
 	{[]string{"syslog"}, "log-syslog", "a kind of --logger"},
 	{[]string{"rsyslog"}, "rsyslog-packet-size", "a kind of --logger"},

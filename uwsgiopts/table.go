@@ -16,6 +16,7 @@ func Sections() []Section {
 		{"Logging", loggingOptions()},
 		{"Alarms", alarmOptions()},
 		{"Statistics and metrics", metricsOptions()},
+		{"Tracing", tracingOptions()},
 		{"Static files and headers", staticOptions()},
 		{"Internal routing", routingOptions()},
 		{"Mules, spoolers, timers and daemons", backgroundOptions()},

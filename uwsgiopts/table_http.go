@@ -8,7 +8,7 @@ func httpOptions() []Option {
 	return append([]Option{
 		{Names: []string{"http", "httprouter"}, Arg: RequiredArg, Doc: "serve HTTP on this address, with the limits and timeouts of the http- options", Value: socket(protocolRouter)},
 		{Names: []string{"https"}, Arg: RequiredArg, Doc: "serve HTTPS on this address, with the limits and timeouts of the http- options: ADDRESS,CERT,KEY[,CIPHERS[,CLIENT_CA]] as for https-socket", Value: secureSocket(protocolRouter)},
-		{Names: []string{"https2"}, Arg: RequiredArg, Doc: "serve HTTPS on this address, as https does: addr=ADDRESS,cert=CERT,key=KEY[,ciphers=CIPHERS][,clientca=CLIENT_CA]", Value: List.by(setHTTPS2)},
+		{Names: []string{"https2"}, Arg: RequiredArg, Doc: "serve HTTPS on this address, as https does: addr=ADDRESS,cert=CERT,key=KEY[,ciphers=CIPHERS][,clientca=CLIENT_CA]", Value: namedSecureSocket(protocolRouter)},
 		{Names: []string{"https-export-cert"}, Doc: "pass the client's certificate on as HTTPS_CC (PEM)", Value: flagOn(func(c *Config) *bool { return &c.ExportCert })},
 		{Names: []string{"https-session-context"}, Arg: RequiredArg, Doc: "context of TLS sessions", NoOp: "a session is of use only on the socket, for the host, where it began"},
 		{Names: []string{"http-to-https"}, Arg: RequiredArg, Doc: "redirect HTTP on this address to HTTPS on port 443 of the same host (301)", Value: socket(protocolToHTTPS)},

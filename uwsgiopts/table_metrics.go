@@ -20,6 +20,7 @@ func metricsOptions() []Option {
 		{Names: []string{"stats-no-cores"}, Flags: StartsMaster, Doc: "leave single cores out of the statistics", Value: flagOn(func(c *Config) *bool { return &c.StatsNoCores })},
 		{Names: []string{"stats-no-metrics"}, Flags: StartsMaster, Doc: "leave metrics out of the statistics", Value: flagOn(func(c *Config) *bool { return &c.StatsNoMetrics })},
 		{Names: []string{"prometheus"}, Arg: RequiredArg, Flags: StartsMaster | Own, Doc: "serve metrics for Prometheus on this address, at /metrics (PORT alone: of this machine only); may be repeated", Value: managementAddress(func(c *Config) *[]string { return &c.Prometheus })},
+		{Names: []string{"status-page"}, Arg: RequiredArg, Flags: StartsMaster | Own, Doc: "serve a page that shows what the instance does, live, on this address (PORT or :PORT: of this machine only); may be repeated", Value: loopbackAddress(func(c *Config) *[]string { return &c.StatusPage })},
 		{Names: []string{"snmp"}, Arg: OptionalArg, Flags: StartsMaster, Doc: "give the application uwsgi.snmp_*, and answer SNMP on this UDP address; without one nothing listens", Value: Text.by(setSNMP)},
 		{Names: []string{"snmp-community"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "answer SNMP queries for this community; without one no query is answered", Value: Text.by(setSNMPCommunity)},
 		{Names: []string{"carbon"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "send statistics to this Carbon server", Value: list(func(c *Config) *[]string { return &c.Carbon })},

@@ -59,6 +59,7 @@ func (s *slot) account() {
 	if io.flags&reqService == 0 && s.toLog(spent) {
 		s.logRequest()
 	}
+	s.sendSpan()
 }
 
 func (s *slot) toLog(spent int64) bool {

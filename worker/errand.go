@@ -65,6 +65,7 @@ type errandOutcome struct {
 	errno           syscall.Errno
 	routed          *routed
 	forwarded       bool
+	span            span
 }
 
 // leave has a goroutine see to the request's being answered. The reactor's lock is held.
@@ -81,6 +82,7 @@ func (s *slot) leave(cn *conn, p *parsed, by answerer, limits errandLimits) {
 	if e.routed = s.giveRouted(e.parsed.Vars); e.routed != nil {
 		e.routed.outside.start = e.outcome.start
 	}
+	e.outcome.span = s.takeSpan()
 	if limit := s.w.spec.Limits.HarakiriSeconds; limit > 0 {
 		e.limits.harakiri = time.Duration(limit) * time.Second
 	}
@@ -323,6 +325,7 @@ func (s *slot) errandEnded(cn *conn, p *parsed, o *errandOutcome) bool {
 	io.app, io.switches, io.result = -1, 0, cUint32(o.result)
 	io.status, io.headers, io.head_len, io.sent = cUint32(o.status), cUint32(o.headers), cUint32(o.head), cUint64(o.sent)
 	s.response.errno, s.response.forwarded = o.errno, o.forwarded
+	s.putSpan(&o.span)
 	s.w.staticServed.Add(1)
 	if o.forwarded {
 		s.line.Routed.Store(s.line.Routed.Load() + 1)

@@ -19,10 +19,10 @@ func (s *slot) postpones(cn *conn) bool {
 // postpone keeps a request that rules have seen until a slot has time for it. q has its body, and what was sent behind it.
 func (s *slot) postpone(cn *conn, p *parsed, q *request) {
 	s.flushHeld()
-	q.conn, q.parsed, q.postponed = cn, *p, true
+	q.conn, q.parsed, q.postponed, q.since = cn, *p, true, s.arrived
 	q.parsed.Vars = append([]byte(nil), p.Vars...)
 	q.parsed.body = nil
-	q.routed = s.giveRouted(q.parsed.Vars)
+	q.routed, q.span = s.giveRouted(q.parsed.Vars), s.takeSpan()
 	s.rest = nil
 	cn.inHand = true
 	s.r.inHand++
@@ -45,6 +45,7 @@ func (r *reactor) takePostponed() *request {
 // recall has the slot know of a postponed request what it knew then.
 func (s *slot) recall(q *request) {
 	s.takeRouted(q.routed)
+	s.putSpan(&q.span)
 	if s.routed != nil && q.routed != nil {
 		q.routed.request.Rebase(s.parsed.Vars)
 	}

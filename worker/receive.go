@@ -95,6 +95,7 @@ func (s *slot) parse(cn *conn, data []byte) bool {
 		return false
 	}
 	s.rest = data[p.HeadSize+len(p.body):]
+	s.trace(cn, p)
 	if answered, more := s.route(cn, p); answered {
 		return more
 	}
@@ -150,6 +151,7 @@ type info struct {
 	nvars                                int
 	length                               int64 // CONTENT_LENGTH
 	sized, chunked                       bool  // whether that says something; HTTP_TRANSFER_ENCODING says chunked
+	traceparent, tracestate              []byte
 	modifier1, modifier2                 byte
 	start                                int64
 }
@@ -253,6 +255,10 @@ func (p *parser) scan(block []byte, q *parsed) error {
 			} else {
 				q.flags &^= reqHTTPS
 			}
+		case "HTTP_TRACEPARENT":
+			r.traceparent = value
+		case "HTTP_TRACESTATE":
+			r.tracestate = value
 		case "HTTP_X_FORWARDED_FOR":
 			if p.w.spec.Log.ForwardedFor {
 				r.addr = value

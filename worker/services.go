@@ -22,6 +22,7 @@ type service interface {
 // services are what _envoxyd.call reaches, by name.
 var services = map[string]service{
 	"postgres": postgres.New(),
+	"tracing":  messageSpans{},
 }
 
 // callService calls a service. A panic in a service is its error: the worker goes on.

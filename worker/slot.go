@@ -46,6 +46,7 @@ type slot struct {
 	arriving *arriving // the body of the current request, if the application has started before it was there
 
 	routed *routed // nil: there are no rules
+	traced *traced // nil: no spans are exported
 
 	frames atomic.Pointer[frames] // of a request that has become a websocket
 
@@ -113,6 +114,11 @@ func newSlot(r *reactor, index int, io *coreIO) (*slot, error) {
 	}
 	if w.routes != nil {
 		if s.routed, err = newRouted(w); err != nil {
+			return nil, err
+		}
+	}
+	if w.tracer != nil {
+		if s.traced, err = newTraced(w); err != nil {
 			return nil, err
 		}
 	}
@@ -217,6 +223,10 @@ func (s *slot) settle() bool {
 			cn.rest = append([]byte(nil), rest...)
 		}
 		s.inRow = 0
+		if cn.inMemory() { // its one request is served
+			r.drop(cn)
+			return false
+		}
 		r.keep(cn, s)
 	case fateDropped:
 		r.drop(cn)

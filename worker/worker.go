@@ -69,6 +69,7 @@ type Worker struct {
 	files      *files           // one of them; nil: no option asks for files, nor for rules
 	routes     *routing.Program // nil: there are no rules
 	scripts    *scripts         // CGI programs; nil: there are none
+	tracer     *tracer          // nil: no spans are exported
 	extra      []byte           // the lines of --add-header, for answers without the application
 	removed    [][]byte         // the names of --del-header, likewise
 
@@ -172,6 +173,7 @@ func New(document []byte, id int, io []coreIO, caches *sharedmem.Caches) (*Worke
 			return nil, err
 		}
 	}
+	w.tracer = newTracer(w.spec.Tracing)
 	if w.spec.VaultFD >= 0 {
 		if w.vault, err = tlsconfig.OpenVault(w.spec.VaultFD); err != nil {
 			return nil, err

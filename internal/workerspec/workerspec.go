@@ -10,6 +10,7 @@ import (
 	"envoxyd/internal/routespec"
 	"envoxyd/internal/staticspec"
 	"envoxyd/internal/tlsspec"
+	"envoxyd/internal/tracing"
 )
 
 // EndCalls is the signal at which a worker gives up its calls to servers, before it is killed. It is a
@@ -75,11 +76,19 @@ type Spec struct {
 
 	Routes []routespec.Rule `json:"routes,omitempty"` // the internal routing; they can be compiled
 
+	Tracing *Tracing `json:"tracing,omitempty"` // nil: no spans are exported
+
 	Spoolers []Spooler `json:"spoolers"`
 	Spooling Spooling  `json:"spooling"`
 
 	Opt     [][3]any        `json:"opt"` // uwsgi.opt in order: name, value, is a flag
 	Service json.RawMessage `json:"service,omitempty"`
+}
+
+// Tracing is which spans a worker makes, and where they go.
+type Tracing struct {
+	FD      int             `json:"fd"` // a socket that takes records: see internal/tracing
+	Sampler tracing.Sampler `json:"sampler"`
 }
 
 // Gateway is how an Envoxy service reaches the event gateway, should it need one.

@@ -1,6 +1,7 @@
 """The headers that every message to another service has, over MQTT and ZeroMQ alike."""
 import uuid
 
+from .tracing import context_headers
 from .utils.datetime import Now
 
 SERVER_NAME = "Envoxy Server"
@@ -14,4 +15,5 @@ def generate_headers(client_id=None):
         "Date": Now.api_format(),
         "User-Agent": SERVER_NAME if client_id is None else client_id,
         "X-Cid": str(uuid.uuid4()),
+        **context_headers(),
     }

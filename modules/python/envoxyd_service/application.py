@@ -6,6 +6,7 @@ from . import requirements  # noqa: F401, I001 - first: it says what is missing
 import envoxy
 import uwsgi
 from envoxy.unavailable import Unavailable
+from envoxyd_worker import gateway, tracing
 from flask import Flask
 
 from . import bootstrap, connectors, cors, health, request_log, zmq_backend, zmq_service
@@ -50,7 +51,14 @@ def build():
         cors.install(flask_app)
     health.add(flask_app, conf)
     request_log.install(flask_app)
+    trace_requests(flask_app)
     return flask_app
+
+
+def trace_requests(flask_app):
+    """Make the context of each request the current one, where spans are exported."""
+    if gateway.spans() is not None:
+        flask_app.wsgi_app = tracing.Middleware(flask_app.wsgi_app)
 
 
 def refuse(reason):

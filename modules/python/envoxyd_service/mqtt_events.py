@@ -253,6 +253,28 @@ def callbacks(server, topic, owner, names):
 
 
 def handle(client, userdata, message, wanted):
+    """The mark of a message: its handlers are called, within a span where such are exported."""
+    spans = gateway.spans()
+    if spans is None:
+        return call_handlers(client, userdata, message, wanted)
+    with spans.message(client.server, message.topic, sender(message.payload)) as span:
+        mark = call_handlers(client, userdata, message, wanted)
+        span.failed = mark == FAILED
+    return mark
+
+
+def sender(payload):
+    """The context of who has published an enveloped message, a traceparent; "" if it does not say."""
+    if b'"traceparent"' not in payload:
+        return ""
+    try:
+        found = json.loads(payload)["headers"]["traceparent"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return found if isinstance(found, str) else ""
+
+
+def call_handlers(client, userdata, message, wanted):
     """Call every handler of a message; what one raises is logged with the topic, and does not keep the others from it."""
     if wanted is None:
         return FAILED

@@ -12,7 +12,7 @@ from _socket import socketpair
 from socket import AF_UNIX, SCM_RIGHTS, SOCK_STREAM, SOL_SOCKET, socket, timeout
 from time import sleep
 
-from . import log
+from . import log, tracing
 from .failures import trace
 
 from .layouts import FAILED, FRAME_HEAD, HANDLED, NOTE_HEAD, VAR_KIND
@@ -131,6 +131,7 @@ class Gateway(Channel):
         self.subscriptions = []  # dicts: server, filter, qos
         self.timers = []  # dicts: name, every, cron
         self.functions = {}  # of timers, by name
+        self.spans = tracing.Spans() if spec.get("tracing") else None
         self.handlers = {"timer": self.run_timer}  # kind of event -> WSGI application
         self._health = None
 
@@ -178,7 +179,10 @@ class Gateway(Channel):
         if handler is None:
             start_response("404 Not Found", [])
             return [HANDLED]
-        return handler(environ, start_response)
+        if self.spans is None:
+            return handler(environ, start_response)
+        with tracing.attached(environ.get(tracing.VARIABLE, "")):
+            return handler(environ, start_response)
 
     def run_timer(self, environ, start_response):
         function = self.functions.get(environ["PATH_INFO"])
@@ -228,3 +232,8 @@ def current():
     if _mine is None:
         raise GatewayError("there is no event gateway: this process was not started by envoxyd with an envoxy.json")
     return _mine
+
+
+def spans():
+    """What makes spans of messages; None where none are exported."""
+    return getattr(_mine, "spans", None)

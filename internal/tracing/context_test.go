@@ -1,0 +1,108 @@
+package tracing
+
+import (
+	"strings"
+	"testing"
+)
+
+const example = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+func TestParseIsStrict(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		ok   bool
+	}{
+		{example, true},
+		{strings.Replace(example, "-01", "-00", 1), true},
+		{strings.Replace(example, "-01", "-ff", 1), true},
+		{"01" + example[2:], true},
+		{"cc" + example[2:] + "-more", true},
+		{"", false},
+		{example[:54], false},
+		{example + "0", false},
+		{example + "-more", false}, // of version 00
+		{"cc" + example[2:] + "x", false},
+		{"ff" + example[2:], false},
+		{strings.ToUpper(example), false},
+		{strings.Replace(example, "4bf9", "4bfg", 1), false},
+		{strings.Replace(example, "-00f", "_00f", 1), false},
+		{"00-00000000000000000000000000000000-00f067aa0ba902b7-01", false},
+		{"00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01", false},
+		{" " + example, false},
+	} {
+		got, ok := Parse([]byte(c.text))
+		if ok != c.ok || ok != got.Valid() {
+			t.Errorf("%q: %v", c.text, ok)
+		}
+		if ok && c.text == example && string(got.Append(nil)) != example {
+			t.Errorf("%q became %q", example, got.Append(nil))
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(example))
+	f.Add([]byte("cc" + example[2:] + "-more"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, ok := Parse(text)
+		if ok != c.Valid() {
+			t.Fatal("what is no context was made one")
+		}
+		if !ok {
+			return
+		}
+		written := c.Append(nil)
+		if len(written) != Size || string(written[3:52]) != string(text[3:52]) {
+			t.Fatalf("%q became %q", text, written)
+		}
+		if again, ok := Parse(written); !ok || again != c {
+			t.Fatalf("%q cannot be read again", written)
+		}
+	})
+}
+
+func TestSampler(t *testing.T) {
+	sampled, _ := Parse([]byte(example))
+	not := sampled
+	not.Flags = 0
+	for _, c := range []struct {
+		name    string
+		sampler Sampler
+		parent  Context
+		want    bool
+	}{
+		{"all", Sampler{Ratio: 1}, Context{}, true},
+		{"none", Sampler{Ratio: 0}, Context{}, false},
+		{"the caller records", Sampler{Ratio: 0}, sampled, true},
+		{"the caller does not", Sampler{Ratio: 1}, not, false},
+		{"whatever the caller does", Sampler{Ratio: 1, IgnoreCalls: true}, not, true},
+		{"likewise", Sampler{Ratio: 0, IgnoreCalls: true}, sampled, false},
+	} {
+		got := c.sampler.Span(&c.parent)
+		if got.IsSampled() != c.want || !got.Valid() {
+			t.Errorf("%s: %v", c.name, got)
+		}
+		if c.parent.Valid() && (got.Trace != c.parent.Trace || got.Span == c.parent.Span) {
+			t.Errorf("%s: %v is no child of the caller's", c.name, got)
+		}
+	}
+}
+
+func TestSamplerKeepsItsRatioAndAgreesWithOthers(t *testing.T) {
+	count := 0
+	const rounds = 20000
+	for range rounds {
+		few := Sampler{Ratio: 0.1}.Span(&Context{})
+		if !few.IsSampled() {
+			continue
+		}
+		count++
+		few.Flags = 0
+		if more := (Sampler{Ratio: 0.2, IgnoreCalls: true}).Span(&few); !more.IsSampled() {
+			t.Fatal("a higher ratio leaves out what a lower one records")
+		}
+	}
+	if count < rounds/10*8/10 || count > rounds/10*12/10 {
+		t.Errorf("%d of %d", count, rounds)
+	}
+}

@@ -1,0 +1,149 @@
+// Package otlp exports spans to an OpenTelemetry collector. It runs in a process of its own: workers send it records of their
+// spans (envoxyd/internal/tracing), so that none of them has the SDK in its memory, and no request waits for a collector.
+package otlp
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/sys/unix"
+
+	"envoxyd/internal/tracing"
+)
+
+// defaultService is the service.name where neither the options nor the environment say one.
+const defaultService = "envoxyd"
+
+// Run exports spans until the master says that there are no more, or is gone.
+func Run(spec *tracing.Spec) error {
+	// The master says what is to be done.
+	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTSTP)
+	out := &log{to: os.Stderr}
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { out.writef("OTLP: %v", err) }))
+	e, err := newExporter(spec, out)
+	if err != nil {
+		return fmt.Errorf("envoxyd-otlp: %w", err)
+	}
+	if err := e.serve(spec); err != nil {
+		return fmt.Errorf("envoxyd-otlp: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(spec.StopMillis)*time.Millisecond)
+	defer cancel()
+	e.close(ctx)
+	return nil
+}
+
+// newExporter makes the SDK's parts.
+func newExporter(spec *tracing.Spec, out *log) (*exporter, error) {
+	options := []otlptracehttp.Option{}
+	endpoint := cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"), "http://localhost:4318")
+	if spec.Endpoint != "" {
+		at, err := tracesURL(spec.Endpoint)
+		if err != nil {
+			return nil, err
+		}
+		endpoint = at
+		options = append(options, otlptracehttp.WithEndpointURL(at))
+	}
+	if len(spec.Headers) > 0 {
+		options = append(options, otlptracehttp.WithHeaders(spec.Headers))
+	}
+	ctx := context.Background()
+	client, err := otlptracehttp.New(ctx, options...)
+	if err != nil {
+		return nil, fmt.Errorf("exporter: %w", err)
+	}
+	about, err := describe(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	e := &exporter{log: out, endpoint: endpoint}
+	e.provider = sdk.NewTracerProvider(
+		sdk.WithSampler(sdk.AlwaysSample()), // the senders have decided
+		sdk.WithIDGenerator(givenIDs{}),
+		sdk.WithResource(about),
+		sdk.WithBatcher(&watched{SpanExporter: client, e: e}, sdk.WithMaxQueueSize(queueLimit), sdk.WithBatchTimeout(batchTime)),
+	)
+	e.tracer = e.provider.Tracer("envoxyd", trace.WithInstrumentationVersion(spec.Version))
+	return e, nil
+}
+
+// tracesURL is where spans are posted to, of a collector's base URL or of the whole one.
+func tracesURL(endpoint string) (string, error) {
+	const path = "/v1/traces"
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return "", fmt.Errorf("endpoint: %w", err)
+	}
+	if !strings.HasSuffix(u.Path, path) {
+		u.Path = strings.TrimSuffix(u.Path, "/") + path
+	}
+	return u.String(), nil
+}
+
+// describe is what is said of the instance: of the options, before the environment.
+func describe(ctx context.Context, spec *tracing.Spec) (*resource.Resource, error) {
+	about, err := resource.New(ctx, resource.WithHost(), resource.WithTelemetrySDK(),
+		resource.WithAttributes(semconv.ServiceName(defaultService), semconv.ServiceInstanceID(spec.Instance)), resource.WithFromEnv())
+	if err != nil && !errors.Is(err, resource.ErrPartialResource) {
+		return nil, fmt.Errorf("resource: %w", err)
+	}
+	if spec.Service == "" {
+		return about, nil
+	}
+	return resource.Merge(about, resource.NewSchemaless(semconv.ServiceName(spec.Service)))
+}
+
+// serve exports what comes until the master ends it.
+func (e *exporter) serve(spec *tracing.Spec) error {
+	for _, fd := range []int{spec.ControlFD, spec.SpansFD} {
+		if err := unix.SetNonblock(fd, true); err != nil {
+			return err
+		}
+	}
+	control, spans := os.NewFile(uintptr(spec.ControlFD), "control"), os.NewFile(uintptr(spec.SpansFD), "spans")
+	defer control.Close()
+	defer spans.Close()
+	over := make(chan struct{})
+	defer func() { <-over }()
+	go func() { // ends with the master's word, or its end; spans.SetReadDeadline tells the reader
+		defer close(over)
+		_, _ = control.Read(make([]byte, 64))
+		_ = spans.SetReadDeadline(time.Now())
+	}()
+	record := make([]byte, tracing.MaxRecord)
+	for {
+		n, err := spans.Read(record)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("spans: %w", err)
+		}
+		e.take(record[:n])
+	}
+	for { // what was sent before the end: reading past a deadline is the kernel's business
+		n, err := unix.Read(spec.SpansFD, record)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if n <= 0 || err != nil {
+			return nil
+		}
+		e.take(record[:n])
+	}
+}
