@@ -34,7 +34,7 @@ MODULES_PYTHON := $(shell find modules/python -name __pycache__ -prune -o -print
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build run test test-go test-python compat lint fuzz bench docs install clean headers tools
+.PHONY: build run test test-go test-python compat lint fuzz bench docs screenshot install install-completions uninstall clean headers tools
 
 # ---- build -----------------------------------------------------------------
 
@@ -147,15 +147,32 @@ docs:
 	$(GO) generate ./...
 	$(PYTHON) docs/python_api/write.py
 
+screenshot: build $(VENV)/.tests
+	@packaging/debian-install chromium
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check pillow
+	$(VENV)/bin/python3 docs/screenshot.py docs/status-page.png
+
 # ---- install ---------------------------------------------------------------
 
-install: build
+COMPLETIONS := bash-completion/completions/envoxyd zsh/site-functions/_envoxyd fish/vendor_completions.d/envoxyd.fish
+
+install: build install-completions
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/envoxyd
 	install -m 755 bin/envoxyd $(DESTDIR)$(PREFIX)/bin/envoxyd
 	install -m 755 lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/_envoxyd_zygote.abi3.so lib/envoxyd/_envoxyd_shared.abi3.so lib/envoxyd/envoxyd-gateway lib/envoxyd/envoxyd-otlp lib/envoxyd/envoxyd-router lib/envoxyd/envoxyd-zmq $(DESTDIR)$(PREFIX)/lib/envoxyd/
 	PYTHON=$(PYTHON) packaging/copy-python worker/python $(DESTDIR)$(PREFIX)/lib/envoxyd/python
 	PYTHON=$(PYTHON) packaging/copy-python modules/python $(DESTDIR)$(PREFIX)/lib/envoxyd/modules
 	test -z "$(BUNDLE_LIBZMQ)" || packaging/bundle-libzmq $(DESTDIR)$(PREFIX)/lib/envoxyd
+
+install-completions: bin/envoxyd
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,$(dir $(COMPLETIONS)))
+	bin/envoxyd completion bash >$(DESTDIR)$(PREFIX)/share/$(word 1,$(COMPLETIONS))
+	bin/envoxyd completion zsh >$(DESTDIR)$(PREFIX)/share/$(word 2,$(COMPLETIONS))
+	bin/envoxyd completion fish >$(DESTDIR)$(PREFIX)/share/$(word 3,$(COMPLETIONS))
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/envoxyd $(addprefix $(DESTDIR)$(PREFIX)/share/,$(COMPLETIONS))
+	rm -rf $(DESTDIR)$(PREFIX)/lib/envoxyd
 
 clean:
 	rm -rf bin lib .venv .cache

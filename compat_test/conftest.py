@@ -60,18 +60,18 @@ def authority(tmp_path):
 
 @pytest.fixture
 def site(server, authority, request):
-    """site(option, rest="", args=(), app=the module's APP, unless files have an app.py) starts a server with a certificate
+    """site(option, rest="", args=(), app=the module's APP, unless files have an app.py; False: none) starts a server with a certificate
     for "site", and returns a Site."""
 
     def start(option="https-socket", rest="", args=(), app=None, **more):
         cert, key = authority.issue("site")
         port = free_port()
         value = f"127.0.0.1:{port},{cert},{key}{rest}"
-        if option == "https2":
+        if option in ("https2", "sslrouter2"):
             value = f"addr=127.0.0.1:{port},cert={cert},key={key}{rest}"
         if app is None and "app.py" not in more.get("files", ()):
             app = request.module.APP
-        one = server(None, ["--master", f"--{option}", value, *args], app=app, **more)
+        one = server(None, ["--master", f"--{option}", value, *args], app=app or None, **more)
         one.wait_log("spawned uWSGI master process")
         one.wait_port(port)
         return Site(one, port, cert, key)

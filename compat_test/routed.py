@@ -54,13 +54,13 @@ def node(server, name="node", *args, binary=None, protocol="socket", app=None, p
     return one
 
 
-def router(server, *args, binary=None, keepalive=True, wait=True):
+def router(server, *args, binary=None, keepalive=True, wait=True, files=None):
     """An HTTP router at `.port`, with a `.transport` for Load."""
     port = free_port()
     given = ["--master", "--http", f"127.0.0.1:{port}", *(["--http-keepalive=30"] if keepalive else []), *args]
     if binary:
         given += ["--die-on-term"]
-    one = server(None, given, binary=binary or BINARY)
+    one = server(None, given, binary=binary or BINARY, files=files)
     one.port, one.transport = port, Transport("router", [], port, keepalive, port)
     if wait:
         one.wait_port(port)

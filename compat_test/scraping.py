@@ -62,12 +62,24 @@ class Scraper:
         with Connection(self.where, keep=True) as client:
             while not self._stop.wait(0.02):
                 try:
-                    reply = client.get("/metrics")
+                    reply = self._get(client)
                     assert reply.status == 200, reply.status
                     self.scrapes.append(Metrics(reply.text))
                 except (OSError, Broken, AssertionError) as error:
                     self.failures.append(error)
                     client.close()
+
+    @staticmethod
+    def _get(client):
+        """As Prometheus' own client does it: where a kept connection has ended before any answer, another one is opened."""
+        kept = client.socket is not None
+        try:
+            return client.get("/metrics")
+        except (OSError, Broken):
+            if not kept or client.unread:
+                raise
+            client.close()
+            return client.get("/metrics")
 
     def latest(self, sample):
         """The value of the last scrape; None before the first one."""
@@ -88,7 +100,8 @@ class Prometheus:
             f"scrape_configs: [{{job_name: envoxyd, scrape_interval: 1s, static_configs: [{{targets: ['127.0.0.1:{target}']}}]}}]")
         with open(self.dir / "log", "ab") as log:
             self.process = subprocess.Popen(
-                ["prometheus", f"--config.file={self.dir}/prometheus.yml", f"--storage.tsdb.path={self.dir}/data", f"--web.listen-address=127.0.0.1:{self.port}"],
+                ["prometheus", f"--config.file={self.dir}/prometheus.yml", f"--storage.tsdb.path={self.dir}/data",
+                 f"--web.listen-address=127.0.0.1:{self.port}"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.dir, start_new_session=True)
 
     def _ask(self, expression):

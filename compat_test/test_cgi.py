@@ -387,10 +387,10 @@ def test_options_about_programs(programs):
 
 def test_what_programs_cannot_be(server):
     for args, words in {
-        ("--http-socket-modifier1", "9"): "add --cgi", ("--cgi", "x=cgi"): "begin with a slash", ("--cgi", "/x="): "names no file",
+        ("--http-socket-modifier1", "9"): "add --cgi", ("--cgi", "x=cgi"): "begins with a slash", ("--cgi", "/x="): "names no file",
         ("--cgi", "nowhere"): "nowhere",
         ("--cgi-helper", ".py"): "SUFFIX=PROGRAM", ("--cgi-helper", ".py=sym://f"): "C function", ("--cgi-loadlib", "x.so"): "cgi-helper",
-        ("--http-socket-modifier1", "5"): "another kind of application",
+        ("--http-socket-modifier1", "5"): "is not served",
     }.items():
         one = server(None, ["--http-socket", f"127.0.0.1:{free_port()}", *args])
         assert one.wait_exit() == 1, args

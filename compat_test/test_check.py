@@ -46,8 +46,9 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path):
 
 
 def test_options_that_are_refused_and_left_out_are_listed(tmp_path):
-    files = {"app.py": GOOD, "site.ini": "[uwsgi]\nhttp-socket = 127.0.0.1:1\nwsgi-file = app.py\nallow-missing = never-swap\nnever-swap = true\n"
-                                         "profiler = x\npivot-root = /a /b\n"}
+    ini = ("[uwsgi]\nhttp-socket = 127.0.0.1:1\nwsgi-file = app.py\nallow-missing = never-swap\nnever-swap = true\n"
+           "profiler = x\npivot-root = /a /b\n")
+    files = {"app.py": GOOD, "site.ini": ini}
     status, out, err = check(tmp_path, "--ini", "site.ini", files=files)
     assert status == 1, out + err
     assert re.findall(r'^(wrong|left out): site\.ini:(\d+): option "([\w-]+)" is not supported', out, re.M) == [
@@ -58,7 +59,8 @@ def test_options_that_are_refused_and_left_out_are_listed(tmp_path):
     assert (status, out.splitlines()[-1]) == (1, "check: 1 option left out"), out + err
 
 
-@pytest.mark.parametrize("allow, starts", [(["--allow-missing"], True), (["--allow-missing=never-swap,profiler"], True), (["--allow-missing=profiler"], False), ([], False)])
+@pytest.mark.parametrize("allow, starts", [
+    (["--allow-missing"], True), (["--allow-missing=never-swap,profiler"], True), (["--allow-missing=profiler"], False), ([], False)])
 def test_a_start_leaves_out_only_what_may_be_missing(server, allow, starts):
     port = free_port()
     running = server(args=["--http-socket", f"127.0.0.1:{port}", "--never-swap", *allow], app=GOOD, ready=False)

@@ -53,12 +53,12 @@ def stop(running):
 
 
 @pytest.mark.parametrize("value, said", [
-    ("cmd=true,dance=1", "dance: is not known; there are cmd (command, exec), control"),
-    ("cmd=echo a,b", "a command that needs one goes into a script"),
+    ("cmd=true,dance=1", "dance: is not a known key; known keys: cmd (command, exec), control"),
+    ("cmd=echo a,b", "put a command that contains one into a script"),
     ("cmd=true,daemonize=1", "daemonize needs pidfile="),
     ("cmd=true,notifypid=1", "notifypid needs pidfile="),
     ("cmd=true,pidfile=p,ns_pid=1", "ns_pid together with pidfile needs daemonize"),
-    ("cmd=true,stopsignal=TERM", "no number between 1 and 64"),
+    ("cmd=true,stopsignal=TERM", "not a number between 1 and 64"),
     ("chdir=/", "a command (cmd=) is needed"),
 ])
 def test_a_wrong_definition_ends_the_start(server, value, said):

@@ -33,7 +33,8 @@ def service(server):
 
 
 def check(running, *args):
-    done = subprocess.run([BINARY, *HERE, *args, "--set", "conf=envoxy.json", "--check"], cwd=running.dir, capture_output=True, text=True, timeout=60)
+    command = [BINARY, *HERE, *args, "--set", "conf=envoxy.json", "--check"]
+    done = subprocess.run(command, cwd=running.dir, capture_output=True, text=True, timeout=60)
     return done.returncode, done.stdout
 
 
@@ -61,7 +62,8 @@ def test_a_socket_that_is_given_wins(service):
 
 def test_the_variable_wins_over_the_file(service):
     port = free_port()
-    running = service({"modules": ["views.py"], "boot": [{"http": {"bind": "127.0.0.1:1"}}]}, env={"ENVOXY_BOOT_HTTP_BIND": f"127.0.0.1:{port}"})
+    conf = {"modules": ["views.py"], "boot": [{"http": {"bind": "127.0.0.1:1"}}]}
+    running = service(conf, env={"ENVOXY_BOOT_HTTP_BIND": f"127.0.0.1:{port}"})
     running.wait_port(port)
 
 
@@ -111,7 +113,8 @@ def test_paths_belong_to_the_working_directory_and_else_to_the_file(service, arg
     port = free_port()
     other = VIEW.replace("/hello", "/other").replace("Hello", "Other")
     conf = json.dumps({"modules": ["views.py", "other.py"]})
-    files = {f"{work}etc/envoxy.json": conf, f"{work}etc/views.py": VIEW, f"{work}etc/other.py": other, f"{work}other.py": other.replace("1", "2")}
+    files = {f"{work}etc/envoxy.json": conf, f"{work}etc/views.py": VIEW, f"{work}etc/other.py": other,
+             f"{work}other.py": other.replace("1", "2")}
     running = service({}, [*args, "--http", f"127.0.0.1:{port}"], files, where="etc/envoxy.json")
     running.wait_port(port)
     assert json.loads(get(port, "/hello").body) == {"version": 1}

@@ -347,7 +347,8 @@ def application(environ, start_response):
 """
 
 
-@pytest.mark.parametrize("loop, app", [("asyncio", ASYNCIO), ("tornado", ASYNCIO), ("tornado", TORNADO)], ids=["asyncio", "tornado", "IOLoop"])
+@pytest.mark.parametrize("loop, app", [
+    ("asyncio", ASYNCIO), ("tornado", ASYNCIO), ("tornado", TORNADO)], ids=["asyncio", "tornado", "IOLoop"])
 def test_tasks_of_asyncio_are_awaited_by_greenlets(server, way, loop, app):
     server(way, [f"--{loop}", "20", "--greenlet", *HERE], app=app)
     begun = time.monotonic()

@@ -72,9 +72,9 @@ def test_a_shell_of_ones_own_in_every_phase(server, transport):
 
 
 @pytest.mark.parametrize("option, said", [
-    (["--legion", "mylegion 225.1.1.1:4242 100 bf-cbc:hello"], "instances elect nobody; let keepalived"),
-    (["--legion-attach-daemon", "mylegion true"], "instances elect nobody"),
-    (["--legion-cron", "mylegion -1 -1 -1 -1 -1 true"], "instances elect nobody"),
+    (["--legion", "mylegion 225.1.1.1:4242 100 bf-cbc:hello"], "legions are not supported; use keepalived"),
+    (["--legion-attach-daemon", "mylegion true"], "legions are not supported"),
+    (["--legion-cron", "mylegion -1 -1 -1 -1 -1 true"], "legions are not supported"),
     (["--pivot-root", "/srv /old"], "use --chroot, or start envoxyd itself in there"),
     (["--unshare", "net"], "use systemd or a container"),
 ])

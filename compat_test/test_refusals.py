@@ -19,17 +19,10 @@ def test_a_front_end_may_know_a_uwsgi_socket_by_a_number(server):
     assert "socket 18095 is a unix socket of that name: write :18095" in started.log()
 
 
-@pytest.mark.parametrize("args", [["--nagios"], ["--nagios", "--master"]], ids=" ".join)
-def test_what_has_no_effect_yet_is_named_where_nothing_else_is_to_be_served(server, args):
-    refused = server(None, args, files={"vassals/a.ini": ""})
-    assert refused.wait_exit() == 1
-    assert refused.log().splitlines()[-1].endswith(f'option "{args[0][2:]}" (command line)')
-
-
 def test_leftovers_and_misspelt_variables_are_said_at_the_start(server):
     ini = "[uwsgi]\nsocket = site.sock\nwsgi-file = app.py\nlog-date = %Y-%d\nprocname = %(nme)\n"
     started = server(None, ["--ini", "site.ini"], files={"app.py": GOOD, "site.ini": ini}, env={"UWSGI_HARAKRI": "3"})
     started.wait_log("spawned uWSGI worker 1")
-    assert 'option "procname": %(nme) stays as it is: nothing is called "nme" (site.ini:5)' in started.log()
-    assert 'option "log-date": "%d", "%Y" were replaced as magic variables' in started.log()
+    assert 'option "procname": %(nme) is left unchanged: no setting is named "nme" (site.ini:5)' in started.log()
+    assert 'option "log-date": "%d", "%Y" were expanded as magic variables' in started.log()
     assert "did you mean UWSGI_HARAKIRI?" in started.log()

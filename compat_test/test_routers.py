@@ -398,10 +398,11 @@ def test_uwsgi_as_node_and_as_router(server, uwsgi):
     "options, said",
     [
         (["--http", ":0", "--http-to", "x", "--http-use-code-string", "0:a:b"], "http-use-code-string.*subscription-server"),
-        (["--http", ":0", "--http-to", "x", "--http-use-cache"], "http-use-cache.*reads no caches"),
+        (["--http", ":0", "--http-to", "x", "--http-use-cache"], "http-use-cache.*name one with cache2"),
         (["--http", ":0", "--http-to", "x", "--http-manage-rtsp"], "http-manage-rtsp.*RTSP is not spoken"),
         (["--http", ":0", "--http-to", "x", "--http-auto-gzip"], "http-auto-gzip.*let those do it"),
-        (["--sslrouter", ":0,a,b"], "sslrouter.*end it with https"),
+        (["--sslrouter", ":0,a", "--sslrouter-to", "x"], "sslrouter.*ADDRESS,CERT,KEY"),
+        (["--sslrouter", ":0,a,b", "--sslrouter-to", "x"], "a: no such file"),
         (["--fastrouter-to", "x"], "fastrouter.*no address"),
         (["--http", ":0", "--http-stud-prefix", "127.0.0.1", "--wsgi-file", "a.py"], "http-stud-prefix.*PROXY"),
         (["--http", ":0", "--http-modifier1", "5", "--wsgi-file", "a.py"], "http-modifier1.*unless http-to"),

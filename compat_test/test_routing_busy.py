@@ -39,7 +39,7 @@ OPTIONS = ["--cache2", "name=c,items=20", "--metric", "name=m", "--static-map", 
 
 @pytest.fixture
 def busy(tmp_path):
-    """busy(*args) is a server, of whose threads one holds Python's lock until `release` is written, and the connection that waits for it."""
+    """busy(*args) is a server, of whose threads one holds Python's lock until `release` is written, and that one's client."""
     def start(*args):
         port = free_port()
         one = Server(["--master", "--processes", "1", "--http-socket", f"127.0.0.1:{port}", *OPTIONS, *args, "--ini", "rules.ini",

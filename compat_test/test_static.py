@@ -1,10 +1,11 @@
 """Files that are sent without the application, beside uWSGI where it is right; the server's own error answers."""
+import email
 import os
 import socket
 
 import pytest
 from http_client import Connection, eventually, get
-from protocols import rest_of, status
+from protocols import Sockets, rest_of, status, stdout
 from server import Server, free_port
 
 APP = """
@@ -82,6 +83,54 @@ def test_conditions_and_ranges(site):
     assert ask(port, "/s/a.txt", Range="bytes=2-3,4-5")[::2] == (206, b"2345")
     code, fields, body = ask(port, "/s/a.txt", Accept_Encoding="gzip;q=0.5, zstd")
     assert (fields["Content-Encoding"], fields["Vary"], body) == ("zstd", "Accept-Encoding", b"ZST")
+
+
+LETTERS = "".join(chr(97 + i % 26) for i in range(1_000_000))
+
+
+def parts(fields, body):
+    """The parts of an answer with several ranges: what each is of, and its bytes."""
+    message = email.message_from_bytes(b"Content-Type: " + fields["Content-Type"].encode() + b"\r\n\r\n" + body)
+    assert message.get_content_type() == "multipart/byteranges" and int(fields["Content-Length"]) == len(body)
+    return [(part["Content-Range"], part.get_payload(decode=True)) for part in message.get_payload()]
+
+
+@pytest.mark.parametrize("size", [10, 300_000], ids=["small", "large"])
+@pytest.mark.parametrize("more", [[], ["--disable-sendfile"], ["--route", "^/s/ addheader:X-Routed: yes"]],
+                         ids=["plain", "copied", "routed"])
+def test_several_ranges(site, size, more):
+    _, port = site(["--honour-range", *more], files={"pub/letters.txt": LETTERS})
+    ranges = [(500_000, 500_000 + size - 1), (100, 100 + size - 1)]
+    code, fields, body = ask(port, "/s/letters.txt", Range="bytes=" + ",".join(f"{a}-{b}" for a, b in ranges))
+    assert code == 206
+    assert parts(fields, body) == [(f"bytes {a}-{b}/1000000", LETTERS[a:b + 1].encode()) for a, b in ranges]
+    assert fields.get("X-Routed") == ("yes" if "--route" in more else None)
+
+
+def test_several_ranges_on_a_kept_connection(site):
+    _, port = site(["--honour-range"], files={"pub/letters.txt": LETTERS})
+    with Connection(port, keep=True) as connection:
+        connection.open()
+        for _ in range(3):
+            connection.socket.sendall(b"GET /s/letters.txt HTTP/1.1\r\nHost: h\r\nRange: bytes=0-99999,200000-399999\r\n\r\n")
+            assert connection.receive().status == 206
+
+
+@pytest.mark.parametrize("protocol", ["uwsgi", "fastcgi"])
+def test_several_ranges_in_every_protocol(server, protocol):
+    class Get(Sockets):
+        def variables(self, size):
+            return [*super().variables(size), ("REQUEST_METHOD", "GET"), ("HTTP_RANGE", "bytes=0-99999,200000-299999")][1:]
+
+    sockets = Get(server, APP, ["--static-map", "/s=pub", "--honour-range"], files={"pub/letters.txt": LETTERS})
+    sockets.path = "/s/letters.txt"
+    answer = sockets.post(protocol, b"")
+    if protocol == "fastcgi":
+        answer, whole = stdout(answer)
+        assert whole
+    head, _, body = answer.partition(b"\r\n\r\n")
+    fields = dict(line.decode().split(": ", 1) for line in head.split(b"\r\n") if b": " in line)
+    assert parts(fields, body) == [(f"bytes {a}-{a + 99999}/1000000", LETTERS[a:a + 100000].encode()) for a in (0, 200000)]
 
 
 def test_hostile_paths(site):

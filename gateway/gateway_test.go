@@ -239,7 +239,9 @@ func TestHealthIsWrittenWhereWorkersReadIt(t *testing.T) {
 	b.register(Registration{Conf: json.RawMessage(fmt.Sprintf(`{"log": {"level": 0}, "redis_servers": {"up": {"bind": %q}, "down": {"bind": %q, "passwd": "S3CRET"}}}`,
 		listener.Addr().String(), closed))})
 	b.workers(0, 1, func(delivered) byte { return gatewayspec.Handled })
-	var found struct{ Connectors map[string]Condition }
+	var found struct {
+		Connectors map[string]gatewayspec.Condition
+	}
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		text := b.health.Read()
 		if strings.Contains(string(text), "S3CRET") {

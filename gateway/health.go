@@ -28,15 +28,6 @@ const (
 	probeTimeout  = 2 * time.Second
 )
 
-// Condition is what is known of one connector.
-type Condition struct {
-	Status  string  `json:"status"`  // up, down, or unknown before the first poll
-	Checked float64 `json:"checked"` // seconds of the monotonic clock
-	Since   float64 `json:"since"`   // unix seconds: how long it has had this status
-	Millis  float64 `json:"ms"`      // that the poll took
-	Error   string  `json:"error,omitempty"`
-}
-
 // health polls connectors in the background and keeps what it finds where workers
 // read it.
 type health struct {
@@ -44,7 +35,8 @@ type health struct {
 	note *shm.Note
 
 	mu         sync.Mutex
-	conditions map[string]Condition
+	every      time.Duration // between two looks
+	conditions map[string]gatewayspec.Condition
 	probes     map[string]*prober
 }
 
@@ -55,7 +47,7 @@ type prober struct {
 }
 
 func newHealth(g *Gateway, note *shm.Note) *health {
-	return &health{g: g, note: note, conditions: map[string]Condition{}, probes: map[string]*prober{}}
+	return &health{g: g, note: note, conditions: map[string]gatewayspec.Condition{}, probes: map[string]*prober{}}
 }
 
 // reconfigure starts and ends probes as the configuration has them.
@@ -79,6 +71,7 @@ func (h *health) reconfigure(c *conf) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	interval, timeout := c.Health.Interval.Seconds(probeInterval), c.Health.Timeout.Seconds(probeTimeout)
+	h.every = interval
 	for name, w := range wanted {
 		if h.probes[name] != nil {
 			continue
@@ -86,7 +79,7 @@ func (h *health) reconfigure(c *conf) {
 		ctx, cancel := context.WithCancel(h.g.ctx)
 		one := &prober{what: w.what, cancel: cancel, done: make(chan struct{})}
 		h.probes[name] = one
-		h.conditions[name] = Condition{Status: "unknown", Checked: uptime(), Since: seconds(time.Now())}
+		h.conditions[name] = gatewayspec.Condition{Status: gatewayspec.Unknown, Checked: uptime(), Since: seconds(time.Now())}
 		go func() { // waited for by reconfigure and close
 			defer close(one.done)
 			defer w.probe.Close()
@@ -122,9 +115,9 @@ func (h *health) poll(ctx context.Context, name string, p probe.Probe, timeout t
 	if ctx.Err() != nil {
 		return
 	}
-	found := Condition{Status: "up", Checked: uptime(), Since: seconds(time.Now()), Millis: float64(time.Since(began).Microseconds()) / 1000}
+	found := gatewayspec.Condition{Status: gatewayspec.Up, Checked: uptime(), Since: seconds(time.Now()), Millis: float64(time.Since(began).Microseconds()) / 1000}
 	if err != nil {
-		found.Status, found.Error = "down", err.Error()
+		found.Status, found.Error = gatewayspec.Down, err.Error()
 	}
 	h.mu.Lock()
 	if ctx.Err() != nil { // the connector is no longer configured
@@ -138,7 +131,7 @@ func (h *health) poll(ctx context.Context, name string, p probe.Probe, timeout t
 	h.conditions[name] = found
 	h.write()
 	h.mu.Unlock()
-	if before.Status != found.Status && (before.Status != "unknown" || err != nil) {
+	if before.Status != found.Status && (before.Status != gatewayspec.Unknown || err != nil) {
 		if err != nil {
 			h.g.errorf("[HEALTH] %s is down: %v", name, err)
 		} else {
@@ -151,7 +144,7 @@ func (h *health) poll(ctx context.Context, name string, p probe.Probe, timeout t
 func (h *health) refresh(ctx context.Context) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	var before, now eventCounts
+	var before, now gatewayspec.Events
 	for {
 		select {
 		case <-ctx.Done():
@@ -167,27 +160,18 @@ func (h *health) refresh(ctx context.Context) {
 	}
 }
 
-// eventCounts is what has become of events, and how many are here.
-type eventCounts struct {
-	Received    uint64 `json:"received"`
-	Handled     uint64 `json:"handled"`
-	Failed      uint64 `json:"failed"`
-	Redelivered uint64 `json:"redelivered"`
-	Dropped     uint64 `json:"dropped"`
-	Waiting     int    `json:"waiting"`
-	Working     int    `json:"working"`
-}
-
-func (g *Gateway) eventCounts() eventCounts {
+func (g *Gateway) eventCounts() gatewayspec.Events {
 	waiting, working := g.queue.counts()
 	n := g.counting.totals()
-	return eventCounts{n[gatewayspec.CountReceived], n[gatewayspec.CountHandled], n[gatewayspec.CountFailed], n[gatewayspec.CountRedelivered],
-		n[gatewayspec.CountDropped], waiting, working}
+	return gatewayspec.Events{
+		Received: n[gatewayspec.CountReceived], Handled: n[gatewayspec.CountHandled], Failed: n[gatewayspec.CountFailed],
+		Redelivered: n[gatewayspec.CountRedelivered], Dropped: n[gatewayspec.CountDropped], Waiting: waiting, Working: working,
+	}
 }
 
 // write is called with h.mu held.
 func (h *health) write() {
-	err := h.note.WriteJSON(map[string]any{"connectors": h.conditions, "events": h.g.eventCounts()})
+	err := h.note.WriteJSON(gatewayspec.Health{Connectors: h.conditions, Every: h.every.Seconds(), Events: h.g.eventCounts()})
 	if err != nil {
 		h.g.errorf("[HEALTH] %v", err)
 	}

@@ -168,7 +168,7 @@ func (c *checker) sockets() {
 	for _, kind := range []struct {
 		option    string
 		addresses []string
-	}{{"stats", c.cfg.Stats}, {"prometheus", c.cfg.Prometheus}} {
+	}{{"stats", c.cfg.Stats}, {"prometheus", c.cfg.Prometheus}, {"status-page", c.cfg.StatusPage}} {
 		for _, address := range kind.addresses {
 			c.address(c.cfg.OriginOf(kind.option, address), address)
 		}

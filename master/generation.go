@@ -57,6 +57,7 @@ type generation struct {
 	loadTime     time.Duration
 	community    *string // of SNMP, as the application has set it; nil: it has not
 	explained    bool    // the zygote has said itself why it could not load
+	problem      string  // that, as far as it has told the master
 	ready        int     // places in which a process has been ready
 	workers      []*worker
 	auxiliaries  []*auxiliary

@@ -58,13 +58,10 @@ func (m *master) passHistory() (map[string]int, error) {
 	return descriptors, note.WriteJSON(passed)
 }
 
-// inheritHistory takes over what the master before us has counted.
+// inheritHistory makes the memory for what the next master gets, and takes over what the one before us has counted.
 func (m *master) inheritHistory() error {
-	if !m.upgrader.second {
-		return nil
-	}
 	file, err := m.owned.kept.Memory(historyMemory, shm.NewHistoryFile)
-	if err != nil {
+	if err != nil || !m.upgrader.second {
 		return err
 	}
 	note, err := shm.OpenNote(int(file.Fd()))

@@ -86,6 +86,7 @@ type master struct {
 	prometheus   management.Servers
 	snmp         snmp.Agent
 	pushers      stats.Pushers
+	statusPage   statusPage
 	lastSweep    time.Time
 }
 
@@ -293,6 +294,7 @@ func (m *master) dismissCompanions() {
 func (m *master) end() int {
 	m.stats.Close()
 	m.prometheus.Close()
+	m.statusPage.close()
 	m.snmp.Close()
 	m.stopWatching()
 	m.triggers.fdReload.close()
@@ -385,6 +387,7 @@ func (m *master) sweep(now time.Time) {
 		m.runCrons(now)
 		m.current.runSignalCrons(now)
 	}
+	m.statusPage.poll(m, now)
 	m.logs.alarms.watchQueues(m.sockets, m.cfg.AlarmBacklog)
 	m.advanceChain()
 	if !m.upgrader.busy && !m.life.upgraded {

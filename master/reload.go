@@ -1,6 +1,7 @@
 package master
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -223,7 +224,7 @@ func (m *master) generationFailed(g *generation, status int) {
 			m.life.status = status
 			m.life.stopping = true
 		} else {
-			m.reloadFailed(fmt.Sprintf("the application was not loaded (status %d)", status))
+			m.reloadFailed(cmp.Or(g.problem, fmt.Sprintf("the application was not loaded (status %d)", status)))
 		}
 	case m.current != g:
 		m.retire(g)
@@ -255,6 +256,7 @@ func (m *master) promote() {
 	m.pausing.paused, m.reloads.chain = false, nil
 	m.serveStats()
 	m.servePrometheus()
+	m.statusPage.serve(m)
 	m.serveSNMP()
 	m.triggers.fifo.reconfigure(m)
 	m.routers.follow(g)

@@ -11,6 +11,9 @@ import (
 
 	"envoxyd/internal/respawn"
 	"envoxyd/internal/routerspec"
+	"envoxyd/internal/tlsconfig"
+	"envoxyd/internal/tlsspec"
+	"envoxyd/uwsgiopts"
 )
 
 const (
@@ -184,7 +187,18 @@ func (r *routers) spawn(one *router) error {
 		return firstFD + len(extra)
 	}
 	spec.ControlFD = firstFD + 1
-	for _, s := range one.sockets {
+	spec.VaultFD = -1
+	if slices.ContainsFunc(one.tls, func(t *tlsspec.Socket) bool { return t != nil }) {
+		vault, err := r.m.owned.kept.Memory(vaultMemory, tlsconfig.NewVaultFile)
+		if err != nil {
+			return err
+		}
+		spec.VaultFD = pass(vault)
+	}
+	if one.cache != nil {
+		spec.Routing.CacheFD = pass(one.cache)
+	}
+	for i, s := range one.sockets {
 		copied := dupCloexec(s.FD)
 		if copied < 0 {
 			return fmt.Errorf("socket %s: no descriptor is left", s.Name)
@@ -194,7 +208,7 @@ func (r *routers) spawn(one *router) error {
 		if s.ForRouterStats() && one.number > 1 { // they are those of one process
 			continue
 		}
-		socket := routerspec.Socket{FD: pass(file), Key: s.Key, Name: s.Name, Port: s.Port}
+		socket := routerspec.Socket{FD: pass(file), Key: s.Key, Name: s.Name, Port: s.Port, TLS: one.tls[i], Redirect: s.Protocol == uwsgiopts.RedirectFront}
 		switch {
 		case s.ForSubscriptions():
 			spec.Subscriptions = append(spec.Subscriptions, socket)

@@ -3,6 +3,7 @@ package master
 import (
 	"fmt"
 	"maps"
+	"os"
 	"reflect"
 	"slices"
 	"syscall"
@@ -10,6 +11,7 @@ import (
 
 	"envoxyd/internal/paths"
 	"envoxyd/internal/routerspec"
+	"envoxyd/internal/tlsspec"
 	"envoxyd/master/privileges"
 	"envoxyd/master/sockets"
 	"envoxyd/uwsgiopts"
@@ -19,6 +21,8 @@ import (
 type routerPlan struct {
 	spec       routerspec.Spec // without descriptors
 	sockets    []*sockets.Socket
+	tls        []*tlsspec.Socket // of each of the sockets; nil: clients speak in the clear
+	cache      *os.File          // of addresses by key; nil: there is none
 	credential *syscall.Credential
 	dir        string
 	count      int
@@ -26,7 +30,8 @@ type routerPlan struct {
 
 // equal tells whether a router that was started with p can go on under other.
 func (p *routerPlan) equal(other *routerPlan) bool {
-	if !reflect.DeepEqual(p.spec, other.spec) || p.count != other.count || p.dir != other.dir || len(p.sockets) != len(other.sockets) || !reflect.DeepEqual(p.credential, other.credential) {
+	if !reflect.DeepEqual(p.spec, other.spec) || !reflect.DeepEqual(p.tls, other.tls) || !reflect.DeepEqual(p.credential, other.credential) ||
+		p.count != other.count || p.dir != other.dir || p.cache != other.cache || len(p.sockets) != len(other.sockets) {
 		return false
 	}
 	for i, s := range p.sockets {
@@ -40,7 +45,8 @@ func (p *routerPlan) equal(other *routerPlan) bool {
 // routerPlans are the kinds that a generation has.
 func routerPlans(g *generation) (plans []*routerPlan, err error) {
 	c := g.cfg
-	kinds := map[string]*uwsgiopts.Router{routerspec.KindHTTP: &c.HTTPRouter, routerspec.KindFast: &c.FastRouter, routerspec.KindRaw: &c.RawRouter}
+	kinds := map[string]*uwsgiopts.Router{routerspec.KindHTTP: &c.HTTPRouter, routerspec.KindFast: &c.FastRouter, routerspec.KindRaw: &c.RawRouter,
+		routerspec.KindSSL: &c.SSLRouter}
 	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
 		plan, err := newRouterPlan(g, kind, kinds[kind])
 		if err != nil {
@@ -59,7 +65,7 @@ func newRouterPlan(g *generation, kind string, r *uwsgiopts.Router) (*routerPlan
 	fronts := 0
 	for _, s := range g.sockets {
 		if s.Router() == kind {
-			p.sockets = append(p.sockets, s)
+			p.sockets, p.tls = append(p.sockets, s), append(p.tls, g.tlsSpec(s))
 			if !s.ForSubscriptions() && !s.ForRouterStats() {
 				fronts++
 			}
@@ -79,6 +85,11 @@ func newRouterPlan(g *generation, kind string, r *uwsgiopts.Router) (*routerPlan
 	if p.credential, err = who.Credential(); err != nil {
 		return nil, err
 	}
+	if r.UseCache != nil {
+		if p.cache = g.shared.cacheFile(*r.UseCache); p.cache == nil {
+			return nil, fmt.Errorf("there is no cache %q", *r.UseCache)
+		}
+	}
 	p.spec, err = routerSpec(g, kind, r)
 	return p, err
 }
@@ -87,7 +98,7 @@ func newRouterPlan(g *generation, kind string, r *uwsgiopts.Router) (*routerPlan
 func routerSpec(g *generation, kind string, r *uwsgiopts.Router) (routerspec.Spec, error) {
 	c := g.cfg
 	spec := routerspec.Spec{
-		Kind: kind, Siblings: r.Processes > 1, Version: uwsgiopts.Version, StatsHTTP: c.StatsHTTP, XClient: c.XClient,
+		Kind: kind, Siblings: r.Processes > 1, Version: uwsgiopts.Version, StatsHTTP: c.StatsHTTP, XClient: c.XClient, ByHost: c.SSLRouterSNI,
 		VassalNeeded: c.VassalRequired, CredentialDirs: inDir(workDir(c), c.CredentialDirs),
 		Routing: routerspec.Routing{
 			To: r.To, Pattern: r.Pattern, Fallback: r.Fallback, FallbackOnNoKey: r.FallbackOnNoKey, FallbackKey: r.FallbackKey, ForceKey: r.ForceKey,

@@ -44,6 +44,12 @@ func TestARouterGoesOnWhileItsPlanIsTheSame(t *testing.T) {
 			t.Errorf("%s: equal %v", name, got)
 		}
 	}
+	secured := func(cert string) *routerPlan {
+		return planOf(t, same, &sockets.Socket{Key: ":1", Protocol: uwsgiopts.FastFront, FD: 7, TLS: &uwsgiopts.Certificate{Cert: cert, Key: "k"}})
+	}
+	if one := secured("c"); !one.equal(secured("c")) || one.equal(secured("d")) || one.equal(first) {
+		t.Error("another certificate's file is no other plan, or the same one is")
+	}
 	if plan := planOf(t, same, worker); plan != nil {
 		t.Errorf("without a front: %+v", plan)
 	}

@@ -162,6 +162,16 @@ func holdsQueue(fd int, cfg *uwsgiopts.Config) bool {
 	return err == nil && head.Magic.Load() == shm.QueueMagic && int(head.Slots.Load()) == cfg.Queue && int64(head.BlockSize.Load()) == cfg.QueueBlockSize
 }
 
+// cacheFile is the memory of a cache; nil: there is none of that name. The first one needs no name.
+func (memory *sharedMemory) cacheFile(name string) *os.File {
+	for _, c := range memory.caches {
+		if name == "" || c.Name == name {
+			return c.file
+		}
+	}
+	return nil
+}
+
 // useShared lets go of the memory that the serving generation does not have.
 func (m *master) useShared(g *generation) {
 	if g.shared != nil {

@@ -17,7 +17,7 @@ import (
 func (m *master) snapshot() *stats.Snapshot {
 	s := &stats.Snapshot{
 		Version: uwsgiopts.Version, PID: os.Getpid(), UID: os.Getuid(), GID: os.Getgid(), Dir: m.cfg.StartDir,
-		Sockets: describeSockets(m.sockets), Memory: stats.MemoryReport(m.cfg.MemoryReport),
+		Started: m.started, Sockets: describeSockets(m.sockets), Memory: stats.MemoryReport(m.cfg.MemoryReport),
 	}
 	m.tellHistory(s)
 	for _, one := range m.daemonStatus() {
@@ -36,6 +36,9 @@ func (m *master) snapshot() *stats.Snapshot {
 	if m.router != nil {
 		s.RoutedSignals, s.LostSignals, s.SignalQueue = m.router.Routed, m.router.Lost, m.router.Waiting()
 	}
+	if m.current != nil {
+		s.Loading = m.history.began
+	}
 	m.countSockets(s, m.sockets)
 	m.describePools(s)
 	m.describeEvents(s)
@@ -46,6 +49,9 @@ func (m *master) snapshot() *stats.Snapshot {
 			g.shared.statistics(s)
 		}
 		s.App.LoadTime = g.loadTime
+		if g.service != nil {
+			s.App.Name = g.service.BootName
+		}
 		if g.cfg.Chdir != "" {
 			s.App.Chdir = workDir(g.cfg)
 		}

@@ -61,7 +61,7 @@ func vacuumSockets(list []*sockets.Socket) {
 	for _, s := range list {
 		if s.RemoveFile() {
 			kind := ""
-			if s.Protocol == sockets.Stats || s.Protocol == sockets.Prometheus {
+			if s.Protocol == sockets.Stats || s.Protocol == sockets.Prometheus || s.Protocol == sockets.StatusPage {
 				kind = " (" + s.Protocol + ")"
 			}
 			logf("VACUUM: unix socket %s%s removed.", s.Path, kind)

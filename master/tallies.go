@@ -102,18 +102,11 @@ func (m *master) describeEvents(s *stats.Snapshot) {
 	m.tallies.Read(gatewayspec.TallyTimer, func(name string, n [shm.TallyCounters]uint64) {
 		s.Events.AddSource(stats.EventSource{Kind: "timer", Name: name, EventCounts: eventCounts(n)})
 	})
-	var now struct {
-		Connectors map[string]struct{ Status string }
-		Events     struct{ Waiting, Working int }
+	var found gatewayspec.Health
+	if note := m.gateways[at].health(); note != nil && note.ReadJSON(&found) {
+		s.Events.Waiting, s.Events.Working = found.Events.Waiting, found.Events.Working
+		s.ReadConnectors(&found)
 	}
-	if note := m.gateways[at].health(); note == nil || !note.ReadJSON(&now) {
-		return
-	}
-	s.Events.Waiting, s.Events.Working = now.Events.Waiting, now.Events.Working
-	for name, one := range now.Connectors {
-		s.Connectors = append(s.Connectors, stats.Connector{Name: name, Up: one.Status == "up", Known: one.Status != "unknown"})
-	}
-	slices.SortFunc(s.Connectors, func(a, b stats.Connector) int { return strings.Compare(a.Name, b.Name) })
 }
 
 func eventCounts(n [shm.TallyCounters]uint64) stats.EventCounts {

@@ -279,6 +279,7 @@ func (m *master) upgradeDone(err error) {
 	m.triggers.zerg.close()
 	m.stats.Close()
 	m.prometheus.Retire()
+	m.statusPage.retire()
 	m.snmp.Close()
 	m.triggers.fifo.close()
 	m.jobs.daemons.Stop()

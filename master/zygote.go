@@ -44,7 +44,10 @@ func (g *generation) startZygote() error {
 			l.control.Finish()
 			<-said
 		}
-		g.m.post(func(*master) { g.zygoteEnded(exit, err) })
+		g.m.post(func(m *master) {
+			m.logs.forget(child.PID())
+			g.zygoteEnded(exit, err)
+		})
 	}()
 	return nil
 }
@@ -111,7 +114,7 @@ func (g *generation) zygoteReport(r process.Report) {
 	case "forked", "fork failed":
 		g.forked(r)
 	case "failed":
-		g.explained = true
+		g.explained, g.problem = true, r.Text
 	}
 }
 

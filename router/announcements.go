@@ -127,7 +127,8 @@ func (p *process) take(data []byte, from sender) {
 		packet.Address = from.host + packet.Address
 	}
 	a := nodes.Announcement{Key: packet.Key, Address: packet.Address, Modifier1: packet.Modifier1, Modifier2: packet.Modifier2, Cores: packet.Cores,
-		Load: packet.Load, Weight: packet.Weight, Backup: packet.Backup, Protocol: packet.Protocol, Algorithm: packet.Algorithm}
+		Load: packet.Load, Weight: packet.Weight, Backup: packet.Backup, Protocol: packet.Protocol, Algorithm: packet.Algorithm,
+		SNIKey: packet.SNIKey, SNICert: packet.SNICert, SNICA: packet.SNICA}
 	if from.local && from.Pid > 0 {
 		a.PID, a.UID, a.GID = int(from.Pid), int(from.Uid), int(from.Gid)
 	}
@@ -144,8 +145,8 @@ func (p *process) take(data []byte, from sender) {
 		p.refused(&packet, err)
 		return
 	}
-	if packet.SNIKey != "" && !p.sniTold.Swap(true) {
-		p.logf("[uwsgi-subscription for pid %d] certificates of subscriptions (sni_key, sni_crt) are not used: name them with sni", os.Getpid())
+	if packet.SNIKey != "" && len(p.secure.configs) == 0 && !p.sniTold.Swap(true) {
+		p.logf("[uwsgi-subscription for pid %d] certificates of subscriptions (sni_key, sni_crt) are of no use: no client speaks TLS to this router", os.Getpid())
 	}
 	if change != nodes.Nothing || p.spec.Siblings {
 		p.pass(routerspec.Announce, a)

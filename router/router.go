@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/signal"
 	"runtime"
@@ -21,6 +20,7 @@ import (
 
 	"envoxyd/internal/logtext"
 	"envoxyd/internal/routerspec"
+	"envoxyd/internal/shm"
 	"envoxyd/internal/stream"
 	"envoxyd/router/fastrouter"
 	"envoxyd/router/httprouter"
@@ -43,7 +43,8 @@ const (
 type process struct {
 	spec     *routerspec.Spec
 	up       *relay.Upstreams
-	serve    func(conn *stream.Conn, front *routerspec.Socket, peer netip.AddrPort)
+	serve    func(c *relay.Client)
+	secure   secure
 	http     *httprouter.Router // takes connections that speak in the clear, in place of serve; nil: it is another kind
 	heard    heard
 	forward  forward
@@ -88,6 +89,9 @@ func newProcess(spec *routerspec.Spec) (*process, error) {
 	p := &process{spec: spec}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.up = relay.New(spec.Kind, spec.Routing, p.logf)
+	if spec.Routing.CacheFD > 0 {
+		p.up.Lookup = p.lookUp
+	}
 	for _, text := range spec.Known {
 		var a nodes.Announcement
 		if json.Unmarshal(text, &a) == nil {
@@ -106,13 +110,30 @@ func newProcess(spec *routerspec.Spec) (*process, error) {
 		}
 	case routerspec.KindFast:
 		router := fastrouter.New(p.up)
-		p.serve = func(conn *stream.Conn, _ *routerspec.Socket, _ netip.AddrPort) { router.Serve(conn) }
+		p.serve = func(c *relay.Client) { router.Serve(c.Conn) }
 	case routerspec.KindRaw:
-		p.serve = rawrouter.New(p.up, spec.XClient).Serve
+		p.serve = rawrouter.New(p.up, rawrouter.Settings{XClient: spec.XClient}).Serve
+	case routerspec.KindSSL:
+		p.serve = rawrouter.New(p.up, rawrouter.Settings{ByHost: spec.ByHost}).Serve
 	default:
 		return nil, fmt.Errorf("there is no router %q", spec.Kind)
 	}
+	if err := p.openSecure(); err != nil {
+		return nil, err
+	}
 	return p, p.readKeys()
+}
+
+// mostAddress is how long an address in a cache may be, bytes.
+const mostAddress = 4096
+
+// lookUp finds the address of a key in the cache.
+func (p *process) lookUp(key string) string {
+	value, _, err := shm.CacheValue(p.spec.Routing.CacheFD, key, mostAddress)
+	if err != nil && !errors.Is(err, shm.ErrNoHead) && !p.spec.Routing.Quiet { // no head: nobody has stored anything yet
+		p.logf("[uwsgi-%s] %v", p.spec.Kind, err)
+	}
+	return string(value)
 }
 
 // logf writes a line to the log. What others have chosen is made safe by the caller.
@@ -171,7 +192,7 @@ func (p *process) accept(l *stream.Listener, front *routerspec.Socket) {
 		}
 		p.active.Add(1)
 		p.sessions.Add(1)
-		if p.http != nil {
+		if p.http != nil && front.TLS == nil && !front.Redirect {
 			p.http.Take(fd, front, peer)
 			continue
 		}
@@ -184,7 +205,9 @@ func (p *process) accept(l *stream.Listener, front *routerspec.Socket) {
 		go func() { // sessions waits for it
 			defer p.ended()
 			defer p.survive()
-			p.serve(conn, front, peer)
+			if client := (&relay.Client{Conn: conn, Front: front, Peer: peer}); p.shakeHands(client) {
+				p.serve(client)
+			}
 		}()
 	}
 }

@@ -107,7 +107,10 @@ type Conn struct {
 	ServerAddr string // what a PROXY header says; "": there was none
 	ServerPort string // likewise; "": the socket's
 
-	Vars     []byte // variables in packet form that are this connection's own, such as those of TLS
+	Vars []byte // variables in packet form that are this connection's own, such as those of TLS
+	// Misdirected tells that requests for a host do not belong to this connection; nil: all do.
+	Misdirected func(host []byte) bool
+
 	Protocol string // SERVER_PROTOCOL; "": what the request says
 
 	// Kept: the client has asked in its own protocol for more than one request, and the socket allows that.

@@ -14,7 +14,7 @@ func (p *parser) sockets() error {
 	case protocol == rawProtocol:
 		return p.refuseValue("protocol", "%q is not supported: %s", protocol, noRawMode)
 	case !slices.Contains(protocols, protocol):
-		return p.refuseValue("protocol", "%q is none of %s", protocol, strings.Join(protocols, ", "))
+		return p.refuseValue("protocol", "%q is not one of %s", protocol, strings.Join(protocols, ", "))
 	}
 	for i := range p.cfg.Sockets {
 		s := &p.cfg.Sockets[i]
@@ -41,7 +41,7 @@ func (p *parser) bareAddresses() error {
 		switch {
 		case remedy == "":
 		case strings.HasPrefix(s.Protocol, "http"):
-			err := refuse(s.Origin, "socket %s would be a unix socket of that name: %s, or ./%s for that unix socket", s.Address, remedy, s.Address)
+			err := refuse(s.Origin, "socket %s would be a unix socket of that name: %s, or ./%s for a unix socket", s.Address, remedy, s.Address)
 			if err := p.tolerate(err); err != nil {
 				return err
 			}

@@ -13,9 +13,9 @@ func TestPortsAndAddressesAlone(t *testing.T) {
 		host = "write 0.0.0.0:PORT for a port on that address"
 	)
 	for _, tt := range []struct{ option, address, refusal, notice string }{
-		{"http", "8000", "socket 8000 would be a unix socket of that name: " + port + ", or ./8000 for that unix socket", ""},
-		{"http-socket", "8000", "socket 8000 would be a unix socket of that name: " + port + ", or ./8000 for that unix socket", ""},
-		{"http11-socket", "0.0.0.0", "socket 0.0.0.0 would be a unix socket of that name: " + host + ", or ./0.0.0.0 for that unix socket", ""},
+		{"http", "8000", "socket 8000 would be a unix socket of that name: " + port + ", or ./8000 for a unix socket", ""},
+		{"http-socket", "8000", "socket 8000 would be a unix socket of that name: " + port + ", or ./8000 for a unix socket", ""},
+		{"http11-socket", "0.0.0.0", "socket 0.0.0.0 would be a unix socket of that name: " + host + ", or ./0.0.0.0 for a unix socket", ""},
 		{"socket", "8000", "", "socket 8000 is a unix socket of that name: " + port},
 		{"uwsgi-socket", "0.0.0.0", "", "socket 0.0.0.0 is a unix socket of that name: " + host},
 		{"stats", "8000", "", "stats 8000 is a unix socket of that name: " + port},

@@ -2,19 +2,30 @@ package uwsgiopts
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
 
 // runCompletion writes a shell's completion script, which is made from the option table.
-func runCompletion(p *parser, e *entry) error {
-	write := map[string]func(*table) string{"bash": bashCompletion, "zsh": zshCompletion, "fish": fishCompletion}[e.Value]
+func runCompletion(p *parser, e *entry) error { return p.writeCompletion([]string{e.Value}) }
+
+// writeCompletion is the command completion SHELL.
+func (p *parser) writeCompletion(args []string) error {
+	shell := strings.Join(args, " ")
+	write := map[string]func(*table) string{shells[0]: bashCompletion, shells[1]: zshCompletion, shells[2]: fishCompletion}[shell]
 	if write == nil {
-		return refuse(e.Origin, "--completion: %q is none of bash, zsh, fish", e.Value)
+		return p.usage("completion: %q is not one of %s", shell, strings.Join(shells, ", "))
 	}
 	fmt.Fprint(p.opts.Stdout, write(p.options))
 	return leave(0)
 }
+
+// shells are those that there are completion scripts for.
+var shells = []string{"bash", "zsh", "fish"}
+
+// commandNames are the words that may be the first of a command line, in order.
+func commandNames() []string { return slices.Sorted(maps.Keys(commands())) }
 
 // offered returns the names that a shell should propose: not those that only refuse to start.
 func (t *table) offered() []listed {
@@ -29,13 +40,15 @@ func bashCompletion(t *table) string {
 	return fmt.Sprintf(`# bash completion for envoxyd
 _envoxyd() {
     local word=${COMP_WORDS[COMP_CWORD]}
-    case $word in
-    -*) COMPREPLY=($(compgen -W %q -- "$word")) ;;
+    case $COMP_CWORD:${COMP_WORDS[1]}:$word in
+    *:-*) COMPREPLY=($(compgen -W %q -- "$word")) ;;
+    2:completion:*) COMPREPLY=($(compgen -W %q -- "$word")) ;;
+    1:*) COMPREPLY=($(compgen -W %q -- "$word") $(compgen -f -- "$word")) ;;
     *) COMPREPLY=($(compgen -f -- "$word")) ;;
     esac
 }
 complete -o filenames -F _envoxyd envoxyd
-`, strings.Join(words, " "))
+`, strings.Join(words, " "), strings.Join(shells, " "), strings.Join(commandNames(), " "))
 }
 
 func zshCompletion(t *table) string {
@@ -54,6 +67,7 @@ func zshCompletion(t *table) string {
 		head, _, _ := strings.Cut(value, ":")
 		fmt.Fprintf(&b, "  '%s%s[%s]%s' \\\n", name, head, doc, strings.TrimPrefix(value, head))
 	}
+	fmt.Fprintf(&b, "  '1:command or configuration file:{_alternative \"commands:command:(%s)\" \"files:file:_files\"}' \\\n", strings.Join(commandNames(), " "))
 	b.WriteString("  '*:configuration file:_files'\n")
 	return b.String()
 }
@@ -61,6 +75,8 @@ func zshCompletion(t *table) string {
 func fishCompletion(t *table) string {
 	var b strings.Builder
 	b.WriteString("# fish completion for envoxyd\n")
+	fmt.Fprintf(&b, "complete -c envoxyd -n __fish_use_subcommand -a '%s'\n", strings.Join(commandNames(), " "))
+	fmt.Fprintf(&b, "complete -c envoxyd -n '__fish_seen_subcommand_from completion' -f -a '%s'\n", strings.Join(shells, " "))
 	for _, l := range t.offered() {
 		fmt.Fprintf(&b, "complete -c envoxyd -l %s", l.name)
 		if l.option.Short != 0 {

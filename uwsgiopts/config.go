@@ -205,7 +205,7 @@ type Config struct {
 
 // Socket is one address to listen on and the protocol that its clients speak.
 type Socket struct {
-	Protocol string       // uwsgi, http, http11, http-router (--http), http-to-https, fastcgi, fastcgi-nph, scgi, scgi-nph, puwsgi; those of routers: HTTPFront, FastFront, RawFront
+	Protocol string       // uwsgi, http, http11, http-router (--http), http-to-https, fastcgi, fastcgi-nph, scgi, scgi-nph, puwsgi; those of routers: HTTPFront, RedirectFront, FastFront, RawFront, SSLFront
 	Address  string       // host:port, :port, path, @abstract, fd://N, =N (shared socket N)
 	TLS      *Certificate // nil: it is spoken in the clear
 	Origin   Origin

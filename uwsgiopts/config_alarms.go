@@ -11,7 +11,7 @@ func alarmLog(not bool) effect {
 	return List.by(func(c *Config, g given) error {
 		names, pattern, ok := strings.Cut(g.text, " ")
 		if !ok || names == "" || pattern == "" {
-			return fmt.Errorf("option %q: %q is not an alarm, a blank and a regular expression", g.name, g.text)
+			return fmt.Errorf("option %q: %q is not ALARM[,ALARM] REGEXP", g.name, g.text)
 		}
 		c.AlarmLogs = append(c.AlarmLogs, AlarmLog{Alarms: strings.Split(names, ","), Pattern: pattern, Not: not, Text: g.text})
 		return nil
@@ -50,9 +50,9 @@ func setAlarm(c *Config, g given) error {
 		}
 	default:
 		if instead, known := alarmInstead[kind]; known {
-			return fmt.Errorf("option %q: there is no alarm of the kind %q here: %s", g.name, kind, instead)
+			return fmt.Errorf("option %q: alarms of the kind %q are not supported: %s", g.name, kind, instead)
 		}
-		return fmt.Errorf("option %q: unable to find an alarm of the kind %q; there are %s", g.name, kind, strings.Join(AlarmKinds, ", "))
+		return fmt.Errorf("option %q: unknown kind of alarm %q; known kinds: %s", g.name, kind, strings.Join(AlarmKinds, ", "))
 	}
 	c.Alarms = append(c.Alarms, [2]string{name, what})
 	return nil

@@ -44,7 +44,7 @@ func setRemoteSignal(c *Config, g given) error {
 	address, number, _ := strings.Cut(g.text, ",")
 	n, err := strconv.ParseUint(strings.TrimSpace(number), 10, 8)
 	if err != nil || address == "" {
-		return fmt.Errorf("option %q: %q is not an address, a comma and a signal (0 to 255)", g.name, g.text)
+		return fmt.Errorf("option %q: %q is not ADDRESS,SIGNAL (0 to 255)", g.name, g.text)
 	}
 	c.RemoteSignal = &RemoteSignal{address, uint8(n)}
 	return nil

@@ -42,7 +42,7 @@ func addCGI(c *Config, g given) error {
 	case path == "":
 		return fmt.Errorf("option %q: %q names no file or directory", g.name, g.text)
 	case mapped && !strings.HasPrefix(prefix, "/"):
-		return fmt.Errorf("option %q: %q is no path: it has to begin with a slash", g.name, prefix)
+		return fmt.Errorf("option %q: %q is not a path: a path begins with a slash", g.name, prefix)
 	}
 	c.CGIMaps = append(c.CGIMaps, [2]string{prefix, path})
 	return nil
@@ -66,7 +66,7 @@ func modifier1(field func(c *Config) *byte) effect {
 	return Int.by(func(c *Config, g given) error {
 		n, err := g.integer(math.MaxUint8)
 		if err == nil && n != 0 && n != ModifierCGI {
-			err = fmt.Errorf("option %q: %d stands for another kind of application; Python (0) and CGI programs (9) are served", g.name, n)
+			err = fmt.Errorf("option %q: modifier %d is not served: only 0 (Python) and 9 (CGI) are", g.name, n)
 		}
 		*field(c) = byte(n)
 		return err
@@ -87,7 +87,7 @@ func (p *parser) validateCGI() error {
 		{"fastcgi-modifier1", p.cfg.Modifier1.FastCGI}, {"scgi-modifier1", p.cfg.Modifier1.SCGI},
 	} {
 		if one.value == ModifierCGI {
-			return p.refuseValue(one.option, "%d is for CGI programs, and no option says where they are: add --cgi", ModifierCGI)
+			return p.refuseValue(one.option, "modifier %d is for CGI programs, and none are configured: add --cgi", ModifierCGI)
 		}
 	}
 	return nil

@@ -28,7 +28,7 @@ func TestCGIOptionsThatMeanNothing(t *testing.T) {
 	for args, word := range map[string]string{
 		"--cgi|":                       "names no file",
 		"--cgi|/x=":                    "names no file",
-		"--cgi|x=bin":                  "begin with a slash",
+		"--cgi|x=bin":                  "begins with a slash",
 		"--cgi-helper|.pl":             "SUFFIX=PROGRAM",
 		"--cgi-helper|=perl":           "SUFFIX=PROGRAM",
 		"--cgi-helper|.py=sym://f":     "C function",
@@ -38,7 +38,7 @@ func TestCGIOptionsThatMeanNothing(t *testing.T) {
 		"--https-socket-modifier1|9":   "add --cgi",
 		"--fastcgi-modifier1|9":        "add --cgi",
 		"--scgi-modifier1|9":           "add --cgi",
-		"--cgi|b|--scgi-modifier1|5":   "another kind of application",
+		"--cgi|b|--scgi-modifier1|5":   "is not served",
 		"--cgi|b|--http-modifier1|256": "http-modifier1",
 	} {
 		if _, _, err := parseIn(t, nil, nil, strings.Split(args, "|")...); err == nil || !strings.Contains(err.Error(), word) {

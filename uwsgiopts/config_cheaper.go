@@ -59,7 +59,7 @@ func (p *parser) validateCheaper() error {
 	if c.Cheaper == 0 {
 		if p.lastOf("cheaper-initial") != nil {
 			c.CheaperInitial = 0
-			p.cfg.Notices = append(p.cfg.Notices, "option \"cheaper-initial\" has no effect: without cheaper all workers run always")
+			p.cfg.Notices = append(p.cfg.Notices, "option \"cheaper-initial\" has no effect without cheaper: all workers always run")
 		}
 		return nil
 	}

@@ -31,7 +31,7 @@ func timed(job Cron) effect {
 			word, more, _ := strings.Cut(rest, " ")
 			n, err := strconv.Atoi(word)
 			if err != nil {
-				return fmt.Errorf("option %q: %q is not five numbers and a command", g.name, g.text)
+				return fmt.Errorf("option %q: %q is not MINUTE HOUR DAY MONTH WEEKDAY COMMAND", g.name, g.text)
 			}
 			job.When[i], rest = n, strings.TrimLeft(more, " ")
 		}
@@ -60,7 +60,7 @@ func (job *Cron) set(part string) error {
 	place := map[string]int{"minute": 0, "hour": 1, "day": 2, "month": 3, "week": 4}
 	at, isTime := place[key]
 	if !isTime && key != "unique" && key != "harakiri" {
-		return fmt.Errorf("the key %q is not known or not there yet", key)
+		return fmt.Errorf("unknown key %q", key)
 	}
 	if value == "" {
 		return nil

@@ -65,7 +65,7 @@ func setDaemon2(c *Config, g given) error {
 	}
 	if d.Pidfile == "" {
 		if d.Freq > 0 {
-			g.notice("option %q: freq has no effect on a daemon without a pidfile: its end is seen at once", g.name)
+			g.notice("option %q: freq has no effect on a daemon without a pidfile: its exit is noticed at once", g.name)
 			d.Freq = 0
 		}
 		c.Daemons = append(c.Daemons, d)
@@ -107,7 +107,7 @@ func (d *Daemon) set(key, value string, hasValue bool) (err error) {
 	case "freq":
 		d.Freq, err = between(value, 1, 1<<30)
 	default:
-		return fmt.Errorf("is not known; there are %s. A comma ends a value: a command that needs one goes into a script", daemonKeys)
+		return fmt.Errorf("is not a known key; known keys: %s. A comma ends a value: put a command that contains one into a script", daemonKeys)
 	}
 	return err
 }
@@ -116,7 +116,7 @@ func (d *Daemon) set(key, value string, hasValue bool) (err error) {
 func between(text string, least, most int) (int, error) {
 	n, err := strconv.Atoi(strings.TrimSpace(text))
 	if err != nil || n < least || n > most {
-		return 0, fmt.Errorf("%q is no number between %d and %d", text, least, most)
+		return 0, fmt.Errorf("%q is not a number between %d and %d", text, least, most)
 	}
 	return n, nil
 }
@@ -143,12 +143,12 @@ func smartDaemon(daemonize bool) effect {
 		pidfile, every, hasFreq := strings.Cut(head, ",")
 		d := Daemon{Command: strings.TrimSpace(command), Pidfile: pidfile, Daemonize: daemonize, StopSignal: sigterm, Freq: defaultFreq}
 		if d.Command == "" || d.Pidfile == "" {
-			return fmt.Errorf("option %q: %q is not a pidfile, a blank and a command", g.name, g.text)
+			return fmt.Errorf("option %q: %q is not PIDFILE COMMAND", g.name, g.text)
 		}
 		if hasFreq {
 			var err error
 			if d.Freq, err = strconv.Atoi(every); err != nil || d.Freq < 1 {
-				return fmt.Errorf("option %q: %q is no number of seconds", g.name, every)
+				return fmt.Errorf("option %q: %q is not a number of seconds", g.name, every)
 			}
 		}
 		c.Smart = append(c.Smart, d)

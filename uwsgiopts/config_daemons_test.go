@@ -31,15 +31,15 @@ func TestKeysOfAttachDaemon2(t *testing.T) {
 
 func TestKeysOfAttachDaemon2ThatAreRefused(t *testing.T) {
 	for text, word := range map[string]string{
-		"cmd=run,dance=1":            "dance: is not known; there are cmd (command, exec), control",
-		"cmd=echo a,b":               "a command that needs one goes into a script",
+		"cmd=run,dance=1":            "dance: is not a known key; known keys: cmd (command, exec), control",
+		"cmd=echo a,b":               "put a command that contains one into a script",
 		"cmd=run,uid=":               "uid: needs a value",
 		"cmd=":                       "cmd: needs a value",
 		"pidfile=p":                  "a command (cmd=) is needed",
-		"cmd=run,stopsignal=TERM":    `stopsignal: "TERM" is no number between 1 and 64`,
+		"cmd=run,stopsignal=TERM":    `stopsignal: "TERM" is not a number between 1 and 64`,
 		"cmd=run,reloadsignal=65":    "between 0 and 64",
-		"cmd=run,max_throttle=-1":    `max_throttle: "-1" is no number`,
-		"cmd=run,pidfile=p,freq=0":   `freq: "0" is no number between 1`,
+		"cmd=run,max_throttle=-1":    `max_throttle: "-1" is not a number`,
+		"cmd=run,pidfile=p,freq=0":   `freq: "0" is not a number between 1`,
 		"cmd=run,daemonize=1":        "daemonize needs pidfile",
 		"cmd=run,notifypid=1":        "notifypid needs pidfile",
 		"cmd=run,pidfile=p,ns_pid=1": "ns_pid together with pidfile needs daemonize",

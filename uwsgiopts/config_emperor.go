@@ -2,7 +2,6 @@ package uwsgiopts
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -61,7 +60,7 @@ func setEmperor(c *Config, g given) error {
 		return fmt.Errorf("option %q: %w", g.name, err)
 	}
 	if scheme, _, ok := strings.Cut(g.text, "://"); ok && !slices.Contains(EmperorSources, scheme) {
-		return fmt.Errorf("option %q: configurations from %q are not read here; name a directory, a pattern, files, or a database by pg://", g.name, scheme)
+		return fmt.Errorf("option %q: configurations cannot be read from %q: name a directory, a pattern, files, or a database (pg://)", g.name, scheme)
 	}
 	c.Emperors = append(c.Emperors, g.text)
 	return nil
@@ -81,15 +80,6 @@ func vassalOption(name string, before bool) effect {
 	return List.by(func(c *Config, g given) error {
 		c.VassalOptions = append(c.VassalOptions, VassalOption{name, g.text, before})
 		return nil
-	})
-}
-
-// millis is for options in milliseconds.
-func millis(field func(c *Config) *time.Duration) effect {
-	return Int.by(func(c *Config, g given) error {
-		n, err := g.integer(math.MaxInt32)
-		*field(c) = time.Duration(n) * time.Millisecond
-		return err
 	})
 }
 

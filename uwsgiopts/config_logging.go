@@ -117,13 +117,13 @@ func loggerOf(kind string, field func(c *Config) *[]Logger) effect {
 
 func addLogger(to *[]Logger, g given, l Logger) error {
 	if instead, known := otherLoggers[l.Kind]; known {
-		return fmt.Errorf("option %q: there is no logger %q here: %s", g.name, l.Kind, instead)
+		return fmt.Errorf("option %q: the logger %q is not supported: %s", g.name, l.Kind, instead)
 	}
 	if !slices.Contains(LoggerKinds, l.Kind) {
-		return fmt.Errorf("option %q: unable to find logger %q; there are %s", g.name, l.Kind, strings.Join(LoggerKinds, ", "))
+		return fmt.Errorf("option %q: unable to find logger %q; available: %s", g.name, l.Kind, strings.Join(LoggerKinds, ", "))
 	}
 	if (l.Kind == "file" || l.Kind == "socket" || l.Kind == "rsyslog" || l.Kind == "pipe") && l.Arguments == "" {
-		return fmt.Errorf("option %q: the logger %q needs a place to log to: %s:WHERE", g.name, l.Kind, l.Kind)
+		return fmt.Errorf("option %q: the logger %q needs a destination: %s:WHERE", g.name, l.Kind, l.Kind)
 	}
 	*to = append(*to, l)
 	return nil
@@ -134,7 +134,7 @@ func named(field func(c *Config) *[][2]string, what string) effect {
 	return List.by(func(c *Config, g given) error {
 		name, rest, ok := strings.Cut(g.text, " ")
 		if !ok || name == "" || rest == "" {
-			return fmt.Errorf("option %q: %q is not a name, a blank and %s", g.name, g.text, what)
+			return fmt.Errorf("option %q: %q is not NAME followed by %s", g.name, g.text, what)
 		}
 		*field(c) = append(*field(c), [2]string{name, rest})
 		return nil

@@ -26,17 +26,17 @@ func TestLoggersAreRead(t *testing.T) {
 
 func TestLogOptionsThatCannotBeAreRefusedWithAWayOut(t *testing.T) {
 	for _, c := range []struct{ option, value, hint string }{
-		{"logger", "nosuch:x", "there are fd, file"},
+		{"logger", "nosuch:x", "available: fd, file"},
 		{"logger", "zeromq:tcp://x", "socket:"},
 		{"logger", "app graylog2:x", "rsyslog:"},
 		{"req-logger", "mongodblog", "pipe:"},
 		{"logger", "file", "file:WHERE"},
 		{"log-zeromq", "tcp://x", "log-socket"},
-		{"log-route", "app", "a name, a blank"},
-		{"alarm-log", "app", "an alarm, a blank"},
+		{"log-route", "app", "NAME followed by"},
+		{"alarm-log", "app", "ALARM[,ALARM] REGEXP"},
 		{"alarm", "mail curl:http://x", "cmd:curl"},
 		{"alarm", "jab xmpp:a", "cmd:"},
-		{"alarm", "x nosuch:a", "there are cmd, log, mule, signal"},
+		{"alarm", "x nosuch:a", "known kinds: cmd, log, mule, signal"},
 		{"alarm", "x signal:256", "0 to 255"},
 		{"alarm", "x mule:one", "number of a mule"},
 		{"alarm", "x mule:1", "there is no mule 1"},

@@ -79,12 +79,12 @@ func (p *parser) finishLoops() error {
 	case c.Loop == "simple" || c.Loop == "uwsgi":
 		c.Loop = ""
 		if c.Async > 0 {
-			return p.refuseValue("loop", "the loop %s handles one request at a time: leave out --async or --loop", "simple")
+			return p.refuseValue("loop", "the loop %s handles one request at a time: remove --async or --loop", "simple")
 		}
 	case c.Loop == "" && c.Async > 0:
 		c.Loop = LoopAsync
 	case c.Loop != "" && !slices.Contains(loops, c.Loop):
-		return p.refuseValue("loop", "there is no loop %q; there are: %s", c.Loop, strings.Join(loops, ", "))
+		return p.refuseValue("loop", "unknown loop %q; available: %s", c.Loop, strings.Join(loops, ", "))
 	}
 	if c.Loop == "" {
 		if c.GeventPatch || c.GeventWaitForHub {
@@ -94,9 +94,9 @@ func (p *parser) finishLoops() error {
 	}
 	switch {
 	case c.Async == 0:
-		return p.refuseValue("loop", "the loop %s needs the number of requests at once in a worker: --async N or --%[1]s N", c.Loop)
+		return p.refuseValue("loop", "the loop %s needs the number of concurrent requests of a worker: --async N or --%[1]s N", c.Loop)
 	case c.Threads > 1:
-		return p.refuseValue("threads", "a worker runs its requests either in threads or by the loop %s: leave out one of them", c.Loop)
+		return p.refuseValue("threads", "a worker uses either threads or the loop %s: remove one of them", c.Loop)
 	}
 	return nil
 }
@@ -112,11 +112,11 @@ func (p *parser) finishASGI() error {
 	case given == "":
 		return nil
 	case c.ASGI != "" && c.ASGIFile != "":
-		return p.refuseValue(option, "there is one application: leave out --asgi-file")
+		return p.refuseValue(option, "only one application can be served: remove --asgi-file")
 	case c.WSGIFile != "" || len(c.Modules) > 0 || len(c.Mounts) > 0 || c.Paste != "" || c.Pecan != "" || c.Eval != "":
-		return p.refuseValue(option, "an instance serves either an ASGI application or those of WSGI: leave out one of them")
+		return p.refuseValue(option, "an instance serves either an ASGI application or WSGI applications: remove one of them")
 	case c.Loop != "" && c.Loop != LoopASGI:
-		return p.refuseValue(option, "the loop %s does not run ASGI applications: leave it out", c.Loop)
+		return p.refuseValue(option, "the loop %s does not run ASGI applications: remove it", c.Loop)
 	}
 	if c.ASGI != "" {
 		c.Modules = []string{c.ASGI}

@@ -9,6 +9,7 @@ import (
 // ManagementConfig names the sockets on which the master itself answers over HTTP.
 type ManagementConfig struct {
 	Prometheus []string
+	StatusPage []string
 }
 
 // managementAddress adds an address on which the master answers. What is told there is not everybody's,
@@ -26,5 +27,16 @@ func managementAddress(field func(c *Config) *[]string) effect {
 		}
 		*field(c) = append(*field(c), address)
 		return nil
+	})
+}
+
+// loopbackAddress is managementAddress for what shows requests of clients: :PORT is one of this machine, too.
+func loopbackAddress(field func(c *Config) *[]string) effect {
+	add := managementAddress(field)
+	return List.by(func(c *Config, g given) error {
+		if port, is := strings.CutPrefix(g.text, ":"); is && port != "" && strings.Trim(port, "0123456789") == "" {
+			g.text = port
+		}
+		return add.set(c, g)
 	})
 }

@@ -90,7 +90,7 @@ func setMetric(c *Config, g given) error {
 	case m.Name == "":
 		return fmt.Errorf("option %q: %q has no name", g.name, g.text)
 	case slices.ContainsFunc(c.Metrics, func(other Metric) bool { return other.Name == m.Name }):
-		return fmt.Errorf("option %q: there are two metrics %q", g.name, m.Name)
+		return fmt.Errorf("option %q: the metric %q is defined twice", g.name, m.Name)
 	case m.Kind == Alias && m.Of == "":
 		return fmt.Errorf("option %q: %q has no alias=NAME", g.name, m.Name)
 	case m.Collector == "file" && m.Path == "":
@@ -110,14 +110,14 @@ func (m *Metric) set(key, value string) (err error) {
 	case "type":
 		kind, ok := metricKinds[value]
 		if !ok {
-			return fmt.Errorf("type %q is none of counter, gauge, absolute, alias", value)
+			return fmt.Errorf("type %q is not one of counter, gauge, absolute, alias", value)
 		}
 		m.Kind = kind
 	case "initial_value":
 		m.Initial, err = strconv.ParseInt(value, 10, 64)
 	case "collector":
 		if !slices.Contains([]string{"ptr", "manual", "file", "sum", "avg", "accumulator", "adder", "multiplier"}, value) {
-			return fmt.Errorf("collector %q is none of manual, file, sum, avg, accumulator, adder, multiplier", value)
+			return fmt.Errorf("collector %q is not one of manual, file, sum, avg, accumulator, adder, multiplier", value)
 		}
 		m.Collector = value
 	case "freq":
@@ -136,7 +136,7 @@ func (m *Metric) set(key, value string) (err error) {
 	case "reset_after_push":
 		m.Reset = true
 	default:
-		return fmt.Errorf("the key %q is not known", key)
+		return fmt.Errorf("unknown key %q", key)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", key, err)
@@ -164,7 +164,7 @@ func setMetricThreshold(c *Config, g given) error {
 			t.Resets = true
 			t.Reset, err = strconv.ParseInt(value, 10, 64)
 		default:
-			return fmt.Errorf("the key %q is not known", key)
+			return fmt.Errorf("unknown key %q", key)
 		}
 		return err
 	})
@@ -200,7 +200,7 @@ func setSNMP(c *Config, g given) error {
 
 func setSNMPCommunity(c *Config, g given) error {
 	if len(g.text) > SNMPCommunitySize {
-		return fmt.Errorf("option %q: a community has %d bytes at most", g.name, SNMPCommunitySize)
+		return fmt.Errorf("option %q: a community may have at most %d bytes", g.name, SNMPCommunitySize)
 	}
 	c.SNMP, c.SNMPCommunity = true, g.text
 	return nil
@@ -210,8 +210,8 @@ func setSNMPCommunity(c *Config, g given) error {
 func (p *parser) noteSNMP() {
 	switch cfg := p.cfg; {
 	case cfg.SNMP && cfg.SNMPAddress == "":
-		p.note(cfg.OriginOf("snmp", ""), "snmp: no address is given, so nothing listens; the application has uwsgi.snmp_* all the same")
+		p.note(cfg.OriginOf("snmp", ""), "snmp: no address is given, so nothing listens; uwsgi.snmp_* works in the application")
 	case cfg.SNMP && cfg.SNMPCommunity == "":
-		p.note(cfg.OriginOf("snmp", cfg.SNMPAddress), "snmp: nobody is answered until there is a community (--snmp-community, uwsgi.snmp_set_community)")
+		p.note(cfg.OriginOf("snmp", cfg.SNMPAddress), "snmp: no query is answered until a community is set (--snmp-community, uwsgi.snmp_set_community)")
 	}
 }

@@ -81,7 +81,7 @@ func setFarm(c *Config, g given) error {
 	for word := range strings.SplitSeq(members, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(word))
 		if !ok || err != nil || n < 1 || name == "" {
-			return fmt.Errorf("option %q: %q is not a name, a colon and the numbers of mules (NAME:1,2)", g.name, g.text)
+			return fmt.Errorf("option %q: %q is not NAME:MULE[,MULE]", g.name, g.text)
 		}
 		if !slices.Contains(farm.Mules, n) {
 			farm.Mules = append(farm.Mules, n)
@@ -112,7 +112,7 @@ func setSignalTimer(c *Config, g given) error {
 	signal, err := strconv.ParseUint(number, 10, 8)
 	every, err2 := strconv.ParseUint(strings.TrimSpace(seconds), 10, 31)
 	if err != nil || err2 != nil || every == 0 {
-		return fmt.Errorf("option %q: %q is not a signal (0 to 255), a blank and seconds", g.name, g.text)
+		return fmt.Errorf("option %q: %q is not SIGNAL SECONDS (signals are 0 to 255)", g.name, g.text)
 	}
 	c.SignalTimers = append(c.SignalTimers, SignalTimer{uint8(signal), time.Duration(every) * time.Second})
 	return nil
@@ -124,7 +124,7 @@ func touchSignal(field func(c *Config) *[][2]string) effect {
 		file, number, _ := strings.Cut(g.text, " ")
 		number = strings.TrimSpace(number)
 		if _, err := strconv.ParseUint(number, 10, 8); err != nil || file == "" {
-			return fmt.Errorf("option %q: %q is not a file, a blank and a signal (0 to 255)", g.name, g.text)
+			return fmt.Errorf("option %q: %q is not FILE SIGNAL (signals are 0 to 255)", g.name, g.text)
 		}
 		*field(c) = append(*field(c), [2]string{file, number})
 		return nil

@@ -73,7 +73,7 @@ func setCgroupDirMode(c *Config, g given) error {
 func addCgroupOpt(c *Config, g given) error {
 	key, _, ok := strings.Cut(g.text, "=")
 	if !ok || key == "" || strings.Contains(key, "/") {
-		return fmt.Errorf("option %q: %q is not KEY=VALUE, where KEY is the name of a setting as memory.max", g.name, g.text)
+		return fmt.Errorf("option %q: %q is not KEY=VALUE, where KEY is a cgroup setting such as memory.max", g.name, g.text)
 	}
 	c.CgroupOpts = append(c.CgroupOpts, g.text)
 	return nil
@@ -82,7 +82,7 @@ func addCgroupOpt(c *Config, g given) error {
 // validateCgroups refuses what would bound nothing.
 func (p *parser) validateCgroups() error {
 	if len(p.cfg.CgroupOpts) > 0 && len(p.cfg.Cgroups) == 0 {
-		return p.refuseValue("cgroup-opt", "there is no cgroup that it could be set in: name one by cgroup")
+		return p.refuseValue("cgroup-opt", "no cgroup is configured: add --cgroup")
 	}
 	return nil
 }
@@ -101,7 +101,7 @@ func setHarakiriSignal(c *Config, g given) error {
 	const last = 64
 	n, err := g.integer(math.MaxInt32)
 	if err == nil && (n < 1 || n > last || n == int64(syscall.SIGKILL) || n == int64(syscall.SIGSTOP)) {
-		err = fmt.Errorf("option %q: %q is no signal that a worker could handle", g.name, g.text)
+		err = fmt.Errorf("option %q: %q is not a signal that a worker can handle", g.name, g.text)
 	}
 	c.HarakiriGracefulSignal = int(n)
 	return err
@@ -113,7 +113,7 @@ func descriptor(field func(c *Config) *[]int) effect {
 		number, _, _ := strings.Cut(g.text, ":")
 		fd, err := strconv.Atoi(number)
 		if err != nil || fd < 0 {
-			return fmt.Errorf("option %q: %q is no descriptor", g.name, number)
+			return fmt.Errorf("option %q: %q is not a descriptor", g.name, number)
 		}
 		*field(c) = append(*field(c), fd)
 		return nil
@@ -125,12 +125,12 @@ func setMapSocket(c *Config, g given) error {
 	socket, workers, _ := strings.Cut(g.text, ":")
 	number, err := strconv.Atoi(socket)
 	if err != nil || number < 0 {
-		return fmt.Errorf("option %q: %q is no number of a socket", g.name, socket)
+		return fmt.Errorf("option %q: %q is not the number of a socket", g.name, socket)
 	}
 	for word := range strings.SplitSeq(workers, ",") {
 		worker, err := strconv.Atoi(strings.TrimSpace(word))
 		if err != nil || worker < 1 {
-			return fmt.Errorf("option %q: %q is no number of a worker", g.name, word)
+			return fmt.Errorf("option %q: %q is not the number of a worker", g.name, word)
 		}
 		if c.MapSockets == nil {
 			c.MapSockets = map[int][]int{}
@@ -159,7 +159,7 @@ func (p *parser) validateMapSockets() error {
 func headerVariable(field func(c *Config) *[]string) effect {
 	return List.by(func(c *Config, g given) error {
 		if len(strings.Fields(g.text)) != 2 {
-			return fmt.Errorf("option %q: %q is not a header, a blank and a variable", g.name, g.text)
+			return fmt.Errorf("option %q: %q is not HEADER VARIABLE", g.name, g.text)
 		}
 		*field(c) = append(*field(c), g.text)
 		return nil
@@ -184,7 +184,7 @@ func setAllowedModifiers(c *Config, g given) error {
 	for word := range strings.SplitSeq(g.text, ",") {
 		n, err := strconv.ParseUint(strings.TrimSpace(word), 10, 8)
 		if err != nil {
-			return fmt.Errorf("option %q: %q is no modifier, a number up to 255", g.name, word)
+			return fmt.Errorf("option %q: %q is not a modifier (0 to 255)", g.name, word)
 		}
 		c.AllowedModifiers = append(c.AllowedModifiers, byte(n))
 	}

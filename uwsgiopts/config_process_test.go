@@ -52,29 +52,29 @@ func TestValuesOfProcessOptionsThatAreRefused(t *testing.T) {
 	for args, word := range map[string]string{
 		"--cheaper|4|-p|4": "must be lower than processes",
 		"--cheaper|1|-p|4|--cheaper-rss-limit-soft|9|--cheaper-rss-limit-hard|9": "higher",
-		"--max-worker-lifetime|10":                    "not more than min-worker-lifetime, 10",
+		"--max-worker-lifetime|10":                    "must be more than min-worker-lifetime (10)",
 		"--map-socket|0:1":                            "no socket 0",
 		"--map-socket|0:2|-s|:1":                      "no worker 2",
 		"--map-socket|x:1":                            "number of a socket",
 		"--map-socket|0":                              "number of a worker",
-		"--reload-on-fd|x":                            "no descriptor",
-		"--harakiri-graceful-signal|9":                "no signal",
-		"--smart-attach-daemon|p":                     "a pidfile, a blank",
+		"--reload-on-fd|x":                            "not a descriptor",
+		"--harakiri-graceful-signal|9":                "not a signal",
+		"--smart-attach-daemon|p":                     "PIDFILE COMMAND",
 		"--smart-attach-daemon|p,x c":                 "number of seconds",
 		"--attach-daemon2|pidfile=p":                  "a command",
 		"--stats-push|mongodb:x":                      "unable to find",
-		"--stats-push|socket:":                        "where to",
-		"--stats-push|file:path=x,y=1":                "y is not known",
+		"--stats-push|socket:":                        "no destination",
+		"--stats-push|file:path=x,y=1":                "unknown key y",
 		"--carbon-idle-avg|sometimes":                 "last, zero and none",
-		"--http-modifier1|5":                          "another kind of application",
-		"--pull-header|X-User":                        "a header, a blank",
+		"--http-modifier1|5":                          "is not served",
+		"--pull-header|X-User":                        "HEADER VARIABLE",
 		"--cgroup-dir-mode|9":                         "octal",
 		"--cgroup|g|--cgroup-opt|memory.max":          "not KEY=VALUE",
 		"--cgroup|g|--cgroup-opt|../x/memory.max=1":   "not KEY=VALUE",
-		"--cgroup-opt|memory.max=1":                   "name one by cgroup",
+		"--cgroup-opt|memory.max=1":                   "add --cgroup",
 		"--snmp=161":                                  "needs an address and a port",
 		"--snmp=/run/snmp.sock":                       "needs an address and a port",
-		"--snmp-community|" + strings.Repeat("x", 73): "72 bytes at most",
+		"--snmp-community|" + strings.Repeat("x", 73): "at most 72 bytes",
 	} {
 		if _, _, err := parseIn(t, nil, nil, strings.Split(args, "|")...); err == nil || !strings.Contains(err.Error(), word) {
 			t.Errorf("%s: %v, want %q", args, err, word)
@@ -85,7 +85,7 @@ func TestValuesOfProcessOptionsThatAreRefused(t *testing.T) {
 func TestWhatCheaperTellsAtTheStart(t *testing.T) {
 	for args, want := range map[string]string{
 		"--cheaper 1 -p 4 --cheaper-algo none": "unable to find requested cheaper algorithm, falling back to spare",
-		"--cheaper-initial 2 -p 4":             `option "cheaper-initial" has no effect: without cheaper all workers run always`,
+		"--cheaper-initial 2 -p 4":             `option "cheaper-initial" has no effect without cheaper: all workers always run`,
 		"--cheaper 1 -p 4 --cheaper-initial 9": "warning: cheaper-initial: 9 is taken as 4 (cheaper is 1, processes are 4)",
 		"--cheaper-algos-list":                 "*** uWSGI loaded cheaper algorithms ***\nbusyness\nspare\nspare2\nbacklog\nmanual\n--- end of cheaper algorithms list ---",
 	} {

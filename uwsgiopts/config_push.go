@@ -70,10 +70,10 @@ func setStatsPush(c *Config, g given) error {
 			return fmt.Errorf("option %q: %w", g.name, err)
 		}
 	default:
-		return fmt.Errorf("option %q: unable to find %q stats_pusher; there are socket, statsd, zabbix and file", g.name, kind)
+		return fmt.Errorf("option %q: unable to find %q stats_pusher; available: socket, statsd, zabbix, file", g.name, kind)
 	}
 	if push.Address == "" {
-		return fmt.Errorf("option %q: %q does not say where to", g.name, g.text)
+		return fmt.Errorf("option %q: %q has no destination", g.name, g.text)
 	}
 	c.Pushes = append(c.Pushes, push)
 	return nil
@@ -95,11 +95,11 @@ func (p *Push) file(arguments string) error {
 		case "freq":
 			n, err := strconv.Atoi(value)
 			if err != nil || n < 1 {
-				return fmt.Errorf("freq: %q is no number of seconds", value)
+				return fmt.Errorf("freq: %q is not a number of seconds", value)
 			}
 			p.Every = time.Duration(n) * time.Second
 		default:
-			return fmt.Errorf("%s is not known", key)
+			return fmt.Errorf("unknown key %s", key)
 		}
 	}
 	return nil
@@ -120,5 +120,5 @@ func setCarbonIdleAvg(c *Config, g given) error {
 		c.CarbonIdleAvg = g.text
 		return nil
 	}
-	return fmt.Errorf("option %q: %q is none of last, zero and none", g.name, g.text)
+	return fmt.Errorf("option %q: %q is not one of last, zero and none", g.name, g.text)
 }

@@ -18,7 +18,10 @@ type RoutersConfig struct {
 	HTTPRouter Router // of --http, where that has nodes: see Config.HTTPRouted
 	FastRouter Router
 	RawRouter  Router
+	SSLRouter  Router
 	XClient    bool // raw routers tell mail servers the client's address
+
+	SSLRouterSNI bool // TLS routers choose servers by the host that the handshake names
 
 	HTTPModifier1, HTTPModifier2 byte
 	HTTPChunkedInput             bool
@@ -47,7 +50,7 @@ type RoutersConfig struct {
 
 func routersDefaults() RoutersConfig {
 	one := Router{Processes: 1, Gracetime: 30 * time.Second, Timeout: time.Minute, MaxRetries: 3}
-	return RoutersConfig{HTTPRouter: one, FastRouter: one, RawRouter: one, SubscriptionTolerance: 17 * time.Second, SignTolerance: 24 * time.Hour,
+	return RoutersConfig{HTTPRouter: one, FastRouter: one, RawRouter: one, SSLRouter: one, SubscriptionTolerance: 17 * time.Second, SignTolerance: 24 * time.Hour,
 		SubscribeFreq: 10 * time.Second}
 }
 
@@ -57,7 +60,8 @@ type Router struct {
 	To              []string // nodes
 	Servers         []string // addresses at which nodes subscribe
 	Pattern, Base   string
-	UseSocket       *int // number of a socket of this instance's own; nil: not given
+	UseCache        *string // name of a cache with addresses by key; "": the first one; nil: not given
+	UseSocket       *int    // number of a socket of this instance's own; nil: not given
 	Fallback        []string
 	FallbackOnNoKey bool
 	FallbackKey     string
@@ -77,14 +81,16 @@ type Router struct {
 
 // Routes tells whether there is something to route to.
 func (r *Router) Routes() bool {
-	return len(r.To)+len(r.Servers) > 0 || r.Pattern != "" || r.Base != "" || r.UseSocket != nil || len(r.Fallback) > 0 && r.FallbackOnNoKey
+	return len(r.To)+len(r.Servers) > 0 || r.Pattern != "" || r.Base != "" || r.UseCache != nil || r.UseSocket != nil || len(r.Fallback) > 0 && r.FallbackOnNoKey
 }
 
 // Protocols of sockets that routers serve.
 const (
-	HTTPFront = "http-front" // --http, where it has nodes
-	FastFront = "fastrouter"
-	RawFront  = "rawrouter"
+	HTTPFront     = "http-front"     // --http, where it has nodes
+	RedirectFront = "redirect-front" // --http-to-https, where --http has nodes
+	FastFront     = "fastrouter"
+	RawFront      = "rawrouter"
+	SSLFront      = "sslrouter"
 )
 
 // HTTPRouted tells whether --http hands requests to other servers. Otherwise the workers serve it themselves.
@@ -93,7 +99,7 @@ func (c *Config) HTTPRouted() bool { return c.HTTPRouter.Routes() }
 // fronts counts the sockets that routers serve.
 func (c *Config) fronts() (n int) {
 	for _, s := range c.Sockets {
-		if slices.Contains([]string{HTTPFront, FastFront, RawFront}, s.Protocol) {
+		if slices.Contains([]string{HTTPFront, RedirectFront, FastFront, RawFront, SSLFront}, s.Protocol) {
 			n++
 		}
 	}
@@ -135,11 +141,8 @@ func (p *parser) finishRouters() error {
 			}
 		}
 	}
-	for _, r := range []struct {
-		name   string
-		router *Router
-	}{{"http", &c.HTTPRouter}, {"fastrouter", &c.FastRouter}, {"rawrouter", &c.RawRouter}} {
-		if err := p.finishRouter(r.name, r.router); err != nil {
+	for _, f := range families {
+		if err := p.finishRouter(f.name, f.of(c)); err != nil {
 			return err
 		}
 	}
@@ -148,17 +151,15 @@ func (p *parser) finishRouters() error {
 	}
 	switch {
 	case c.HTTPAutoGzip:
-		return p.refuseValue("http-auto-gzip", "answers are not compressed on their way from other servers: let those do it")
+		return p.refuseValue("http-auto-gzip", "responses of other servers are not compressed: enable compression there")
 	}
 	for i := range c.Sockets {
-		s := &c.Sockets[i]
-		if s.Protocol != protocolRouter {
-			continue
+		switch s := &c.Sockets[i]; s.Protocol {
+		case protocolRouter:
+			s.Protocol = HTTPFront
+		case protocolToHTTPS:
+			s.Protocol = RedirectFront
 		}
-		if s.TLS != nil {
-			return refuse(s.Origin, "https %s: workers end TLS, routers do not: give https an instance of its own, whose rules pass requests on (route-run = http:ADDRESS), or put a TLS proxy in front", s.Address)
-		}
-		s.Protocol = HTTPFront
 	}
 	return nil
 }
@@ -167,25 +168,38 @@ func (p *parser) finishRouters() error {
 func (p *parser) finishRouter(name string, r *Router) error {
 	c := p.cfg
 	ways := 0
-	for _, way := range []bool{r.Pattern != "", r.Base != "", len(r.Servers) > 0, len(r.To) > 0 || r.UseSocket != nil} {
+	for _, way := range []bool{r.UseCache != nil, r.Pattern != "", r.Base != "", len(r.Servers) > 0, len(r.To) > 0 || r.UseSocket != nil} {
 		if way {
 			ways++
 		}
 	}
 	if ways > 1 { // as in uWSGI, which says nothing
-		p.note(c.OriginOf(name+"-to", ""), "%s: a pattern, a directory, subscriptions and %s-to exclude each other; the first of these that is given counts", name, name)
+		p.note(c.OriginOf(name+"-to", ""), "%s: a cache, a pattern, a directory, subscriptions and %s-to are mutually exclusive; the first of these that is given is used", name, name)
 	}
 	if r.Processes < 1 || r.Processes > maxCores {
-		return p.refuseValue(name+"-processes", "%d processes are none, or more than %d", r.Processes, maxCores)
+		return p.refuseValue(name+"-processes", "%d processes: must be between 1 and %d", r.Processes, maxCores)
 	}
 	if r.Stats == "" && len(r.Servers)+len(r.To) == 0 {
 		return nil
 	}
 	if name != "http" {
-		front := map[string]string{"fastrouter": FastFront, "rawrouter": RawFront}[name]
+		front := map[string]string{"fastrouter": FastFront, "rawrouter": RawFront, "sslrouter": SSLFront}[name]
 		if !slices.ContainsFunc(c.Sockets, func(s Socket) bool { return s.Protocol == front }) {
-			return refuse(c.OriginOf(name+"-to", ""), "a %s has somewhere to route to, but no address: name one with %s", name, name)
+			return refuse(c.OriginOf(name+"-to", ""), "a %s has nodes, but no address to listen on: add --%s", name, name)
 		}
+	}
+	return nil
+}
+
+// finishRouterCaches refuses caches that are not there.
+func (p *parser) finishRouterCaches() error {
+	c := p.cfg
+	for _, f := range families {
+		name := f.of(c).UseCache
+		if name == nil || len(c.Caches) > 0 && *name == "" || slices.ContainsFunc(c.Caches, func(cache Cache) bool { return cache.Name == *name }) {
+			continue
+		}
+		return p.refuseValue(f.name+"-use-cache", "there is no cache %q of this instance: name one with cache2", *name)
 	}
 	return nil
 }
@@ -195,18 +209,18 @@ func (p *parser) finishUnrouted() error {
 	c := p.cfg
 	switch {
 	case c.HTTPModifier1 != 0 && c.HTTPModifier1 != ModifierCGI:
-		return p.refuseValue("http-modifier1", "%d stands for another kind of application; Python (0) and CGI programs (9) are served, unless http-to names another server", c.HTTPModifier1)
+		return p.refuseValue("http-modifier1", "modifier %d is not served: only 0 (Python) and 9 (CGI) are, unless http-to names another server", c.HTTPModifier1)
 	case c.HTTPSource:
-		return p.refuseValue("http-manage-source", "only a router passes on what never ends: name the server with http-to")
+		return p.refuseValue("http-manage-source", "only a router forwards endless streams: add --http-to")
 	case len(c.HTTPStud) > 0:
-		return p.refuseValue("http-stud-prefix", "only a router reads it: name a server with http-to, or have the TLS proxy write PROXY lines (http-enable-proxy-protocol)")
+		return p.refuseValue("http-stud-prefix", "only a router reads it: add --http-to, or have the TLS proxy write PROXY lines (http-enable-proxy-protocol)")
 	case c.HTTPBackendHTTP:
-		return p.refuseValue("http-backend-http", "there is no other server: name one with http-to")
+		return p.refuseValue("http-backend-http", "no other server is configured: add --http-to")
 	}
 	c.Modifier1.HTTP = c.HTTPModifier1
 	for _, name := range []string{"http-stats-server", "http-uid", "http-gid", "http-resubscribe", "http-fallback", "http-post-buffering", "http-cheap"} {
 		if e := p.lastOf(name); e != nil {
-			p.note(e.Origin, "option %q has no effect: the workers serve http themselves, as no other server is named (http-to)", e.Name)
+			p.note(e.Origin, "option %q has no effect: workers serve HTTP themselves unless http-to names another server", e.Name)
 		}
 	}
 	return nil
@@ -224,7 +238,7 @@ func smallNumber(field func(c *Config) *byte) effect {
 func setSubscribeModifier1(c *Config, g given) error {
 	n, err := strconv.ParseUint(g.text, 10, 8)
 	if err != nil {
-		return fmt.Errorf("option %q: %q is none of 0 to 255", g.name, g.text)
+		return fmt.Errorf("option %q: %q is not between 0 and 255", g.name, g.text)
 	}
 	c.subscribeModifier1 = byte(n)
 	return nil

@@ -71,6 +71,8 @@ func TestHTTPIsRoutedWhereItHasSomewhereToGo(t *testing.T) {
 		{"--http-to a:1", true},
 		{"--http-subscription-server a:1", true},
 		{"--http-use-base /d", true},
+		{"--http-use-cache --cache2 name=nodes,items=10", true},
+		{"--http-use-cache=nodes --cache2 name=nodes,items=10", true},
 		{"--http-use-pattern /d/%s", true},
 		{"--http-use-socket --socket :0 --wsgi-file a.py", true},
 		{"--http-fallback a:1 --wsgi-file a.py", false},
@@ -88,13 +90,34 @@ func TestHTTPIsRoutedWhereItHasSomewhereToGo(t *testing.T) {
 	}
 }
 
+func TestARouterRedirectsToo(t *testing.T) {
+	for args, want := range map[string]string{"--http-to a:1 --https :443,c,k": RedirectFront, "--https :443,c,k --wsgi-file a.py": protocolToHTTPS} {
+		cfg, err := Parse(append([]string{"--http-to-https", ":80"}, strings.Fields(args)...), nil, ParseOptions{Dir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := cfg.Sockets[0].Protocol; got != want || cfg.OnlySupervises() != (want == RedirectFront) {
+			t.Errorf("%s: %s, only supervises: %v", args, got, cfg.OnlySupervises())
+		}
+	}
+}
+
+func TestACacheHasToBeThere(t *testing.T) {
+	for _, args := range []string{"--http-use-cache", "--http-use-cache=others --cache2 name=nodes,items=10", "--http-use-cache=nodes@a:1 --cache2 name=nodes,items=10"} {
+		_, err := Parse(append([]string{"--http", ":8080"}, strings.Fields(args)...), nil, ParseOptions{Dir: t.TempDir()})
+		if err == nil || !strings.Contains(err.Error(), "of this instance: name one with cache2") {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+}
+
 func TestOptionsWithoutARouterAreTold(t *testing.T) {
 	cfg, err := Parse([]string{"--http", ":8080", "--wsgi-file", "a.py", "--http-stats-server", ":1717"}, nil, ParseOptions{Dir: t.TempDir()})
-	if err != nil || len(cfg.Notices) != 1 || !strings.Contains(cfg.Notices[0], `option "http-stats-server" has no effect: the workers serve http themselves`) {
+	if err != nil || len(cfg.Notices) != 1 || !strings.Contains(cfg.Notices[0], `option "http-stats-server" has no effect: workers serve HTTP themselves`) {
 		t.Errorf("%q, %v", cfg.Notices, err)
 	}
 	cfg, err = Parse([]string{"--http", ":8080", "--http-to", "a:1", "--http-subscription-server", "b:2", "--http-gracetime", "5"}, nil, ParseOptions{Dir: t.TempDir()})
-	if err != nil || len(cfg.Notices) != 1 || !strings.Contains(cfg.Notices[0], "exclude each other") || cfg.HTTPRouter.Gracetime != 5*time.Second {
+	if err != nil || len(cfg.Notices) != 1 || !strings.Contains(cfg.Notices[0], "are mutually exclusive") || cfg.HTTPRouter.Gracetime != 5*time.Second {
 		t.Errorf("%q, %v", cfg.Notices, err)
 	}
 }

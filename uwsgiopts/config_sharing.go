@@ -133,7 +133,7 @@ func quantity(g given) (int64, error) {
 	}
 	n, err := given{name: g.name, text: digits, notice: func(string, ...any) {}}.bytes()
 	if err == nil && n == 0 {
-		err = fmt.Errorf("%q is no number", g.text)
+		err = fmt.Errorf("%q is not a number", g.text)
 	}
 	return n, err
 }
@@ -208,7 +208,7 @@ func cacheItem(text string) CacheItem {
 func setPySharedArea(c *Config, g given) error {
 	n, err := quantity(g)
 	if err == nil && (n <= 0 || n > mostMemory) {
-		err = fmt.Errorf("%s is no size of memory", g.text)
+		err = fmt.Errorf("%s is not a size", g.text)
 	}
 	if err != nil {
 		return fmt.Errorf("option %q: %w", g.name, err)
@@ -234,7 +234,7 @@ func setSharedArea(c *Config, g given) error {
 		switch {
 		case err != nil:
 		case key == "pages" && n > mostMemory/page, n < 0 || n > mostMemory:
-			err = fmt.Errorf("%s is no size of memory", value)
+			err = fmt.Errorf("%s is not a size", value)
 		case key == "pages":
 			area.Size = n * page
 		case key == "size":
@@ -260,7 +260,7 @@ func setSharedArea(c *Config, g given) error {
 	case area.Offset%page != 0 && (area.File != "" || area.FD >= 0):
 		return fmt.Errorf("option %q: the offset %d is not a multiple of a page, %d", g.name, area.Offset, page)
 	case len(c.SharedAreas) == mostAreas:
-		return fmt.Errorf("option %q: %d shared areas are the most that there can be", g.name, mostAreas)
+		return fmt.Errorf("option %q: more than %d shared areas", g.name, mostAreas)
 	}
 	c.SharedAreas = append(c.SharedAreas, area)
 	return nil
@@ -302,7 +302,7 @@ func (p *parser) finishSharing() error {
 		}
 	}
 	if c.Queue > 0 && (c.QueueBlockSize <= 16 || c.QueueBlockSize > mostMemory/int64(c.Queue)) {
-		return p.refuseValue("queue", "%d blocks of %d bytes are no queue", c.Queue, c.QueueBlockSize)
+		return p.refuseValue("queue", "%d blocks of %d bytes: the queue is too large or empty", c.Queue, c.QueueBlockSize)
 	}
 	return nil
 }

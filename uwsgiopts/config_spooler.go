@@ -52,7 +52,7 @@ func setSpoolerProcesses(c *Config, g given) error {
 	const most = 1000
 	n, err := g.integer(math.MaxInt32)
 	if err == nil && n > most {
-		err = fmt.Errorf("option %q: %d processes are more than %d", g.name, n, most)
+		err = fmt.Errorf("option %q: %d processes: must be at most %d", g.name, n, most)
 	}
 	c.spoolerProcesses = max(int(n), 1)
 	for i := range c.Spoolers {

@@ -98,7 +98,7 @@ func setFileServeMode(c *Config, g given) error {
 	case "x-sendfile", "xsendfile":
 		c.FileServeMode = "X-Sendfile"
 	default:
-		g.notice("option %q: %q is none of nginx, x-accel-redirect, x-sendfile: files are sent by envoxyd itself", g.name, g.text)
+		g.notice("option %q: %q is not one of nginx, x-accel-redirect, x-sendfile: files are sent by envoxyd itself", g.name, g.text)
 		c.FileServeMode = ""
 	}
 	return nil

@@ -125,7 +125,7 @@ func (s *Subscribe) set(name, value string) error {
 	case "modifier1", "modifier2":
 		n, err := strconv.ParseUint(value, 10, 8)
 		if err != nil {
-			return fmt.Errorf("%s %q is none of 0 to 255", name, value)
+			return fmt.Errorf("%s %q is not between 0 and 255", name, value)
 		}
 		if name == "modifier1" {
 			s.Modifier1 = byte(n)
@@ -135,7 +135,7 @@ func (s *Subscribe) set(name, value string) error {
 	case "weight", "socket", "backup":
 		n, err := strconv.ParseUint(value, 10, 20)
 		if err != nil {
-			return fmt.Errorf("%s %q is no number, or too large", name, value)
+			return fmt.Errorf("%s %q is not a number, or too large", name, value)
 		}
 		*map[string]*int{"weight": &s.Weight, "socket": &s.Socket, "backup": &s.Backup}[name] = int(n)
 	case "proto":
@@ -145,7 +145,7 @@ func (s *Subscribe) set(name, value string) error {
 		s.Protocol = value
 	case "algo":
 		if !slices.Contains(algorithms, value) {
-			return fmt.Errorf("algo %q is none of %s", value, strings.Join(algorithms, ", "))
+			return fmt.Errorf("algo %q is not one of %s", value, strings.Join(algorithms, ", "))
 		}
 		s.Algorithm = value
 	case "sign":
@@ -159,7 +159,7 @@ func (s *Subscribe) set(name, value string) error {
 		}
 		s.Digest, s.KeyFile = hash, file
 	default:
-		return fmt.Errorf("there is no property %q; there are server, key, addr, socket, modifier1, modifier2, weight, backup, proto, algo, check, sign, vassal, sni_key, sni_crt, sni_ca", name)
+		return fmt.Errorf("unknown property %q; known: server, key, addr, socket, modifier1, modifier2, weight, backup, proto, algo, check, sign, vassal, sni_key, sni_crt, sni_ca", name)
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func touchAction(field func(c *Config) *[][2]string) effect {
 	return List.by(func(c *Config, g given) error {
 		file, action, ok := strings.Cut(g.text, " ")
 		if !ok {
-			return fmt.Errorf("option %q: %q is not a file, a blank and what to do", g.name, g.text)
+			return fmt.Errorf("option %q: %q is not FILE ACTION", g.name, g.text)
 		}
 		*field(c) = append(*field(c), [2]string{file, action})
 		return nil

@@ -98,7 +98,7 @@ func (c *Certificate) refuseSchemes(g given) error {
 		}
 	}
 	if c.Required && c.ClientCA == "" {
-		return fmt.Errorf("option %q: there is no file behind the !", g.name)
+		return fmt.Errorf("option %q: a file name must follow the !", g.name)
 	}
 	return nil
 }
@@ -113,14 +113,18 @@ func readCiphers(g given, text string) ([]uint16, error) {
 		return nil, fmt.Errorf("option %q: %w", g.name, err)
 	}
 	if len(list.Passed) > 0 {
-		g.notice("option %q: of the ciphers, %s has no effect here (docs/tls.md)", g.name, strings.Join(list.Passed, ", "))
+		g.notice("option %q: the ciphers %s have no effect (docs/tls.md)", g.name, strings.Join(list.Passed, ", "))
 	}
 	return list.Suites, nil
 }
 
-// setHTTPS2 reads addr=ADDRESS,cert=CERT,key=KEY[,ciphers=…][,clientca=…][,spdy=…].
-func setHTTPS2(c *Config, g given) (err error) {
-	s := Socket{Protocol: protocolRouter, TLS: &Certificate{}}
+// namedSecureSocket adds a socket for TLS: addr=ADDRESS,cert=CERT,key=KEY[,ciphers=…][,clientca=…][,spdy=…].
+func namedSecureSocket(protocol string) effect {
+	return List.by(func(c *Config, g given) error { return addNamedSecure(c, g, protocol) })
+}
+
+func addNamedSecure(c *Config, g given, protocol string) (err error) {
+	s := Socket{Protocol: protocol, TLS: &Certificate{}}
 	for part := range strings.SplitSeq(g.text, ",") {
 		key, value, _ := strings.Cut(part, "=")
 		switch key {
@@ -135,11 +139,13 @@ func setHTTPS2(c *Config, g given) (err error) {
 		case "clientca", "client_ca":
 			s.TLS.setClientCA(value)
 		case "spdy":
-			if value != "" && value != "0" {
-				g.notice("option %q: SPDY is HTTP/2 today, which clients agree on by themselves (http2)", g.name)
+			if protocol != protocolRouter {
+				err = fmt.Errorf("option %q: SPDY carries HTTP, which is not looked at here", g.name)
+			} else if value != "" && value != "0" {
+				g.notice("option %q: SPDY is superseded by HTTP/2, which clients negotiate (http2)", g.name)
 			}
 		default:
-			err = fmt.Errorf("option %q: %q is none of addr, cert, key, ciphers, clientca, spdy", g.name, key)
+			err = fmt.Errorf("option %q: %q is not one of addr, cert, key, ciphers, clientca, spdy", g.name, key)
 		}
 		if err != nil {
 			return err

@@ -21,6 +21,8 @@ func TestSocketsOfTLS(t *testing.T) {
 		{"https-socket", "s.sock,c,k", "http", "s.sock", Certificate{Cert: "c", Key: "k"}},
 		{"ssl-socket", ":1,c,k", "uwsgi", ":1", Certificate{Cert: "c", Key: "k"}},
 		{"suwsgi-socket", ":1,c,k", "uwsgi", ":1", Certificate{Cert: "c", Key: "k"}},
+		{"sslrouter", ":443,c,k,,!ca", SSLFront, ":443", Certificate{"c", "k", nil, "ca", true}},
+		{"sslrouter2", "addr=:443,crt=c,key=k,client_ca=ca", SSLFront, ":443", Certificate{"c", "k", nil, "ca", false}},
 		{"https2", "addr=:443,cert=c,key=k", "http-router", ":443", Certificate{Cert: "c", Key: "k"}},
 		{"https2", "key=k,clientca=!ca,addr=:443,ciphers=ECDHE-RSA-AES128-GCM-SHA256,cert=c,spdy=1", "http-router", ":443", Certificate{"c", "k", gcm, "ca", true}},
 	} {
@@ -69,21 +71,23 @@ func TestSettingsOfTLS(t *testing.T) {
 
 func TestTLSThatIsRefused(t *testing.T) {
 	for args, want := range map[string]string{
-		"--https :443,c":                    `option "https": ":443,c" is not ADDRESS,CERT,KEY[,CIPHERS[,CLIENT_CA]]`,
-		"--https ,c,k":                      `is not ADDRESS,CERT,KEY`,
-		"--https :443,,k":                   `is not ADDRESS,CERT,KEY`,
-		"--https :443,c,k,HIGH,ca,x":        `is not ADDRESS,CERT,KEY`,
-		"--https :443,c,k,NOSUCH":           `option "https": "NOSUCH" is no cipher`,
-		"--https-socket :443,c,k,HIGH,!":    `there is no file behind the !`,
-		"--https :443,http://x/c,k":         `"http://x/c": certificates and keys have to be files`,
-		"--https2 addr=:443,cert=c":         `needs addr=, cert= and key=`,
-		"--https2 addr=:443,cert=c,key=k,x": `"x" is none of addr, cert, key, ciphers, clientca, spdy`,
-		"--sni a.test":                      `is not NAME CERT,KEY[,CIPHERS[,CLIENT_CA]]`,
-		"--ssl-enable-sslv3":                `option "ssl-enable-sslv3" is not supported`,
-		"--ssl-option x":                    `option "ssl-option": "x" is no number`,
-		"--ssl-option 262144":               `SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION`,
-		"--ssl-option 671088640":            `no version of TLS is left`,
-		"--sni-dir-ciphers NOSUCH":          `option "sni-dir-ciphers": "NOSUCH"`,
+		"--https :443,c":                             `option "https": ":443,c" is not ADDRESS,CERT,KEY[,CIPHERS[,CLIENT_CA]]`,
+		"--https ,c,k":                               `is not ADDRESS,CERT,KEY`,
+		"--https :443,,k":                            `is not ADDRESS,CERT,KEY`,
+		"--https :443,c,k,HIGH,ca,x":                 `is not ADDRESS,CERT,KEY`,
+		"--https :443,c,k,NOSUCH":                    `option "https": "NOSUCH" is no cipher`,
+		"--https-socket :443,c,k,HIGH,!":             `a file name must follow the !`,
+		"--https :443,http://x/c,k":                  `"http://x/c": certificates and keys have to be files`,
+		"--sslrouter2 addr=:443,cert=c,key=k,spdy=1": `SPDY carries HTTP`,
+		"--sslrouter-to a:1":                         `a sslrouter has nodes, but no address`,
+		"--https2 addr=:443,cert=c":                  `needs addr=, cert= and key=`,
+		"--https2 addr=:443,cert=c,key=k,x":          `"x" is not one of addr, cert, key, ciphers, clientca, spdy`,
+		"--sni a.test":                               `is not NAME CERT,KEY[,CIPHERS[,CLIENT_CA]]`,
+		"--ssl-enable-sslv3":                         `option "ssl-enable-sslv3" is not supported`,
+		"--ssl-option x":                             `option "ssl-option": "x" is no number`,
+		"--ssl-option 262144":                        `SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION`,
+		"--ssl-option 671088640":                     `no version of TLS is left`,
+		"--sni-dir-ciphers NOSUCH":                   `option "sni-dir-ciphers": "NOSUCH"`,
 	} {
 		_, err := Parse(strings.Fields(args), nil, ParseOptions{})
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -94,7 +98,7 @@ func TestTLSThatIsRefused(t *testing.T) {
 
 func TestCiphersWithoutEffectAreTold(t *testing.T) {
 	cfg := mustParse(t, "--https", ":443,c,k,HIGH:DHE-RSA-AES256-SHA:!RC4")
-	if len(cfg.Notices) != 1 || !strings.Contains(cfg.Notices[0], `option "https": of the ciphers, DHE-RSA-AES256-SHA has no effect here`) {
+	if len(cfg.Notices) != 1 || !strings.Contains(cfg.Notices[0], `option "https": the ciphers DHE-RSA-AES256-SHA have no effect`) {
 		t.Errorf("%q", cfg.Notices)
 	}
 }

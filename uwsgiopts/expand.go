@@ -111,7 +111,7 @@ func (x *expansion) one(name string) (string, error) {
 	if slices.Contains(x.open, name) {
 		if !x.noted {
 			x.noted = true
-			x.parser.note(x.origin, "%.80s stays as it is: it refers to itself", literal)
+			x.parser.note(x.origin, "%.80s is left unchanged: it refers to itself", literal)
 		}
 		return literal, nil
 	}
@@ -128,7 +128,7 @@ func (x *expansion) one(name string) (string, error) {
 // work counts against a bound: values that contain each other can grow without one.
 func (p *parser) work(bytes int) error {
 	if p.worked += bytes; p.worked > maxWork {
-		return fmt.Errorf("placeholders grow without bound")
+		return fmt.Errorf("the expanded placeholders are too large")
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func (p *parser) finish() error {
 	p.unknownNames()
 	p.leftovers()
 	for _, validate := range []func() error{
-		p.finishSharing, p.finishTLS, p.finishLoops, p.validateCheckCache, p.finishRouting, p.validateNumbers, p.validateCheaper, p.validateMapSockets,
+		p.finishSharing, p.finishRouterCaches, p.finishTLS, p.finishLoops, p.validateCheckCache, p.finishRouting, p.validateNumbers, p.validateCheaper, p.validateMapSockets,
 		p.validateCGI, p.validateCgroups, p.validateListen, p.validateFarms, p.validateAlarms, p.finishTracing, p.refuseAimless,
 	} {
 		if err := p.tolerate(validate()); err != nil {
@@ -83,21 +83,21 @@ func (p *parser) validateNumbers() error {
 	c := p.cfg
 	switch {
 	case c.Processes > most:
-		return p.refuseValue("processes", "%d processes are more than %d", c.Processes, most)
+		return p.refuseValue("processes", "%d processes: must be at most %d", c.Processes, most)
 	case c.Threads > most:
-		return p.refuseValue("threads", "%d threads are more than %d", c.Threads, most)
+		return p.refuseValue("threads", "%d threads: must be at most %d", c.Threads, most)
 	case c.BufferSize > 1<<30:
-		return p.refuseValue("buffer-size", "%d bytes for each request are too many", c.BufferSize)
+		return p.refuseValue("buffer-size", "%d bytes are too many", c.BufferSize)
 	}
 	if c.MaxWorkerLifetime > 0 && c.MaxWorkerLifetime <= c.MinWorkerLifetime {
-		return p.refuseValue("max-worker-lifetime", "%d seconds are not more than min-worker-lifetime, %d",
+		return p.refuseValue("max-worker-lifetime", "%d seconds: must be more than min-worker-lifetime (%d)",
 			c.MaxWorkerLifetime/time.Second, c.MinWorkerLifetime/time.Second)
 	}
 	if c.Processes == 0 && c.OnlySupervises() {
 		c.Processes = 1 // no worker serves, and sizes are derived from it
 	}
 	if c.Processes == 0 {
-		return p.refuseValue("processes", "no process to serve with")
+		return p.refuseValue("processes", "processes must be at least 1")
 	}
 	if c.Threads == 0 {
 		c.Threads = 1
@@ -108,7 +108,7 @@ func (p *parser) validateNumbers() error {
 // validateListen: bind would cut the queue without a word.
 func (p *parser) validateListen() error {
 	if limit, ok := somaxconn(); ok && p.cfg.Listen > limit {
-		return p.refuseValue("listen", "a queue of %d is longer than the kernel allows: net.core.somaxconn is %d", p.cfg.Listen, limit)
+		return p.refuseValue("listen", "%d is more than the kernel allows: net.core.somaxconn is %d", p.cfg.Listen, limit)
 	}
 	return nil
 }

@@ -97,7 +97,7 @@ func TestPlaceholdersCannotGrowWithoutBound(t *testing.T) {
 		args = append(args, "--set", fmt.Sprintf("v%d=-%%(v%d)%%(v%d)", i+1, i, i))
 	}
 	_, err := Parse(args, nil, ParseOptions{})
-	if err == nil || !strings.Contains(err.Error(), "grow") {
+	if err == nil || !strings.Contains(err.Error(), "too large") {
 		t.Errorf("not refused: %v", err)
 	}
 }

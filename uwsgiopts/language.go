@@ -57,7 +57,7 @@ func runSetPlaceholder(p *parser, e *entry) error {
 	case !ok:
 		return refuse(e.Origin, "--%s needs KEY=VALUE, not %q", e.Name, e.Value)
 	case p.lookup(key) != nil:
-		return refuse(e.Origin, "the placeholder %q has the name of an option: use --set, or another name", key)
+		return refuse(e.Origin, "the placeholder %q has the name of an option: use --set, or rename it", key)
 	}
 	return p.record(&entry{Pair: Pair{Name: key, Value: value, Origin: e.Origin}, placeholder: true})
 }
@@ -101,7 +101,7 @@ const maxTemplates = 32 // declared options that use declared options
 // fillTemplate carries out the options of a template; $1, $2 … are the words of the value.
 func (p *parser) fillTemplate(template string, e *entry) error {
 	if p.templates >= maxTemplates {
-		return refuse(e.Origin, "option %q is declared by itself", e.Name)
+		return refuse(e.Origin, "option %q is declared in terms of itself", e.Name)
 	}
 	p.templates++
 	defer func() { p.templates-- }()
@@ -145,7 +145,7 @@ func runExit(_ *parser, e *entry) error {
 	}
 	n, _, err := leadingInt(e.Value)
 	if err != nil {
-		return refuse(e.Origin, "option %q: %q is no exit status", e.Name, e.Value)
+		return refuse(e.Origin, "option %q: %q is not an exit status", e.Name, e.Value)
 	}
 	return leave(int(n & 0xff))
 }

@@ -40,7 +40,7 @@ func (p *parser) noteLeftover(e *entry) {
 	}
 	for _, text := range placeholderLike().FindAllString(e.Value, -1) {
 		if reason := p.whyLeft(e, o, text); reason != "" {
-			p.note(e.Origin, "option %q: %.80s stays as it is: %s", e.Name, text, reason)
+			p.note(e.Origin, "option %q: %.80s is left unchanged: %s", e.Name, text, reason)
 			return
 		}
 	}
@@ -52,15 +52,15 @@ func (p *parser) whyLeft(e *entry, o *Option, text string) string {
 	first := p.first[name]
 	switch {
 	case text[1] == '{':
-		return "a variable of the environment is written $(NAME)"
+		return "environment variables are written $(NAME)"
 	case o != nil && o.Flags&Immediate != 0:
-		return "this option is carried out before placeholders are replaced"
+		return "this option takes effect before placeholders are expanded"
 	case !e.replaced:
-		return "it was read after placeholders had been replaced"
+		return "it was read after placeholders had been expanded"
 	case text[0] == '$':
-		return fmt.Sprintf("there is no variable %.80q in the environment", name)
+		return fmt.Sprintf("the environment variable %.80q is not set", name)
 	case text[0] == '%' && first == nil:
-		return fmt.Sprintf("nothing is called %.80q", name)
+		return fmt.Sprintf("no setting is named %.80q", name)
 	case text[0] == '%' && first.Flag:
 		return fmt.Sprintf("%.80q has no value", name)
 	}
@@ -81,9 +81,9 @@ func (p *parser) noteLetters(e *entry, use magicUse) {
 	}
 	switch {
 	case dateOptions[e.Name] || strings.Contains(e.Value, "${strftime:"):
-		p.note(e.Origin, "option %q: %s were replaced as magic variables of the configuration: parts of a date are written with two percent signs there, as %%%%Y",
+		p.note(e.Origin, "option %q: %s were expanded as magic variables: in a file, write dates with two percent signs, as in %%%%Y",
 			e.Name, letters(use.known+use.unknown))
 	case use.unknown != "":
-		p.note(e.Origin, "option %q: %s was removed, since there is no such magic variable: a percent sign is written %%%%", e.Name, letters(use.unknown))
+		p.note(e.Origin, "option %q: %s was removed: there is no such magic variable; a percent sign is written %%%%", e.Name, letters(use.unknown))
 	}
 }

@@ -22,22 +22,22 @@ func noticesOf(t *testing.T, environ []string, lines ...string) []string {
 		t.Fatalf("%q: %v", lines, err)
 	}
 	return slices.DeleteFunc(c.Notices, func(n string) bool {
-		return !strings.Contains(n, "stays as it is") && !strings.Contains(n, "magic variable")
+		return !strings.Contains(n, "left unchanged") && !strings.Contains(n, "magic variable")
 	})
 }
 
 func TestWhatLooksLikeAPlaceholderAndStaysIsReported(t *testing.T) {
-	const reached = " stays as it is: "
+	const reached = " is left unchanged: "
 	for _, tt := range []struct{ line, want string }{
-		{"chdir = /srv/%(nme)", `option "chdir": %(nme)` + reached + `nothing is called "nme" (site.ini:2)`},
-		{"chdir = ${HOME}/%(nme)", `option "chdir": ${HOME}` + reached + `a variable of the environment is written $(NAME) (site.ini:2)`},
-		{"pidfile = /run/${UWSGI_NAME:-site}.pid", `option "pidfile": ${UWSGI_NAME:-site}` + reached + `a variable of the environment is written $(NAME) (site.ini:2)`},
-		{"http-socket = :$(PRT)", `option "http-socket": $(PRT)` + reached + `there is no variable "PRT" in the environment (site.ini:2)`},
-		{"env = A=$(PRT)", `option "env": $(PRT)` + reached + `there is no variable "PRT" in the environment (site.ini:2)`},
-		{"if-env = $(SET)", `option "if-env": $(SET)` + reached + `this option is carried out before placeholders are replaced (site.ini:2)`},
-		{"inherit = late.ini", `option "chdir": $(SET)` + reached + `it was read after placeholders had been replaced (late.ini:2)`},
-		{"conf = /etc/%(nme).json", `option "conf": %(nme)` + reached + `nothing is called "nme" (site.ini:2)`},
-		{"chdir = %(chdir)", `%(chdir) stays as it is: it refers to itself (site.ini:2)`},
+		{"chdir = /srv/%(nme)", `option "chdir": %(nme)` + reached + `no setting is named "nme" (site.ini:2)`},
+		{"chdir = ${HOME}/%(nme)", `option "chdir": ${HOME}` + reached + `environment variables are written $(NAME) (site.ini:2)`},
+		{"pidfile = /run/${UWSGI_NAME:-site}.pid", `option "pidfile": ${UWSGI_NAME:-site}` + reached + `environment variables are written $(NAME) (site.ini:2)`},
+		{"http-socket = :$(PRT)", `option "http-socket": $(PRT)` + reached + `the environment variable "PRT" is not set (site.ini:2)`},
+		{"env = A=$(PRT)", `option "env": $(PRT)` + reached + `the environment variable "PRT" is not set (site.ini:2)`},
+		{"if-env = $(SET)", `option "if-env": $(SET)` + reached + `this option takes effect before placeholders are expanded (site.ini:2)`},
+		{"inherit = late.ini", `option "chdir": $(SET)` + reached + `it was read after placeholders had been expanded (late.ini:2)`},
+		{"conf = /etc/%(nme).json", `option "conf": %(nme)` + reached + `no setting is named "nme" (site.ini:2)`},
+		{"chdir = %(chdir)", `%(chdir) is left unchanged: it refers to itself (site.ini:2)`},
 		{"chdir = $(SET)", ""}, {"chdir = $(PRT:-/tmp)", ""}, {"chdir = $HOME", ""}, {"log-format = %(uri) %(nme)", ""},
 		{"log-encoder = format ${msgnl}", ""}, {"cron = 1 1 1 1 1 echo $(date) ${X}", ""}, {"attach-daemon = sh -c 'echo ${X}'", ""},
 		{"exec-asap = echo $(date)", ""}, {"route = ^/ redirect:${X}", ""}, {"set = other=%(nme)", ""}, {"own = %(nme)", ""}, {"eval = '%(a)s' %% {}", ""},
@@ -55,8 +55,8 @@ func TestWhatLooksLikeAPlaceholderAndStaysIsReported(t *testing.T) {
 
 func TestPercentSignsThatVanishAreReported(t *testing.T) {
 	const (
-		date = " were replaced as magic variables of the configuration: parts of a date are written with two percent signs there, as %%Y (site.ini:2)"
-		gone = " was removed, since there is no such magic variable: a percent sign is written %% (site.ini:2)"
+		date = " were expanded as magic variables: in a file, write dates with two percent signs, as in %%Y (site.ini:2)"
+		gone = " was removed: there is no such magic variable; a percent sign is written %% (site.ini:2)"
 	)
 	for _, tt := range []struct{ line, want string }{
 		{"log-date = %Y-%d", `option "log-date": "%d", "%Y"` + date},
@@ -90,7 +90,7 @@ func TestVanishedPercentSignsOfOtherLanguages(t *testing.T) {
 		}
 		c, err := Parse([]string{name}, nil, ParseOptions{Dir: dir})
 		want := name + ":2)"
-		if err != nil || !slices.ContainsFunc(c.Notices, func(n string) bool { return strings.Contains(n, `"%Y" were replaced`) && strings.HasSuffix(n, want) }) {
+		if err != nil || !slices.ContainsFunc(c.Notices, func(n string) bool { return strings.Contains(n, `"%Y" were expanded`) && strings.HasSuffix(n, want) }) {
 			t.Errorf("%s: %q, %v", name, c.Notices, err)
 		}
 	}

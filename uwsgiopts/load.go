@@ -64,11 +64,11 @@ func (p *parser) splitSection(ref string) (name, section string) {
 // openText makes a file the one that magic letters and ":section" refer to; name "" is the file read last.
 func (p *parser) openText(format, name, section string, from Origin) error {
 	if name == "" && section == "" {
-		return refuse(from, "no configuration file is named")
+		return refuse(from, "the name of a configuration file is missing")
 	}
 	if name == "" {
 		if p.last.name == "" {
-			return refuse(from, "section %q of which file? none has been read before", section)
+			return refuse(from, "section %q: no file has been read before", section)
 		}
 	} else {
 		text, err := p.read(name)
@@ -130,7 +130,7 @@ func (p *parser) enterText(section string, from Origin) error {
 	case slices.Contains(p.reading, section):
 		return refuse(from, "the configuration includes itself in a loop")
 	case len(p.reading) >= maxIncludes:
-		return refuse(from, "files include files more than %d deep", maxIncludes)
+		return refuse(from, "files are included more than %d levels deep", maxIncludes)
 	case p.texts > maxTexts:
 		return refuse(from, "more than %d files or sections are read", maxTexts)
 	}

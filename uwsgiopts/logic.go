@@ -82,7 +82,7 @@ func runEnd(*parser, *entry) error { return nil }
 // openBlockNotice: a block that is never closed has swallowed all that came after it.
 func (p *parser) openBlockNotice() error {
 	if p.block != nil {
-		p.note(p.block.opener.Origin, "%q has no end: everything after it belonged to it", p.block.opener.Name)
+		p.note(p.block.opener.Origin, "%q is not closed: everything after it belongs to the block", p.block.opener.Name)
 		p.block = nil
 	}
 	return nil

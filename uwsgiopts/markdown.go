@@ -26,10 +26,11 @@ with what to do instead (**unsupported**). Of the refused ones, `+"`--allow-miss
 
 An option is given as `+"`--name value` or `--name=value`"+` on the command line, as `+"`name = value`"+` in a file, or as
 `+"`UWSGI_NAME=value`"+` in the environment. "flag" is a yes unless its value is `+"`false`, `off`, `no` or `0`"+`; on the command line it takes none.
-A value in brackets is optional and must be attached.
+A value in brackets is optional and must be attached. Where no default is given, nothing is set. `+"`envoxyd --help OPTION`"+` tells of one option,
+`+"`envoxyd --help SECTION`"+` of one section, and `+"`envoxyd options WORD`"+` of all that have to do with a word.
 `, names, counts[Implemented], counts[NoOp], counts[Unsupported])
 	for _, section := range Sections() {
-		fmt.Fprintf(&b, "\n## %s\n\n| option | value | status | meaning |\n|---|---|---|---|\n", section.Title)
+		fmt.Fprintf(&b, "\n## %s\n\n| option | value | default | status | meaning |\n|---|---|---|---|---|\n", section.Title)
 		for i := range section.Options {
 			section.Options[i].markdownRow(&b)
 		}
@@ -60,7 +61,7 @@ func (o *Option) markdownRow(b *bytes.Buffer) {
 	if o.Flags&Dispensable != 0 {
 		status += " (dispensable)"
 	}
-	cells := []string{strings.Join(names, " "), value, status, meaning}
+	cells := []string{strings.Join(names, " "), value, o.DefaultText(), status, meaning}
 	for i, cell := range cells {
 		cells[i] = strings.NewReplacer("|", `\|`, "<", "&lt;").Replace(cell)
 	}

@@ -43,7 +43,7 @@ func (p *parser) noteVariable(name string, nearest func(string) string) {
 	}
 	if best := nearest(name); best != "" {
 		p.noted[name] = true
-		p.note(Origin{}, "the variable %s of the environment is no option and is ignored; did you mean %s?", variable, variableOf(best))
+		p.note(Origin{}, "the environment variable %s is not an option and is ignored; did you mean %s?", variable, variableOf(best))
 	}
 }
 

@@ -27,7 +27,7 @@ func TestMisspeltVariablesOfTheEnvironment(t *testing.T) {
 			continue
 		}
 		got := slices.DeleteFunc(c.Notices, func(n string) bool { return !strings.Contains(n, "variable") })
-		line := "the variable " + name + " of the environment is no option and is ignored; did you mean " + want + "?"
+		line := "the environment variable " + name + " is not an option and is ignored; did you mean " + want + "?"
 		if want == "" && len(got) > 0 || want != "" && !slices.Equal(got, []string{line}) {
 			t.Errorf("%s: %q", name, got)
 		}

@@ -8,6 +8,7 @@ type Option struct {
 	Arg         ArgKind
 	Value       Value // nil: Text, or Flag where it takes none
 	Flags       Flags
+	Default     string // the value that counts where none is given; "": Value knows, or there is none
 	Doc         string // one line
 	NoOp        string // why it needs no effect here; "": it has one
 	Unsupported string // why the start is refused and what to do instead; "": it is not refused
@@ -21,14 +22,21 @@ type Value interface{ kind() Kind }
 // effect is a value that fills the Config, and how its text is read for that.
 type effect struct {
 	Kind
-	set setter
+	set   setter
+	shown func(c *Config) string // the value as it would be written; nil: it is not one
 }
 
 // setter puts one given value into the Config.
 type setter func(c *Config, g given) error
 
 // by makes a value of this kind that the setter puts into the Config.
-func (k Kind) by(set setter) effect { return effect{k, set} }
+func (k Kind) by(set setter) effect { return effect{Kind: k, set: set} }
+
+// showing makes an effect that tells what the Config has.
+func (e effect) showing(value func(c *Config) string) effect {
+	e.shown = value
+	return e
+}
 
 func (k Kind) kind() Kind { return k }
 
@@ -47,6 +55,17 @@ func (o *Option) Kind() Kind {
 func (o *Option) setter() setter {
 	e, _ := o.Value.(effect)
 	return e.set
+}
+
+// DefaultText returns the value that counts where the option is not given, as it would be written; "": there is none, or nothing to tell.
+func (o *Option) DefaultText() string {
+	if o.Default != "" {
+		return o.Default
+	}
+	if e, _ := o.Value.(effect); e.shown != nil {
+		return e.shown(defaults())
+	}
+	return ""
 }
 
 // runner carries out an option that is part of the configuration language.

@@ -16,6 +16,7 @@ type ParseOptions struct {
 	Dir    string    // absolute directory that relative file names belong to. Default: the working directory
 	Stdin  io.Reader // read by "--ini -" and fd://0. Default: nothing
 	Stdout io.Writer // what --help, --print, --get and so on write. Default: discarded
+	Width  int       // columns of the terminal that Stdout is. Default: it is none, and nothing is wrapped
 	Build  string    // appended to what --version prints
 	Reload bool      // the configuration is read again: if-reload blocks apply
 	// Inherits tells that sockets may come from whoever started the process: no option has to name one.
@@ -73,6 +74,7 @@ type parser struct {
 	tolerant  bool // --check: errors are collected
 	forbid    *wordList
 	permit    *wordList
+	args      []string // the command line
 	gets      []string
 	missing   missing
 	envdirs   []*entry
@@ -101,7 +103,7 @@ func newParser(environ []string, opts ParseOptions) (*parser, error) {
 	if p.opts.Dir == "" {
 		dir, err := os.Getwd()
 		if err != nil {
-			return p, refuse(Origin{}, "cannot tell the working directory: %w", err)
+			return p, refuse(Origin{}, "cannot get the working directory: %w", err)
 		}
 		p.opts.Dir = dir
 	}
@@ -123,6 +125,10 @@ func (p *parser) parse(args []string) error {
 		p.printAsked,
 		p.finish,
 	}
+	if err := p.runCommand(args); err != nil {
+		return err
+	}
+	p.args = args
 	p.tolerant = p.asksCheck(args)
 	p.cfg.Check = p.tolerant
 	for _, stage := range stages {
@@ -133,7 +139,7 @@ func (p *parser) parse(args []string) error {
 	return nil
 }
 
-// lookup finds an option, declared ones included; nil: there is none of that name.
+// lookup finds an option, declared ones included; nil: there is not one of that name.
 func (p *parser) lookup(name string) *Option {
 	return find(p.flags, name)
 }

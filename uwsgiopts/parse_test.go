@@ -73,6 +73,8 @@ func TestOptionsFillTheConfig(t *testing.T) {
 		{"--set master=false --stats :1717", func(c *Config) any { return c.Master }, false},
 		{"--prometheus 9100 --prometheus :9101", func(c *Config) any { return []any{c.Master, c.Prometheus} }, []any{true, []string{"127.0.0.1:9100", ":9101"}}},
 		{"--prometheus [::1]:9100 --prometheus run/m.sock", func(c *Config) any { return c.Prometheus }, []string{"[::1]:9100", "run/m.sock"}},
+		{"--status-page 9000 --status-page :9001", func(c *Config) any { return []any{c.Master, c.StatusPage} }, []any{true, []string{"127.0.0.1:9000", "127.0.0.1:9001"}}},
+		{"--status-page 0.0.0.0:9000 --status-page [::1]:9000 --status-page run/page.sock", func(c *Config) any { return c.StatusPage }, []string{"0.0.0.0:9000", "[::1]:9000", "run/page.sock"}},
 		{"--snmp", func(c *Config) any { return []any{c.Master, c.SNMP, c.SNMPAddress} }, []any{true, true, ""}},
 		{"--set snmp=true", func(c *Config) any { return []any{c.SNMP, c.SNMPAddress} }, []any{true, ""}},
 		{"--snmp=:161 --snmp=[::1]:1161", func(c *Config) any { return c.SNMPAddress }, "[::1]:1161"},
@@ -203,9 +205,9 @@ func TestNoticesAreGivenOnceWithTheirPlace(t *testing.T) {
 	}
 	want := []string{
 		`[uWSGI] getting INI configuration from a.ini`,
-		`"if-env" has no end: everything after it belonged to it (a.ini:11)`,
+		`"if-env" is not closed: everything after it belongs to the block (a.ini:11)`,
 		`[WARNING] non-numeric value "60 ; seconds" for option "harakiri" - using 60 ! (a.ini:2)`,
-		`!!! UNABLE to load uWSGI plugin nosuch: it is not built in, and there are no others !!! (a.ini:8)`,
+		`!!! UNABLE to load uWSGI plugin nosuch: it is not built in, and plugins cannot be loaded !!! (a.ini:8)`,
 		`option "buffer-size": "32k" is read as 32768 bytes (a.ini:9)`,
 		`a.ini:7: option "never-swap" is not supported and left out (allow-missing): ` + allOptions().find("never-swap").Unsupported,
 		`unknown option "vaccum" is ignored; did you mean "vacuum"? (a.ini:3)`,

@@ -20,6 +20,7 @@ var plugins = []plugin{
 	{[]string{"corerouter"}, "http", "the base of uWSGI's routers, which --http needs there"},
 	{[]string{"fastrouter"}, "fastrouter", "its options are in the table"},
 	{[]string{"rawrouter"}, "rawrouter", "its options are in the table"},
+	{[]string{"sslrouter"}, "sslrouter", "its options are in the table"},
 	{[]string{"logfile", "logsocket", "logpipe", "redislog", "systemd_logger"}, "logger", "a kind of --logger"},
 	{[]string{"syslog"}, "log-syslog", "a kind of --logger"},
 	{[]string{"rsyslog"}, "rsyslog-packet-size", "a kind of --logger"},
@@ -79,9 +80,9 @@ func loadsPlugins(needed bool) runner {
 			switch {
 			case name == "" || builtIn(name):
 			case needed:
-				return refuse(e.Origin, "UNABLE to load uWSGI plugin %s: it is not built in, and there are no others", name)
+				return refuse(e.Origin, "UNABLE to load uWSGI plugin %s: it is not built in, and plugins cannot be loaded", name)
 			default:
-				p.note(e.Origin, "!!! UNABLE to load uWSGI plugin %s: it is not built in, and there are no others !!!", name)
+				p.note(e.Origin, "!!! UNABLE to load uWSGI plugin %s: it is not built in, and plugins cannot be loaded !!!", name)
 			}
 		}
 		return nil

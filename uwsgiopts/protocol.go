@@ -7,7 +7,7 @@ var protocols = []string{"uwsgi", "http", "http11", "fastcgi", "fastcgi-nph", "s
 const rawProtocol = "raw"
 
 // noRawMode is the reason for the options of raw sockets.
-const noRawMode = "connections are not handed to applications unparsed yet; start a program that listens by itself with attach-daemon"
+const noRawMode = "raw connections are not implemented yet; run a program that listens itself with attach-daemon"
 
 // DefaultProtocol is what sockets speak that no option names: those of systemd, and stdin.
 func (c *Config) DefaultProtocol() string {

@@ -42,7 +42,7 @@ func (p *parser) read(name string) (string, error) {
 	case "emperor":
 		return p.readEmperor(name)
 	case "data", "sym", "section", "call", "callint":
-		return "", fmt.Errorf("cannot read %s: there is nothing to look up %s:// in", name, scheme)
+		return "", fmt.Errorf("cannot read %s: %s:// is not supported", name, scheme)
 	}
 	return p.readFile(name)
 }
@@ -62,7 +62,7 @@ func (p *parser) exists(name string) bool {
 
 func (p *parser) readFile(name string) (string, error) {
 	if name == "" {
-		return "", fmt.Errorf("no file is named: %w", cError{syscall.ENOENT})
+		return "", fmt.Errorf("the name of a file is missing: %w", cError{syscall.ENOENT})
 	}
 	text, err := os.ReadFile(p.path(name))
 	if err != nil {

@@ -10,7 +10,20 @@ import (
 )
 
 func flagOn(field func(c *Config) *bool) effect {
-	return Flag.by(func(c *Config, g given) error { *field(c) = g.on(); return nil })
+	return Flag.by(func(c *Config, g given) error { *field(c) = g.on(); return nil }).showing(func(c *Config) string {
+		if *field(c) {
+			return "on"
+		}
+		return ""
+	})
+}
+
+// shownNumber writes a number that is a default; 0 and less mean that there is none.
+func shownNumber[N int | int64](n N) string {
+	if n <= 0 {
+		return ""
+	}
+	return strconv.FormatInt(int64(n), 10)
 }
 
 func number(field func(c *Config) *int) effect {
@@ -18,15 +31,15 @@ func number(field func(c *Config) *int) effect {
 		n, err := g.integer(math.MaxInt32)
 		*field(c) = int(n)
 		return err
-	})
+	}).showing(func(c *Config) string { return shownNumber(*field(c)) })
 }
 
 func wide(field func(c *Config) *int64) effect {
-	return Wide.by(func(c *Config, g given) (err error) { *field(c), err = g.integer(math.MaxInt64); return })
+	return Wide.by(func(c *Config, g given) (err error) { *field(c), err = g.integer(math.MaxInt64); return }).showing(func(c *Config) string { return shownNumber(*field(c)) })
 }
 
 func size(field func(c *Config) *int64) effect {
-	return Bytes.by(func(c *Config, g given) (err error) { *field(c), err = g.bytes(); return })
+	return Bytes.by(func(c *Config, g given) (err error) { *field(c), err = g.bytes(); return }).showing(func(c *Config) string { return shownNumber(*field(c)) })
 }
 
 // smallSize is size for fields that are held as int.
@@ -38,23 +51,22 @@ func smallSize(field func(c *Config) *int) effect {
 		}
 		*field(c) = int(n)
 		return err
-	})
+	}).showing(func(c *Config) string { return shownNumber(*field(c)) })
 }
 
 func megabytes(field func(c *Config) *int64) effect {
-	return Megabytes.by(func(c *Config, g given) (err error) { *field(c), err = g.megabytes(); return })
+	return Megabytes.by(func(c *Config, g given) (err error) { *field(c), err = g.megabytes(); return }).showing(func(c *Config) string { return shownNumber(*field(c) >> 20) })
 }
 
-// seconds caps at 100 years, so that no sum of durations overflows.
 // oneOf takes one of the given words.
 func oneOf(field func(c *Config) *string, words ...string) effect {
 	return Text.by(func(c *Config, g given) error {
 		if !slices.Contains(words, g.text) {
-			return fmt.Errorf("option %q: %q is none of %s", g.name, g.text, strings.Join(words, ", "))
+			return fmt.Errorf("option %q: %q is not one of %s", g.name, g.text, strings.Join(words, ", "))
 		}
 		*field(c) = g.text
 		return nil
-	})
+	}).showing(func(c *Config) string { return *field(c) })
 }
 
 // kilobytes is a size that is given in units of 1024 bytes.
@@ -63,19 +75,20 @@ func kilobytes(field func(c *Config) *int64) effect {
 		n, err := g.integer(math.MaxInt64 >> 10)
 		*field(c) = n << 10
 		return err
-	})
+	}).showing(func(c *Config) string { return shownNumber(*field(c) >> 10) })
 }
 
+// seconds caps at 68 years, so that no sum of durations overflows.
 func seconds(field func(c *Config) *time.Duration) effect {
 	return Int.by(func(c *Config, g given) error {
 		n, err := g.integer(math.MaxInt32)
 		*field(c) = time.Duration(n) * time.Second
 		return err
-	})
+	}).showing(func(c *Config) string { return shownNumber(int64(*field(c) / time.Second)) })
 }
 
 func text(field func(c *Config) *string) effect {
-	return Text.by(func(c *Config, g given) error { *field(c) = g.text; return nil })
+	return Text.by(func(c *Config, g given) error { *field(c) = g.text; return nil }).showing(func(c *Config) string { return *field(c) })
 }
 
 func list(field func(c *Config) *[]string) effect {
@@ -196,7 +209,7 @@ func milliseconds(field func(c *Config) *time.Duration) effect {
 		n, err := g.integer(math.MaxInt32)
 		*field(c) = time.Duration(n) * time.Millisecond
 		return err
-	})
+	}).showing(func(c *Config) string { return shownNumber(int64(*field(c) / time.Millisecond)) })
 }
 
 func setUID(c *Config, g given) error {

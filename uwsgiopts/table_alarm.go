@@ -4,7 +4,7 @@ package uwsgiopts
 func alarmOptions() []Option {
 	return []Option{
 		{Names: []string{"alarm"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "define an alarm: NAME KIND:ARGUMENT", Value: List.by(setAlarm)},
-		{Names: []string{"alarm-cheap"}, Arg: RequiredArg, Value: Flag, Doc: "do not wait for an alarm to be delivered", NoOp: "no alarm is ever waited for"},
+		{Names: []string{"alarm-cheap"}, Arg: RequiredArg, Value: Flag, Doc: "do not wait for an alarm to be delivered", NoOp: "alarms are never waited for"},
 		{Names: []string{"alarm-freq"}, Arg: RequiredArg, Doc: "seconds that an equal alarm is held back for", Value: number(func(c *Config) *int { return &c.AlarmFreq })},
 		{Names: []string{"alarm-fd"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "raise an alarm when a descriptor becomes readable: ALARM FD[:BYTES] MESSAGE; BYTES are read each time (1; 8 for an eventfd)", Value: List.by(setAlarmFD)},
 		{Names: []string{"alarm-segfault", "segfault-alarm"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "raise this alarm when a worker crashes", Value: list(func(c *Config) *[]string { return &c.AlarmOnSegfault })},

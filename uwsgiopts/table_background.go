@@ -16,7 +16,7 @@ func backgroundOptions() []Option {
 		{Names: []string{"spooler-signal-as-task"}, Doc: "count signals as tasks", Value: flagOn(func(c *Config) *bool { return &c.SpoolerSignalAsTask })},
 		{Names: []string{"spooler-harakiri"}, Arg: RequiredArg, Doc: "end a spooler whose task takes longer than this many seconds", Value: seconds(func(c *Config) *time.Duration { return &c.SpoolerHarakiri })},
 		{Names: []string{"spooler-frequency", "spooler-freq"}, Arg: RequiredArg, Doc: "seconds between looks into the directories", Value: number(func(c *Config) *int { return &c.SpoolerFrequency })},
-		{Names: []string{"spooler-cheap"}, Value: Flag, Doc: "run spoolers only while there are tasks", NoOp: "a spooler that waits takes no processor time, and what it has not changed of its memory is shared"},
+		{Names: []string{"spooler-cheap"}, Value: Flag, Doc: "run spoolers only while there are tasks", NoOp: "an idle spooler uses no CPU, and its unmodified memory is shared"},
 		{Names: []string{"mule"}, Arg: OptionalArg, Flags: StartsMaster, Doc: "start a mule, a process for work in the background; with a value it runs this file or function", Value: List.by(setMule)},
 		{Names: []string{"mules"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "start this many mules", Value: Int.by(setMules)},
 		{Names: []string{"farm"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "group mules: NAME:MULE[,MULE]", Value: List.by(setFarm)},

@@ -8,7 +8,7 @@ func cheaperOptions() []Option {
 		{Names: []string{"cheap"}, Flags: StartsMaster, Doc: "start workers at the first request", Value: flagOn(func(c *Config) *bool { return &c.Cheap })},
 		{Names: []string{"cheaper"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "smallest number of workers to keep", Value: number(func(c *Config) *int { return &c.Cheaper })},
 		{Names: []string{"cheaper-initial"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "number of workers to start with", Value: number(func(c *Config) *int { return &c.CheaperInitial })},
-		{Names: []string{"cheaper-algo"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "way of choosing the number of workers: spare, spare2, backlog, busyness …", Value: text(func(c *Config) *string { return &c.CheaperAlgo })},
+		{Names: []string{"cheaper-algo"}, Arg: RequiredArg, Flags: StartsMaster, Default: "spare", Doc: "way of choosing the number of workers: spare, spare2, backlog, busyness …", Value: text(func(c *Config) *string { return &c.CheaperAlgo })},
 		{Names: []string{"cheaper-step"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "number of workers to add at once", Value: number(func(c *Config) *int { return &c.CheaperStep })},
 		{Names: []string{"cheaper-overload"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "seconds between decisions about the number of workers", Value: number(func(c *Config) *int { return &c.CheaperOverload })},
 		{Names: []string{"cheaper-idle"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "seconds of idleness after which a worker may go", Value: number(func(c *Config) *int { return &c.CheaperIdle })},

@@ -3,7 +3,7 @@ package uwsgiopts
 import "time"
 
 // noLegion is the reason for options of clusters that elect one of their instances.
-const noLegion = "instances elect nobody; let keepalived, Kubernetes, Consul or PostgreSQL's advisory locks decide where a job runs"
+const noLegion = "legions are not supported; use keepalived, Kubernetes, Consul or PostgreSQL advisory locks to decide where a job runs"
 
 // clusterOptions declares: Subscriptions and legions.
 func clusterOptions() []Option {
@@ -14,7 +14,7 @@ func clusterOptions() []Option {
 		{Names: []string{"multicast-ttl"}, Arg: RequiredArg, Value: Int, Doc: "time to live of multicast messages", Unsupported: "multicast messages are not read; receive them in a mule or an attached daemon"},
 		{Names: []string{"multicast-loop"}, Arg: RequiredArg, Value: Int, Doc: "take one's own multicast messages too", Unsupported: "multicast messages are not read; receive them in a mule or an attached daemon"},
 		{Names: []string{"subscription-notify-socket"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "take notices of subscription servers on this unix socket, or UDP address", Value: text(func(c *Config) *string { return &c.SubscriptionNotify })},
-		{Names: []string{"subscription-mountpoints", "subscription-mountpoint"}, Arg: RequiredArg, Value: Int, Flags: StartsMaster, Doc: "subscribe with mount points", Unsupported: "keys are host names alone: let the application, or routes, look at paths"},
+		{Names: []string{"subscription-mountpoints", "subscription-mountpoint"}, Arg: RequiredArg, Value: Int, Flags: StartsMaster, Doc: "subscribe with mount points", Unsupported: "keys are host names only: match paths in the application or with routes"},
 		{Names: []string{"subscription-vassal-required"}, Flags: StartsMaster, Doc: "take only subscriptions that name a vassal", Value: flagOn(func(c *Config) *bool { return &c.VassalRequired })},
 		{Names: []string{"legion"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "join a legion: NAME ADDRESS VALOR ALGORITHM:SECRET", Unsupported: noLegion},
 		{Names: []string{"legion-mcast"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "join a legion by multicast", Unsupported: noLegion},
@@ -45,8 +45,8 @@ func clusterOptions() []Option {
 		{Names: []string{"subscribe2"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "subscribe to a router: server=ADDRESS,key=KEY,…", Value: List.by(setSubscribe2)},
 		{Names: []string{"subscribe-freq"}, Arg: RequiredArg, Doc: "seconds between two announcements to routers", Value: seconds(func(c *Config) *time.Duration { return &c.SubscribeFreq })},
 		{Names: []string{"subscription-tolerance"}, Arg: RequiredArg, Doc: "seconds after which a router drops a silent server", Value: seconds(func(c *Config) *time.Duration { return &c.SubscriptionTolerance })},
-		{Names: []string{"subscription-tolerance-inactive"}, Arg: RequiredArg, Value: Int, Doc: "the same for servers that get no requests", NoOp: "a server that announces itself is there, whether it gets requests or not"},
-		{Names: []string{"unsubscribe-on-graceful-reload"}, Value: Flag, Doc: "unsubscribe at graceful reloads too", NoOp: "sockets stay open over a reload, so requests may go on coming"},
+		{Names: []string{"subscription-tolerance-inactive"}, Arg: RequiredArg, Value: Int, Doc: "the same for servers that get no requests", NoOp: "a server that announces itself is available, whether it gets requests or not"},
+		{Names: []string{"unsubscribe-on-graceful-reload"}, Value: Flag, Doc: "unsubscribe at graceful reloads too", NoOp: "sockets stay open during a reload"},
 		{Names: []string{"start-unsubscribed"}, Doc: "subscribe only when told to, by S in the master-fifo", Value: flagOn(func(c *Config) *bool { return &c.StartUnsubscribed })},
 		{Names: []string{"subscription-clear-on-shutdown"}, Value: Flag, Doc: "clear subscriptions when stopping", NoOp: "an instance unsubscribes in any case when it stops"},
 		{Names: []string{"subscribe-with-modifier1"}, Arg: RequiredArg, Flags: StartsMaster, Doc: "modifier1 of this instance's subscriptions", Value: Text.by(setSubscribeModifier1)},

@@ -4,7 +4,7 @@ package uwsgiopts
 func configOptions() []Option {
 	return []Option{
 		{Names: []string{"xmlconfig", "xml"}, Short: 'x', Arg: RequiredArg, Flags: Immediate, Doc: "read options from an XML file", run: loads("xml")},
-		{Names: []string{"config"}, Arg: RequiredArg, Flags: Immediate, Doc: "read options from a file of another language", run: runConfig},
+		{Names: []string{"config"}, Arg: RequiredArg, Flags: Immediate, Doc: "read options from a file in another format", run: runConfig},
 		{Names: []string{"fallback-config"}, Arg: RequiredArg, Flags: Immediate, Doc: "start again with this file when the exit status would be 1", run: runFallbackConfig},
 		{Names: []string{"strict"}, Value: Flag, Flags: Immediate, Doc: "refuse unknown option names", run: runStrict},
 		{Names: []string{"set"}, Short: 'S', Arg: RequiredArg, Flags: Immediate, Doc: "set an option or a variable: KEY=VALUE", run: runSet},
@@ -52,8 +52,8 @@ func configOptions() []Option {
 		{Names: []string{"ini"}, Arg: RequiredArg, Flags: Immediate, Doc: "read options from an ini file: FILE[:SECTION]", run: loads("ini")},
 		{Names: []string{"yaml", "yml"}, Short: 'y', Arg: RequiredArg, Flags: Immediate, Doc: "read options from a YAML file: FILE[:SECTION]", run: loads("yaml")},
 		{Names: []string{"json", "js"}, Short: 'j', Arg: RequiredArg, Flags: Immediate, Doc: "read options from a JSON file: FILE[:SECTION]", run: runJSON},
-		{Names: []string{"command-mode"}, Value: Flag, Flags: Immediate, Doc: "run no server, but what pyrun and its kind name", NoOp: "what runs in place of serving needs no mode for it"},
-		{Names: []string{"forkbomb-delay"}, Arg: RequiredArg, Value: Int, Flags: StartsMaster, Doc: "seconds to wait when workers die as soon as they start", NoOp: "each worker that dies at once backs off by itself"},
+		{Names: []string{"command-mode"}, Value: Flag, Flags: Immediate, Doc: "run no server, but what pyrun and its kind name", NoOp: "commands need no mode"},
+		{Names: []string{"forkbomb-delay"}, Arg: RequiredArg, Value: Int, Flags: StartsMaster, Doc: "seconds to wait when workers die as soon as they start", NoOp: "workers that die at once are restarted with increasing delays"},
 		{Names: []string{"env"}, Arg: RequiredArg, Doc: "set a variable: NAME=VALUE", Value: List.by(setEnv)},
 		{Names: []string{"ienv"}, Arg: RequiredArg, Value: List, Flags: Immediate, Doc: "set a variable at once, so that the configuration sees it: NAME=VALUE", run: runIenv},
 		{Names: []string{"envdir"}, Arg: RequiredArg, Value: List, Doc: "set variables from the files of this directory", run: runEnvdir},

@@ -3,24 +3,24 @@ package uwsgiopts
 import "time"
 
 // noCompiledPlugins is the reason for options that build or load C code.
-const noCompiledPlugins = "there are no compiled plugins; write it in Python"
+const noCompiledPlugins = "compiled plugins are not supported; write it in Python"
 
 // extrasOptions declares: Other plugins and the rest.
 func extrasOptions() []Option {
 	return []Option{
 		{Names: []string{"connect-and-read"}, Arg: RequiredArg, Flags: Immediate, Doc: "connect to this address, print what comes and exit", Value: text(func(c *Config) *string { return &c.ConnectAndRead })},
 		{Names: []string{"profiler"}, Arg: RequiredArg, Flags: Dispensable, Doc: "profile the application with this profiler", Unsupported: "the interpreter is not traced; attach py-spy to a worker's pid, or wrap the application in werkzeug's ProfilerMiddleware"},
-		{Names: []string{"cgi-mode"}, Short: 'c', Value: Flag, Doc: "force CGI-like output for all requests", NoOp: "no other kind of program is served"},
+		{Names: []string{"cgi-mode"}, Short: 'c', Value: Flag, Doc: "force CGI-like output for all requests", NoOp: "other kinds of programs are not served"},
 		{Names: []string{"honour-stdin"}, Doc: "leave standard input open instead of reading from /dev/null", Value: flagOn(func(c *Config) *bool { return &c.HonourStdin })},
-		{Names: []string{"safe-fd", "fd-safe"}, Arg: RequiredArg, Value: List, Flags: Dispensable, Doc: "do not close this descriptor", Unsupported: "descriptors are not passed on under their numbers; name a socket as fd://N, and open files by their names"},
+		{Names: []string{"safe-fd", "fd-safe"}, Arg: RequiredArg, Value: List, Flags: Dispensable, Doc: "do not close this descriptor", Unsupported: "descriptors do not keep their numbers; use fd://N for a socket, and open files by name"},
 		{Names: []string{"rpc-max"}, Arg: RequiredArg, Doc: "largest number of functions for remote calls", Value: number(func(c *Config) *int { return &c.RPCMax })},
 		{Names: []string{"pcre-jit"}, Flags: Immediate, Doc: "compile regular expressions to machine code", NoOp: "regular expressions are not compiled at run time"},
 		{Names: []string{"check-interval"}, Arg: RequiredArg, Value: Int, Flags: StartsMaster, Doc: "seconds between the master's rounds", NoOp: "the master wakes up when something happens"},
 		{Names: []string{"binary-path"}, Arg: RequiredArg, Doc: "path that the executable counts as: the python3 beside it serves, unless --home names another", Value: text(func(c *Config) *string { return &c.BinaryPath })},
-		{Names: []string{"privileged-binary-patch"}, Arg: RequiredArg, Doc: "replace the executable while still privileged", Unsupported: "the executable is not replaced in the midst of a start; start the other one in its place, or run it by exec-as-root"},
-		{Names: []string{"unprivileged-binary-patch"}, Arg: RequiredArg, Doc: "replace the executable after privileges are dropped", Unsupported: "the executable is not replaced in the midst of a start; start the other one in its place, or run it by exec-as-root"},
-		{Names: []string{"privileged-binary-patch-arg"}, Arg: RequiredArg, Doc: "replace the executable and its arguments while still privileged", Unsupported: "the executable is not replaced in the midst of a start; start the other one in its place, or run it by exec-as-root"},
-		{Names: []string{"unprivileged-binary-patch-arg"}, Arg: RequiredArg, Doc: "replace the executable and its arguments after privileges are dropped", Unsupported: "the executable is not replaced in the midst of a start; start the other one in its place, or run it by exec-as-root"},
+		{Names: []string{"privileged-binary-patch"}, Arg: RequiredArg, Doc: "replace the executable while still privileged", Unsupported: "the executable is not replaced during the start; start the other one instead, or run it with exec-as-root"},
+		{Names: []string{"unprivileged-binary-patch"}, Arg: RequiredArg, Doc: "replace the executable after privileges are dropped", Unsupported: "the executable is not replaced during the start; start the other one instead, or run it with exec-as-root"},
+		{Names: []string{"privileged-binary-patch-arg"}, Arg: RequiredArg, Doc: "replace the executable and its arguments while still privileged", Unsupported: "the executable is not replaced during the start; start the other one instead, or run it with exec-as-root"},
+		{Names: []string{"unprivileged-binary-patch-arg"}, Arg: RequiredArg, Doc: "replace the executable and its arguments after privileges are dropped", Unsupported: "the executable is not replaced during the start; start the other one instead, or run it with exec-as-root"},
 		{Names: []string{"use-abort"}, Value: Flag, Doc: "abort, leaving a core file, on a crash", NoOp: "a crash ends a process by its signal, with a core file where the limits allow one"},
 		{Names: []string{"clock"}, Arg: RequiredArg, Doc: "source of time", NoOp: "there is one source of time, the kernel's"},
 		{Names: []string{"clock-list", "clocks-list"}, Value: Flag, Doc: "list the sources of time", NoOp: "there is one source of time, the kernel's"},

@@ -3,7 +3,7 @@ package uwsgiopts
 import "time"
 
 // otherLanguage is the reason for options of other languages' plugins.
-const otherLanguage = "it belongs to another language; run that application under a server of its own"
+const otherLanguage = "it belongs to another language; run that application with its own server"
 
 // languagesOptions declares: Other languages.
 func languagesOptions() []Option {
@@ -17,11 +17,11 @@ func languagesOptions() []Option {
 		{Names: []string{"cgi-allowed-ext"}, Arg: RequiredArg, Doc: "run only CGI programs with this suffix", Value: list(func(c *Config) *[]string { return &c.CGIAllowedExt })},
 		{Names: []string{"cgi-unset"}, Arg: RequiredArg, Doc: "variable that CGI programs do not get", Value: list(func(c *Config) *[]string { return &c.CGIUnset })},
 		{Names: []string{"cgi-loadlib"}, Arg: RequiredArg, Value: List, Doc: "shared library for CGI programs", Unsupported: "programs are started, not loaded: name an interpreter by --cgi-helper"},
-		{Names: []string{"cgi-optimize", "cgi-optimized"}, Value: Flag, Doc: "find CGI programs without resolving links", NoOp: "finding a program costs little beside starting it, and the check of links stays"},
-		{Names: []string{"cgi-path-info"}, Value: Flag, Doc: "leave PATH_INFO of CGI programs alone", NoOp: "it changes nothing under uWSGI 2.0 either"},
+		{Names: []string{"cgi-optimize", "cgi-optimized"}, Value: Flag, Doc: "find CGI programs without resolving links", NoOp: "finding a program is cheap compared with starting it"},
+		{Names: []string{"cgi-path-info"}, Value: Flag, Doc: "leave PATH_INFO of CGI programs alone", NoOp: "it has no effect in uWSGI 2.0 either"},
 		{Names: []string{"cgi-do-not-kill-on-error"}, Doc: "leave CGI programs running when their time is over or the client has gone", Value: flagOn(func(c *Config) *bool { return &c.CGILeaveRunning })},
-		{Names: []string{"cgi-async-max-attempts"}, Value: Int, Doc: "largest number of waits for a CGI program", NoOp: "nothing asks again and again whether a program has ended"},
-		{Names: []string{"cgi-close-stdin-on-eof"}, Value: Flag, Doc: "close the CGI program's input at the body's end", NoOp: "a program's input always ends where the body does"},
+		{Names: []string{"cgi-async-max-attempts"}, Value: Int, Doc: "largest number of waits for a CGI program", NoOp: "the end of a program is not polled for"},
+		{Names: []string{"cgi-close-stdin-on-eof"}, Value: Flag, Doc: "close the CGI program's input at the body's end", NoOp: "the standard input of a program always ends with the body"},
 		{Names: []string{"cgi-safe"}, Arg: RequiredArg, Doc: "directory outside of the mapped one that links to CGI programs may lead to", Value: list(func(c *Config) *[]string { return &c.CGISafe })},
 		{Names: []string{"cgi-dontresolve"}, Doc: "run a link to a CGI program by the link's name, not by that of the program", Value: flagOn(func(c *Config) *bool { return &c.CGIKeepLinks })},
 		{Names: []string{"go-load", "gccgo-load"}, Arg: RequiredArg, Value: List, Doc: "load a Go library", Unsupported: otherLanguage},
@@ -61,7 +61,7 @@ func languagesOptions() []Option {
 		{Names: []string{"php-server-software"}, Arg: RequiredArg, Doc: "what PHP is told about the server", Unsupported: otherLanguage},
 		{Names: []string{"php-app"}, Arg: RequiredArg, Doc: "PHP file that handles all requests", Unsupported: otherLanguage},
 		{Names: []string{"php-app-qs"}, Arg: RequiredArg, Doc: "query string for that file", Unsupported: otherLanguage},
-		{Names: []string{"php-fallback"}, Arg: RequiredArg, Doc: "PHP file for paths that are not there", Unsupported: otherLanguage},
+		{Names: []string{"php-fallback"}, Arg: RequiredArg, Doc: "PHP file for paths that do not exist", Unsupported: otherLanguage},
 		{Names: []string{"php-fallback2"}, Arg: RequiredArg, Doc: "the same, with the path in PATH_INFO", Unsupported: otherLanguage},
 		{Names: []string{"php-fallback-qs"}, Arg: RequiredArg, Doc: "query string for the fallback", Unsupported: otherLanguage},
 		{Names: []string{"php-app-bypass"}, Arg: RequiredArg, Value: List, Doc: "paths that skip the PHP application", Unsupported: otherLanguage},

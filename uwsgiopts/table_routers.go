@@ -7,7 +7,6 @@ import (
 )
 
 const (
-	noTLSRouter = "TLS is not routed by itself: end it with https, or pass it on as it is with rawrouter"
 	noTerminals = "terminals are not served; use ssh"
 	noTunnels   = "networks are not tunnelled; use WireGuard or the container runtime"
 )
@@ -53,33 +52,43 @@ func (f family) useSocket(c *Config, g given) error {
 	return nil
 }
 
+// useCache takes the name of a cache; without one it is the first.
+func (f family) useCache(c *Config, g given) error {
+	name := ""
+	if !g.flag {
+		name = g.text
+	}
+	f.of(c).UseCache = &name
+	return nil
+}
+
 // common are the options that every kind has.
 func (f family) common() []Option {
 	name := func(suffix string) []string { return []string{f.name + suffix} }
 	return []Option{
 		{Names: []string{f.name + "-processes", f.name + "-workers"}, Arg: RequiredArg, Doc: "number of processes of the " + f.title, Value: f.number(func(r *Router) *int { return &r.Processes })},
 		{Names: name("-zerg"), Arg: RequiredArg, Doc: "take the listening sockets of the " + f.title + " from a zerg server", Unsupported: "a router has listening sockets of its own: name them with " + f.name},
-		{Names: name("-use-cache"), Arg: OptionalArg, Doc: "let the " + f.title + " look addresses up in this cache", Unsupported: "a router reads no caches: have nodes subscribe (" + f.name + "-subscription-server), or keep a directory of sockets"},
+		{Names: name("-use-cache"), Arg: OptionalArg, Doc: "let the " + f.title + " look addresses up in this cache", Value: Text.by(f.useCache)},
 		{Names: name("-use-pattern"), Arg: RequiredArg, Doc: "let the " + f.title + " make addresses of keys by this pattern, in which %s is the key", Value: f.text(func(r *Router) *string { return &r.Pattern })},
 		{Names: name("-use-base"), Arg: RequiredArg, Doc: "let the " + f.title + " look for sockets that are named for keys in this directory", Value: f.text(func(r *Router) *string { return &r.Base })},
 		{Names: name("-fallback"), Arg: RequiredArg, Doc: "address that the " + f.title + " uses when no node can be reached", Value: f.texts(func(r *Router) *[]string { return &r.Fallback })},
-		{Names: name("-use-code-string"), Arg: RequiredArg, Doc: "let the " + f.title + " ask this code for addresses", Unsupported: "a router runs no code: have nodes subscribe (" + f.name + "-subscription-server), or keep a directory of sockets (" + f.name + "-use-base)"},
+		{Names: name("-use-code-string"), Arg: RequiredArg, Doc: "let the " + f.title + " ask this code for addresses", Unsupported: "a router runs no code: have nodes subscribe (" + f.name + "-subscription-server), or code elsewhere keep addresses in a cache (" + f.name + "-use-cache)"},
 		{Names: name("-to"), Arg: RequiredArg, Doc: "let the " + f.title + " hand requests to the server at this address", Value: f.texts(func(r *Router) *[]string { return &r.To })},
 		{Names: name("-gracetime"), Arg: RequiredArg, Doc: "seconds that the " + f.title + " leaves a server alone for that could not be reached", Value: f.seconds(func(r *Router) *time.Duration { return &r.Gracetime })},
-		{Names: name("-events"), Arg: RequiredArg, Value: Int, Doc: "number of events that the " + f.title + " takes at once", NoOp: "the runtime takes as many as there are"},
+		{Names: name("-events"), Arg: RequiredArg, Value: Int, Doc: "number of events that the " + f.title + " takes at once", NoOp: "all processors are used"},
 		{Names: name("-quiet"), Arg: RequiredArg, Doc: "do not log connections of the " + f.title + " that fail", Value: f.flag(func(r *Router) *bool { return &r.Quiet })},
 		{Names: name("-cheap"), Doc: "accept nothing while no server is there for the " + f.title, Value: f.flag(func(r *Router) *bool { return &r.Cheap })},
 		{Names: name("-subscription-server"), Arg: RequiredArg, Doc: "let servers subscribe to the " + f.title + " at this address: UDP, or a unix socket", Value: f.texts(func(r *Router) *[]string { return &r.Servers })},
 		{Names: f.statsNames(), Arg: RequiredArg, Doc: "serve statistics of the " + f.title + " on this address", Value: f.text(func(r *Router) *string { return &r.Stats })},
-		{Names: name("-harakiri"), Arg: RequiredArg, Value: Int, Doc: "end the " + f.title + " when it hangs for this many seconds", NoOp: "no connection holds up another one, and each has its timeouts"},
-		{Names: name("-buffer-size"), Arg: RequiredArg, Value: Bytes, Doc: "size of the buffers of the " + f.title + ", in bytes", NoOp: "buffers grow as far as a request needs it"},
+		{Names: name("-harakiri"), Arg: RequiredArg, Value: Int, Doc: "end the " + f.title + " when it hangs for this many seconds", NoOp: "connections do not block each other, and each has its timeouts"},
+		{Names: name("-buffer-size"), Arg: RequiredArg, Value: Bytes, Doc: "size of the buffers of the " + f.title + ", in bytes", NoOp: "buffers grow as needed"},
 	}
 }
 
 // statsNames are the names of the statistics, which come in two orders.
 func (f family) statsNames() []string {
 	names := []string{f.name + "-stats-server", f.name + "-stats", f.name + "-ss"}
-	if f.name == "rawrouter" {
+	if f.name == "rawrouter" || f.name == "sslrouter" {
 		names[0], names[1] = names[1], names[0]
 	}
 	return names
@@ -89,7 +98,11 @@ var (
 	httpFamily = family{"http", "HTTP router", func(c *Config) *Router { return &c.HTTPRouter }}
 	fastFamily = family{"fastrouter", "fast router", func(c *Config) *Router { return &c.FastRouter }}
 	rawFamily  = family{"rawrouter", "raw router", func(c *Config) *Router { return &c.RawRouter }}
+	sslFamily  = family{"sslrouter", "TLS router", func(c *Config) *Router { return &c.SSLRouter }}
 )
+
+// families are all kinds of routers.
+var families = []family{httpFamily, fastFamily, rawFamily, sslFamily}
 
 // routersOptions declares: Other routers.
 func routersOptions() []Option {
@@ -100,7 +113,7 @@ func fastOptions() []Option {
 	f := fastFamily
 	return append([]Option{{Names: []string{"fastrouter"}, Arg: RequiredArg, Doc: "route uwsgi requests from this address to other servers", Value: socket(FastFront)}}, append(f.common(), []Option{
 		{Names: []string{"fastrouter-use-socket"}, Arg: OptionalArg, Doc: "let the fast router hand requests to this socket of the instance, by its number", Value: Text.by(f.useSocket)},
-		{Names: []string{"fastrouter-subscription-slot"}, Arg: RequiredArg, Doc: "number of subscriptions to the fast router", NoOp: "subscriptions take what room they need"},
+		{Names: []string{"fastrouter-subscription-slot"}, Arg: RequiredArg, Doc: "number of subscriptions to the fast router", NoOp: "subscriptions use the memory they need"},
 		{Names: []string{"fastrouter-timeout"}, Arg: RequiredArg, Doc: "seconds that the fast router waits for either side", Value: f.seconds(func(r *Router) *time.Duration { return &r.Timeout })},
 		{Names: []string{"fastrouter-post-buffering"}, Arg: RequiredArg, Doc: "bodies from this size on are taken in as a whole by the fast router before a server is asked, in bytes", Value: size(func(c *Config) *int64 { return &c.FastRouter.PostBuffering })},
 		{Names: []string{"fastrouter-post-buffering-dir"}, Arg: RequiredArg, Doc: "directory where the fast router keeps large bodies", Value: f.text(func(r *Router) *string { return &r.PostDir })},
@@ -122,39 +135,23 @@ func rawOptions() []Option {
 	return append([]Option{{Names: []string{"rawrouter"}, Arg: RequiredArg, Doc: "route TCP connections from this address to other servers", Value: socket(RawFront)}}, append(f.common(), []Option{
 		{Names: []string{"rawrouter-use-socket"}, Arg: OptionalArg, Doc: "let the raw router hand connections to this socket of the instance, by its number", Value: Text.by(f.useSocket)},
 		{Names: []string{"rawrouter-max-retries"}, Arg: RequiredArg, Doc: "number of other servers that the raw router tries", Value: f.number(func(r *Router) *int { return &r.MaxRetries })},
-		{Names: []string{"rawrouter-subscription-slot"}, Arg: RequiredArg, Doc: "number of subscriptions to the raw router", NoOp: "subscriptions take what room they need"},
+		{Names: []string{"rawrouter-subscription-slot"}, Arg: RequiredArg, Doc: "number of subscriptions to the raw router", NoOp: "subscriptions use the memory they need"},
 		{Names: []string{"rawrouter-timeout"}, Arg: RequiredArg, Doc: "seconds that the raw router waits until anything moves", Value: f.seconds(func(r *Router) *time.Duration { return &r.Timeout })},
 		{Names: []string{"rawrouter-xclient"}, Doc: "announce clients by XCLIENT, for mail servers", Value: flagOn(func(c *Config) *bool { return &c.XClient })},
 	}...)...)
 }
 
-// tlsRouterOptions are all refused.
 func tlsRouterOptions() []Option {
-	return []Option{
-		{Names: []string{"sslrouter"}, Arg: RequiredArg, Doc: "route TLS connections: ADDRESS,CERT,KEY[,CIPHERS[,CLIENT_CA]]", Unsupported: noTLSRouter},
-		{Names: []string{"sslrouter2"}, Arg: RequiredArg, Doc: "route TLS connections: addr=ADDRESS,cert=CERT,key=KEY,…", Unsupported: noTLSRouter},
-		{Names: []string{"sslrouter-session-context"}, Arg: RequiredArg, Doc: "context of the TLS router's sessions", Unsupported: noTLSRouter},
-		{Names: []string{"sslrouter-processes", "sslrouter-workers"}, Arg: RequiredArg, Value: Int, Doc: "number of processes of the TLS router", Unsupported: noTLSRouter},
-		{Names: []string{"sslrouter-zerg"}, Arg: RequiredArg, Doc: "addresses of a zerg server to route to by the TLS router", Unsupported: noTLSRouter},
-		{Names: []string{"sslrouter-use-cache"}, Arg: OptionalArg, Doc: "let the TLS router look addresses up in this cache", Unsupported: noTLSRouter},
-		{Names: []string{"sslrouter-use-pattern"}, Arg: RequiredArg, Doc: "let the TLS router make addresses from keys by this pattern", Unsupported: noTLSRouter},
-		{Names: []string{"sslrouter-use-base"}, Arg: RequiredArg, Doc: "let the TLS router look for sockets in this directory", Unsupported: noTLSRouter},
-		{Names: []string{"sslrouter-fallback"}, Arg: RequiredArg, Value: List, Doc: "address that the TLS router uses when there is no other", Unsupported: noTLSRouter},
-		{Names: []string{"sslrouter-use-code-string"}, Arg: RequiredArg, Doc: "let the TLS router ask this code for addresses", Unsupported: noTLSRouter},
-		{Names: []string{"sslrouter-use-socket"}, Arg: OptionalArg, Doc: "let the TLS router hand requests to this socket of the instance", Unsupported: noTLSRouter},
-		{Names: []string{"sslrouter-to"}, Arg: RequiredArg, Value: List, Doc: "let the TLS router hand requests to this address", Unsupported: noTLSRouter},
-		{Names: []string{"sslrouter-gracetime"}, Arg: RequiredArg, Value: Int, Doc: "seconds that the TLS router leaves an unlucky address alone for", Unsupported: noTLSRouter},
-		{Names: []string{"sslrouter-events"}, Arg: RequiredArg, Value: Int, Doc: "number of events that the TLS router takes at once", Unsupported: noTLSRouter},
-		{Names: []string{"sslrouter-max-retries"}, Arg: RequiredArg, Value: Int, Doc: "number of other addresses that the TLS router tries", Unsupported: noTLSRouter},
-		{Names: []string{"sslrouter-quiet"}, Arg: RequiredArg, Value: Flag, Doc: "do not log failures of the TLS router", Unsupported: noTLSRouter},
-		{Names: []string{"sslrouter-cheap"}, Value: Flag, Doc: "stop listening when the TLS router has no address to route to", Unsupported: noTLSRouter},
-		{Names: []string{"sslrouter-subscription-server"}, Arg: RequiredArg, Doc: "let the TLS router take subscriptions on this address", Unsupported: noTLSRouter},
-		{Names: []string{"sslrouter-timeout"}, Arg: RequiredArg, Value: Int, Doc: "seconds that the TLS router waits for both sides", Unsupported: noTLSRouter},
-		{Names: []string{"sslrouter-stats", "sslrouter-stats-server", "sslrouter-ss"}, Arg: RequiredArg, Doc: "serve statistics of the TLS router on this address", Unsupported: noTLSRouter},
-		{Names: []string{"sslrouter-harakiri"}, Arg: RequiredArg, Value: Int, Doc: "end the TLS router when a connection takes longer than this many seconds", Unsupported: noTLSRouter},
-		{Names: []string{"sslrouter-sni"}, Value: Flag, Doc: "route TLS connections by host name", Unsupported: noTLSRouter},
-		{Names: []string{"sslrouter-buffer-size"}, Arg: RequiredArg, Value: Bytes, Doc: "size of the buffers of the TLS router, in bytes", Unsupported: noTLSRouter},
-	}
+	f := sslFamily
+	return append([]Option{
+		{Names: []string{"sslrouter"}, Arg: RequiredArg, Doc: "end TLS on this address, and route what it carries to other servers: ADDRESS,CERT,KEY[,CIPHERS[,CLIENT_CA]]", Value: secureSocket(SSLFront)},
+		{Names: []string{"sslrouter2"}, Arg: RequiredArg, Doc: "as sslrouter: addr=ADDRESS,cert=CERT,key=KEY[,ciphers=CIPHERS][,clientca=CLIENT_CA]", Value: namedSecureSocket(SSLFront)},
+		{Names: []string{"sslrouter-session-context"}, Arg: RequiredArg, Doc: "context of TLS sessions", NoOp: "a session is of use only on the socket, for the host, where it began"},
+		{Names: []string{"sslrouter-sni"}, Doc: "let the TLS router choose servers by the host that a client asks for", Value: flagOn(func(c *Config) *bool { return &c.SSLRouterSNI })},
+		{Names: []string{"sslrouter-use-socket"}, Arg: OptionalArg, Doc: "let the TLS router hand connections to this socket of the instance, by its number", Value: Text.by(f.useSocket)},
+		{Names: []string{"sslrouter-max-retries"}, Arg: RequiredArg, Doc: "number of other servers that the TLS router tries", Value: f.number(func(r *Router) *int { return &r.MaxRetries })},
+		{Names: []string{"sslrouter-timeout"}, Arg: RequiredArg, Doc: "seconds that the TLS router waits until anything moves", Value: f.seconds(func(r *Router) *time.Duration { return &r.Timeout })},
+	}, f.common()...)
 }
 
 // terminalOptions are all refused.

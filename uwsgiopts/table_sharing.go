@@ -3,7 +3,7 @@ package uwsgiopts
 import "time"
 
 // cachesElsewhere is why instances do not tell each other of changes.
-const cachesElsewhere = "changes that instances send each other get lost or overtake each other; let one instance have the cache, and name it in the others: uwsgi.cache_get(key, 'NAME@HOST:PORT')"
+const cachesElsewhere = "changes sent between instances can be lost or reordered; keep the cache in one instance, and read it from the others: uwsgi.cache_get(key, 'NAME@HOST:PORT')"
 
 // sharingOptions declares: Cache, queue and shared memory.
 func sharingOptions() []Option {

@@ -139,7 +139,7 @@ func (g given) check(k Kind) error {
 		}
 	case PatternMapping:
 		if !strings.ContainsAny(g.text, " \t") {
-			err = fmt.Errorf("option %q: %q is not a pattern, a blank and a value", g.name, g.text)
+			err = fmt.Errorf("option %q: %q is not PATTERN VALUE", g.name, g.text)
 		}
 	case LoggerText:
 		if kind := ParseLogger(g.text).Kind; !slices.Contains(LoggerKinds, kind) {

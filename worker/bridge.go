@@ -14,13 +14,22 @@ const (
 	bridgeEnd   = 5 * time.Second // that a client has to close its side once ours is closed
 )
 
-// inline tells whether slots speak TLS on the connection: its descriptor is not for anybody else.
-func (cn *conn) inline() bool { return cn.tls != nil && !cn.tls.bridged }
+// inline tells whether slots speak TLS on the connection, or to a stream in memory: there is no descriptor for anybody else.
+func (cn *conn) inline() bool { return cn.tls != nil && !cn.tls.bridged || cn.inMemory() }
+
+// inMemory tells whether the connection is a stream in memory.
+func (cn *conn) inMemory() bool { return cn.memory != nil && !cn.memory.opened }
 
 // open makes the descriptor of the connection one that speaks in the clear, which it is already without TLS. The
 // connection is nobody else's. On an error it is of no use any more, and its descriptor says so to whoever uses it.
 func (w *Worker) open(cn *conn) {
 	if !cn.inline() {
+		return
+	}
+	if cn.inMemory() {
+		if err := cn.memory.open(cn); err != nil {
+			w.logLimited(&w.limits.receive, "HTTP/2: %v", err)
+		}
 		return
 	}
 	s := cn.tls

@@ -28,6 +28,7 @@ type conn struct {
 	lastUse    int64         // as reactor.now
 	forks      uint32        // forks() before it was there
 	over       chan struct{} // of a tunnel's end (http2.go): closed with it
+	memory     *memoryStream // of a stream of HTTP/2 that began without a descriptor
 }
 
 func (r *reactor) newConn() *conn {
@@ -127,12 +128,18 @@ func (cn *conn) close() {
 		cn.tls.goodbye()
 	}
 	switch {
+	case cn.inMemory():
 	case cn.copied():
 		_ = unix.Shutdown(cn.fd, unix.SHUT_RDWR)
 	case cn.receiving:
 		_ = unix.Shutdown(cn.fd, unix.SHUT_WR)
 	}
-	_, _, _ = syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(cn.fd), 0, 0)
+	if cn.fd >= 0 {
+		_, _, _ = syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(cn.fd), 0, 0)
+	}
+	if cn.memory != nil {
+		cn.memory.end()
+	}
 	if cn.tls != nil && cn.tls.bridged && cn.tls.raw >= 0 {
 		_, _, _ = syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(cn.tls.raw), 0, 0)
 	}

@@ -218,6 +218,14 @@ func envoxyd_sendfile(core C.int, fd C.int, offset C.longlong, size C.longlong) 
 	return C.int(process.reactor.slots[core].sendFile(int(fd), int64(offset), int64(size)))
 }
 
+// envoxyd_open makes core_io.client_fd a descriptor, where the request came without one.
+//
+//export envoxyd_open
+func envoxyd_open(core C.int) {
+	defer guard()
+	process.reactor.slots[core].openCurrent()
+}
+
 //export envoxyd_disconnect
 func envoxyd_disconnect(core C.int) {
 	defer guard()

@@ -35,6 +35,9 @@ func (l *listener) newTLS(w *Worker, spec *tlsspec.Socket) error {
 	if err != nil {
 		return err
 	}
+	if l.transport.Refuses {
+		l.guard = store.Guard
+	}
 	l.tls, l.exportCert, l.verbose = store.Config(), spec.ExportCert, spec.Verbose
 	if len(protocols) > 1 {
 		l.http2 = newHTTP2Server(w, l)
@@ -106,6 +109,9 @@ func (w *Worker) handshake(cn *conn, stream *os.File) error {
 	}
 	s.ready = true
 	state := s.conn.ConnectionState()
+	if l.guard != nil {
+		cn.Misdirected = l.guard(state.ServerName)
+	}
 	for _, pair := range tlsconfig.Variables(&state, l.exportCert) {
 		if uwsgi.Fits(len(pair[1])) {
 			cn.Vars = uwsgi.AppendVar(cn.Vars, pair[0], pair[1])

@@ -18,7 +18,8 @@ import (
 
 // A connection of HTTP/2 is net/http's. Each of its streams is a request over a tunnel: a socket pair, one end
 // of which is a connection of the reactor's like any other, where HTTP/1.1 is spoken. So all that holds for requests holds for
-// these, and tunnels are kept for later streams.
+// these, and tunnels are kept for later streams. A request without a body needs no socket pair, unless its response does
+// (memorystream.go).
 
 const (
 	http2Streams = 128            // that a client may have at once
@@ -118,7 +119,7 @@ func (h *http2Server) end(c net.Conn) {
 // serveHTTP2 gives the server a connection whose client has agreed on HTTP/2, which is the caller's until then.
 func (w *Worker) serveHTTP2(cn *conn, stream *os.File) {
 	h := cn.listener.http2
-	one := &http2Conn{w: w, cn: cn, stream: stream, tunnel: h.tunnel}
+	one := &http2Conn{w: w, cn: cn, stream: stream, tunnel: h.tunnel, inMemory: !w.reactor.looped}
 	w.carrying.Add(1)
 	h.mu.Lock()
 	h.conns[cn.tls.conn] = one
@@ -151,6 +152,8 @@ type http2Conn struct {
 	stream *os.File // a second descriptor of the client's connection
 	tunnel *listener
 
+	inMemory bool // requests without a body need no descriptor; a loop wants one to watch
+
 	mu     sync.Mutex
 	idle   []*tunnel
 	closed bool
@@ -161,13 +164,19 @@ func (h *http2Conn) newTunnel() (*tunnel, error) {
 	if err != nil {
 		return nil, err
 	}
-	over := make(chan struct{})
-	inner := &conn{fd: pair[0], listener: h.tunnel, index: -1, forks: forks(), over: over}
-	inner.Conn = h.cn.Conn
-	inner.Socket, inner.ProxyHeader, inner.Protocol = &h.tunnel.socket, 0, "HTTP/2.0"
+	inner := h.inner(pair[0])
+	over := inner.over // the connection is the reactor's own from put on
 	h.w.ready.put(&request{conn: inner, idle: true})
 	file := os.NewFile(uintptr(pair[1]), "HTTP/2 stream")
 	return &tunnel{file: file, reader: bufio.NewReader(file), over: over}, nil
+}
+
+// inner is a connection of the reactor's that serves streams.
+func (h *http2Conn) inner(fd int) *conn {
+	inner := &conn{fd: fd, listener: h.tunnel, index: -1, forks: forks(), over: make(chan struct{})}
+	inner.Conn = h.cn.Conn
+	inner.Socket, inner.ProxyHeader, inner.Protocol = &h.tunnel.socket, 0, "HTTP/2.0"
+	return inner
 }
 
 func (h *http2Conn) take() (*tunnel, error) {
@@ -211,6 +220,10 @@ func (h *http2Conn) close() {
 func (h *http2Conn) carry(out nethttp.ResponseWriter, r *nethttp.Request) {
 	if !sayable(r) {
 		out.WriteHeader(nethttp.StatusBadRequest)
+		return
+	}
+	if h.inMemory && r.ContentLength == 0 {
+		h.carryInMemory(out, r)
 		return
 	}
 	for {
@@ -282,3 +295,37 @@ func (h *http2Conn) exchange(t *tunnel, out nethttp.ResponseWriter, r *nethttp.R
 	}
 	return false
 }
+
+// carryInMemory carries a stream whose request has no body.
+func (h *http2Conn) carryInMemory(out nethttp.ResponseWriter, r *nethttp.Request) {
+	inner := h.inner(-1)
+	m, over := newMemoryStream(), inner.over // as in newTunnel
+	inner.memory = m
+	defer m.leave()
+	h.w.ready.put(&request{conn: inner, text: appendHTTP1(nil, r)})
+	reader := streamReaders.Get().(*bufio.Reader)
+	defer streamReaders.Put(reader)
+	reader.Reset(readFunc(func(room []byte) (int, error) { return m.read(r.Context(), room) }))
+	t := &tunnel{reader: reader}
+	response, err := t.response(out, r)
+	switch {
+	case err != nil && r.Context().Err() == nil:
+		out.WriteHeader(nethttp.StatusBadGateway)
+	case err != nil:
+		m.leave()
+		<-over // as tunnel.end has it
+	case !t.carry(out, response, h.tunnel.send):
+		m.leave()
+		<-over
+		panic(nethttp.ErrAbortHandler) // the stream is reset: the client must not take it for whole
+	}
+}
+
+// streamReaders are readers of streams in memory.
+var streamReaders = sync.Pool{New: func() any { return bufio.NewReader(nil) }}
+
+// readFunc is a reader by its method.
+type readFunc func(room []byte) (int, error)
+
+// Read implements io.Reader.
+func (f readFunc) Read(room []byte) (int, error) { return f(room) }

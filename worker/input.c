@@ -248,7 +248,7 @@ static PyObject *input_tell(PyObject *object, PyObject *unused)
 static PyObject *input_fileno(PyObject *object, PyObject *unused)
 {
     input_t *self = (input_t *)object;
-    return PyLong_FromLong(self->core ? self->core->io->client_fd : -1);
+    return PyLong_FromLong(self->core ? client_descriptor(self->core) : -1);
 }
 
 static PyObject *input_close(PyObject *object, PyObject *unused)

@@ -76,6 +76,11 @@ func (th *thread) has(want int) {
 	th.Helper()
 	select {
 	case got := <-th.came:
+		if got == nextSignal && want != nextSignal { // one of Go's own has interrupted it
+			th.goOn()
+			th.has(want)
+			return
+		}
 		if got != want {
 			th.Fatalf("next() is %d, want %d", got, want)
 		}
@@ -87,13 +92,6 @@ func (th *thread) has(want int) {
 // takesLock is what C does when it has Python's lock.
 func (th *thread) takesLock() {
 	(*atomic.Uint32)(unsafe.Pointer(&th.slot.io.running)).Store(1)
-}
-
-// taken waits for a request, and returns its variables and body.
-func (th *thread) taken() (map[string]string, string) {
-	th.Helper()
-	th.has(nextRequest)
-	return th.inHand()
 }
 
 // until waits for a state of the reactor's.

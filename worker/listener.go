@@ -64,6 +64,9 @@ type listener struct {
 	verbose    bool          // failed handshakes are logged
 	tally      *shm.Tally    // of what comes by it; nil: it is not counted
 	answer     time.Duration // of the application until its response begins; 0: it may take for ever
+
+	// guard is of tlsconfig.Store; nil: hosts of requests are not looked at.
+	guard func(serverName string) func(host []byte) (misdirected bool)
 }
 
 func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, error) {

@@ -19,7 +19,7 @@ func (s *slot) postpones(cn *conn) bool {
 // postpone keeps a request that rules have seen until a slot has time for it. q has its body, and what was sent behind it.
 func (s *slot) postpone(cn *conn, p *parsed, q *request) {
 	s.flushHeld()
-	q.conn, q.parsed, q.postponed = cn, *p, true
+	q.conn, q.parsed, q.postponed, q.since = cn, *p, true, s.arrived
 	q.parsed.Vars = append([]byte(nil), p.Vars...)
 	q.parsed.body = nil
 	q.routed, q.span = s.giveRouted(q.parsed.Vars), s.takeSpan()

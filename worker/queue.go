@@ -18,6 +18,7 @@ type request struct {
 	arriving *arriving // the body, if the application starts before it is there
 	idle     bool      // no request: the connection was answered and is kept
 	since    int64     // when it was put into the queue, by the monotonic clock
+	text     []byte    // of a stream in memory: the request as it would be read; nil: it is parsed
 
 	errand *errandOutcome // the request was answered off the core; nil: it is to be served
 
@@ -45,9 +46,12 @@ func (q *requestQueue) put(r *request) {
 	r.since = monotime.Now()
 	q.mu.Lock()
 	q.items = append(q.items, r)
+	first := len(q.items) == 1 // who leads looks again before it waits, and has been told of the others
 	q.count.Store(int32(len(q.items)))
 	q.mu.Unlock()
-	eventfd.Add(q.fd)
+	if first {
+		eventfd.Add(q.fd)
+	}
 }
 
 // take returns the oldest request, nil if there is none. It costs one atomic load then.

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"errors"
+	"io"
 	"os"
 	"syscall"
 	"time"
@@ -22,6 +23,20 @@ type fileRest struct {
 	offset, size int64
 	id           uint16 // of the request, for the transport
 	copies       bool   // it is read and written: no sendfile(2)
+
+	parts io.Reader // of several parts, of which size is that of all; nil: it is one
+}
+
+// read reads the next bytes that are to be sent.
+func (f *fileRest) read(p []byte) (n int, err error) {
+	p = p[:min(int64(len(p)), f.size)]
+	if f.parts != nil {
+		n, err = io.ReadAtLeast(f.parts, p, 1)
+	} else {
+		n, err = f.file.ReadAt(p, f.offset)
+	}
+	f.offset, f.size = f.offset+int64(n), f.size-int64(n)
+	return n, err
 }
 
 // write sends what is in the output buffer, then data. The application is on
@@ -50,7 +65,7 @@ func (s *slot) sendRaw(out, data []byte, mode int) int {
 		out = append(s.takeHeld(), out...)
 	}
 	if s.current.inline() {
-		if done, outcome := s.sendSealed(out, data); done {
+		if done, outcome := s.sendSealed(out, data, mode); done {
 			return outcome
 		}
 	}
@@ -94,8 +109,11 @@ func (s *slot) sendRaw(out, data []byte, mode int) int {
 	return writeOK
 }
 
-// sendSealed is sendRaw for a client that speaks TLS. False: nothing was sent, and the descriptor speaks in the clear now.
-func (s *slot) sendSealed(out, data []byte) (done bool, outcome int) {
+// sendSealed is sendRaw for a connection that is inline. False: nothing was sent, and the descriptor speaks in the clear now.
+func (s *slot) sendSealed(out, data []byte, mode int) (done bool, outcome int) {
+	if s.current.inMemory() {
+		return s.sendInMemory(out, data, mode)
+	}
 	if len(out)+len(data) > sealedAtOnce {
 		s.openCurrent()
 		return false, writeOK
@@ -108,6 +126,22 @@ func (s *slot) sendSealed(out, data []byte) (done bool, outcome int) {
 		s.openCurrent()
 	}
 	return true, writeOK
+}
+
+// sendInMemory is sendSealed for a stream in memory. What is not the last of a response, or of an item, waits for its client by
+// the descriptor.
+func (s *slot) sendInMemory(out, data []byte, mode int) (done bool, outcome int) {
+	if mode == sendLast {
+		taken, gone := s.current.memory.write(out, data)
+		if gone {
+			return true, s.writeFailed(syscall.EPIPE)
+		}
+		if taken {
+			return true, writeOK
+		}
+	}
+	s.openCurrent()
+	return false, writeOK
 }
 
 // openCurrent has the descriptor of the request's connection speak in the clear, to the application too.
@@ -211,7 +245,7 @@ func (s *slot) leaveFile(file int, offset, size int64) int {
 		s.w.logf("sendfile: %v", err)
 		return writeGone
 	}
-	s.response.file = &fileRest{copied, offset, size, s.response.id, s.w.spec.Limits.NoSendfile}
+	s.response.file = &fileRest{file: copied, offset: offset, size: size, id: s.response.id, copies: s.w.spec.Limits.NoSendfile}
 	return writeOK
 }
 
@@ -330,12 +364,11 @@ func sendFramedRest(stream *os.File, t *transports.Transport, file *fileRest, ti
 		n := 0
 		if file.size > 0 {
 			var err error
-			if n, err = file.file.ReadAt(piece[:min(int64(len(piece)), file.size)], file.offset); n == 0 {
+			if n, err = file.read(piece); n == 0 {
 				return err // shorter than it was: without its end, the client knows
 			}
 		}
 		framed = t.Frame(framed[:0], file.id, piece[:n])
-		file.offset, file.size = file.offset+int64(n), file.size-int64(n)
 		if file.size == 0 {
 			framed = t.End(framed, file.id)
 		}
@@ -387,7 +420,7 @@ func sendFileRest(stream *os.File, file *fileRest, timeout time.Duration) error 
 func copyFileRest(stream *os.File, file *fileRest, timeout time.Duration) error {
 	piece := make([]byte, 64<<10)
 	for file.size > 0 {
-		n, err := file.file.ReadAt(piece[:min(int64(len(piece)), file.size)], file.offset)
+		n, err := file.read(piece)
 		if n == 0 {
 			return err
 		}
@@ -397,7 +430,6 @@ func copyFileRest(stream *os.File, file *fileRest, timeout time.Duration) error 
 		if _, err := stream.Write(piece[:n]); err != nil {
 			return err
 		}
-		file.offset, file.size = file.offset+int64(n), file.size-int64(n)
 	}
 	return nil
 }

@@ -177,11 +177,18 @@ core_t *in_request(void)
     return core;
 }
 
+int client_descriptor(core_t *core)
+{
+    if (core->io->client_fd < 0 && !forked)
+        envoxyd_open(core->index);
+    return core->io->client_fd;
+}
+
 /* request() -> (core, the client's descriptor, environ, start_response, write) of the request in hand. */
 static PyObject *shim_request(PyObject *self, PyObject *unused)
 {
     core_t *core = in_request();
-    return core ? Py_BuildValue("iiOOO", core->index, core->io->client_fd, core->environ, core->start_response, core->write) : NULL;
+    return core ? Py_BuildValue("iiOOO", core->index, client_descriptor(core), core->environ, core->start_response, core->write) : NULL;
 }
 
 /* disconnect(): the client is answered; the application goes on without it. */

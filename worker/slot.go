@@ -223,6 +223,10 @@ func (s *slot) settle() bool {
 			cn.rest = append([]byte(nil), rest...)
 		}
 		s.inRow = 0
+		if cn.inMemory() { // its one request is served
+			r.drop(cn)
+			return false
+		}
 		r.keep(cn, s)
 	case fateDropped:
 		r.drop(cn)

@@ -173,6 +173,20 @@ func (w *Worker) discard(in *input) {
 	}
 }
 
+// receiveText is receive for a stream in memory.
+func (s *slot) receiveText(cn *conn, text []byte) bool {
+	switch {
+	case cn.memory.gone.Load(): // its client has given it up
+		s.r.drop(cn)
+		return false
+	case len(text) >= len(s.input):
+		s.receiveSlowly(cn, text, &parsed{})
+		return false
+	}
+	s.inRow = 0
+	return s.parse(cn, s.input[:copy(s.input, text)])
+}
+
 // serve makes a request from the queue the current one.
 func (s *slot) serve(q *request) bool {
 	cn := q.conn
@@ -180,6 +194,10 @@ func (s *slot) serve(q *request) bool {
 		cn.index, cn.registered, cn.inHand = -1, false, false
 		s.r.keep(cn, nil)
 		return false
+	}
+	if q.text != nil {
+		s.arrived = q.since
+		return s.receiveText(cn, q.text)
 	}
 	p := &s.parsed
 	*p = q.parsed

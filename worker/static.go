@@ -3,6 +3,7 @@ package worker
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"strings"
 	"syscall"
@@ -173,6 +174,26 @@ func (s *slot) sendAnswer(head []byte, a *static.Answer) {
 		return
 	}
 	s.response.file = &fileRest{file: file, offset: a.Offset, size: a.Size, id: s.response.id, copies: s.w.spec.Limits.NoSendfile}
+	if a.Several() {
+		s.response.file.parts, s.response.file.copies = a.Body(file), true
+	}
+}
+
+// openedFile reads a descriptor.
+type openedFile int
+
+// ReadAt implements io.ReaderAt.
+func (f openedFile) ReadAt(p []byte, offset int64) (n int, err error) {
+	for n < len(p) && err == nil {
+		var more int
+		if more, err = unix.Pread(int(f), p[n:], offset+int64(n)); errors.Is(err, unix.EINTR) {
+			more, err = 0, nil
+		} else if more == 0 && err == nil {
+			err = io.EOF
+		}
+		n += max(more, 0)
+	}
+	return n, err
 }
 
 func (s *slot) readFile(a *static.Answer) []byte {
@@ -180,16 +201,15 @@ func (s *slot) readFile(a *static.Answer) []byte {
 		s.fileBuffer = make([]byte, sentByCore)
 	}
 	body := s.fileBuffer[:a.Size]
-	for done := 0; done < len(body); {
-		n, err := unix.Pread(a.File, body[done:], a.Offset+int64(done))
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if n <= 0 { // the file was truncated since it was examined: only a closed connection tells the client
-			s.io.result |= resBroken
-			return body[:done]
-		}
-		done += n
+	var n int
+	var err error
+	if a.Several() {
+		n, err = io.ReadFull(a.Body(openedFile(a.File)), body)
+	} else {
+		n, err = openedFile(a.File).ReadAt(body, a.Offset)
 	}
-	return body
+	if err != nil { // the file was truncated since it was examined: only a closed connection tells the client
+		s.io.result |= resBroken
+	}
+	return body[:n]
 }

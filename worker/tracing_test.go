@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/routespec"
 	"envoxyd/internal/socketpair"
 	"envoxyd/internal/tracing"
 	"envoxyd/internal/workerspec"
@@ -127,6 +128,29 @@ func TestARequestThatComesSlowlyHasASpan(t *testing.T) {
 	parent, _ := tracing.Parse([]byte(caller))
 	if span := exported(); span == nil || span.Context != seen || span.Parent != parent.Span {
 		t.Errorf("%+v", span)
+	}
+}
+
+func TestAPostponedRequestKeepsItsSpan(t *testing.T) {
+	change, exported := recorded(t, tracing.Sampler{Ratio: 0})
+	all := threadsOf(t, 2, func(spec *workerspec.Spec) {
+		spec.Routes = []routespec.Rule{{Option: "route", Value: "^/ruled return:410"}}
+		change(spec)
+	})
+	oneWaits(all)
+	all[1].send(all[1].connect(), "GET /app HTTP/1.1\r\nHost: h\r\ntraceparent: "+caller+"\r\n\r\n")
+	all[1].isPostponed(1)
+	answered(all[1])
+	all[0].answer(okReply)
+	all[0].goOn()
+	taker := firstOf(all)
+	vars, _ := taker.inHand()
+	taker.answer(okReply)
+	taker.goOn()
+	stop(all)
+	span := exported() // of the only request that is sampled
+	if span == nil || string(span.Context.Append(nil)) != vars["HTTP_TRACEPARENT"] || exported() != nil {
+		t.Errorf("the application saw %v; the span is %+v", vars, span)
 	}
 }
 

@@ -123,4 +123,7 @@ int response_trailers(core_t *core, PyObject *headers, int first, int last);
 /* wsgi.c */
 int response_file(core_t *core, int fd, int64_t offset, int64_t size); /* 1: done; 0: not in this framing */
 
+/* shim.c: the descriptor of the client whose request the core serves; it is made where there is none. */
+int client_descriptor(core_t *core);
+
 #endif

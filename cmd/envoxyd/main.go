@@ -64,7 +64,7 @@ func parse(above *emperor.Above, reload bool) (*uwsgiopts.Config, error) {
 		args[i] = strings.Clone(args[i])
 	}
 	return uwsgiopts.Parse(args, os.Environ(), uwsgiopts.ParseOptions{
-		Args0: programName(), Stdin: os.Stdin, Stdout: os.Stdout, Build: build, Reload: reload, Inherits: inheritsSockets(),
+		Args0: programName(), Stdin: os.Stdin, Stdout: os.Stdout, Width: terminalWidth(), Build: build, Reload: reload, Inherits: inheritsSockets(),
 		Emperor: above.Read,
 	})
 }

@@ -36,10 +36,26 @@ func Append[T ~string | ~[]byte](line []byte, text T) []byte {
 	return line
 }
 
+// plainJSON are the bytes that stand for themselves.
+var plainJSON = func() (plain [256]bool) {
+	for c := ' '; c < 0x7f; c++ {
+		plain[c] = c != '"' && c != '\\'
+	}
+	return plain
+}()
+
 // AppendJSON appends text as the inside of a JSON string, with what is not printable as \uNNNN; what is no UTF-8
 // becomes U+FFFD.
 func AppendJSON[T ~string | ~[]byte](line []byte, text T) []byte {
 	for i := 0; i < len(text); {
+		start := i
+		for i < len(text) && plainJSON[text[i]] {
+			i++
+		}
+		if start < i {
+			line = append(line, text[start:i]...)
+			continue
+		}
 		r, size := rune(text[i]), 1
 		if r >= utf8.RuneSelf {
 			r, size = utf8.DecodeRuneInString(string(text[i:min(i+utf8.UTFMax, len(text))]))

@@ -2,13 +2,18 @@
 // started with, and the messages afterwards.
 package routerspec
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"envoxyd/internal/tlsspec"
+)
 
 // Kinds of routers, by the names that uWSGI's options and log lines have.
 const (
 	KindHTTP = "http"
 	KindFast = "fastrouter"
 	KindRaw  = "rawrouter"
+	KindSSL  = "sslrouter"
 )
 
 // Spec is the document; the process finds its descriptor's number in its first argument. All descriptors are inherited.
@@ -20,6 +25,7 @@ type Spec struct {
 	Version   string `json:"version"`
 
 	Fronts        []Socket `json:"fronts"`        // where clients connect
+	VaultFD       int      `json:"vault_fd"`      // the memory of certificates and keys, where a front speaks TLS: see internal/tlsconfig
 	Subscriptions []Socket `json:"subscriptions"` // datagram sockets where nodes announce themselves
 	Stats         []Socket `json:"stats"`
 	StatsHTTP     bool     `json:"stats_http"`
@@ -30,7 +36,8 @@ type Spec struct {
 	Routing Routing `json:"routing"`
 	HTTP    HTTP    `json:"http"` // of an HTTP router
 	XClient bool    `json:"xclient"`
-	Signed  *Signed `json:"signed"` // nil: subscriptions need no signature
+	ByHost  bool    `json:"by_host"` // of a TLS router: --sslrouter-sni
+	Signed  *Signed `json:"signed"`  // nil: subscriptions need no signature
 
 	// CredentialDirs: a subscription over a unix socket counts if one of these holds a file that is named for its key and
 	// belongs to the sender. None: there is no such check.
@@ -44,13 +51,18 @@ type Socket struct {
 	Key  string `json:"key"`  // as it was written: what a raw router's nodes subscribe to
 	Name string `json:"name"` // as the log has it
 	Port string `json:"port"`
+
+	Redirect bool `json:"redirect,omitempty"` // of a front of HTTP: --http-to-https
+
+	TLS *tlsspec.Socket `json:"tls,omitempty"` // of a front; nil: clients speak in the clear
 }
 
 // Routing is where requests go.
 type Routing struct {
 	To              []string `json:"to"`
-	Pattern         string   `json:"pattern"` // the first %s is the key
-	Base            string   `json:"base"`    // directory of sockets that are named for keys
+	Pattern         string   `json:"pattern"`  // the first %s is the key
+	Base            string   `json:"base"`     // directory of sockets that are named for keys
+	CacheFD         int      `json:"cache_fd"` // the memory of a cache with addresses by key: see shm.CacheValue; 0: there is none
 	Fallback        []string `json:"fallback"`
 	FallbackOnNoKey bool     `json:"fallback_on_no_key"`
 	FallbackKey     string   `json:"fallback_key"`

@@ -17,6 +17,7 @@ import (
 type Conn struct {
 	file  *os.File
 	raw   syscall.RawConn
+	layer *layered // nil: it speaks to the socket itself
 	woken atomic.Bool
 
 	reading, writing armed
@@ -67,13 +68,28 @@ func newConn(fd int) (*Conn, error) {
 func (c *Conn) Rest() { c.woken.Store(false) }
 
 // Read implements io.Reader.
-func (c *Conn) Read(p []byte) (int, error) { return c.file.Read(p) }
+func (c *Conn) Read(p []byte) (int, error) {
+	if c.layer != nil {
+		return c.layer.Read(p)
+	}
+	return c.file.Read(p)
+}
 
 // Write implements io.Writer.
-func (c *Conn) Write(p []byte) (int, error) { return c.file.Write(p) }
+func (c *Conn) Write(p []byte) (int, error) {
+	if c.layer != nil {
+		return c.layer.Write(p)
+	}
+	return c.file.Write(p)
+}
 
 // Close closes it. Whoever reads or writes gets os.ErrClosed.
-func (c *Conn) Close() error { return c.file.Close() }
+func (c *Conn) Close() error {
+	if c.layer != nil {
+		_ = c.layer.Close() // one that has gone needs no word
+	}
+	return c.file.Close()
+}
 
 // Detach closes the connection but for another descriptor of its socket, which does not block and belongs to the caller.
 func (c *Conn) Detach() (fd int, err error) {
@@ -102,6 +118,15 @@ func (c *Conn) WriteTimeout(t time.Duration) {
 // ReadInto waits for something to read as WaitReadable does, and reads it at once into what buffer returns, which is
 // called for each try; unused takes that back where nothing has come yet. n is 0 at the end, and with an error.
 func (c *Conn) ReadInto(buffer func() []byte, unused func()) (n int, err error) {
+	if c.layer != nil {
+		if err := c.layer.wait(); err != nil {
+			return 0, err
+		}
+		if n, err = c.layer.Read(buffer()); n == 0 {
+			unused()
+		}
+		return n, err
+	}
 	failed := c.raw.Read(func(fd uintptr) bool {
 		for {
 			n, err = unix.Read(int(fd), buffer())
@@ -139,6 +164,9 @@ func deadline(t time.Duration) (at time.Time) {
 
 // CloseWrite tells the other side that nothing more comes.
 func (c *Conn) CloseWrite() {
+	if c.layer != nil {
+		_ = c.layer.CloseWrite()
+	}
 	_ = c.raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_WR) }) // one that has gone needs no word
 }
 
@@ -147,11 +175,14 @@ func (c *Conn) Reset() {
 	_ = c.raw.Control(func(fd uintptr) {
 		_ = unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}) // not for unix sockets
 	})
-	_ = c.Close()
+	_ = c.file.Close()
 }
 
 // WaitReadable waits until there is something to read, or the end, without a buffer in hand.
 func (c *Conn) WaitReadable() error {
+	if c.layer != nil {
+		return c.layer.wait()
+	}
 	return c.raw.Read(func(fd uintptr) bool {
 		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 		n, err := unix.Poll(p, 0)

@@ -20,11 +20,17 @@ const (
 	mostFile = 1 << 20         // of a file, in bytes
 )
 
-// directory finds certificates by host name: HOST.crt, HOST.key, and HOST.ca for those that clients may show. They are read when a
-// client first asks for the host, with the worker's rights, and again when they have changed.
+// directory finds certificates by host name in files: those of --sni-dir, or of those that others name. They are read when a
+// client first asks for the host, with the rights of this process, and again when they have changed.
 type directory struct {
 	store *Store
+	what  string // in the log
 	now   func() time.Time
+
+	// named are the files of a host, which is in lower case; false: it has none.
+	named func(host string) (tlsspec.Certificate, bool)
+	// mayLack: no client is asked for a certificate where there is no file of a CA.
+	mayLack bool
 
 	mu    sync.Mutex
 	hosts map[string]*host // that have been found
@@ -33,7 +39,8 @@ type directory struct {
 // host is one host of a directory.
 type host struct {
 	config *tls.Config // nil: the files have been of no use so far
-	stamps [3]stamp    // of the files as they were read last
+	named  [3]string   // the files
+	stamps [3]stamp    // as they were read last
 	looked time.Time
 	set    *set // whose seeds the configuration has
 	files  map[string][]byte
@@ -46,8 +53,19 @@ type stamp struct {
 	there bool
 }
 
+// newDirectory has HOST.crt, HOST.key, and HOST.ca for the certificates that clients may show.
 func newDirectory(s *Store) *directory {
-	return &directory{store: s, now: time.Now, hosts: map[string]*host{}}
+	return &directory{store: s, what: "sni-dir", now: time.Now, hosts: map[string]*host{}, mayLack: true,
+		named: func(name string) (tlsspec.Certificate, bool) {
+			path := filepath.Join(s.spec.Dir, name)
+			return tlsspec.Certificate{Cert: path + ".crt", Key: path + ".key", ClientCA: path + ".ca", Ciphers: s.spec.DirCiphers}, true
+		}}
+}
+
+// AlsoNamed has the store look for the files of hosts that nothing else knows: named tells those of a host, in lower case. It is
+// called before the store is used.
+func (s *Store) AlsoNamed(what string, named func(host string) (tlsspec.Certificate, bool)) {
+	s.named = &directory{store: s, what: what, now: time.Now, hosts: map[string]*host{}, named: named}
 }
 
 // find returns the configuration of a host, which is in lower case; nil: the directory has none.
@@ -55,15 +73,20 @@ func (d *directory) find(name string, now *set) *tls.Config {
 	if !hostName(name) {
 		return nil
 	}
+	c, there := d.named(name)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	h := d.hosts[name]
-	if h == nil {
-		h = &host{}
+	if !there {
+		delete(d.hosts, name)
+		return nil
+	}
+	if files := [3]string{c.Cert, c.Key, c.ClientCA}; h == nil || h.named != files {
+		h = &host{named: files}
 	}
 	if at := d.now(); h.looked.IsZero() || at.Sub(h.looked) >= dirPause {
 		h.looked = at
-		d.look(name, h, now)
+		d.look(name, &c, h, now)
 	}
 	if h.config == nil {
 		if h.stamps[0].there { // it is broken: what is said of it is said once
@@ -73,7 +96,9 @@ func (d *directory) find(name string, now *set) *tls.Config {
 	}
 	d.hosts[name] = h
 	if h.set != now && !h.config.SessionTicketsDisabled {
-		c := d.certificate(name, h.stamps[2].there)
+		if d.mayLack && !h.stamps[2].there {
+			c.ClientCA = ""
+		}
 		h.config.SetSessionTicketKeys(d.store.ticketKeys(&c, name, Contents{Files: h.files, Seeds: now.seeds}))
 		h.set = now
 	}
@@ -81,8 +106,7 @@ func (d *directory) find(name string, now *set) *tls.Config {
 }
 
 // look reads the files if they have changed. Broken ones, and such as are about to be replaced, leave what was there before.
-func (d *directory) look(name string, h *host, now *set) {
-	c := d.certificate(name, true)
+func (d *directory) look(name string, c *tlsspec.Certificate, h *host, now *set) {
 	var stamps [3]stamp
 	for i, path := range []string{c.Cert, c.Key, c.ClientCA} {
 		if info, err := os.Stat(path); err == nil {
@@ -93,7 +117,7 @@ func (d *directory) look(name string, h *host, now *set) {
 		return
 	}
 	h.stamps = stamps
-	if !stamps[2].there {
+	if d.mayLack && !stamps[2].there {
 		c.ClientCA = ""
 	}
 	files := map[string][]byte{}
@@ -103,26 +127,17 @@ func (d *directory) look(name string, h *host, now *set) {
 		}
 		text, err := ReadFile(path)
 		if err != nil {
-			d.store.logf("sni-dir: %v", err)
+			d.store.logf("%s: %v", d.what, err)
 			return
 		}
 		files[path] = text
 	}
-	config, err := d.store.config(&c, name, Contents{Files: files, Seeds: now.seeds})
+	config, err := d.store.config(c, name, Contents{Files: files, Seeds: now.seeds})
 	if err != nil {
-		d.store.logf("sni-dir: %v", err)
+		d.store.logf("%s: %v", d.what, err)
 		return
 	}
 	h.config, h.files, h.set = config, files, now
-}
-
-func (d *directory) certificate(name string, ca bool) tlsspec.Certificate {
-	path := filepath.Join(d.store.spec.Dir, name)
-	c := tlsspec.Certificate{Cert: path + ".crt", Key: path + ".key", Ciphers: d.store.spec.DirCiphers}
-	if ca {
-		c.ClientCA = path + ".ca"
-	}
-	return c
 }
 
 // hostName tells whether a name that a client has sent may be a part of a file's name.

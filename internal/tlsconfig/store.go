@@ -26,6 +26,7 @@ type Store struct {
 
 	set      atomic.Pointer[set]
 	dir      *directory // nil: there is none
+	named    *directory // of AlsoNamed; nil: nothing
 	updating sync.Mutex
 }
 
@@ -79,20 +80,27 @@ func (s *Store) Config() *tls.Config {
 }
 
 func (s *Store) forClient(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	return s.find(strings.ToLower(hello.ServerName)), nil
+}
+
+// find is the configuration for a host, which is in lower case; "" is none.
+func (s *Store) find(name string) *tls.Config {
 	now := s.current()
-	name := strings.ToLower(hello.ServerName)
 	if name == "" {
-		return now.fallback, nil
+		return now.fallback
 	}
 	if config := now.find(name); config != nil {
-		return config, nil
+		return config
 	}
-	if s.dir != nil {
-		if config := s.dir.find(name, now); config != nil {
-			return config, nil
+	for _, d := range []*directory{s.dir, s.named} {
+		if d == nil {
+			continue
+		}
+		if config := d.find(name, now); config != nil {
+			return config
 		}
 	}
-	return now.fallback, nil
+	return now.fallback
 }
 
 // find looks for a name that is in lower case: as it is, then with * for its first label, then among the patterns in their order.

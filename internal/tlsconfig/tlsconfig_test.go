@@ -365,6 +365,54 @@ func TestADirectoryOfCertificates(t *testing.T) {
 	expect("a.test", "a3")
 }
 
+func TestCertificatesThatOthersName(t *testing.T) {
+	root, clients, dir := newAuthority(t, "root", nil), newAuthority(t, "clients", nil), t.TempDir()
+	root.leaf("first").write(dir, "first")
+	root.leaf("second").write(dir, "second")
+	if err := os.WriteFile(filepath.Join(dir, "ca"), clients.pem(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := newHouse(t, root.leaf("fallback"))
+	h.Names = []tlsspec.Name{{Name: "known.test", Certificate: h.add("known", root.leaf("known"))}}
+	h.save()
+	s := h.store()
+	named := map[string]tlsspec.Certificate{}
+	s.AlsoNamed("subscription", func(host string) (c tlsspec.Certificate, there bool) {
+		c, there = named[host]
+		return c, there
+	})
+	files := func(name, ca string, required bool) (c tlsspec.Certificate) {
+		c.Cert, c.Key, c.Required = filepath.Join(dir, name+".crt"), filepath.Join(dir, name+".key"), required
+		if ca != "" {
+			c.ClientCA = filepath.Join(dir, ca)
+		}
+		return c
+	}
+	expect := func(what, name, want string) {
+		t.Helper()
+		if m := meet(t, s, client(name)); m.host() != want {
+			t.Errorf("%s: %s, want %s (%v, %v)", what, m.host(), want, m.clientErr, m.serverErr)
+		}
+	}
+	expect("nobody has named it", "a.test", "fallback")
+	named["a.test"] = files("first", "", false)
+	expect("it is named", "A.test", "first")
+	named["a.test"] = files("second", "", false)
+	expect("other files are named", "a.test", "second")
+	delete(named, "a.test")
+	expect("it is named no longer", "a.test", "fallback")
+	named["a.test"] = files("absent", "", false)
+	expect("there are no such files", "a.test", "fallback")
+	named["b.test"] = files("first", "absent", true)
+	expect("the CA is not there: clients are not let in unasked", "b.test", "fallback")
+	named["c.test"] = files("first", "ca", true)
+	if m := meet(t, s, client("c.test")); m.serverErr == nil {
+		t.Error("a client needs no certificate")
+	}
+	named["known.test"] = files("first", "", false)
+	expect("the configuration comes first", "known.test", "known")
+}
+
 func TestHostNames(t *testing.T) {
 	for name, want := range map[string]bool{
 		"a.test": true, "a-b_c.1": true, "": false, ".a": false, "a..b": false, "..": false, "../a": false, "a/b": false, "a\x00b": false, "A.test": false,

@@ -25,8 +25,8 @@ var eventFamilies = []family{
 	counter("event_source_dropped_total", "Events of one source that nobody got.", sourceLabels, ofSources(func(e *stats.EventSource) float64 { return float64(e.Dropped) })),
 	gauge("connector_up", "Whether a server that the service needs answers, by its place in envoxy.json.", []string{"connector"}, func(s *stats.Snapshot, add add) {
 		for _, c := range s.Connectors {
-			if c.Known {
-				add(number(c.Up), c.Name)
+			if c.Known() {
+				add(number(c.Up()), c.Name)
 			}
 		}
 	}),

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/prometheus/common/expfmt"
 
+	"envoxyd/internal/gatewayspec"
 	"envoxyd/master/management"
 	"envoxyd/master/stats"
 	"envoxyd/uwsgiopts"
@@ -60,7 +61,7 @@ func sample() *stats.Snapshot {
 				{Kind: "timer", Name: "tick", EventCounts: stats.EventCounts{Received: 41, Handled: 42}},
 			}},
 		Pools:         []stats.Pool{{Key: "main", Open: 5, InUse: 2, Waiting: 3, Limit: 8, Opened: 9, Acquired: 51, Waited: 52, TimedOut: 53, WaitTime: 54 * time.Millisecond}},
-		Connectors:    []stats.Connector{{Name: "mqtt.main", Known: true, Up: true}, {Name: "postgres.main", Known: true}, {Name: "redis.new"}},
+		Connectors:    []stats.Connector{{Name: "mqtt.main", Status: gatewayspec.Up}, {Name: "postgres.main", Status: gatewayspec.Down}, {Name: "redis.new", Status: gatewayspec.Unknown}},
 		RoutedSignals: 11, LostSignals: 12, SignalQueue: 13,
 		Added: []stats.Metric{
 			{Name: "shop.orders", Kind: uwsgiopts.Counter, Value: 14}, {Name: "shop.carts", Kind: uwsgiopts.Gauge, Value: -15},

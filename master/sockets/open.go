@@ -115,7 +115,7 @@ func (o *Opener) openOfMaster() error {
 	for _, kind := range []struct {
 		protocol  string
 		addresses []string
-	}{{Stats, o.Config.Stats}, {Prometheus, o.Config.Prometheus}} {
+	}{{Stats, o.Config.Stats}, {Prometheus, o.Config.Prometheus}, {StatusPage, o.Config.StatusPage}} {
 		for _, address := range kind.addresses {
 			if _, err := o.open(uwsgiopts.Socket{Protocol: kind.protocol, Address: address}); err != nil {
 				return err

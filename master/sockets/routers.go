@@ -17,16 +17,17 @@ const (
 	httpKind = "http"
 	fastKind = "fastrouter"
 	rawKind  = "rawrouter"
+	sslKind  = "sslrouter"
 )
 
-// Router is the kind of the router that serves the socket: http, fastrouter, rawrouter. "": none does.
+// Router is the kind of the router that serves the socket: http, fastrouter, rawrouter, sslrouter. "": none does.
 func (s *Socket) Router() string { return routerOf(s.Protocol) }
 
 func routerOf(protocol string) string {
 	switch protocol {
-	case uwsgiopts.HTTPFront:
+	case uwsgiopts.HTTPFront, uwsgiopts.RedirectFront:
 		return httpKind
-	case uwsgiopts.FastFront, uwsgiopts.RawFront:
+	case uwsgiopts.FastFront, uwsgiopts.RawFront, uwsgiopts.SSLFront:
 		return protocol
 	}
 	for _, suffix := range []string{subscriptionsSuffix, statsSuffix} {
@@ -46,7 +47,7 @@ func (s *Socket) ForRouterStats() bool { return strings.HasSuffix(s.Protocol, st
 // openRouters opens what routers have beside the sockets where clients connect.
 func (o *Opener) openRouters() error {
 	c := o.Config
-	for kind, r := range map[string]*uwsgiopts.Router{httpKind: &c.HTTPRouter, fastKind: &c.FastRouter, rawKind: &c.RawRouter} {
+	for kind, r := range map[string]*uwsgiopts.Router{httpKind: &c.HTTPRouter, fastKind: &c.FastRouter, rawKind: &c.RawRouter, sslKind: &c.SSLRouter} {
 		if !r.Routes() {
 			continue
 		}

@@ -19,13 +19,14 @@ import (
 const (
 	Shared     = "shared"
 	Stats      = "stats"
-	SNMP       = "snmp"       // UDP
-	Prometheus = "prometheus" // HTTP
+	SNMP       = "snmp"        // UDP
+	Prometheus = "prometheus"  // HTTP
+	StatusPage = "status-page" // likewise
 )
 
 // ofMaster tells whether the master answers on sockets of that protocol.
 func ofMaster(protocol string) bool {
-	return protocol == Stats || protocol == SNMP || protocol == Prometheus
+	return protocol == Stats || protocol == SNMP || protocol == Prometheus || protocol == StatusPage
 }
 
 // Socket is a listening socket, or one of UDP. It lives on over reloads and upgrades as long as the

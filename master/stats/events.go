@@ -27,13 +27,6 @@ type EventSource struct {
 	EventCounts
 }
 
-// Connector is a server that the service needs, as the gateway has found it.
-type Connector struct {
-	Name  string // its place in envoxy.json, as postgres.main
-	Known bool   // it was looked at
-	Up    bool
-}
-
 // Add adds other counts.
 func (c *EventCounts) Add(other EventCounts) {
 	c.Received += other.Received

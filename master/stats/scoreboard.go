@@ -57,6 +57,9 @@ func readCore(number int, line *shm.Core) Core {
 	if line.State.Load() == shm.Busy && c.Signal < 0 {
 		c.Request = parseRequest(line.Request())
 		c.Request.Since = monotime.Time(line.Since.Load())
+		if due := line.Deadline.Load(); due != 0 {
+			c.Request.Deadline = monotime.Time(due)
+		}
 	}
 	return c
 }

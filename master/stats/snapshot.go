@@ -30,7 +30,9 @@ type Host interface {
 type Snapshot struct {
 	Version       string
 	PID, UID, GID int
-	Dir           string // where the instance was started
+	Dir           string    // where the instance was started
+	Started       time.Time // when the master was
+	Loading       time.Time // since when a reload loads code beside what serves; zero: none does
 
 	Life    Life     // what was counted since the instance was started
 	Reloads []Reload // the last ones; the oldest comes first
@@ -46,9 +48,9 @@ type Snapshot struct {
 	Mules    []Auxiliary
 	Spoolers []Auxiliary
 
-	Pools      []Pool  // connections to PostgreSQL servers
-	Events     *Events // nil: there is no event gateway
-	Connectors []Connector
+	Pools      []Pool      // connections to PostgreSQL servers
+	Events     *Events     // nil: there is no event gateway
+	Connectors []Connector // of an Envoxy service, by name
 
 	RoutedSignals uint64 // uwsgi signals that were passed on
 	LostSignals   uint64 // those that nobody could get
@@ -63,6 +65,7 @@ type Snapshot struct {
 
 // App is the application that the workers run.
 type App struct {
+	Name     string // of an Envoxy service; "": it has none
 	Chdir    string // absolute; "": none was asked for
 	LoadTime time.Duration
 }
@@ -240,6 +243,7 @@ type Core struct {
 type Request struct {
 	Addr, Method, URI string
 	Since             time.Time
+	Deadline          time.Time // when harakiri is due; zero: never
 }
 
 // Daemon is an attached command.

@@ -139,6 +139,10 @@ func (s *session) logFailure(key string, err error) {
 // describe finds out how the request's body comes, and whether it may be let in.
 func (s *session) describe() (*request, *http.Error) {
 	h := &s.head
+	var refusal *http.Error
+	if errors.As(h.Belongs(&s.Conn), &refusal) {
+		return nil, refusal
+	}
 	method := string(h.Method)
 	q := &request{keep: s.Socket.KeepAlive && h.Persistent(), isHead: method == "HEAD"}
 	switch {

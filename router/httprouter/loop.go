@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	batch     = 128 // events that are fetched at once
-	batches   = 16  // after which other goroutines have their turn
+	batch     = 128                   // events that are fetched at once
+	batches   = 16                    // after which other goroutines have their turn
+	lateness  = 10 * time.Microsecond // by which a timeout may be late for each descriptor in a loop: all are looked through
 	watchFor  = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff
 	happened  = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
 	lastEvent = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
@@ -261,7 +262,9 @@ func (l *loop) expire() {
 			delete(l.idle, address)
 		}
 	}
-	l.arm(next)
+	if next > 0 {
+		l.arm(max(next, now+int64(len(l.ends))*int64(lateness)))
+	}
 }
 
 // turn gives other goroutines their turn: a runtime with one thread does not look at its own events while a goroutine

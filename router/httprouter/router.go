@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"envoxyd/internal/routerspec"
-	"envoxyd/internal/stream"
 	"envoxyd/protocol/uwsgi"
 	"envoxyd/router/relay"
 	"envoxyd/transports"
@@ -116,10 +115,15 @@ func (r *Router) Take(fd int, front *routerspec.Socket, peer netip.AddrPort) {
 	l.take(c)
 }
 
-// Serve serves one connection to its end.
-func (r *Router) Serve(conn *stream.Conn, front *routerspec.Socket, peer netip.AddrPort) {
-	s := &session{client: conn}
-	r.begin(s, front, peer)
+// Serve serves one connection to its end: one that speaks TLS, or that is redirected to it.
+func (r *Router) Serve(c *relay.Client) {
+	s := &session{client: c.Conn, redirects: c.Front.Redirect}
+	r.begin(s, c.Front, c.Peer)
+	if c.Secure != nil {
+		s.https, s.Vars, s.Misdirected = true, c.Secure.Vars, c.Secure.Misdirected
+		s.ProxyHeader, s.studded = 0, false // what was before the handshake
+		c.Secure.Proxy.Apply(&s.Conn)
+	}
 	r.sessions.add(s)
 	defer r.sessions.remove(s)
 	s.serve()

@@ -19,8 +19,9 @@ type session struct {
 	r      *Router
 	client *stream.Conn
 	transports.Conn
-	studded bool // what comes first is the client's address
-	https   bool // so said what came first
+	studded   bool // what comes first is the client's address
+	redirects bool // to https, whatever the request
+	https     bool // by TLS, or so said what came first
 
 	*scratch             // while a request is in hand, or half of one; else nil
 	served   int         // requests
@@ -75,6 +76,10 @@ func (s *session) serveBegun() (keep bool) {
 	ok, err := s.receiveHead()
 	if err != nil {
 		s.refuse(err)
+	}
+	if ok && s.redirects {
+		s.redirect()
+		return false
 	}
 	return ok && s.exchange()
 }
@@ -201,6 +206,19 @@ func (s *session) takeStud(data []byte) (int, error) {
 	own.Extra = uwsgi.AppendVar(append([]byte(nil), own.Extra...), "HTTPS", "on")
 	s.Socket, s.https = &own, true
 	return 1 + size, nil
+}
+
+// redirect answers a request with its address at https. A body is not waited for.
+func (s *session) redirect() {
+	answer, err := s.head.AppendRedirection(s.out[:0], s.Socket.ServerName)
+	var refusal *http.Error
+	if errors.As(err, &refusal) {
+		s.refuse(refusal)
+		return
+	}
+	if s.send(answer) == nil {
+		s.client.Linger()
+	}
 }
 
 // refuse answers a request that goes nowhere, and ends the connection so that the client can read that.

@@ -133,10 +133,12 @@ func (s *session) writeHead(up *relay.Upstream, q *request) (err error) {
 		if text := forwardedFor(before, s.RemoteAddr); text != "" {
 			more.WriteString("X-Forwarded-For: " + text + "\r\n")
 		}
+		without := []string{"x-forwarded-for"}
 		if s.https {
 			more.WriteString("X-Forwarded-Proto: https\r\n")
+			without = append(without, "x-forwarded-proto")
 		}
-		s.packet = s.head.AppendRequest(s.packet[:0], more.String(), q.framing == websocket, "x-forwarded-for")
+		s.packet = s.head.AppendRequest(s.packet[:0], more.String(), q.framing == websocket, without...)
 		return nil
 	}
 	s.packet = s.packet[:0]

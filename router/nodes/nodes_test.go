@@ -94,6 +94,20 @@ func TestKeysAreFoundAsSettingsSay(t *testing.T) {
 	}
 }
 
+func TestCertificatesAreThoseOfExactlyTheKey(t *testing.T) {
+	table := NewTable(Settings{DotSplit: true, Fallback: "a.test", Now: time.Now})
+	for _, a := range []Announcement{{Key: "a.test", Address: "1"}, {Key: "a.test", Address: "2", SNIKey: "k", SNICert: "c"}, {Key: "b.test", Address: "3", SNIKey: "k"}} {
+		if _, err := table.Announce(a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for key, address := range map[string]string{"a.test": "2", "A.TEST": "2", "www.a.test": "", "b.test": "", "c.test": ""} {
+		if a, there := table.Named(key); a.Address != address || there != (address != "") {
+			t.Errorf("%s: %+v, %v", key, a, there)
+		}
+	}
+}
+
 func TestAFailedNodeIsLeftAloneForTheGraceTime(t *testing.T) {
 	table, clock := newTable(Settings{Grace: 30 * time.Second})
 	table.SetStatic([]string{"a", "b"})

@@ -34,6 +34,9 @@ type Announcement struct {
 	Backup    int    `json:"backup,omitempty"`   // nodes of a higher level serve when there is none of a lower one
 	Protocol  string `json:"protocol,omitempty"` // "http", "uwsgi"; "": what the router speaks to all
 	Algorithm string `json:"algorithm,omitempty"`
+	SNIKey    string `json:"sni_key,omitempty"` // files of a TLS certificate for the key; "": none
+	SNICert   string `json:"sni_crt,omitempty"`
+	SNICA     string `json:"sni_ca,omitempty"`
 	PID       int    `json:"pid,omitempty"` // of the sender, as the kernel says; 0: it does not
 	UID       int    `json:"uid,omitempty"`
 	GID       int    `json:"gid,omitempty"`
@@ -231,6 +234,20 @@ func (t *Table) find(key string) *pool {
 		return t.pools[strings.ToLower(t.settings.Fallback)]
 	}
 	return nil
+}
+
+// Named is the announcement of a node for exactly this key that names a certificate; false: there is none.
+func (t *Table) Named(key string) (Announcement, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p := t.pools[strings.ToLower(key)]; p != nil {
+		for _, n := range p.nodes {
+			if n.said.SNIKey != "" && n.said.SNICert != "" {
+				return n.said, true
+			}
+		}
+	}
+	return Announcement{}, false
 }
 
 // Done ends what Pick has begun, with the bytes that went to the node and came from it.

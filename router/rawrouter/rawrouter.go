@@ -1,5 +1,5 @@
-// Package rawrouter is a router's front for any protocol over TCP: it passes bytes on to nodes that are chosen by the
-// address that a client has connected to.
+// Package rawrouter is a router's front for any protocol over TCP, or over TLS that ends here: it passes bytes on to
+// nodes that are chosen by the address that a client has connected to, or by the host that its handshake names.
 package rawrouter
 
 import (
@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/netip"
 
-	"envoxyd/internal/routerspec"
 	"envoxyd/internal/stream"
 	"envoxyd/router/relay"
 )
@@ -17,33 +16,43 @@ const greetingLimit = 4096
 
 // Router serves clients of any protocol.
 type Router struct {
-	up      *relay.Upstreams
-	xclient bool
+	up       *relay.Upstreams
+	settings Settings
 }
 
-// New makes the router. xclient: nodes are told the client's address by XCLIENT (Postfix, XCLIENT_README).
-func New(up *relay.Upstreams, xclient bool) *Router { return &Router{up, xclient} }
+// Settings are what the options say.
+type Settings struct {
+	XClient bool // nodes are told the client's address by XCLIENT (Postfix, XCLIENT_README)
+	ByHost  bool // the host of the handshake is the key, where the client has sent one
+}
+
+// New makes the router.
+func New(up *relay.Upstreams, settings Settings) *Router { return &Router{up, settings} }
 
 // Serve serves one connection to its end.
-func (r *Router) Serve(client *stream.Conn, front *routerspec.Socket, peer netip.AddrPort) {
+func (r *Router) Serve(client *relay.Client) {
 	defer client.Close()
 	addr := ""
-	if peer.IsValid() {
-		addr = peer.Addr().String()
+	if client.Peer.IsValid() {
+		addr = client.Peer.Addr().String()
 	}
-	up, err := r.up.Attempt(front.Key, addr).Next(true)
+	key := client.Front.Key
+	if r.settings.ByHost && client.Secure != nil && client.Secure.Host != "" {
+		key = client.Secure.Host
+	}
+	up, err := r.up.Attempt(key, addr).Next(true)
 	if err != nil {
 		return
 	}
 	defer up.Close()
-	if r.xclient && addr != "" {
-		if err := r.announce(client, up, peer.Addr()); err != nil {
+	if r.settings.XClient && addr != "" {
+		if err := r.announce(client.Conn, up, client.Peer.Addr()); err != nil {
 			r.up.Logf("[uwsgi-%s] node %s: XCLIENT: %v", r.up.Kind, up.Address, err)
 			return
 		}
 	}
 	up.Answered()
-	received, sent := relay.Tunnel(client, up.Conn, r.up.Timeout())
+	received, sent := relay.Tunnel(client.Conn, up.Conn, r.up.Timeout())
 	up.Received, up.Sent = uint64(received), uint64(sent)
 }
 

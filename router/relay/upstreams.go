@@ -30,6 +30,9 @@ type Upstreams struct {
 	Spec  routerspec.Routing
 	Logf  func(format string, args ...any)
 
+	// Lookup finds the address of a key, where addresses are in a cache; "": there is none. Nil: they are not.
+	Lookup func(key string) string
+
 	next    atomic.Uint32 // of the fallback addresses
 	kept    kept
 	keeping keeping
@@ -147,11 +150,11 @@ func (a *Attempt) NotConnected(up *Upstream, err error) {
 	up.Finish()
 }
 
-// choose names the next node. What the configuration names first is asked alone, as in uWSGI: a pattern, then
+// choose names the next node. What the configuration names first is asked alone, as in uWSGI: a cache, a pattern, then
 // subscriptions and the nodes that are given, then a directory. After a failure come the fallbacks.
 func (a *Attempt) choose() (node *nodes.Node, said nodes.Announcement, there bool) {
 	spec := &a.all.Spec
-	if spec.Pattern != "" || spec.Base != "" {
+	if spec.Pattern != "" || spec.Base != "" || a.all.Lookup != nil {
 		if address := a.deriveAddress(); address != "" && !a.derived {
 			a.derived = true
 			return nil, nodes.Announcement{Address: address}, true
@@ -171,6 +174,9 @@ func (a *Attempt) choose() (node *nodes.Node, said nodes.Announcement, there boo
 // deriveAddress makes an address of the key; "": it cannot be one. A key is a client's word: it names no other
 // directory.
 func (a *Attempt) deriveAddress() string {
+	if a.all.Lookup != nil {
+		return a.all.Lookup(a.key)
+	}
 	if a.key == "" || a.key[0] == '.' || strings.ContainsAny(a.key, "/\x00") {
 		return ""
 	}

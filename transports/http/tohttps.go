@@ -20,14 +20,17 @@ func (r *redirector) Receive(c *transports.Conn, data, _ []byte) (q transports.R
 	if !r.parse(c, data, &q) {
 		return q
 	}
-	location, err := r.head.appendSecure(append(r.answer[:0], "HTTP/1.1 301 Moved Permanently\r\nLocation: "...), c.ServerName)
-	if err != nil {
-		q.Err = err
-		return q
+	r.answer, q.Err = r.head.AppendRedirection(r.answer[:0], c.ServerName)
+	if q.Err == nil {
+		q.Answer = r.answer
 	}
-	r.answer = append(location, "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"...)
-	q.Answer = r.answer
 	return q
+}
+
+// AppendRedirection appends the answer that ToHTTPS gives; name is this host's, for requests that name none.
+func (h *Head) AppendRedirection(dst []byte, name string) ([]byte, error) {
+	dst, err := h.appendSecure(append(dst, "HTTP/1.1 301 Moved Permanently\r\nLocation: "...), name)
+	return append(dst, "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"...), err
 }
 
 // appendSecure appends the request's address with https in place of http, and without its port. The host is the client's own word,

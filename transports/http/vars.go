@@ -18,6 +18,9 @@ func (h *Head) AppendVars(dst []byte, c *transports.Conn) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
+	if c.Misdirected != nil && c.Misdirected(h.host) {
+		return dst, errMisdirected
+	}
 	dst = uwsgi.AppendVar(dst, "REQUEST_METHOD", h.Method)
 	dst = uwsgi.AppendVar(dst, "REQUEST_URI", h.Target)
 	if dst, err = appendPath(dst, path, c.KeepSlash); err != nil {
@@ -60,6 +63,20 @@ func (h *Head) AppendVars(dst []byte, c *transports.Conn) ([]byte, error) {
 		}
 	}
 	return append(append(dst, c.Extra...), c.Vars...), nil
+}
+
+// Belongs refuses a request for a host that does not belong to the connection, as AppendVars does.
+func (h *Head) Belongs(c *transports.Conn) error {
+	if c.Misdirected == nil {
+		return nil
+	}
+	if _, _, err := h.split(); err != nil {
+		return err
+	}
+	if c.Misdirected(h.host) {
+		return errMisdirected
+	}
+	return nil
 }
 
 // split takes the target apart; the fragment that no client may send is cut off the path.

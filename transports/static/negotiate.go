@@ -2,9 +2,6 @@ package static
 
 import (
 	"bytes"
-	"cmp"
-	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -142,76 +139,4 @@ func parseDate(text string) (time.Time, bool) {
 // must be of this very change. There are no entity tags here to match.
 func ifRange(field []byte, modified string) bool {
 	return len(field) == 0 || string(bytes.TrimSpace(field)) == modified
-}
-
-// part answers a Range field for a file of the given size. Ranges that make one together are that one; of several
-// apart the client gets the whole file, which RFC 9110, 14.2, allows, and which costs no more than it asked for.
-func part(field []byte, size int64) (status int, offset, length int64, contentRange string) {
-	unit, ranges, ok := strings.Cut(strings.TrimSpace(string(field)), "=")
-	if !ok || !strings.EqualFold(strings.TrimSpace(unit), "bytes") {
-		return 200, 0, size, "" // RFC 9110, 14.2: an unknown unit is ignored
-	}
-	var found []span
-	for text := range strings.SplitSeq(ranges, ",") {
-		if from, to, ok := bounds(strings.TrimSpace(text), size); ok {
-			found = append(found, span{from, to})
-		}
-	}
-	if len(found) == 0 {
-		return 416, 0, 0, fmt.Sprintf("bytes */%d", size)
-	}
-	one, ok := join(found)
-	if !ok || one.from == 0 && one.to == size-1 {
-		return 200, 0, size, ""
-	}
-	return 206, one.from, one.to - one.from + 1, fmt.Sprintf("bytes %d-%d/%d", one.from, one.to, size)
-}
-
-// span is a part of a file, both ends included.
-type span struct{ from, to int64 }
-
-// join makes one of spans that overlap or touch; false: there are gaps between them.
-func join(spans []span) (one span, ok bool) {
-	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
-	one = spans[0]
-	for _, next := range spans[1:] {
-		if next.from > one.to+1 {
-			return one, false
-		}
-		one.to = max(one.to, next.to)
-	}
-	return one, true
-}
-
-// bounds reads one range, both ends included.
-func bounds(text string, size int64) (from, to int64, ok bool) {
-	first, last, ok := strings.Cut(text, "-")
-	if !ok {
-		return 0, 0, false
-	}
-	if first == "" {
-		suffix, ok := natural(last)
-		return max(size-suffix, 0), size - 1, ok && suffix > 0
-	}
-	from, ok = natural(first)
-	if !ok || from >= size {
-		return 0, 0, false
-	}
-	if last == "" {
-		return from, size - 1, true
-	}
-	to, ok = natural(last)
-	return from, min(to, size-1), ok && to >= from
-}
-
-// natural reads decimal digits; what does not fit is as good as the largest number.
-func natural(text string) (int64, bool) {
-	if text == "" || strings.Trim(text, "0123456789") != "" {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return 1<<63 - 1, true
-	}
-	return n, true
 }

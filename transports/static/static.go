@@ -83,8 +83,10 @@ type Answer struct {
 	Fields    int
 	File      int // descriptor, the caller's to close; -1: no body
 	Offset    int64
-	Size      int64 // of the body, bytes; 0 for HEAD
-	Delimited bool  // the client can tell where the body ends
+	Size      int64  // of the body, bytes; 0 for HEAD
+	Parts     []Part // of a body that is made of several, of which Offset says nothing: see Body
+	Tail      string // what ends such a body
+	Delimited bool   // the client can tell where the body ends
 }
 
 // Answer looks for the file. found is false when the application is to answer;
@@ -165,10 +167,21 @@ func (s *Server) answer(r *Request, f *file) Answer {
 		s.addVary(&a)
 		return a
 	}
+	modified := f.mtime.UTC().Format(dateFormat)
+	some := ranges{status: 200}
+	if s.options.Ranges && len(r.Range) > 0 && !r.Head && s.options.Handoff == "" && ifRange(r.IfRange, modified) {
+		some = parseRanges(r.Range, f.size)
+	}
 	if f.encoding != "" {
+		if some.boundary != "" { // it would speak of all the parts together
+			some = ranges{status: 200}
+		}
 		a.add("Content-Encoding", f.encoding)
 	}
-	if kind != "" {
+	switch {
+	case some.boundary != "":
+		a.add("Content-Type", "multipart/byteranges; boundary="+some.boundary)
+	case kind != "":
 		a.add("Content-Type", kind)
 	}
 	if s.options.Handoff != "" {
@@ -177,13 +190,21 @@ func (s *Server) answer(r *Request, f *file) Answer {
 		return a
 	}
 	a.Size = f.size
-	modified := f.mtime.UTC().Format(dateFormat)
-	var contentRange string
-	if s.options.Ranges && len(r.Range) > 0 && !r.Head && ifRange(r.IfRange, modified) {
-		a.Status, a.Offset, a.Size, contentRange = part(r.Range, f.size)
+	a.Status = some.status
+	switch {
+	case some.status == 416:
+		a.Size = 0
+	case some.boundary != "":
+		a.Parts, a.Tail = some.parts(kind, f.size)
+		a.Size = int64(len(a.Tail))
+		for _, p := range a.Parts {
+			a.Size += int64(len(p.Head)) + p.Size
+		}
+	case len(some.spans) == 1:
+		a.Offset, a.Size = some.spans[0].from, some.spans[0].size()
 	}
 	a.add("Content-Length", fmt.Sprint(a.Size))
-	if contentRange != "" {
+	if contentRange := some.contentRange(f.size); contentRange != "" {
 		a.add("Content-Range", contentRange)
 	}
 	a.add("Last-Modified", modified)

@@ -1,11 +1,15 @@
 package static
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"mime"
+	"mime/multipart"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -82,7 +86,14 @@ func ask(t testing.TB, s *Server, r *Request) (text string, err error) {
 	if a.File >= 0 {
 		file := os.NewFile(uintptr(a.File), "body")
 		defer file.Close()
-		all, readErr := io.ReadAll(io.NewSectionReader(file, a.Offset, a.Size))
+		var from io.Reader = io.NewSectionReader(file, a.Offset, a.Size)
+		if a.Several() {
+			from = a.Body(file)
+		}
+		all, readErr := io.ReadAll(from)
+		if int64(len(all)) != a.Size {
+			t.Errorf("%d bytes of %d", len(all), a.Size)
+		}
 		if readErr != nil {
 			t.Fatal(readErr)
 		}
@@ -308,6 +319,111 @@ func TestRange(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", field, found, want)
 		}
 	}
+}
+
+func TestSeveralRanges(t *testing.T) {
+	root := site(t)
+	var text strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&text, "%d", i%10)
+	}
+	content := text.String()
+	for _, name := range []string{"long.txt", "long.txt.gz"} {
+		if err := os.WriteFile(filepath.Join(root, "pub", name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := serverFor(t, root, Options{Maps: []Map{{Prefix: "/s", Dir: filepath.Join(root, "pub")}}, Ranges: true, CompressedAll: true})
+	many := "bytes=" + strings.Repeat("0-0,500-500,", 32)
+	for field, want := range map[string]string{
+		"bytes=0-9,500-509":                         "0-9 500-509",
+		"bytes=500-509,0-9":                         "500-509 0-9", // in the order that was asked for
+		"bytes=-5,300-301":                          "995-999 300-301",
+		"bytes=500-600,0-1,550-650":                 "500-650 0-1",
+		"bytes=0-9,500-509,x,2000-":                 "0-9 500-509",
+		"bytes=0-1,102-103":                         "206 0-103", // what lies between is no more than the head of a part
+		"bytes=0-1,103-104":                         "0-1 103-104",
+		"bytes=0-700,0-700,0-700":                   "206 0-700",
+		"bytes=0-400,550-999":                       "200", // as much as the whole file
+		"bytes=" + strings.Repeat("0-,", 63) + "0-": "200",
+		many + "700-701":                            "200",
+		strings.TrimSuffix(many, ","):               "0-0 500-500",
+		"bytes=1000-,2000-":                         "416",
+	} {
+		r := &Request{Path: []byte("/s/long.txt"), Range: []byte(field)}
+		a, found, err := s.Answer(r)
+		if !found || err != nil {
+			t.Fatal(found, err)
+		}
+		got := strconv.Itoa(a.Status)
+		if a.File >= 0 {
+			file := os.NewFile(uintptr(a.File), "body")
+			if a.Several() {
+				got = ""
+				kind := string(a.Header)[strings.Index(string(a.Header), "Content-Type: ")+len("Content-Type: "):]
+				kind, _, _ = strings.Cut(kind, "\r\n")
+				mediaType, parameters, err := mime.ParseMediaType(kind)
+				if err != nil || mediaType != "multipart/byteranges" || strings.Contains(string(a.Header), "Content-Range") {
+					t.Errorf("%s: %s, %v", field, a.Header, err)
+				}
+				body, err := io.ReadAll(a.Body(file))
+				if err != nil || int64(len(body)) != a.Size || a.Size >= int64(len(content)) {
+					t.Errorf("%s: %d bytes, %d said, %v", field, len(body), a.Size, err)
+				}
+				parts := multipart.NewReader(bytes.NewReader(body), parameters["boundary"])
+				for {
+					part, err := parts.NextPart()
+					if err != nil {
+						break
+					}
+					var from, to, size int
+					if _, err := fmt.Sscanf(part.Header.Get("Content-Range"), "bytes %d-%d/%d", &from, &to, &size); err != nil || size != 1000 || part.Header.Get("Content-Type") != "text/plain" {
+						t.Errorf("%s: %v, %v", field, part.Header, err)
+					}
+					if data, err := io.ReadAll(part); err != nil || string(data) != content[from:to+1] {
+						t.Errorf("%s: %d-%d is %q, %v", field, from, to, data, err)
+					}
+					got = strings.TrimSpace(fmt.Sprintf("%s %d-%d", got, from, to))
+				}
+			} else if a.Status == 206 {
+				got += fmt.Sprintf(" %d-%d", a.Offset, a.Offset+a.Size-1)
+			}
+			file.Close()
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", field, got, want)
+		}
+	}
+	compressed, _ := ask(t, s, &Request{Path: []byte("/s/long.txt"), AcceptEncoding: []byte("gzip"), Range: []byte("bytes=0-9,500-509")})
+	if !strings.HasPrefix(compressed, "200|Content-Encoding: gzip;") {
+		t.Errorf("compressed: %.100s", compressed)
+	}
+	cut, err := io.ReadAll((&Answer{Parts: []Part{{Head: "a", Offset: 5, Size: 10}}, Tail: "z"}).Body(strings.NewReader("0123456789")))
+	if !errors.Is(err, io.ErrUnexpectedEOF) || strings.Contains(string(cut), "z") {
+		t.Errorf("of a file that was cut short: %q, %v", cut, err)
+	}
+}
+
+func FuzzRanges(f *testing.F) {
+	for _, text := range []string{"bytes=0-9,500-509", "bytes=-5,300-301", "bytes=0-1,-", "x=1"} {
+		f.Add(text, int64(1000))
+	}
+	f.Fuzz(func(t *testing.T, field string, size int64) {
+		if size <= 0 {
+			return
+		}
+		r := parseRanges([]byte(field), size)
+		last := int64(0)
+		for _, s := range r.spans {
+			if s.from < 0 || s.to < s.from || s.to >= size {
+				t.Fatalf("%q of %d: %+v", field, size, r.spans)
+			}
+			last += s.size()
+		}
+		if (r.status == 206) != (len(r.spans) > 0) || (len(r.spans) > 1) != (r.boundary != "") || last > size || len(r.spans) > mostRanges {
+			t.Fatalf("%q of %d: %+v", field, size, r)
+		}
+	})
 }
 
 func TestRangeConditions(t *testing.T) {

@@ -276,6 +276,9 @@ class FakePsycopg2(types.ModuleType):
     class ProgrammingError(Error):
         pass
 
+    class OperationalError(Error):
+        pgcode = None
+
     def __init__(self):
         super().__init__("psycopg2")
         self.connections = []
@@ -283,6 +286,8 @@ class FakePsycopg2(types.ModuleType):
     def connect(self, dsn, **keywords):
         if "unreadable" in dsn:
             raise self.ProgrammingError(f"invalid dsn: {dsn}")
+        if "nowhere" in dsn:
+            raise self.OperationalError(f"could not connect to server: {dsn}")
         made = types.SimpleNamespace(dsn=dsn, keywords=keywords, closed=0, sql=[], autocommit=False)
         made.cursor = lambda: FakeCursor(self, made)
         made.close = lambda: setattr(made, "closed", 1)
@@ -329,10 +334,16 @@ def test_scripts_use_the_deployments_driver(psycopg2):
     assert connection.sql[0][1]["u"] == str(uuid.UUID(int=1)) and connection.sql[1][1] == ['{"k": 1}']
     with pytest.raises(DatabaseException, match="does not exist") as raised:
         client.query("main", "broken")
-    assert raised.value.sqlstate == "42P01"
+    assert raised.value.sqlstate == "42P01" and not raised.value.lost
     client.close()
     client.query("main", "select")
     assert len(psycopg2.connections) == 2 and connection.closed
+
+
+def test_a_script_is_told_that_the_server_is_not_reached(psycopg2):
+    with pytest.raises(DatabaseException) as raised:
+        Client({"main": {"dsn": "nowhere"}}).query("main", "select 1")
+    assert raised.value.lost and raised.value.sqlstate is None
 
 
 def test_a_dsn_that_cannot_be_read_is_not_quoted(psycopg2):

@@ -44,7 +44,7 @@ def load(spec, uwsgi, step):
     if python["eval"]:
         named.insert(0, ("", ("eval", python["eval"])))
     found = {}
-    load_named(spec, uwsgi, named, found, step)
+    failure = load_named(spec, uwsgi, named, found, step)
     name_again(python["post_aliases"])
     mounted = uwsgi.__dict__.get("applications")
     if isinstance(mounted, dict):
@@ -54,16 +54,16 @@ def load(spec, uwsgi, step):
                 loaded.append(Loaded(normal(point), app, 0))
     points = {point for point, _ in named} | {mount(text)[0] for text in python["worker_mounts"] or ()}
     if python["need_app"] and len(found) + len(python["worker_mounts"] or ()) < max(len(points), 1):
-        lack(spec)
+        lack(spec, failure)
     if not found and not python["worker_mounts"]:
         log.line("*** no app loaded. going in full dynamic mode ***")
     return found
 
 
-def lack(spec):
-    """Ends a process that lacks an application that is needed."""
+def lack(spec, failure):
+    """Ends a process that lacks an application that is needed; failure is why, as far as that is known."""
     log.line("*** no app loaded. GAME OVER ***" if not spec.get("generation") else "*** no app loaded ***")
-    raise SystemExit(22)
+    raise SystemExit(22) from failure
 
 
 def load_in_worker(spec, uwsgi, found):
@@ -72,15 +72,15 @@ def load_in_worker(spec, uwsgi, found):
     if not texts:
         return found
     found, named = dict(found), [mount(text) for text in texts]
-    load_named(spec, uwsgi, named, found, lambda step: None)
+    failure = load_named(spec, uwsgi, named, found, lambda step: None)
     if spec["python"]["need_app"] and any(point not in found for point, _ in named):
-        lack(spec)
+        lack(spec, failure)
     return found
 
 
 def load_named(spec, uwsgi, named, found, step):
-    """Adds to found what can be loaded of (mountpoint, source)s, and tells of the others."""
-    python = spec["python"]
+    """Adds to found what can be loaded of (mountpoint, source)s, and tells of the others. Returns the last error; None: there was none."""
+    python, failure = spec["python"], None
     watch = collisions.Watch() if len(named) > 1 else None
     for number, (point, source) in enumerate(named, len(found)):
         if point in found:
@@ -95,6 +95,7 @@ def load_named(spec, uwsgi, named, found, step):
         except SystemExit:
             raise
         except BaseException as error:
+            failure = error
             report_import(error)
             if isinstance(error, OSError) and error.errno == errno.EADDRINUSE and getattr(uwsgi, "is_a_reload", False):
                 log.line(IN_USE)
@@ -110,6 +111,7 @@ def load_named(spec, uwsgi, named, found, step):
             f"WSGI app {number} (mountpoint='{point}') ready in {seconds} seconds"
             f" on interpreter {hex(id(sys.modules))} pid: {os.getpid()}{kind}"
         )
+    return failure
 
 
 def normal(point):

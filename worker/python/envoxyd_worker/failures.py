@@ -18,7 +18,12 @@ def report(error):
 
 def report_import(error):
     """Writes the traceback, and last the line that people look for."""
-    log.put(trace(error) + blame(error) + "\n")
+    log.put(describe(error) + "\n")
+
+
+def describe(error):
+    """The traceback, and last the line that people look for."""
+    return trace(error) + blame(error)
 
 
 def trace(error):

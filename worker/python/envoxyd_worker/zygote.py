@@ -12,10 +12,12 @@ import sys
 import threading
 
 from . import apps, auxiliary, check, children, ending, gateway, instead, limits, listeners, log, loops, uwsgi_module, worker
-from .failures import report, report_import
+from .failures import describe, report, report_import
 from .reports import LOAD_FAILED, Reports, exit_status
 from .signals import OURS, ignore, ignore_broken_pipes
 from .uwsgi_module import shared
+
+LONGEST_PROBLEM = 4000  # characters of a traceback that the master is told
 
 
 def run(text):
@@ -39,13 +41,13 @@ def run(text):
         if spec["python"]["script"] or spec["python"]["test"]:
             leave(reports, instead.run(spec["python"]))
     except SystemExit as wish:
-        leave(reports, exit_status(wish))
+        leave(reports, exit_status(wish), describe(wish.__cause__) if wish.__cause__ else "")
     except loops.Missing as lack:
         log.line(lack)
-        leave(reports, 1)
+        leave(reports, 1, str(lack))
     except BaseException as error:
         report_import(error)
-        leave(reports, LOAD_FAILED)
+        leave(reports, LOAD_FAILED, describe(error))
     if not spec["python"]["lazy_apps"]:
         warn_of_threads()
     gc.collect()
@@ -61,8 +63,8 @@ def run(text):
     work(order, spec, text, uwsgi, serving)
 
 
-def leave(reports, status):
-    reports.send("failed", status=status)
+def leave(reports, status, problem=""):
+    reports.send("failed", status=status, text=problem[-LONGEST_PROBLEM:])
     go(status)
 
 

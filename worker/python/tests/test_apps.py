@@ -49,6 +49,7 @@ def test_what_cannot_be_loaded_ends_the_start(folder, given, status):
     with pytest.raises(SystemExit) as wish:
         load(**given)
     assert wish.value.code == status
+    assert (wish.value.__cause__ is not None) == (status == 22 and given != {}), "the reason goes with it"
 
 
 def test_without_need_app_the_server_goes_on_without_one(folder):

@@ -1,8 +1,9 @@
 """Our own lines reach descriptor 2 or are lost; nothing that the application does to its streams stands in their way."""
 import io
 import os
-import re
+import socket
 import sys
+import threading
 
 import pytest
 from envoxyd_worker import log
@@ -30,19 +31,38 @@ def full(monkeypatch):
     os.close(fd)
 
 
-@pytest.mark.parametrize("date, pattern", [
-    ("", r"a line\n"),
-    ("true", r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ 1-3]\d \d\d:\d\d:\d\d \d{4} - a line\n"),
-    ("%Y-%m-%d", r"\d{4}-\d\d-\d\d - a line\n"),
-])
-def test_date(monkeypatch, date, pattern):
+@pytest.mark.parametrize("mark", ["", "\0"])
+def test_a_mark_begins_each_line_of_ours(monkeypatch, mark):
     reader, writer = os.pipe()
     monkeypatch.setattr(log, "FD", writer)
-    monkeypatch.setattr(log, "date", date)
+    monkeypatch.setattr(log, "mark", mark)
     assert log.line("a line")
+    assert log.put("another")
     os.close(writer)
     with os.fdopen(reader) as pipe:
-        assert re.fullmatch(pattern, pipe.read())
+        assert pipe.read() == mark + "a line\nanother"
+
+
+@pytest.mark.parametrize("write", [lambda fd, text: log.put(text), lambda fd, text: print(text, end="", file=stream_on(fd), flush=True)],
+                         ids=["ours", "print"])
+def test_what_is_too_long_for_a_record_goes_in_pieces(monkeypatch, write):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 100_000)
+    monkeypatch.setattr(log, "FD", theirs.fileno())
+    text = "é" * 300_000 + "\n"
+    found = []
+    reader = threading.Thread(target=lambda: found.extend(iter(lambda: ours.recv(1 << 20), b"")))
+    reader.start()
+    write(theirs.fileno(), text)
+    theirs.shutdown(socket.SHUT_WR)
+    reader.join()
+    assert len(found) > 1 and b"".join(found).decode() == text
+    ours.close()
+    theirs.close()
+
+
+def stream_on(fd):
+    return io.TextIOWrapper(io.BufferedWriter(log.Descriptor(fd, "<stdout>")), encoding="utf-8")
 
 
 def closed_pipe():
