@@ -92,6 +92,9 @@ func (r *reactor) passConn(e *unix.EpollEvent) bool {
 	}
 	cn := r.conns[e.Fd]
 	cn.again = true // this event does not come again
+	if e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		cn.ending = true
+	}
 	return !cn.inHand && r.handOver(cn)
 }
 

@@ -222,11 +222,10 @@ func (r *reactor) run(s *slot, effort effort) int {
 }
 
 func (r *reactor) handle(s *slot, e *unix.EpollEvent) bool {
-	if r.othersShould() {
+	// What another worker has passed on stays here, or two that are busy would pass it to and fro.
+	if (e.Pad == tagConn || e.Pad == tagListener) && r.othersShould() {
 		r.passSwallowed(e)
-		if e.Pad == tagConn || e.Pad == tagListener || e.Pad == tagHandover {
-			return false
-		}
+		return false
 	}
 	switch e.Pad {
 	case tagConn:
