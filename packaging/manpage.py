@@ -10,19 +10,38 @@ def escape(line):
     return "\\&" + line if line[:1] in (".", "'") else line
 
 
+HEAD = r"""
+.TH ENVOXYD 1 "{date}" "envoxyd {version}" "User Commands"
+.SH NAME
+envoxyd \- application server for Python with the command line of uWSGI
+.SH SYNOPSIS
+.B envoxyd
+[\fIOPTION\fR...] [\fIFILE\fR]
+.SH DESCRIPTION
+Serves WSGI, ASGI and Envoxy applications over HTTP and the uwsgi protocol. Options, signals, the Python module
+.B uwsgi
+and statistics are those of uWSGI. Options are given on the command line, in the environment as UWSGI_NAME, and in files in the formats ini,
+yaml, json and xml.
+.SH OPTIONS
+.nf
+"""
+TAIL = r"""
+.fi
+.SH SIGNALS
+HUP reloads, TERM and INT stop.
+.SH EXIT STATUS
+0 after a stop, 1 for wrong options, 22 when no application could be loaded.
+"""
+
+
 def main(program, version, seconds):
     date = time.strftime("%Y-%m-%d", time.gmtime(int(seconds)))
-    sections = subprocess.run([program, "--help"], check=True, capture_output=True, text=True, env={"COLUMNS": "100", "PATH": "/usr/bin:/bin"}).stdout
-    print(f'.TH ENVOXYD 1 "{date}" "envoxyd {version}" "User Commands"')
-    print(".SH NAME\nenvoxyd \\- application server for Python with uWSGI\\(aqs command line")
-    print(".SH SYNOPSIS\n.B envoxyd\n[\\fIOPTION\\fR...] [\\fIFILE\\fR]")
-    print(".SH DESCRIPTION\nServes WSGI, ASGI and Envoxy applications over HTTP and the uwsgi protocol. Options, signals, the Python module")
-    print(".B uwsgi\nand statistics are those of uWSGI. Options may stand on the command line, in the environment as UWSGI_NAME, and in files in")
-    print("the formats ini, yaml, json and xml.\n.SH OPTIONS\n.nf")
-    for line in sections.splitlines():
+    environment = {"COLUMNS": "100", "PATH": "/usr/bin:/bin"}
+    text = subprocess.run([program, "--help"], check=True, capture_output=True, text=True, env=environment).stdout
+    print(HEAD.strip().format(date=date, version=version))
+    for line in text.splitlines()[1:]:
         print(escape(line))
-    print(".fi\n.SH SIGNALS\nHUP reloads, TERM and INT stop, USR1 logs statistics, USR2 upgrades the program or reopens the log as the options say.")
-    print(".SH EXIT STATUS\n0 after a stop, 1 for wrong options, 22 when no application could be loaded.")
+    print(TAIL.strip())
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -22,8 +23,8 @@ def output(*command):
 
 
 def metadata(version):
-    requirements = "".join(f"Requires-Dist: {line}; extra == 'envoxy'\n" for line in (ROOT / "packaging/envoxy-requirements.txt").read_text().split("\n")
-                           if line and not line.startswith("#"))
+    lines = (ROOT / "packaging/envoxy-requirements.txt").read_text().splitlines()
+    requirements = "".join(f"Requires-Dist: {line}; extra == 'envoxy'\n" for line in lines if line and not line.startswith("#"))
     return f"""Metadata-Version: 2.1
 Name: envoxyd
 Version: {version}
@@ -63,7 +64,6 @@ class Wheel:
 
 def commit_time():
     """When the sources were committed, as a zip file has it."""
-    import time
     seconds = int(os.environ.get("SOURCE_DATE_EPOCH") or output("packaging/version", "time"))
     return max(time.gmtime(seconds)[:6], (1980, 1, 1, 0, 0, 0))
 
