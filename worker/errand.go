@@ -330,6 +330,6 @@ func (s *slot) errandEnded(cn *conn, p *parsed, o *errandOutcome) bool {
 	if o.forwarded {
 		s.line.Routed.Store(s.line.Routed.Load() + 1)
 	}
-	s.finish()
+	s.finishHolding()
 	return s.settle()
 }

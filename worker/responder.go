@@ -17,7 +17,7 @@ func (s *slot) respond(cn *conn, p *parsed) (answered, more bool) {
 	}
 	for _, one := range s.w.responders {
 		if one.wants(&s.request) && one.respond(s, cn, p) {
-			s.finish()
+			s.finishHolding()
 			return true, s.settle()
 		}
 	}

@@ -146,6 +146,15 @@ func (s *slot) routeRequest(cn *conn, p *parsed) (answered, more bool) {
 	return s.obey(cn, p, verdict)
 }
 
+// finishHolding is finish with the reactor's lock held. Rules of the final stage that wait do so without it.
+func (s *slot) finishHolding() {
+	if r := s.routed; r != nil {
+		r.holder = s
+		defer func() { r.holder = nil }()
+	}
+	s.finish()
+}
+
 // unroute: the rules have not seen the request that comes.
 func (s *slot) unroute() {
 	if s.routed != nil {
