@@ -15,7 +15,7 @@ BUNDLE_LIBZMQ ?=
 FUZZTIME ?= 60s
 
 VENV := .venv
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+VERSION ?= $(shell packaging/version build)
 STATICCHECK_VERSION := v0.8.2
 STATICCHECK := .cache/bin/staticcheck-$(STATICCHECK_VERSION)
 
@@ -34,7 +34,7 @@ MODULES_PYTHON := $(shell find modules/python -name __pycache__ -prune -o -print
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build run test test-go test-python compat lint fuzz bench docs screenshot install install-completions uninstall clean headers tools
+.PHONY: build run test test-go test-python compat lint fuzz bench docs screenshot packages install install-completions uninstall clean headers tools
 
 # ---- build -----------------------------------------------------------------
 
@@ -174,5 +174,10 @@ uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/envoxyd $(addprefix $(DESTDIR)$(PREFIX)/share/,$(COMPLETIONS))
 	rm -rf $(DESTDIR)$(PREFIX)/lib/envoxyd
 
+# ---- packages --------------------------------------------------------------
+
+packages:
+	packaging/packages
+
 clean:
-	rm -rf bin lib .venv .cache
+	rm -rf bin lib dist .venv .cache

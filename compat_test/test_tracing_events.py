@@ -109,6 +109,7 @@ def test_messages_of_others(service, broker, collector):
     for line in running.sink():
         _, trace, span, flags = line["seen"].split("-")
         assert ((trace, span) in recorded) is (int(flags, 16) & 1 == 1)
+    assert len({span.id for span in collector.spans}) == len(collector.spans), "workers make ids of their own"
     peer.close()
 
 

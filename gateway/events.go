@@ -47,10 +47,9 @@ func (g *Gateway) received(server string, m *mqtt.Message) {
 // lost logs that messages were dropped, at most once a second; the rest is counted.
 func (g *Gateway) lost(of tallies, format string, args ...any) {
 	g.counting.count(gatewayspec.CountDropped, of)
-	n := g.counting.totals()[gatewayspec.CountDropped]
 	now := time.Now().Unix()
 	if g.lastDropLog.Swap(now) != now {
-		g.errorf(format+"; %d so far", append(args, n)...)
+		g.errorf(format+"; %d so far", append(args, g.counting.totals()[gatewayspec.CountDropped])...)
 	}
 }
 

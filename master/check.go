@@ -46,7 +46,8 @@ func Check(cfg *uwsgiopts.Config) *CheckReport {
 	c.users()
 	c.log()
 	c.asMaster(func() {
-		if err := bindOfService(cfg); err != nil {
+		var reported unreadableService // by service
+		if err := bindOfService(cfg, jail(cfg), inheritsSockets()); err != nil && !errors.As(err, &reported) {
 			c.add(statusNoEnvoxy, uwsgiopts.Origin{}, "%v", err)
 		}
 	})

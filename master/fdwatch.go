@@ -72,6 +72,10 @@ func (o *fdWatches) arrived(m *master, w *fdWatch) {
 	}
 	w.waiting.close()
 	delete(o.watches, w.number)
+	if n, _ := unix.Poll([]unix.PollFd{{Fd: int32(w.fd), Events: unix.POLLIN}}, 0); n == 0 { // somebody else has taken it
+		o.wait(m, w)
+		return
+	}
 	n, err := unix.Read(w.fd, make([]byte, w.size))
 	if n <= 0 && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) {
 		logf("%s: nothing more comes from descriptor %d", w.option, w.number)

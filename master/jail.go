@@ -10,13 +10,21 @@ import (
 	"envoxyd/uwsgiopts"
 )
 
+// jail is the directory of --chroot, as seen from outside; "": there is none.
+func jail(cfg *uwsgiopts.Config) string {
+	if cfg.Chroot == "" {
+		return ""
+	}
+	return paths.In(cfg.StartDir, cfg.Chroot)
+}
+
 // enterJail makes the directory of --chroot the root of this process and of all that it will start. Paths of the configuration
 // are those in there from then on, relative ones start at its root; sockets, pidfile and log are open already.
 func enterJail(cfg *uwsgiopts.Config) error {
 	if cfg.Chroot == "" {
 		return nil
 	}
-	dir := paths.In(cfg.StartDir, cfg.Chroot)
+	dir := jail(cfg)
 	if err := os.Chdir(dir); err != nil {
 		return fmt.Errorf("chroot: %w", err)
 	}

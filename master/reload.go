@@ -144,7 +144,7 @@ func prepareReload(ctx context.Context, before *uwsgiopts.Config, files map[stri
 	if p.service, p.err = loadService(ctx, p.cfg); p.err != nil {
 		return p
 	}
-	if p.err = bindOfService(p.cfg); p.err != nil {
+	if p.err = bindOfService(p.cfg, "", opener.given()); p.err != nil {
 		return p
 	}
 	p.sockets, p.err = opener.open(p.cfg)

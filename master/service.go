@@ -75,14 +75,20 @@ func readService(cfg *uwsgiopts.Config) (service *modules.Service, notice string
 	return service, "", err
 }
 
+// unreadableService is why envoxy.json cannot be used at all.
+type unreadableService struct{ error }
+
 // bindOfService adds the socket that boot[0].http.bind of envoxy.json names, where the configuration names none and none is
-// inherited. What is wrong with the file otherwise, loadService says.
-func bindOfService(cfg *uwsgiopts.Config) error {
-	if len(cfg.Sockets)+len(cfg.SharedSockets)+len(cfg.Zerg) > 0 || cfg.Conf == "" || !isService(cfg) || inheritsSockets() {
+// given: by systemd, or as standard input. root is the directory that becomes the root of the file system later; "": none does.
+func bindOfService(cfg *uwsgiopts.Config, root string, given bool) error {
+	if len(cfg.Sockets)+len(cfg.SharedSockets)+len(cfg.Zerg) > 0 || cfg.Conf == "" || !isService(cfg) || given {
 		return nil
 	}
-	service, err := modules.Load(filepath.Join("/", cfg.Chroot, paths.In(workDir(cfg), cfg.Conf)), os.Environ(), confOverrides(cfg)...)
-	if err != nil {
+	service, err := modules.Load(filepath.Join(root, paths.In(workDir(cfg), cfg.Conf)), os.Environ(), confOverrides(cfg)...)
+	switch {
+	case err != nil && namesBuiltinApp(cfg):
+		return unreadableService{err}
+	case err != nil: // conf may be the application's own
 		return nil
 	}
 	address, err := service.HTTPAddress()

@@ -33,6 +33,9 @@ func (m *master) socketOpener() socketOpener {
 	return socketOpener{slices.Clone(m.sockets), &m.upgrader.inherited}
 }
 
+// given tells whether one of the present sockets came from systemd or as standard input.
+func (o socketOpener) given() bool { return slices.ContainsFunc(o.current, (*sockets.Socket).Given) }
+
 func (o socketOpener) open(cfg *uwsgiopts.Config) ([]*sockets.Socket, error) {
 	opener := sockets.Opener{Config: cfg, Dir: workDir(cfg), Current: o.current, Inheritance: o.inheritance, Logf: logf}
 	return opener.OpenAll()

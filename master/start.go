@@ -30,9 +30,13 @@ func (m *master) prepare(ctx context.Context) (int, error) {
 		return statusFailed, err
 	}
 	if !m.life.alone && !m.cfg.NoServer {
-		err := bindOfService(m.cfg)
+		root, given := jail(m.cfg), inheritsSockets()
+		if m.upgrader.second { // in there already, as the master before
+			root, given = "", m.upgrader.inherited.Given()
+		}
+		err := bindOfService(m.cfg, root, given)
 		if err != nil {
-			return statusFailed, err
+			return statusNoEnvoxy, err
 		}
 		if m.life.material, err = m.readCertificates(m.cfg); err != nil { // while it may
 			return statusFailed, err

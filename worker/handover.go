@@ -53,7 +53,7 @@ func (r *reactor) passOn(idle bool) bool {
 		passed = r.passSwallowed(&e) || passed
 	}
 	r.event, r.nevents = 0, 0
-	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_WAIT, uintptr(r.epoll), uintptr(unsafe.Pointer(&r.events[0])), uintptr(len(r.events)), 0, 0, 0)
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(r.epoll), uintptr(unsafe.Pointer(&r.events[0])), uintptr(len(r.events)), 0, 0, 0)
 	if errno != 0 {
 		return passed
 	}
@@ -92,6 +92,9 @@ func (r *reactor) passConn(e *unix.EpollEvent) bool {
 	}
 	cn := r.conns[e.Fd]
 	cn.again = true // this event does not come again
+	if e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		cn.ending = true
+	}
 	return !cn.inHand && r.handOver(cn)
 }
 

@@ -83,7 +83,7 @@ func newListener(w *Worker, index int, socket workerspec.Socket) (*listener, err
 	l.idle = l.timeout
 	switch socket.Protocol {
 	case "uwsgi":
-		l.socket.KeepAlive = !l.mapped && socket.TLS == nil // what waits for a busy worker can be passed on
+		l.socket.KeepAlive = !l.mapped && socket.TLS == nil && w.spec.Loop == nil // what waits for a busy worker can be passed on
 	case "http", "http11":
 		l.socket.KeepAlive = true
 		l.proxy = w.spec.HTTP.ProxyProtocol

@@ -137,9 +137,10 @@ func TestARequestThatIsTooLongForASlotIsRefused(t *testing.T) {
 		got, _ := rest(m)
 		read <- got
 	}()
-	go s.slot.next() // it leaves the request to a goroutine, and waits
+	th := s.start(0) // it leaves the request to a goroutine, and waits
 	if got := <-read; !strings.HasPrefix(got, "HTTP/1.1 431 ") {
 		t.Errorf("%q", got)
 	}
 	s.w.Stop(stopping, 0)
+	th.has(nextStop)
 }

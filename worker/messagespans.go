@@ -48,7 +48,7 @@ func (t *tracer) ofMessage(worker, operation int, payload []byte, deliver func([
 	switch operation {
 	case beginSpan:
 		parent, _ := tracing.Parse(payload)
-		begun := t.sampler.Span(&parent)
+		begun := t.begin(&parent)
 		deliver(begun.Append(nil))
 		return nil
 	case endSpan:

@@ -5,7 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"envoxyd/internal/routespec"
+	"envoxyd/internal/shm"
 	"envoxyd/internal/workerspec"
 )
 
@@ -152,4 +155,26 @@ func TestAStopWaitsForWhatIsPostponed(t *testing.T) {
 	for _, th := range all {
 		th.has(nextStop)
 	}
+}
+
+// TestWhatWasPassedOnStays: it is not passed back, though another thread waits for the lock and another worker seems to be idle.
+func TestWhatWasPassedOnStays(t *testing.T) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := threadsOf(t, 2, func(spec *workerspec.Spec) {
+		spec.Routes = []routespec.Rule{{Option: "route", Value: "^/ruled return:410"}}
+		spec.HandoverFD = pair
+	})
+	w := all[0].w
+	w.board.Core(2, 0).State.Store(shm.Idle)
+	oneWaits(all)
+	c := all[1].connect() // the leader passes it on to the other worker
+	all[1].send(c, ruled)
+	all[1].expect(c, ruledReply) // which this one is, too
+	w.board.Core(2, 0).State.Store(shm.Absent)
+	all[0].answer(okReply)
+	all[0].goOn()
+	stop(all)
 }

@@ -222,11 +222,10 @@ func (r *reactor) run(s *slot, effort effort) int {
 }
 
 func (r *reactor) handle(s *slot, e *unix.EpollEvent) bool {
-	if r.othersShould() {
+	// What another worker has passed on stays here, or two that are busy would pass it to and fro.
+	if (e.Pad == tagConn || e.Pad == tagListener) && r.othersShould() {
 		r.passSwallowed(e)
-		if e.Pad == tagConn || e.Pad == tagListener || e.Pad == tagHandover {
-			return false
-		}
+		return false
 	}
 	switch e.Pad {
 	case tagConn:
@@ -310,10 +309,11 @@ func (r *reactor) nextAgain() *conn {
 
 // wait asks epoll: first without giving up the processor, then, if it may, for as long as it
 // takes. It tells whether there are events.
+// epoll_pwait without a mask of signals is epoll_wait, which not every architecture has.
 func (r *reactor) wait(block bool) bool {
 	r.event, r.nevents = 0, 0
 	if !r.listenersDrained || !block {
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_WAIT, uintptr(r.epoll), uintptr(unsafe.Pointer(&r.events[0])), uintptr(len(r.events)), 0, 0, 0)
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(r.epoll), uintptr(unsafe.Pointer(&r.events[0])), uintptr(len(r.events)), 0, 0, 0)
 		if errno == 0 && n > 0 || !block {
 			return r.fetched(n, errno, false)
 		}
@@ -330,7 +330,7 @@ func (r *reactor) wait(block bool) bool {
 	}
 	r.polling = true
 	r.mu.Unlock()
-	n, _, errno := syscall.Syscall6(syscall.SYS_EPOLL_WAIT, uintptr(r.epoll), uintptr(unsafe.Pointer(&r.events[0])), uintptr(len(r.events)), uintptr(timeout), 0, 0)
+	n, _, errno := syscall.Syscall6(syscall.SYS_EPOLL_PWAIT, uintptr(r.epoll), uintptr(unsafe.Pointer(&r.events[0])), uintptr(len(r.events)), uintptr(timeout), 0, 0)
 	r.mu.Lock()
 	r.polling = false
 	return r.fetched(n, errno, true)

@@ -53,7 +53,7 @@ func newStage(t *testing.T, protocol string, change func(*workerspec.Spec)) *sta
 	if change != nil {
 		change(&spec)
 	}
-	board, err := shm.NewBoard(1, spec.Cores)
+	board, err := shm.NewBoard(2, spec.Cores)
 	if err != nil {
 		t.Fatal(err)
 	}

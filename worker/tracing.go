@@ -15,6 +15,7 @@ import (
 // tracer makes the worker's spans. Records of those that are sampled go to the process that exports them.
 type tracer struct {
 	sampler tracing.Sampler
+	ids     *tracing.Source
 	sender  *tracing.Sender
 }
 
@@ -22,8 +23,11 @@ func newTracer(spec *workerspec.Tracing) *tracer {
 	if spec == nil {
 		return nil
 	}
-	return &tracer{spec.Sampler, tracing.NewSender(spec.FD)}
+	return &tracer{spec.Sampler, tracing.NewSource(), tracing.NewSender(spec.FD)}
 }
+
+// begin begins a span.
+func (t *tracer) begin(parent *tracing.Context) tracing.Context { return t.sampler.Span(parent, t.ids) }
 
 // span is that of a request.
 type span struct {
@@ -61,7 +65,7 @@ func (s *slot) trace(cn *conn, p *parsed) {
 	}
 	r := &s.request
 	parent, ok := tracing.Parse(r.traceparent)
-	t.span.Context, t.span.parent = s.w.tracer.sampler.Span(&parent), parent.Span
+	t.span.Context, t.span.parent = s.w.tracer.begin(&parent), parent.Span
 	t.span.state = t.span.state[:0]
 	if ok {
 		t.span.state = append(t.span.state, r.tracestate...)

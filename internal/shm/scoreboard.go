@@ -212,7 +212,7 @@ func (b *Board) Suspended(row int) bool {
 
 // IdleElsewhere tells whether a core other than the given one has nothing to do.
 func (b *Board) IdleElsewhere(except *Core) bool {
-	for at := 0; at < len(b.mem); at += CoreSize {
+	for at := 0; at < b.lines()*CoreSize; at += CoreSize {
 		core := (*Core)(unsafe.Pointer(&b.mem[at]))
 		if core != except && core.State.Load() == Idle {
 			return true
@@ -221,16 +221,28 @@ func (b *Board) IdleElsewhere(except *Core) bool {
 	return false
 }
 
-// IdleInOthers tells whether a core of another row has nothing to do.
+// IdleInOthers tells whether the process of another row has nothing to do.
 func (b *Board) IdleInOthers(row int) bool {
 	for other := 1; other <= b.Rows(); other++ {
-		for core := 0; other != row && core < b.cores; core++ {
-			if b.Core(other, core).State.Load() == Idle {
-				return true
-			}
+		if other != row && b.idle(other) {
+			return true
 		}
 	}
 	return false
+}
+
+// idle tells whether a process is there in the row, and none of its cores is busy.
+func (b *Board) idle(row int) bool {
+	some := false
+	for core := range b.cores {
+		switch b.Core(row, core).State.Load() {
+		case Busy:
+			return false
+		case Idle:
+			some = true
+		}
+	}
+	return some
 }
 
 // Close unmaps the board and closes its file.

@@ -85,3 +85,31 @@ func TestProcessesOfARowAreCounted(t *testing.T) {
 		t.Errorf("%d starts left, %d folded", first.Starts.Load(), b.Core(b.Past(1), 0).Starts.Load())
 	}
 }
+
+// TestWhoIsIdle: what is counted behind the lines is not taken for the state of a core.
+func TestWhoIsIdle(t *testing.T) {
+	b, err := NewBoard(2, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	for row := 1; row <= 2; row++ {
+		for core := range 2 {
+			b.Core(row, core).State.Store(Busy)
+			for at := time.Microsecond; at < time.Hour; at += at / 20 { // 1 is Idle in a line
+				b.Timing(row, core).Note(200, int64(at), int64(at))
+			}
+		}
+	}
+	if b.IdleElsewhere(b.Core(1, 0)) || b.IdleInOthers(1) {
+		t.Error("somebody is idle where all are busy")
+	}
+	b.Core(2, 1).State.Store(Idle)
+	if !b.IdleElsewhere(b.Core(1, 0)) || b.IdleInOthers(1) {
+		t.Error("a process with a busy core is idle, or its other core is not")
+	}
+	b.Core(2, 0).State.Store(Idle)
+	if !b.IdleInOthers(1) || b.IdleInOthers(2) {
+		t.Error("the process of row 2 alone is idle")
+	}
+}

@@ -68,7 +68,7 @@ func (t *Tallies) Of(name string, process int) *Tally {
 	name = name[:min(len(name), tallyName)]
 	for number := range TallyRows {
 		row := t.row(number)
-		if row.state.CompareAndSwap(rowFree, rowTaken) {
+		if row.state.Load() == rowFree && row.state.CompareAndSwap(rowFree, rowTaken) {
 			row.size.Store(uint32(copy(row.name[:], name)))
 			row.state.Store(rowNamed)
 		}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -194,11 +195,16 @@ func (c *Conn) WaitReadable() error {
 func (c *Conn) Idle() bool {
 	idle := false
 	err := c.raw.Control(func(fd uintptr) {
-		var b [1]byte
-		_, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		idle = errors.Is(err, unix.EAGAIN)
+		idle = Silent(int(fd))
 	})
 	return err == nil && idle
+}
+
+// Silent tells whether nothing has come on a socket, not even its end.
+func Silent(fd int) bool {
+	var b [1]byte
+	_, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), 1, unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
+	return errno == unix.EAGAIN
 }
 
 // Linger sends the last of what there is to send, and reads for a moment what the other side has sent meanwhile: a

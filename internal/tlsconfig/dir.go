@@ -68,6 +68,11 @@ func (s *Store) AlsoNamed(what string, named func(host string) (tlsspec.Certific
 	s.named = &directory{store: s, what: what, now: time.Now, hosts: map[string]*host{}, named: named}
 }
 
+// refusing ends every handshake.
+var refusing = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return nil, errors.New("the certificates that clients of this host have to show cannot be read")
+}}
+
 // find returns the configuration of a host, which is in lower case; nil: the directory has none.
 func (d *directory) find(name string, now *set) *tls.Config {
 	if !hostName(name) {
@@ -91,6 +96,9 @@ func (d *directory) find(name string, now *set) *tls.Config {
 	if h.config == nil {
 		if h.stamps[0].there { // it is broken: what is said of it is said once
 			d.hosts[name] = h
+		}
+		if c.ClientCA != "" && (!d.mayLack || h.stamps[2].there) {
+			return refusing // the host is not served without the certificates that clients are to show
 		}
 		return nil
 	}

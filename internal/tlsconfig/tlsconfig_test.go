@@ -292,6 +292,30 @@ func TestAChangedVaultIsFollowed(t *testing.T) {
 	expect("when it is right again", "healed")
 }
 
+// TestAHostWhoseClientsCannotBeCheckedIsNotServed: the certificate of another host, which asks for none, is no way in.
+func TestAHostWhoseClientsCannotBeCheckedIsNotServed(t *testing.T) {
+	root := newAuthority(t, "root", nil)
+	dir := t.TempDir()
+	root.leaf("a").write(dir, "a.test")
+	if err := os.WriteFile(filepath.Join(dir, "a.test.ca"), []byte("broken"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := newHouse(t, root.leaf("fallback"))
+	h.Dir = dir
+	s := h.store()
+	for range 2 { // read, and known to be broken
+		if m := meet(t, s, client("a.test")); m.serverErr == nil {
+			t.Errorf("the handshake succeeds with %s", m.host())
+		}
+	}
+	if !s.Guard("fallback")([]byte("a.test")) {
+		t.Error("a request for it is served on another host's connection")
+	}
+	if m := meet(t, s, client("none.test")); m.host() != "fallback" {
+		t.Errorf("a host without files: %v", m.serverErr)
+	}
+}
+
 func TestADirectoryOfCertificates(t *testing.T) {
 	root, clients := newAuthority(t, "root", nil), newAuthority(t, "clients", nil)
 	above := t.TempDir()
@@ -404,7 +428,9 @@ func TestCertificatesThatOthersName(t *testing.T) {
 	named["a.test"] = files("absent", "", false)
 	expect("there are no such files", "a.test", "fallback")
 	named["b.test"] = files("first", "absent", true)
-	expect("the CA is not there: clients are not let in unasked", "b.test", "fallback")
+	if m := meet(t, s, client("b.test")); m.serverErr == nil {
+		t.Errorf("the CA is not there: clients are let in unasked, by %s", m.host())
+	}
 	named["c.test"] = files("first", "ca", true)
 	if m := meet(t, s, client("c.test")); m.serverErr == nil {
 		t.Error("a client needs no certificate")

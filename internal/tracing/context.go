@@ -2,10 +2,7 @@
 // decision whether a request is sampled, and the records in which spans go to the process that exports them.
 package tracing
 
-import (
-	"encoding/hex"
-	"math/rand/v2"
-)
+import "encoding/hex"
 
 // Context identifies a span and the trace that it belongs to.
 type Context struct {
@@ -62,22 +59,4 @@ func (c *Context) Append(dst []byte) []byte {
 	dst = hex.AppendEncode(append(dst, "00-"...), c.Trace[:])
 	dst = hex.AppendEncode(append(dst, '-'), c.Span[:])
 	return hex.AppendEncode(append(dst, '-'), []byte{c.Flags})
-}
-
-// newTrace fills in the ids of the first span of a trace.
-func (c *Context) newTrace() {
-	putRandom(c.Trace[:8])
-	putRandom(c.Trace[8:])
-	c.newSpan()
-	c.Flags |= randomTrace
-}
-
-func (c *Context) newSpan() { putRandom(c.Span[:]) }
-
-// putRandom fills eight bytes, and never with zeros alone.
-func putRandom(b []byte) {
-	n := rand.Uint64() | 1
-	for i := range 8 {
-		b[i] = byte(n >> (8 * i))
-	}
 }

@@ -63,7 +63,7 @@ func FuzzParse(f *testing.F) {
 
 func TestSampler(t *testing.T) {
 	sampled, _ := Parse([]byte(example))
-	not := sampled
+	ids, not := NewSource(), sampled
 	not.Flags = 0
 	for _, c := range []struct {
 		name    string
@@ -78,7 +78,7 @@ func TestSampler(t *testing.T) {
 		{"whatever the caller does", Sampler{Ratio: 1, IgnoreCalls: true}, not, true},
 		{"likewise", Sampler{Ratio: 0, IgnoreCalls: true}, sampled, false},
 	} {
-		got := c.sampler.Span(&c.parent)
+		got := c.sampler.Span(&c.parent, ids)
 		if got.IsSampled() != c.want || !got.Valid() {
 			t.Errorf("%s: %v", c.name, got)
 		}
@@ -89,20 +89,35 @@ func TestSampler(t *testing.T) {
 }
 
 func TestSamplerKeepsItsRatioAndAgreesWithOthers(t *testing.T) {
-	count := 0
+	count, ids := 0, NewSource()
 	const rounds = 20000
 	for range rounds {
-		few := Sampler{Ratio: 0.1}.Span(&Context{})
+		few := Sampler{Ratio: 0.1}.Span(&Context{}, ids)
 		if !few.IsSampled() {
 			continue
 		}
 		count++
 		few.Flags = 0
-		if more := (Sampler{Ratio: 0.2, IgnoreCalls: true}).Span(&few); !more.IsSampled() {
+		if more := (Sampler{Ratio: 0.2, IgnoreCalls: true}).Span(&few, ids); !more.IsSampled() {
 			t.Fatal("a higher ratio leaves out what a lower one records")
 		}
 	}
 	if count < rounds/10*8/10 || count > rounds/10*12/10 {
 		t.Errorf("%d of %d", count, rounds)
+	}
+}
+
+func TestSourcesAreApart(t *testing.T) {
+	seen := map[[8]byte]bool{}
+	for range 3 {
+		ids := NewSource()
+		for range 100 {
+			var id [8]byte
+			ids.put(id[:])
+			if seen[id] {
+				t.Fatal("an id came twice")
+			}
+			seen[id] = true
+		}
 	}
 }

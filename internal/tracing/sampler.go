@@ -12,13 +12,14 @@ type Sampler struct {
 }
 
 // Span begins a span. parent is that of the caller; one that is not valid: the trace begins here.
-func (s Sampler) Span(parent *Context) (c Context) {
+func (s Sampler) Span(parent *Context, ids *Source) (c Context) {
 	if !parent.Valid() {
-		c.newTrace()
+		ids.put(c.Trace[:8], c.Trace[8:], c.Span[:])
+		c.Flags = randomTrace
 		return s.decide(c)
 	}
 	c = *parent
-	c.newSpan()
+	ids.put(c.Span[:])
 	if s.IgnoreCalls {
 		return s.decide(c)
 	}

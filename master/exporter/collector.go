@@ -1,6 +1,8 @@
 package exporter
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,7 +42,14 @@ func values(word string, kind prometheus.ValueType, name, help string, labels []
 	desc := prometheus.NewDesc(name, help, labels, nil)
 	return family{name, word, help, labels, desc, func(s *stats.Snapshot, emit func(prometheus.Metric)) {
 		read(s, func(value float64, labels ...string) {
-			emit(prometheus.MustNewConstMetric(desc, kind, value, labels...))
+			for i := range labels { // names of files and topics may be any bytes
+				labels[i] = strings.ToValidUTF8(labels[i], "\uFFFD")
+			}
+			m, err := prometheus.NewConstMetric(desc, kind, value, labels...)
+			if err != nil {
+				m = prometheus.NewInvalidMetric(desc, err)
+			}
+			emit(m)
 		})
 	}}
 }
@@ -77,6 +86,16 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 // Collect sends the metrics of the snapshot.
 func (c *collector) Collect(to chan<- prometheus.Metric) {
 	for _, f := range families {
-		f.read(c.snapshot, func(m prometheus.Metric) { to <- m })
+		f.collect(c.snapshot, to)
 	}
+}
+
+// collect sends the metrics of one name. The registry calls it on a goroutine of its own, where a panic would end the instance.
+func (f *family) collect(s *stats.Snapshot, to chan<- prometheus.Metric) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			to <- prometheus.NewInvalidMetric(f.desc, fmt.Errorf("%v", fault))
+		}
+	}()
+	f.read(s, func(m prometheus.Metric) { to <- m })
 }

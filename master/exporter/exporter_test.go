@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/prometheus/common/expfmt"
 
@@ -244,5 +245,22 @@ func BenchmarkScrape(b *testing.B) {
 		if _, err := e.encode(s, expfmt.NewFormat(expfmt.TypeTextPlain)); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestNamesThatAreNoTextAreNoFault: a registry collects on goroutines of its own, where a panic would end the instance.
+func TestNamesThatAreNoTextAreNoFault(t *testing.T) {
+	s := sample()
+	s.Caches[0].Name, s.Spoolers[0].Dir = "caf\xe9", "/\xff"
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(&collector{s})
+	if _, err := registry.Gather(); err != nil {
+		t.Error(err)
+	}
+	broken := family{desc: prometheus.NewDesc("x", "", nil, nil), read: func(*stats.Snapshot, func(prometheus.Metric)) { panic("fault") }}
+	to := make(chan prometheus.Metric, 1)
+	broken.collect(s, to)
+	if err := (<-to).Write(nil); err == nil {
+		t.Error("a fault is no error of the metric")
 	}
 }

@@ -23,6 +23,7 @@ type file struct {
 
 	direct  bool   // descriptor 2 itself is written to, not a copy of it
 	pending bool   // the file at the path is still to be opened: that has failed
+	shared  bool   // a pipe or terminal, into which others may write between two pieces of one write
 	torn    bool   // what was written last is the beginning of a line
 	told    string // which failure was said last; "": none since all was well
 }
@@ -116,9 +117,9 @@ func (f *file) use(handle *os.File) {
 	case f.handle != nil:
 		f.handle.Close()
 	}
-	f.handle, f.size = handle, 0
+	f.handle, f.size, f.shared = handle, 0, true
 	if info, err := handle.Stat(); err == nil && info.Mode().IsRegular() {
-		f.size = info.Size()
+		f.size, f.shared = info.Size(), false
 	}
 }
 
@@ -172,8 +173,30 @@ func (f *file) append(data []byte) (n int, err error) {
 	return n, err
 }
 
+// atOnce is how many bytes a pipe takes in one piece (PIPE_BUF).
+const atOnce = 4096
+
+// appendAll writes a batch. Where others write too, each write holds as many whole records as stay in one piece.
+func (f *file) appendAll(b *batch) (written int, err error) {
+	if !f.shared {
+		return f.append(b.data)
+	}
+	for next := 0; next < len(b.ends); {
+		end := b.ends[next]
+		for next++; next < len(b.ends) && b.ends[next]-written <= atOnce; next++ {
+			end = b.ends[next]
+		}
+		n, err := f.append(b.data[written:end])
+		written += n
+		if err != nil {
+			return written, err
+		}
+	}
+	return written, nil
+}
+
 func (f *file) write(b *batch) (lost int, err error) {
-	n, err := f.append(b.data)
+	n, err := f.appendAll(b)
 	if err == nil {
 		return 0, nil
 	}

@@ -2,6 +2,7 @@ package logging
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -281,5 +282,53 @@ func TestANamedPipeWithoutAReaderCostsLinesAlone(t *testing.T) {
 	flags, err := unix.FcntlInt(f.handle.Fd(), unix.F_GETFL, 0)
 	if err != nil || flags&unix.O_NONBLOCK != 0 {
 		t.Errorf("who inherits it would get EAGAIN: %o, %v", flags, err)
+	}
+}
+
+// TestRecordsStayWholeInAPipe has a full pipe read slowly while somebody else writes to it, too.
+func TestRecordsStayWholeInAPipe(t *testing.T) {
+	var ends [2]int
+	if err := unix.Pipe(ends[:]); err != nil {
+		t.Fatal(err)
+	}
+	reader := os.NewFile(uintptr(ends[0]), "reader")
+	f := &file{}
+	f.use(os.NewFile(uintptr(ends[1]), "writer"))
+	if _, err := unix.FcntlInt(uintptr(ends[1]), unix.F_SETPIPE_SZ, 4096); err != nil {
+		t.Fatal(err)
+	}
+	const records, size = 400, 1000
+	done := make(chan error, 2)
+	write := func(mark string, writer interface{ Write([]byte) (int, error) }) {
+		var err error
+		for n := 0; n < records && err == nil; n++ {
+			_, err = writer.Write([]byte(strings.Repeat(mark, size-1) + "\n"))
+		}
+		done <- err
+	}
+	go write("a", f.handle)
+	go func() {
+		var b batch
+		for range records {
+			b.add([]byte(strings.Repeat("b", size-1) + "\n"))
+		}
+		_, err := f.write(&b)
+		done <- err
+	}()
+	text := make([]byte, 2*records*size)
+	if _, err := io.ReadFull(reader, text); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	reader.Close()
+	f.close()
+	for line := range strings.SplitSeq(strings.TrimSuffix(string(text), "\n"), "\n") {
+		if line != strings.Repeat(line[:1], size-1) {
+			t.Fatalf("a torn record of %d bytes", len(line))
+		}
 	}
 }

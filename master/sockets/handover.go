@@ -144,6 +144,19 @@ func (i *Inheritance) Take(key string) (fd int) {
 	return fd
 }
 
+// Given tells whether a socket is there that came to the previous master from systemd or as standard input.
+func (i *Inheritance) Given() bool {
+	if i == nil {
+		return false
+	}
+	for key := range i.fds {
+		if (&Socket{Key: key}).Given() {
+			return true
+		}
+	}
+	return false
+}
+
 // keys are those that begin with prefix, in their order.
 func (i *Inheritance) keys(prefix string) (keys []string) {
 	if i == nil {

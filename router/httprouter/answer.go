@@ -122,6 +122,7 @@ type delivery struct {
 	encode bool         // the client gets chunks that the node does not send
 	inHTTP bool         // the node speaks HTTP
 	known  bool         // the client finds the end of the answer
+	excess bool         // the node has sent more than the answer
 	plain  []byte
 	unused []byte // the start of a chunk's line
 }
@@ -206,6 +207,9 @@ func (s *session) endAnswer(q *request, err error) error {
 
 // nodeKeeps tells whether the connection to a node that has answered can serve again.
 func (s *session) nodeKeeps(up *relay.Upstream, q *request) bool {
+	if q.answer.excess { // what comes next on it would be taken for another request's answer
+		return false
+	}
 	if q.answer.inHTTP {
 		return s.response.Persistent()
 	}
@@ -249,7 +253,7 @@ func (d *delivery) add(out, body []byte) ([]byte, bool, error) {
 		}
 		d.plain = plain[:0]
 		if d.unused = append([]byte(nil), body[used:]...); d.chunks.Done() {
-			d.unused = nil
+			d.excess, d.unused = len(d.unused) > 0, nil
 		}
 		if d.decode {
 			out = append(out, plain...)
@@ -268,6 +272,7 @@ func (d *delivery) add(out, body []byte) ([]byte, bool, error) {
 	case d.left >= 0:
 		n := min(d.left, int64(len(body)))
 		d.left -= n
+		d.excess = n < int64(len(body))
 		return append(out, body[:n]...), d.left == 0, nil
 	}
 	return append(out, body...), false, nil

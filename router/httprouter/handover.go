@@ -121,14 +121,20 @@ func (l *loop) drop(c *client) {
 }
 
 // takeIdle returns a connection to the node that waits for its next use, the one that was used last; nil: there is none.
+// One on which something has come meanwhile is of no use: the node has closed it, or it is no answer to what follows.
 func (l *loop) takeIdle(address string) *end {
-	list := l.idle[address]
-	if len(list) == 0 {
-		return nil
+	for {
+		list := l.idle[address]
+		if len(list) == 0 {
+			return nil
+		}
+		last := list[len(list)-1]
+		l.idle[address] = list[:len(list)-1]
+		if stream.Silent(last.fd) {
+			return last
+		}
+		l.close(last)
 	}
-	last := list[len(list)-1]
-	l.idle[address] = list[:len(list)-1]
-	return last
 }
 
 // putIdle keeps a connection for its next use.

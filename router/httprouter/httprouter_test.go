@@ -471,3 +471,33 @@ func FuzzDelivery(f *testing.F) {
 		}
 	})
 }
+
+// TestWhatANodeSendsTooMuchIsNoAnswer: it comes with the answer, or later, and must not be the next client's.
+func TestWhatANodeSendsTooMuchIsNoAnswer(t *testing.T) {
+	for name, answer := range map[string]string{
+		"behind the length": "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" + "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+		"behind the chunks": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n" + "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+		"a body of a 304":   "HTTP/1.1 304 Not Modified\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+	} {
+		node := serveAll(t, func(c *net.TCPConn, _ func(string)) {
+			data := make([]byte, 0, 4096)
+			for {
+				n, err := c.Read(data[len(data):cap(data)])
+				if err != nil {
+					return
+				}
+				if data = data[:len(data)+n]; bytes.HasSuffix(data, []byte("\r\n\r\n")) {
+					data = data[:0]
+					_, _ = io.WriteString(c, answer)
+				}
+			}
+		})
+		got := talk(t, getRoot+getRoot+getRoot, func(spec *routerspec.Spec) {
+			to(node)(spec)
+			spec.HTTP.BackendHTTP = true
+		})
+		if strings.Contains(got, "evil") || strings.Count(got, "HTTP/1.1 ") != 3 {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}

@@ -107,8 +107,8 @@ func (up *Upstream) AppendGreeting(packet []byte) []byte {
 	return packet
 }
 
-// Greeted tells whether the connection began with a greeting that the node has not answered otherwise.
-func (up *Upstream) Greeted() bool { return up.greeted }
+// Greeted tells whether the connection began with a greeting that the node has not answered yet: it has no request of it.
+func (up *Upstream) Greeted() bool { return up.greeted && up.greets > 0 }
 
 // Keeps tells whether a node that speaks uwsgi serves another request on the connection.
 func (up *Upstream) Keeps() bool {

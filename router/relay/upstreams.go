@@ -69,6 +69,7 @@ type Upstream struct {
 	fresh   bool        // it serves one request
 	greeted bool        // it began with a greeting
 	greets  int         // bytes of the answer to that which are still to come
+	stands  bool        // it is a fallback
 }
 
 // Attempt is the search for a node for one request.
@@ -124,12 +125,13 @@ func (a *Attempt) Choose(fresh bool) *Upstream {
 	if a.count > a.all.Spec.MaxRetries {
 		return nil
 	}
+	fallbacks := a.fallbacks
 	node, said, there := a.choose()
 	if !there {
 		return nil
 	}
 	a.count++
-	return &Upstream{Announcement: said, all: a.all, node: node, fresh: fresh || a.fresh}
+	return &Upstream{Announcement: said, all: a.all, node: node, fresh: fresh || a.fresh, stands: a.fallbacks > fallbacks}
 }
 
 // Connect connects to a node that was chosen. False: it is noted as one that could not be reached.
@@ -207,6 +209,9 @@ func (a *Attempt) Again(up *Upstream) {
 	a.fresh = true
 	a.count--
 	a.derived = false
+	if up.stands {
+		a.fallbacks--
+	}
 	if up.node != nil {
 		a.tried = a.tried[:len(a.tried)-1]
 	}

@@ -19,6 +19,7 @@ def test_messages_name_the_current_span_only_where_spans_are_exported(monkeypatc
     (b'{"headers": {"traceparent": "%s"}}' % PARENT.encode(), PARENT),
     (b'{"headers": {}}', ""),
     (b'{"headers": {"traceparent": 7}}', ""),
+    (b'{"traceparent": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", ""),
     (b'{"headers": ["traceparent"]}', ""),
     (b'{"payload": {"traceparent": "x"}}', ""),
     (b'["traceparent"]', ""),
