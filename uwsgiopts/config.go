@@ -59,7 +59,8 @@ type Config struct {
 	SoKeepalive   bool
 	SoSndbuf      int
 	SoRcvbuf      int
-	TCPFastOpen   int // connections that have sent data but are not established yet, for each socket; 0: off
+	TCPFastOpen   int  // connections that have sent data but are not established yet, for each socket; 0: off
+	NoDeferAccept bool // uwsgi sockets: connections are accepted before something comes on them
 
 	HTTPKeepalive        time.Duration // idle time on --http connections; 0: close after each response
 	HTTPAutoChunked      bool

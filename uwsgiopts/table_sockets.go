@@ -35,7 +35,7 @@ func socketsOptions() []Option {
 		{Names: []string{"map-socket"}, Arg: RequiredArg, Doc: "let only some workers use a socket: SOCKET:WORKER[,WORKER]", Value: List.by(setMapSocket)},
 		{Names: []string{"socket-timeout"}, Short: 'z', Arg: RequiredArg, Doc: "seconds that a client may keep a read or a write waiting", Value: seconds(func(c *Config) *time.Duration { return &c.SocketTimeout })},
 		{Names: []string{"no-fd-passing"}, Value: Flag, Doc: "do not take descriptors that clients pass", NoOp: "descriptors are not taken from clients"},
-		{Names: []string{"no-defer-accept"}, Value: Flag, Doc: "accept as soon as a client connects, not when it has sent something", NoOp: "accepting is never deferred"},
+		{Names: []string{"no-defer-accept"}, Doc: "accept as soon as a client connects to a uwsgi socket, not when it has sent something", Value: flagOn(func(c *Config) *bool { return &c.NoDeferAccept })},
 		{Names: []string{"tcp-nodelay"}, Value: Flag, Doc: "send small pieces at once on TCP connections", NoOp: "small pieces are always sent at once"},
 		{Names: []string{"so-keepalive"}, Doc: "probe idle TCP connections", Value: flagOn(func(c *Config) *bool { return &c.SoKeepalive })},
 		{Names: []string{"so-send-timeout", "socket-send-timeout", "so-write-timeout", "socket-write-timeout"}, Doc: "seconds that a write may take, when other than the socket-timeout", Value: seconds(func(c *Config) *time.Duration { return &c.SendTimeout })},

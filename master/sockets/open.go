@@ -182,10 +182,11 @@ func (o *Opener) make(want uwsgiopts.Socket) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	if want.Protocol == "uwsgi" { // a front end sends at once: accepting before that costs two looks
+	if want.Protocol == "uwsgi" && !o.Config.NoDeferAccept { // a front end sends at once: accepting before that costs two looks
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, deferSeconds) // not for unix sockets
 	}
 	s := &Socket{Key: want.Address, FD: fd}
+	s.overflows, _ = listenOverflows()
 	s.serve(want)
 	if !s.Given() {
 		s.owner = start

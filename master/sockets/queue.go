@@ -1,6 +1,10 @@
 package sockets
 
 import (
+	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -19,16 +23,49 @@ func (s *Socket) Queue() (waiting, limit int) {
 	return int(info.Unacked), int(info.Sacked)
 }
 
-// Overflowed tells whether the kernel has dropped attempts to connect since the last call, as it does when the queue is
-// full. The queue may be empty again by now. The first call for a socket that others have opened tells nothing.
+// Overflowed tells whether the kernel has dropped attempts to connect since the last call because the queue was full. The queue
+// may be empty again by now. The first call for a socket that others have opened tells nothing.
+//
+// The kernel counts what it drops on a socket for any reason, such as what comes for a connection that was reset, and overflows
+// of all queues together: both have to have grown.
 func (s *Socket) Overflowed() bool {
 	dropped, known := drops(s.FD)
 	if !known {
 		return false
 	}
-	more := dropped != s.dropped && (s.looked || !s.inherited)
-	s.dropped, s.looked = dropped, true
+	first := !s.looked
+	if s.looked = true; dropped == s.dropped && !first {
+		return false
+	}
+	overflows, known := listenOverflows()
+	more := dropped != s.dropped && (!known || overflows != s.overflows) && !(first && s.inherited)
+	s.dropped, s.overflows = dropped, overflows
 	return more
+}
+
+// listenOverflows is how many attempts to connect found a full queue, of all sockets of the network namespace; false where the
+// kernel does not tell.
+func listenOverflows() (count uint64, known bool) {
+	text, err := os.ReadFile("/proc/net/netstat")
+	if err != nil {
+		return 0, false
+	}
+	var names []string
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if len(fields) == 0 || fields[0] != "TcpExt:" {
+			continue
+		}
+		if names == nil {
+			names = fields
+			continue
+		}
+		if at := slices.Index(names, "ListenOverflows"); at >= 0 && at < len(fields) {
+			count, err := strconv.ParseUint(fields[at], 10, 64)
+			return count, err == nil
+		}
+	}
+	return 0, false
 }
 
 // drops is how many packets the kernel has dropped on a socket; false where it does not tell.

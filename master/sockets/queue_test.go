@@ -1,6 +1,7 @@
 package sockets
 
 import (
+	"net"
 	"runtime"
 	"testing"
 
@@ -72,5 +73,23 @@ func TestAnOverflowBeforeTheFirstLookIsTold(t *testing.T) {
 	inherited.inherited = true
 	if inherited.Overflowed() {
 		t.Error("told for a socket that was open before: others may have told it")
+	}
+}
+
+// TestWhatIsDroppedForOtherReasonsIsNoOverflow: here, the confirmation of connections on which nothing is sent yet (TCP_DEFER_ACCEPT).
+func TestWhatIsDroppedForOtherReasonsIsNoOverflow(t *testing.T) {
+	o := opener(t, uwsgiopts.Socket{Address: "127.0.0.1:0", Protocol: "uwsgi"})
+	s := o.mustOpen(t)[0]
+	before, _ := drops(s.FD)
+	c, err := net.Dial("tcp", s.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if now, _ := drops(s.FD); now == before {
+		t.Skip("this kernel does not count it as dropped")
+	}
+	if s.Overflowed() {
+		t.Error("an empty queue has overflowed")
 	}
 }

@@ -49,6 +49,7 @@ type Socket struct {
 	inherited bool   // it was open before this configuration was read
 	given     string // from systemd: its address by number, as --socket may name it
 	dropped   uint32 // by the kernel, when Overflowed looked last
+	overflows uint64 // of all queues, likewise
 	looked    bool   // Overflowed has
 }
 
