@@ -763,7 +763,7 @@ def test_what_is_asked_of_the_server_itself_does_not_reach_the_application(start
 
 @pytest.mark.parametrize("args, said", [
     (["--module", "x"], 'option "asgi"'), (["--threads", "2"], 'option "threads"'), (["--gevent", "5"], 'option "asgi"'),
-    (["--asgi-loop", "nosuch"], "none of auto, asyncio, uvloop"), (["--asgi-lifespan", "maybe"], "none of auto, on, off"),
+    (["--asgi-loop", "nosuch"], "is not one of auto, asyncio, uvloop"), (["--asgi-lifespan", "maybe"], "is not one of auto, on, off"),
 ])
 def test_what_cannot_be_is_refused(server, args, said):
     running = server(None, ["--http-socket", "127.0.0.1:0", "--asgi", "service", *args])

@@ -4,6 +4,7 @@ import signal
 import socket
 
 import pytest
+from apps import ANSWER
 from http_client import Connection, eventually, get
 from server import free_port
 from transports import http, http_socket
@@ -236,3 +237,28 @@ def application(environ, start_response):
     transport = http_socket()
     server(transport, ["--master", *more], app=app)
     assert set(ast.literal_eval(get(transport.port).text)) == {b"told"}
+
+
+EXECUTING = f"""
+import subprocess
+{ANSWER}
+def application(environ, start_response):
+    listing = subprocess.run(["ls", "-l", "/proc/self/fd"], close_fds=False, stdout=subprocess.PIPE)
+    return answer(start_response, listing.stdout.decode())
+"""
+
+EVERYTHING = (
+    "--master --processes 2 --threads 2 --log-master --stats s.sock --prometheus p.sock --status-page page.sock "
+    "--otlp-endpoint=http://127.0.0.1:9 "
+    "--cache2 name=c,items=10 --queue 10 --sharedarea 1 --spooler . --mule --enable-metrics --snmp --locks 2"
+)
+
+
+def test_a_program_that_the_application_executes_gets_no_descriptor_of_ours(server):
+    """Whatever the master, the gateways and the ways of looking at the instance share with workers."""
+    transport = http_socket()
+    server(transport, EVERYTHING.split(), app=EXECUTING)
+    listed = [line.split()[-3::2] for line in get(transport.port).text.splitlines() if " -> " in line]
+    assert len(listed) >= 3
+    leaked = {fd: to for fd, to in listed if int(fd) > 2 and any(kind in to for kind in ("memfd:", "socket:", "anon_inode:"))}
+    assert leaked == {}

@@ -400,15 +400,15 @@ def test_uwsgi_as_node_and_as_router(server, uwsgi):
         (["--http", ":0", "--http-to", "x", "--http-use-code-string", "0:a:b"], "http-use-code-string.*subscription-server"),
         (["--http", ":0", "--http-to", "x", "--http-use-cache"], "http-use-cache.*name one with cache2"),
         (["--http", ":0", "--http-to", "x", "--http-manage-rtsp"], "http-manage-rtsp.*RTSP is not spoken"),
-        (["--http", ":0", "--http-to", "x", "--http-auto-gzip"], "http-auto-gzip.*let those do it"),
+        (["--http", ":0", "--http-to", "x", "--http-auto-gzip"], "http-auto-gzip.*enable compression there"),
         (["--sslrouter", ":0,a", "--sslrouter-to", "x"], "sslrouter.*ADDRESS,CERT,KEY"),
         (["--sslrouter", ":0,a,b", "--sslrouter-to", "x"], "a: no such file"),
         (["--fastrouter-to", "x"], "fastrouter.*no address"),
         (["--http", ":0", "--http-stud-prefix", "127.0.0.1", "--wsgi-file", "a.py"], "http-stud-prefix.*PROXY"),
         (["--http", ":0", "--http-modifier1", "5", "--wsgi-file", "a.py"], "http-modifier1.*unless http-to"),
         (["--socket", ":0", "--wsgi-file", "a.py", "--subscribe-to", "127.0.0.1:1"], "subscribe-to.*not SERVER:KEY"),
-        (["--socket", ":0", "--wsgi-file", "a.py", "--subscribe2", "server=a,key=b,nonsense=1"], "subscribe2.*no property .nonsense"),
-        (["--http", ":0", "--http-to", "x", "--subscription-algo", "best"], "subscription-algo.*none of wrr"),
+        (["--socket", ":0", "--wsgi-file", "a.py", "--subscribe2", "server=a,key=b,nonsense=1"], "subscribe2.*unknown property .nonsense"),
+        (["--http", ":0", "--http-to", "x", "--subscription-algo", "best"], "subscription-algo.*is not one of wrr"),
     ],
 )
 def test_what_cannot_be_is_refused(server, options, said):

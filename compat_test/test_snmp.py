@@ -75,7 +75,7 @@ def test_counts_of_two_workers_are_exact(server, way, port):
 
 def test_the_community_decides_who_is_answered(server, way, port):
     running = server(way, ["--master", "-p", "1", f"--snmp=127.0.0.1:{port}"], app=APP)
-    assert "nobody is answered" in running.log()
+    assert "no query is answered" in running.log()
     assert "Timeout" in get(port, "1.1", tries=1)[0]
     assert "Timeout" in get(port, "1.1", community="", tries=1)[0]
     assert ask(way, "uwsgi.snmp_set_community('secret')") is True

@@ -340,7 +340,7 @@ def without_libzmq(tmp_path):
     return root / "bin/envoxyd"
 
 
-MISSING = (r"envoxy\.json:1:\d+: boot\.0\.zmq\.bind: ZeroMQ needs libzmq, .*libzmq\.so\.X: cannot open shared object file"
+MISSING = (r"envoxy\.json:1:\d+: boot\[0\]\.zmq\.bind: ZeroMQ needs libzmq, .*libzmq\.so\.X: cannot open shared object file"
            r".* apt install libzmq5")
 
 
@@ -366,6 +366,6 @@ def test_without_libzmq_http_is_served_and_zeromq_refused(service, without_libzm
 
 
 def test_settings_that_cannot_be_used_are_told_with_their_place(service):
-    said = r"exited 246(.|\n)*envoxy\.json:1:\d+: boot\.0\.zmq\.curve\.secret_key: .* 40 characters in Z85"
+    said = r"exited 246(.|\n)*envoxy\.json:1:\d+: boot\[0\]\.zmq\.curve\.secret_key: .* 40 characters in Z85"
     with pytest.raises(AssertionError, match=said):
         service(VIEWS, boot(":5555", curve={"secret_key": "short"}))

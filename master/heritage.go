@@ -85,6 +85,9 @@ func (m *master) inheritHistory() error {
 		if err != nil {
 			return err
 		}
+		if err := board.CloseFile(); err != nil { // what it counts is added up before the next upgrade
+			return err
+		}
 		h.inherited = append(h.inherited, board)
 	}
 	return nil

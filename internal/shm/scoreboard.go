@@ -245,6 +245,9 @@ func (b *Board) idle(row int) bool {
 	return some
 }
 
+// CloseFile closes the file alone: the board can be read on, and not be handed over.
+func (b *Board) CloseFile() error { return b.file.Close() }
+
 // Close unmaps the board and closes its file.
 func (b *Board) Close() error {
 	if err := unix.Munmap(b.mem); err != nil {

@@ -30,6 +30,7 @@ type inlet struct {
 	conn   syscall.RawConn
 	lines  assembler
 	buffer []byte
+	mapped bool // the buffer is
 	cuts   int
 	cutSay func(n int)
 	ending atomic.Bool
@@ -47,7 +48,12 @@ func newInlet(name string, stream bool, lines assembler, cutSay func(n int)) (*i
 	if err != nil {
 		return nil, fmt.Errorf("%s: socketpair: %w", name, err)
 	}
-	i := &inlet{buffer: make([]byte, largestRecord), cutSay: cutSay}
+	// Not of Go's heap: most of it is never touched, and its size would put the collector off.
+	buffer, err := unix.Mmap(-1, 0, largestRecord, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: mmap: %w", name, err), unix.Close(fds[0]), unix.Close(fds[1]))
+	}
+	i := &inlet{buffer: buffer, mapped: true, cutSay: cutSay}
 	i.take = i.receive
 	i.lines = lines
 	i.lines.lines, i.lines.was = stream, func() { i.cuts++ }
@@ -89,8 +95,7 @@ func (i *inlet) start(name string, err error) (*inlet, error) {
 		i.conn, err = i.ours.SyscallConn()
 	}
 	if err != nil {
-		i.ours.Close()
-		i.theirs.Close()
+		i.free()
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	i.reader.Go(i.read)
@@ -177,6 +182,14 @@ func (i *inlet) close() {
 		_, _ = i.drain(int(fd), time.Now().Add(lastReads))
 	})
 	i.lines.flush(time.Now())
+	i.free()
+}
+
+func (i *inlet) free() {
 	i.ours.Close()
 	i.theirs.Close()
+	if i.mapped {
+		_ = unix.Munmap(i.buffer) // it is what Mmap has returned
+	}
+	i.buffer = nil
 }

@@ -14,7 +14,9 @@ ours = False
 
 TIMEOUT = 5  # seconds that children have for their end
 
-NUMBERS = ("control_fd", "event_fd", "alive_fd", "scoreboard_fd", "auxiliary_fd", "metrics_fd", "snmp_fd", "deaths_fd", "vault_fd")
+NUMBERS = (
+    "control_fd", "event_fd", "alive_fd", "scoreboard_fd", "auxiliary_fd", "metrics_fd", "tallies_fd", "snmp_fd", "deaths_fd", "vault_fd",
+)
 
 _spec = None
 _workers = (-1, -1)  # a pipe: workers hold its writing end, the zygote reads the end of the last
@@ -59,6 +61,8 @@ def descriptors(spec):
             yield spec["log"][name]
     if spec.get("gateway"):
         yield spec["gateway"]["progress_fd"]
+    if spec.get("tracing"):
+        yield spec["tracing"]["fd"]
     signals = spec["signals"]
     yield from (*(signals["workers"] or ()), *(signals["mules"] or ()), *(signals["farms"] or ()), signals["spooler"])
     yield from (pipe["out"] for pipe in pipes(spec))
@@ -88,6 +92,8 @@ def forget(spec):
     spec["log"]["request_fd"] = spec["log"]["worker_fd"] = 0
     if spec.get("gateway"):
         spec["gateway"]["progress_fd"] = -1
+    if spec.get("tracing"):
+        spec["tracing"]["fd"] = -1
 
 
 def none_left():
