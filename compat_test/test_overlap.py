@@ -264,8 +264,7 @@ def test_a_signal_in_the_overlap(server, transport, point, how):
     assert client.makefile("rb").read().endswith(str(old).encode())
     new = eventually(lambda: (lambda pid: pid != old and pid)(serving(transport.port)), 20)
     assert (new == successor) == ("broken" in how)
-    eventually(lambda: len(running.processes()) == 3, 20)
-    assert not alive(old)
+    eventually(lambda: len(running.processes()) == 3 and not alive(old), 20)
 
 
 def test_a_successor_binds_the_port_of_its_predecessor(server, transport):

@@ -254,6 +254,7 @@ func (h *http2Conn) exchange(t *tunnel, out nethttp.ResponseWriter, r *nethttp.R
 	} else {
 		if r.ContentLength != 0 {
 			sent = make(chan error, 1)
+			t.read.Store(false)
 			go func() { sent <- t.sendBody(r) }() // ends with the tunnel or the stream
 		}
 		response, err = t.response(out, r)
@@ -278,12 +279,8 @@ func (h *http2Conn) exchange(t *tunnel, out nethttp.ResponseWriter, r *nethttp.R
 		panic(nethttp.ErrAbortHandler) // the stream is reset: the client must not take it for whole
 	}
 	wanted := sent == nil
-	if sent != nil {
-		select {
-		case err = <-sent:
-			wanted = err == nil
-		default: // not all of it was
-		}
+	if sent != nil && t.read.Load() { // else the worker has answered without all of it
+		wanted = <-sent == nil
 	}
 	switch {
 	case !attached(): // its deadline has passed

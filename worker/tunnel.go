@@ -35,6 +35,7 @@ type tunnel struct {
 	over   chan struct{} // closed when the other end is
 	used   bool          // there was a request on it before
 	cut    atomic.Bool   // the request's body has ended too early
+	read   atomic.Bool   // the client has sent all of it, so what is left to do is one write
 }
 
 // end closes the tunnel and waits until the worker has, too. A client that resets streams faster than they are served has
@@ -49,9 +50,14 @@ func (t *tunnel) sendBody(r *nethttp.Request) error {
 	piece := tunnelPieces.Get().(*[tunnelPiece]byte)
 	defer tunnelPieces.Put(piece)
 	var frame []byte
+	left := r.ContentLength
 	for {
 		n, err := r.Body.Read(piece[:])
 		data := piece[:n]
+		left -= int64(n)
+		if left == 0 || errors.Is(err, io.EOF) {
+			t.read.Store(true)
+		}
 		if r.ContentLength < 0 && n > 0 {
 			frame = append(strconv.AppendInt(frame[:0], int64(n), 16), "\r\n"...)
 			frame = append(append(frame, data...), "\r\n"...)

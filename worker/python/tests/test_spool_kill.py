@@ -148,10 +148,10 @@ def test_no_job_is_lost_and_none_runs_twice_at_the_same_time(harness):
 
 
 def idle(harness, job):
-    harness.note("begin", job[b"n"].decode())
+    harness.note("begin", job[b"n"].decode(), os.getpid())
     if job[b"n"] == b"long":
-        until(lambda: "begin short" in harness.lines())
-    harness.note("end", job[b"n"].decode())
+        until(lambda: [line for line in harness.lines() if line.startswith("begin short")])
+    harness.note("end", job[b"n"].decode(), os.getpid())
     return -2
 
 
@@ -164,7 +164,9 @@ def test_a_long_job_does_not_keep_those_that_were_woken_along_with_it(harness):
     harness.spoolers.put(n=b"short", at=2)
     harness.spoolers.state.spooling.bells[0].ring()
     until(lambda: len(harness.lines()) == 4)
-    assert sorted(harness.lines()[:2]) == ["begin long", "begin short"]  # the second may be the quicker one to say so
+    ran = {tuple(line.split()[:2]): int(line.split()[2]) for line in harness.lines()}
+    assert ran["begin", "long"] == ran["end", "long"] != ran["begin", "short"] == ran["end", "short"]
+    assert {ran["begin", "long"], ran["begin", "short"]} == set(harness.pids.values())
 
 
 def sleeping(pid):
