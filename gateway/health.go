@@ -144,14 +144,14 @@ func (h *health) poll(ctx context.Context, name string, p probe.Probe, timeout t
 func (h *health) refresh(ctx context.Context) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	var before, now gatewayspec.Events
+	var before gatewayspec.Events
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		if now = h.g.eventCounts(); now != before {
+		if now := h.g.eventCounts(); now != before {
 			before = now
 			h.mu.Lock()
 			h.write()

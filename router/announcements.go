@@ -145,7 +145,7 @@ func (p *process) take(data []byte, from sender) {
 		p.refused(&packet, err)
 		return
 	}
-	if packet.SNIKey != "" && len(p.secure.configs) == 0 && !p.sniTold.Swap(true) {
+	if packet.SNIKey != "" && len(p.secure.fronts) == 0 && !p.sniTold.Swap(true) {
 		p.logf("[uwsgi-subscription for pid %d] certificates of subscriptions (sni_key, sni_crt) are of no use: no client speaks TLS to this router", os.Getpid())
 	}
 	if change != nodes.Nothing || p.spec.Siblings {

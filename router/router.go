@@ -138,8 +138,7 @@ func (p *process) lookUp(key string) string {
 
 // logf writes a line to the log. What others have chosen is made safe by the caller.
 func (p *process) logf(format string, args ...any) {
-	var line []byte
-	line = fmt.Appendf(line, format, args...)
+	line := fmt.Appendf(nil, format, args...)
 	_, _ = os.Stderr.Write(append(line, '\n')) // there is no better place to say that the log is gone
 }
 

@@ -10,7 +10,6 @@ import (
 	"envoxyd/internal/routerspec"
 	"envoxyd/internal/tlsconfig"
 	"envoxyd/internal/tlsspec"
-	"envoxyd/protocol/uwsgi"
 	"envoxyd/router/relay"
 	"envoxyd/transports/http"
 )
@@ -20,9 +19,14 @@ const handshakeTime = 30 * time.Second
 
 // secure is TLS on the sockets that have it.
 type secure struct {
-	stores  map[*routerspec.Socket]*tlsconfig.Store
-	configs map[*routerspec.Socket]*tls.Config
-	head    time.Duration // for a whole handshake
+	fronts map[*routerspec.Socket]secureFront
+	head   time.Duration // for a whole handshake
+}
+
+// secureFront is TLS on one socket.
+type secureFront struct {
+	store  *tlsconfig.Store
+	config *tls.Config
 }
 
 // openSecure reads the certificates of the fronts.
@@ -42,8 +46,7 @@ func (p *process) openSecure() error {
 			if vault, err = tlsconfig.OpenVault(p.spec.VaultFD); err != nil {
 				return err
 			}
-			p.secure.stores = map[*routerspec.Socket]*tlsconfig.Store{}
-			p.secure.configs = map[*routerspec.Socket]*tls.Config{}
+			p.secure.fronts = map[*routerspec.Socket]secureFront{}
 		}
 		var protocols []string
 		if p.spec.Kind == routerspec.KindHTTP {
@@ -54,7 +57,7 @@ func (p *process) openSecure() error {
 			return fmt.Errorf("%s: %w", front.Name, err)
 		}
 		store.AlsoNamed("subscription", func(host string) (tlsspec.Certificate, bool) { return p.announcedCertificate(host, front.Port) })
-		p.secure.stores[front], p.secure.configs[front] = store, store.Config()
+		p.secure.fronts[front] = secureFront{store, store.Config()}
 	}
 	return nil
 }
@@ -75,11 +78,11 @@ func (p *process) announcedCertificate(host, port string) (c tlsspec.Certificate
 
 // shakeHands has a client's connection speak TLS, where its front does. False: it has failed, and is closed.
 func (p *process) shakeHands(c *relay.Client) bool {
-	config := p.secure.configs[c.Front]
-	if config == nil {
+	front, speaks := p.secure.fronts[c.Front]
+	if !speaks {
 		return true
 	}
-	if err := p.handshake(c, config); err != nil {
+	if err := p.handshake(c, front); err != nil {
 		if c.Front.TLS.Verbose {
 			p.logf("TLS handshake with %s: %v", c.Peer, err)
 		}
@@ -89,7 +92,7 @@ func (p *process) shakeHands(c *relay.Client) bool {
 	return true
 }
 
-func (p *process) handshake(c *relay.Client, config *tls.Config) error {
+func (p *process) handshake(c *relay.Client, front secureFront) error {
 	below := c.Below()
 	end := time.Now().Add(p.secure.head)
 	if err := below.SetDeadline(end); err != nil {
@@ -104,18 +107,14 @@ func (p *process) handshake(c *relay.Client, config *tls.Config) error {
 			return err
 		}
 	}
-	conn := tls.Server(below, config)
+	conn := tls.Server(below, front.config)
 	if err := conn.Handshake(); err != nil {
 		return err
 	}
 	state := conn.ConnectionState()
-	c.Secure.Misdirected = p.secure.stores[c.Front].Guard(state.ServerName)
+	c.Secure.Misdirected = front.store.Guard(state.ServerName)
 	c.Secure.Host = strings.ToLower(state.ServerName)
-	for _, pair := range tlsconfig.Variables(&state, c.Front.TLS.ExportCert) {
-		if uwsgi.Fits(len(pair[1])) {
-			c.Secure.Vars = uwsgi.AppendVar(c.Secure.Vars, pair[0], pair[1])
-		}
-	}
+	c.Secure.Vars = tlsconfig.AppendVariables(c.Secure.Vars, &state, c.Front.TLS.ExportCert)
 	c.Cover(conn, below)
 	hurry()
 	return below.SetDeadline(time.Time{})

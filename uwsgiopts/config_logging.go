@@ -44,23 +44,10 @@ type LoggingConfig struct {
 
 // Values of --log-color.
 const (
-	ColorAuto   = "" // where standard error is a terminal
+	ColorAuto   = "auto" // where standard error is a terminal
 	ColorAlways = "always"
 	ColorNever  = "never"
 )
-
-// setLogColor reads auto, always or never.
-func setLogColor(c *Config, g given) error {
-	switch g.text {
-	case "auto":
-		c.LogColor = ColorAuto
-	case ColorAlways, ColorNever:
-		c.LogColor = g.text
-	default:
-		return fmt.Errorf("%q is none of auto, always, never", g.text)
-	}
-	return nil
-}
 
 // Logger is one place that log lines go to.
 type Logger struct {

@@ -196,7 +196,7 @@ func (p *parser) finishRouterCaches() error {
 	c := p.cfg
 	for _, f := range families {
 		name := f.of(c).UseCache
-		if name == nil || len(c.Caches) > 0 && *name == "" || slices.ContainsFunc(c.Caches, func(cache Cache) bool { return cache.Name == *name }) {
+		if name == nil || c.hasCache(*name) {
 			continue
 		}
 		return p.refuseValue(f.name+"-use-cache", "there is no cache %q of this instance: name one with cache2", *name)

@@ -45,7 +45,7 @@ func (p *parser) validateCheckCache() error {
 		if r.Option != checkCache {
 			continue
 		}
-		if len(p.cfg.Caches) == 0 || r.Value != "" && !slices.ContainsFunc(p.cfg.Caches, func(c Cache) bool { return c.Name == r.Value }) {
+		if !p.cfg.hasCache(r.Value) {
 			return p.refuseValue(checkCache, "there is no cache %q: make it with --cache2 name=NAME,items=N", r.Value)
 		}
 	}

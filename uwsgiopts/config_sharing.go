@@ -138,6 +138,11 @@ func quantity(g given) (int64, error) {
 	return n, err
 }
 
+// hasCache tells whether there is a cache of that name; "" is the first one.
+func (c *Config) hasCache(name string) bool {
+	return name == "" && len(c.Caches) > 0 || slices.ContainsFunc(c.Caches, func(cache Cache) bool { return cache.Name == name })
+}
+
 // addCache checks what uWSGI checks, and says the same of it.
 func (c *Config) addCache(option string, cache Cache) error {
 	if cache.Blocks == 0 {

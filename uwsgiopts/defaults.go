@@ -35,7 +35,7 @@ func defaults() *Config {
 		MuleConfig:         muleDefaults(),
 		AskConfig:          AskConfig{PingTimeout: 3 * time.Second},
 		EmperorConfig:      emperorDefaults(),
-		LoggingConfig:      LoggingConfig{LogfileChmod: -1, RsyslogPacketSize: 1024, AlarmFreq: 3, AlarmMsgSize: 8192},
+		LoggingConfig:      LoggingConfig{LogColor: ColorAuto, LogfileChmod: -1, RsyslogPacketSize: 1024, AlarmFreq: 3, AlarmMsgSize: 8192},
 		SpoolerConfig:      SpoolerConfig{SpoolerFrequency: 30},
 		SharingConfig:      sharingDefaults(),
 		RoutersConfig:      routersDefaults(),

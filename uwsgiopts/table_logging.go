@@ -50,7 +50,7 @@ func loggingOptions() []Option {
 		{Names: []string{"log-backupname"}, Arg: RequiredArg, Doc: "name of the rotated log", Value: text(func(c *Config) *string { return &c.LogBackupname })},
 		{Names: []string{"log-date", "logdate"}, Arg: OptionalArg, Doc: "put the date before each line; a value is a strftime format", Value: Text.by(setLogDate)},
 		{Names: []string{"log-prefix"}, Arg: OptionalArg, Doc: "put a strftime text before each line", Value: Text.by(setLogDate)},
-		{Names: []string{"log-color"}, Arg: RequiredArg, Flags: Own, Doc: "colours, short lines about requests and a summary of the start: auto (at a terminal), always or never", Value: Text.by(setLogColor)},
+		{Names: []string{"log-color"}, Arg: RequiredArg, Flags: Own, Doc: "colours, short lines about requests and a summary of the start: auto (at a terminal), always or never", Value: oneOf(func(c *Config) *string { return &c.LogColor }, ColorAuto, ColorAlways, ColorNever)},
 		{Names: []string{"log-json"}, Flags: StartsLogMaster | Own, Doc: "write each log record, whoever writes it, as a JSON object on a line of its own", Value: flagOn(func(c *Config) *bool { return &c.LogJSON })},
 		{Names: []string{"log-zero"}, Doc: "log only answers without a body", Value: flagOn(func(c *Config) *bool { return &c.LogZero })},
 		{Names: []string{"log-slow"}, Arg: RequiredArg, Doc: "log only requests that take longer than this many milliseconds", Value: milliseconds(func(c *Config) *time.Duration { return &c.LogSlow })},

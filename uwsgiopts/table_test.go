@@ -76,6 +76,9 @@ func TestValuesAreReadAsTheirKindSays(t *testing.T) {
 			if impossible == nil && refused != nil && o.Kind() == Wide {
 				t.Errorf("%s refuses %q, though a %s can be that: %v", l.name, given.text, o.Kind(), refused)
 			}
+			if refused != nil && !strings.Contains(refused.Error(), l.name) {
+				t.Errorf("%s refuses %q without its name: %v", l.name, given.text, refused)
+			}
 		}
 		if o.Arg == NoArg && o.Kind() != Flag && o.Kind() != InverseFlag && o.Kind() != Int {
 			t.Errorf("%s takes no value, and yet that is a %s", l.name, o.Kind())

@@ -40,6 +40,13 @@ func (r *reactor) newConn() *conn {
 	return new(conn)
 }
 
+// noteEnd notes that the client has sent its last, where an event says so.
+func (cn *conn) noteEnd(e *unix.EpollEvent) {
+	if e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		cn.ending = true
+	}
+}
+
 // keep puts the connection into the epoll set and the table, to be waited for. keeper is the slot
 // that has served it, nil after a goroutine has.
 //

@@ -92,9 +92,7 @@ func (r *reactor) passConn(e *unix.EpollEvent) bool {
 	}
 	cn := r.conns[e.Fd]
 	cn.again = true // this event does not come again
-	if e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-		cn.ending = true
-	}
+	cn.noteEnd(e)
 	return !cn.inHand && r.handOver(cn)
 }
 

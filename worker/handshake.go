@@ -9,7 +9,6 @@ import (
 
 	"envoxyd/internal/tlsconfig"
 	"envoxyd/internal/tlsspec"
-	"envoxyd/protocol/uwsgi"
 	"envoxyd/transports/http"
 )
 
@@ -112,11 +111,7 @@ func (w *Worker) handshake(cn *conn, stream *os.File) error {
 	if l.guard != nil {
 		cn.Misdirected = l.guard(state.ServerName)
 	}
-	for _, pair := range tlsconfig.Variables(&state, l.exportCert) {
-		if uwsgi.Fits(len(pair[1])) {
-			cn.Vars = uwsgi.AppendVar(cn.Vars, pair[0], pair[1])
-		}
-	}
+	cn.Vars = tlsconfig.AppendVariables(cn.Vars, &state, l.exportCert)
 	return stream.SetReadDeadline(time.Time{})
 }
 

@@ -147,16 +147,9 @@ func (s *slot) setLogvar(name, value []byte) {
 
 // logvar copies a value into room; -1: there is none of that name.
 func (s *slot) logvar(name, room []byte) int {
-	size := -1
-	for block := s.logvars; len(block) > 0; {
-		key, value, rest, err := uwsgi.Next(block)
-		if err != nil {
-			break
-		}
-		if string(key) == string(name) {
-			size = copy(room, value)
-		}
-		block = rest
+	value, given := uwsgi.Last(s.logvars, name)
+	if !given {
+		return -1
 	}
-	return size
+	return copy(room, value)
 }

@@ -233,9 +233,7 @@ func (r *reactor) handle(s *slot, e *unix.EpollEvent) bool {
 			return false // passed on or closed in the meantime
 		}
 		cn := r.conns[e.Fd]
-		if e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-			cn.ending = true
-		}
+		cn.noteEnd(e)
 		if cn.inHand {
 			cn.again = true
 			return false

@@ -95,11 +95,7 @@ func (s *slot) parse(cn *conn, data []byte) bool {
 		return false
 	}
 	s.rest = data[p.HeadSize+len(p.body):]
-	s.trace(cn, p)
-	if answered, more := s.route(cn, p); answered {
-		return more
-	}
-	if answered, more := s.respond(cn, p); answered {
+	if answered, more := s.withoutApplication(cn, p); answered {
 		return more
 	}
 	if s.postpones(cn) {

@@ -9,6 +9,15 @@ type responder interface {
 	respond(s *slot, cn *conn, p *parsed) bool
 }
 
+// withoutApplication has the rules, and then the responders, answer a new request. more: as with respond.
+func (s *slot) withoutApplication(cn *conn, p *parsed) (answered, more bool) {
+	s.trace(cn, p)
+	if answered, more = s.route(cn, p); answered {
+		return answered, more
+	}
+	return s.respond(cn, p)
+}
+
 // respond has the first responder that knows an answer give it. more: a next request, which was
 // sent along with this one, is in io.
 func (s *slot) respond(cn *conn, p *parsed) (answered, more bool) {

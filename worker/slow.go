@@ -219,12 +219,7 @@ func (s *slot) serve(q *request) bool {
 	if q.postponed {
 		s.recall(q)
 	} else {
-		s.trace(cn, p)
-		answered, more := s.route(cn, p)
-		if !answered {
-			answered, more = s.respond(cn, p)
-		}
-		if answered {
+		if answered, more := s.withoutApplication(cn, p); answered {
 			if p.kept != nil {
 				p.kept.free()
 			}

@@ -20,7 +20,7 @@ func ping(address string, timeout time.Duration) int {
 }
 
 // pong is the answer of an instance that lives.
-var pong = [4]byte{uwsgi.ModifierPing, 0, 0, 1}
+var pong = [4]byte{uwsgi.ModifierPing, 0, 0, uwsgi.PingAnswer}
 
 // raise raises a uwsgi signal in an instance (--signal), and returns the exit status.
 func raise(s *uwsgiopts.RemoteSignal, timeout time.Duration) int {

@@ -9,6 +9,9 @@ import (
 	"unicode/utf8"
 )
 
+// TimeLayout is the form of times in records of JSON: RFC 3339 with milliseconds.
+const TimeLayout = "2006-01-02T15:04:05.000Z07:00"
+
 // Safe is Append for a text alone.
 func Safe(text string) string { return string(Append(nil, text)) }
 

@@ -212,8 +212,8 @@ func (b *Board) Suspended(row int) bool {
 
 // IdleElsewhere tells whether a core other than the given one has nothing to do.
 func (b *Board) IdleElsewhere(except *Core) bool {
-	for at := 0; at < b.lines()*CoreSize; at += CoreSize {
-		core := (*Core)(unsafe.Pointer(&b.mem[at]))
+	for line := range b.lines() {
+		core := (*Core)(unsafe.Pointer(&b.mem[line*CoreSize]))
 		if core != except && core.State.Load() == Idle {
 			return true
 		}

@@ -93,20 +93,20 @@ func (d *directory) find(name string, now *set) *tls.Config {
 		h.looked = at
 		d.look(name, &c, h, now)
 	}
+	if d.mayLack && !h.stamps[2].there {
+		c.ClientCA = ""
+	}
 	if h.config == nil {
 		if h.stamps[0].there { // it is broken: what is said of it is said once
 			d.hosts[name] = h
 		}
-		if c.ClientCA != "" && (!d.mayLack || h.stamps[2].there) {
+		if c.ClientCA != "" {
 			return refusing // the host is not served without the certificates that clients are to show
 		}
 		return nil
 	}
 	d.hosts[name] = h
 	if h.set != now && !h.config.SessionTicketsDisabled {
-		if d.mayLack && !h.stamps[2].there {
-			c.ClientCA = ""
-		}
 		h.config.SetSessionTicketKeys(d.store.ticketKeys(&c, name, Contents{Files: h.files, Seeds: now.seeds}))
 		h.set = now
 	}

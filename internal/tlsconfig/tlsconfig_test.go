@@ -112,7 +112,7 @@ func TestClientCertificates(t *testing.T) {
 				continue
 			}
 			dn := ""
-			for _, v := range Variables(&m.server, false) {
+			for _, v := range variables(&m.server, false) {
 				if v[0] == "HTTPS_DN" {
 					dn = v[1]
 				}
@@ -140,7 +140,7 @@ func TestVariables(t *testing.T) {
 	}
 	for export, want := range map[bool]map[string]string{false: plain, true: exported} {
 		got := map[string]string{}
-		for _, v := range Variables(&m.server, export) {
+		for _, v := range variables(&m.server, export) {
 			got[v[0]] = v[1]
 		}
 		for name := range exported {
@@ -151,7 +151,7 @@ func TestVariables(t *testing.T) {
 	}
 	unverified := m.server
 	unverified.VerifiedChains = nil
-	if got := Variables(&unverified, true); len(got) != 1 {
+	if got := variables(&unverified, true); len(got) != 1 {
 		t.Errorf("of a certificate that nobody has verified: %q", got)
 	}
 }

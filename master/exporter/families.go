@@ -3,7 +3,6 @@ package exporter
 import (
 	"slices"
 	"strconv"
-	"time"
 
 	"envoxyd/internal/latency"
 	"envoxyd/master/stats"
@@ -25,7 +24,7 @@ var instanceFamilies = []family{
 		add(float64(s.Life.FailedReloads), "failure")
 	}),
 	gauge("last_reload_successful", "Whether the last reload has gone well.", nil, ofLastReload(func(r *stats.Reload) float64 { return number(r.Problem == "") })),
-	gauge("last_reload_timestamp_seconds", "When the last reload began, in unix seconds.", nil, ofLastReload(func(r *stats.Reload) float64 { return unixSeconds(r.At) })),
+	gauge("last_reload_timestamp_seconds", "When the last reload began, in unix seconds.", nil, ofLastReload(func(r *stats.Reload) float64 { return stats.UnixSeconds(r.At) })),
 	gauge("last_reload_duration_seconds", "Time that the last reload took.", nil, ofLastReload(func(r *stats.Reload) float64 { return r.Took.Seconds() })),
 }
 
@@ -38,13 +37,10 @@ func ofLastReload(value func(r *stats.Reload) float64) func(*stats.Snapshot, add
 	}
 }
 
-// classes are the values of the label code, by the class of a status; 0: the connection was closed without one.
-var classes = [...]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
-
 var requestFamilies = []family{
 	counter("http_requests_total", "Requests over HTTP, uwsgi, FastCGI and SCGI that are done, by the class of their status.", []string{"code"}, func(s *stats.Snapshot, add add) {
-		for class, code := range classes {
-			add(float64(s.Life.Responses[class]), code)
+		for class, count := range s.Life.Responses {
+			add(float64(count), stats.ResponseClass(class))
 		}
 	}),
 	durations("http_request_duration_seconds", "Time of these requests, from where the application has them to the end of the response.", func(s *stats.Snapshot) *latency.Histogram { return &s.Life.Latency }),
@@ -84,15 +80,7 @@ var workerFamilies = []family{
 	counter("worker_harakiris_total", "Workers that were killed, as a request took too long.", nil, ofLife(func(l *stats.Life) uint64 { return l.Harakiris })),
 	counter("worker_respawns_total", "Workers that came in the place of one that had ended.", nil, ofLife(func(l *stats.Life) uint64 { return l.Respawns })),
 	gauge("requests_in_progress", "Requests that workers have in hand.", nil, func(s *stats.Snapshot, add add) {
-		n := 0
-		for i := range s.Workers {
-			for j := range s.Workers[i].Cores {
-				if s.Workers[i].Cores[j].Request != nil {
-					n++
-				}
-			}
-		}
-		add(float64(n))
+		add(float64(s.InHand()))
 	}),
 	gauge("request_slots", "Requests that the workers can have in hand at a time.", nil, func(s *stats.Snapshot, add add) {
 		n := 0
@@ -105,7 +93,7 @@ var workerFamilies = []family{
 	}),
 	gauge("worker_resident_memory_bytes", "Resident memory of a worker's process.", []string{"worker"}, ofWorkers(func(w *stats.Worker) float64 { return float64(w.RSS) })),
 	gauge("worker_virtual_memory_bytes", "Virtual memory of a worker's process.", []string{"worker"}, ofWorkers(func(w *stats.Worker) float64 { return float64(w.VSZ) })),
-	gauge("worker_start_time_seconds", "When a worker's process was started, in unix seconds.", []string{"worker"}, ofWorkers(func(w *stats.Worker) float64 { return unixSeconds(w.Started) })),
+	gauge("worker_start_time_seconds", "When a worker's process was started, in unix seconds.", []string{"worker"}, ofWorkers(func(w *stats.Worker) float64 { return stats.UnixSeconds(w.Started) })),
 }
 
 // ofWorkers reads one value of each worker with a process.
@@ -117,14 +105,6 @@ func ofWorkers(value func(w *stats.Worker) float64) func(*stats.Snapshot, add) {
 			}
 		}
 	}
-}
-
-// unixSeconds is 0 for the zero time.
-func unixSeconds(t time.Time) float64 {
-	if t.IsZero() {
-		return 0
-	}
-	return float64(t.UnixMilli()) / 1000
 }
 
 var socketLabels = []string{"socket", "protocol"}

@@ -17,9 +17,6 @@ const (
 	sourceRequest = "request"
 )
 
-// timeLayout is RFC 3339 with milliseconds.
-const timeLayout = "2006-01-02T15:04:05.000Z07:00"
-
 // appendObject appends a record as an object of JSON on a line of its own.
 func appendObject(dst []byte, r *record, who sender) []byte {
 	text := withoutEnd(r.text)
@@ -42,7 +39,7 @@ func appendObject(dst []byte, r *record, who sender) []byte {
 }
 
 func appendTime(dst []byte, r *record) []byte {
-	return append(r.at.AppendFormat(append(dst, `"time":"`...), timeLayout), '"')
+	return append(r.at.AppendFormat(append(dst, `"time":"`...), logtext.TimeLayout), '"')
 }
 
 // appendSource appends who has written a record: members that are never the application's.

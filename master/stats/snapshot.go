@@ -63,6 +63,26 @@ type Snapshot struct {
 	Memory MemoryReport // what Measure reads of each worker, at least
 }
 
+// InHand counts the requests that workers are busy with.
+func (s *Snapshot) InHand() (n int) {
+	for i := range s.Workers {
+		for j := range s.Workers[i].Cores {
+			if s.Workers[i].Cores[j].Request != nil {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// UnixSeconds is a time in seconds since 1970, to the millisecond; 0 for the zero time.
+func UnixSeconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1000
+}
+
 // App is the application that the workers run.
 type App struct {
 	Name     string // of an Envoxy service; "": it has none

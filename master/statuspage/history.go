@@ -127,7 +127,7 @@ func countedBy(s *stats.Snapshot, now time.Time) counted {
 func newPoint(s *stats.Snapshot, before, now *counted) point {
 	totals := s.Totals()
 	p := point{
-		at: now.at, queue: float64(s.ListenQueue()), busy: float64(totals.Busy), workers: float64(totals.Active), inHand: float64(inHand(s)),
+		at: now.at, queue: float64(s.ListenQueue()), busy: float64(totals.Busy), workers: float64(totals.Active), inHand: float64(s.InHand()),
 		requests: math.NaN(), clientErrors: math.NaN(), serverErrors: math.NaN(), events: math.NaN(),
 		p50: math.NaN(), p95: math.NaN(), p99: math.NaN(), wait: math.NaN(),
 	}
@@ -165,15 +165,4 @@ func since(before, now uint64) float64 {
 		return 0
 	}
 	return float64(now - before)
-}
-
-func inHand(s *stats.Snapshot) (n int) {
-	for i := range s.Workers {
-		for _, core := range s.Workers[i].Cores {
-			if core.Request != nil {
-				n++
-			}
-		}
-	}
-	return n
 }

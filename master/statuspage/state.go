@@ -208,10 +208,10 @@ func (f *frame) event() []byte {
 func (f *frame) state(points []point) *state {
 	s := f.snapshot
 	doc := &state{
-		Time: unix(f.now),
+		Time: stats.UnixSeconds(f.now),
 		Instance: instanceState{
 			Name: safe(nameOf(s)), Dir: safe(s.Dir), Host: safe(f.page.host), Version: safe(s.Version), PID: s.PID,
-			Started: unix(s.Started), LoadTime: seconds(s.App.LoadTime), Loading: unix(s.Loading),
+			Started: stats.UnixSeconds(s.Started), LoadTime: seconds(s.App.LoadTime), Loading: stats.UnixSeconds(s.Loading),
 		},
 		Totals: totalState{
 			Requests: s.Life.Requests, Responses: s.Life.Responses, Exceptions: s.Life.Exceptions, Sent: s.Life.Sent,
@@ -223,7 +223,7 @@ func (f *frame) state(points []point) *state {
 			P99: number(f.minute.p99), Wait: number(f.minute.wait), Answered: number(f.minute.answered), Errors4: number(f.minute.errors4), Errors5: number(f.minute.errors5),
 			Harakiris: number(f.minute.harakiris), Respawns: number(f.minute.respawns),
 		},
-		InHand: inHand(s), Requests: []requestState{}, Workers: []workerState{}, Sockets: []socketState{}, Reloads: []reloadState{},
+		InHand: s.InHand(), Requests: []requestState{}, Workers: []workerState{}, Sockets: []socketState{}, Reloads: []reloadState{},
 		Connectors: []connectorState{}, Pools: []poolState{}, Processes: []processState{}, Crons: []cronState{}, Caches: []cacheState{},
 	}
 	if len(points) > 0 {
@@ -249,7 +249,7 @@ func (f *frame) showWorkers(doc *state) {
 		one := workerState{
 			ID: w.ID, PID: w.PID, Status: string(w.Status), Cores: len(w.Cores), Requests: w.Requests, Rate: number(f.rates[w.ID]),
 			P50: number(quantile(&w.Latency, 0.5)), P95: number(quantile(&w.Latency, 0.95)), Processor: number(math.NaN()), RSS: w.RSS,
-			Started: unix(w.Started), Starts: w.Starts, Harakiris: w.Harakiris, Exceptions: w.Exceptions,
+			Started: stats.UnixSeconds(w.Started), Starts: w.Starts, Harakiris: w.Harakiris, Exceptions: w.Exceptions,
 		}
 		if w.PID != 0 && !w.Accepting && w.Status == stats.Idle {
 			one.Status = "starting" // or on its way out
@@ -290,11 +290,11 @@ func (f *frame) showRest(doc *state) {
 		doc.Sockets = append(doc.Sockets, socketState{safe(one.Name), safe(one.Protocol), one.Queue, one.MaxQueue})
 	}
 	for _, one := range s.Reloads {
-		doc.Reloads = append(doc.Reloads, reloadState{unix(one.At), seconds(one.Took), safeLines(one.Problem)})
+		doc.Reloads = append(doc.Reloads, reloadState{stats.UnixSeconds(one.At), seconds(one.Took), safeLines(one.Problem)})
 	}
 	slices.Reverse(doc.Reloads)
 	for _, one := range s.Connectors {
-		doc.Connectors = append(doc.Connectors, connectorState{safe(one.Name), safe(one.Status), unix(one.Since),
+		doc.Connectors = append(doc.Connectors, connectorState{safe(one.Name), safe(one.Status), stats.UnixSeconds(one.Since),
 			seconds(max(f.now.Sub(one.Checked), 0)), seconds(one.Took), safe(one.Problem)})
 	}
 	if e := s.Events; e != nil {
@@ -316,7 +316,7 @@ func (f *frame) showRest(doc *state) {
 		doc.Processes = append(doc.Processes, processState{"daemon", safe(one.Command), one.PID, false, 0, one.Respawns})
 	}
 	for _, one := range s.Crons {
-		doc.Crons = append(doc.Crons, cronState{one.When, safe(one.Command), one.PID, unix(one.Started)})
+		doc.Crons = append(doc.Crons, cronState{one.When, safe(one.Command), one.PID, stats.UnixSeconds(one.Started)})
 	}
 	for _, one := range s.Caches {
 		doc.Caches = append(doc.Caches, cacheState{safe(one.Name), one.Items, one.MaxItems, one.Hits, one.Misses, one.Full})
@@ -354,11 +354,3 @@ func safeLines(text string) string {
 }
 
 func seconds(d time.Duration) number { return number(d.Seconds()) }
-
-// unix is a time as events have it; 0: there is none.
-func unix(t time.Time) float64 {
-	if t.IsZero() {
-		return 0
-	}
-	return float64(t.UnixMilli()) / 1000
-}

@@ -89,6 +89,20 @@ func Next(block []byte) (key, value, rest []byte, err error) {
 	return key, value, rest, err
 }
 
+// Last returns the value of the last variable of a name, which is the one that counts; false: there is none. It aliases block.
+func Last[N ~string | ~[]byte](block []byte, name N) (value []byte, given bool) {
+	for len(block) > 0 {
+		key, text, rest, err := Next(block)
+		if err != nil {
+			break
+		}
+		if block = rest; string(key) == string(name) {
+			value, given = text, true
+		}
+	}
+	return value, given
+}
+
 func next(block []byte) (text, rest []byte, err error) {
 	if len(block) < 2 {
 		return nil, nil, ErrOverrun

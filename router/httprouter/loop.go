@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"envoxyd/internal/eventfd"
+
 	"envoxyd/internal/monotime"
 	"envoxyd/router/relay"
 )
@@ -276,7 +278,7 @@ type turn struct {
 }
 
 func newTurn() (*turn, error) {
-	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	fd, err := eventfd.New()
 	if err != nil {
 		return nil, os.NewSyscallError("eventfd", err)
 	}

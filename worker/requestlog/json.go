@@ -8,9 +8,6 @@ import (
 	"envoxyd/protocol/uwsgi"
 )
 
-// timeLayout is RFC 3339 with milliseconds.
-const timeLayout = "2006-01-02T15:04:05.000Z07:00"
-
 // longestTexts is how much of a text that the client has chosen is in a record, bytes; the last
 // one makes a record that a pipe takes in one piece, whatever the texts are.
 var longestTexts = [...]int{8 << 10, 1 << 10, 300, 48}
@@ -30,7 +27,7 @@ func (l *Line) appendJSON(dst []byte, r *Record) []byte {
 // appendObject appends the record with texts of that length at most.
 func appendObject(b []byte, r *Record, longest int, logvars bool) []byte {
 	b = append(b, `{"time":"`...)
-	b = time.Unix(0, r.End).AppendFormat(b, timeLayout)
+	b = time.Unix(0, r.End).AppendFormat(b, logtext.TimeLayout)
 	if r.Status >= 500 {
 		b = append(b, `","level":"error"`...)
 	} else {
@@ -106,7 +103,7 @@ func appendLogvars(b, logvars []byte) []byte {
 			break
 		}
 		block = rest
-		if holds(block, key) {
+		if _, again := uwsgi.Last(block, key); again {
 			continue
 		}
 		if len(b) == before {
@@ -121,21 +118,6 @@ func appendLogvars(b, logvars []byte) []byte {
 		b = append(b, '}')
 	}
 	return b
-}
-
-// holds tells whether a block has a variable of that name.
-func holds(block, name []byte) bool {
-	for len(block) > 0 {
-		key, _, rest, err := uwsgi.Next(block)
-		if err != nil {
-			return false
-		}
-		if string(key) == string(name) {
-			return true
-		}
-		block = rest
-	}
-	return false
 }
 
 func appendName(b []byte, name string) []byte {

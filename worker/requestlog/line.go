@@ -166,16 +166,7 @@ func appendUsage(b []byte, name string, size int64) []byte {
 
 // variable returns the last variable of that name in a block, as the application sees it.
 func variable(block []byte, name string) (found []byte) {
-	for len(block) > 0 {
-		key, value, rest, err := uwsgi.Next(block)
-		if err != nil {
-			return found
-		}
-		if string(key) == name {
-			found = value
-		}
-		block = rest
-	}
+	found, _ = uwsgi.Last(block, name)
 	return found
 }
 

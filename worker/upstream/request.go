@@ -25,8 +25,8 @@ type UWSGI struct{ Modifier1, Modifier2 byte }
 func (u UWSGI) Append(dst, vars []byte, length int64) ([]byte, error) {
 	start := len(dst)
 	dst = append(uwsgi.AppendHeader(dst, uwsgi.Header{Modifier1: u.Modifier1, Modifier2: u.Modifier2}), vars...)
-	told, given := variable(vars, "CONTENT_LENGTH")
-	_, coded := variable(vars, "HTTP_TRANSFER_ENCODING")
+	told, given := uwsgi.Last(vars, "CONTENT_LENGTH")
+	_, coded := uwsgi.Last(vars, "HTTP_TRANSFER_ENCODING")
 	if coded || !given && length >= 0 || string(told) != strconv.FormatInt(max(length, 0), 10) && (len(told) > 0 || length > 0) {
 		dst = dst[:len(dst)-len(vars)]
 		for rest := vars; len(rest) > 0; {
@@ -67,17 +67,17 @@ var own = map[string]bool{
 // Append appends the head of an HTTP/1.1 request that wants the connection to end. Values end at their first control byte: a
 // variable of a rule's may be made of a path, whose percent signs were read.
 func (h HTTP) Append(dst, vars []byte, length int64) ([]byte, error) {
-	method, _ := variable(vars, "REQUEST_METHOD")
+	method, _ := uwsgi.Last(vars, "REQUEST_METHOD")
 	if !isToken(method) {
 		return dst, ErrMethod
 	}
 	dst = append(append(dst, method...), ' ')
 	target := []byte(h.Target)
 	if h.Target == "" {
-		target, _ = variable(vars, "REQUEST_URI")
+		target, _ = uwsgi.Last(vars, "REQUEST_URI")
 	}
 	dst = append(appendTarget(dst, target), " HTTP/1.1\r\n"...)
-	named, _ := variable(vars, "HTTP_CONNECTION")
+	named, _ := uwsgi.Last(vars, "HTTP_CONNECTION")
 	var remote, forwarded, kind []byte
 	host := false
 	for rest := vars; len(rest) > 0; {
@@ -118,20 +118,6 @@ func (h HTTP) Append(dst, vars []byte, length int64) ([]byte, error) {
 		dst = appendField(append(dst, "X-Forwarded-For"...), forwarded)
 	}
 	return append(dst, "\r\n"...), nil
-}
-
-// variable returns the last variable of a name, which is the one that counts.
-func variable(vars []byte, wanted string) (value []byte, given bool) {
-	for len(vars) > 0 {
-		name, text, rest, err := uwsgi.Next(vars)
-		if err != nil {
-			break
-		}
-		if vars = rest; string(name) == wanted {
-			value, given = text, true
-		}
-	}
-	return value, given
 }
 
 const upperHex = "0123456789ABCDEF"

@@ -104,11 +104,11 @@ def _is_of_client(error):
 
 
 def _error_reply(request, error):
-    code, status = 0, 500
+    code, status, of_client = 0, 500, _is_of_client(error)
     if isinstance(error, ValidationException):
         code = error.kwargs.get("code", code)
         status = _status(error.kwargs.get("status", status))
-    elif _is_of_client(error):
+    elif of_client:
         status = error.code
     reference = str(uuid.uuid4())
     text = f"{_UNREACHABLE if _is_of_connection(error) else error} :: ELRC({reference})"
@@ -120,7 +120,7 @@ def _error_reply(request, error):
     if status == 204:
         response.headers["X-Error-Msg"] = " ".join(str(error).splitlines())
         response.set_data(b"")
-    elif _is_of_client(error):
+    elif of_client:
         Log.warning(f"ELRC({reference}) - {error}")
     else:
         Log.error(f"ELRC({reference}) - Traceback: {traceback.format_exc()}")
