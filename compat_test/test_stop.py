@@ -5,6 +5,7 @@ import socket
 import pytest
 from apps import versioned
 from http_client import Broken, Connection, eventually, get
+from transports import http_socket
 
 
 def refused(port):
@@ -38,6 +39,17 @@ def test_half_a_request_delays_nothing(server, transport):
         half.sendall(b"GET / HTTP/1.1\r\nHo")
         running.signal(signal.SIGTERM)
         assert running.wait_exit(10) == 0
+
+
+def test_the_log_counts_from_the_order_to_stop(server):
+    """How long the worker had lived before does not matter."""
+    way = http_socket()
+    app = "import time\ndef application(environ, start_response):\n    time.sleep(1.2)\n    start_response('200 OK', [])\n    return []\n"
+    running = server(way, ["--master"], app=app)
+    assert get(way.port, "/").status == 200
+    running.signal(signal.SIGTERM)
+    assert running.wait_exit() == 0
+    assert "\nworker 1 buried after 0 seconds\n" in running.log()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT], ids=["TERM", "INT", "QUIT"])

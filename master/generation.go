@@ -66,6 +66,7 @@ type generation struct {
 	slowestStart time.Duration // of a worker's process, from the fork until it was ready
 	draining     bool
 	drainSignal  syscall.Signal // that draining workers get
+	told         time.Time      // when its processes were first told to end
 	mercy        time.Time      // when draining workers are killed
 	emptied      time.Time      // when the last of them had gone; zero: some are left
 	leftovers    leftovers      // of the import
@@ -180,7 +181,7 @@ func (g *generation) takeOver() {
 // Workers that are starting have no ear for HUP yet: TERM ends them.
 func (g *generation) drain(sig syscall.Signal) {
 	g.draining, g.drainSignal = true, sig
-	g.mercy = g.m.sys.now().Add(mercy(g.cfg))
+	g.mercy = g.noteTold().Add(mercy(g.cfg))
 	g.zygote.Dismiss()
 	g.signals.schedule.Stop()
 	g.drainAuxiliaries()
@@ -193,6 +194,20 @@ func (g *generation) drain(sig syscall.Signal) {
 			s.Signal(sig)
 		}
 	}
+}
+
+// noteTold returns now, and notes it if the processes have not been told to end before.
+func (g *generation) noteTold() time.Time {
+	now := g.m.sys.now()
+	if g.told.IsZero() {
+		g.told = now
+	}
+	return now
+}
+
+// logBuried says how long a worker has taken to end, as uWSGI counts it: from when it was told to.
+func (g *generation) logBuried(w *worker) {
+	logf("worker %d buried after %d seconds", w.ID, int(g.m.sys.now().Sub(g.told).Seconds()))
 }
 
 // mercy is how long requests are waited for: --worker-reload-mercy, else what
@@ -220,7 +235,7 @@ func (g *generation) abandon() {
 // kill ends the generation without waiting for anything.
 func (g *generation) kill() {
 	g.draining, g.killed = true, true
-	g.mercy = g.m.sys.now()
+	g.mercy = g.noteTold()
 	g.zygote.Terminate()
 	g.signals.schedule.Stop()
 	g.killAuxiliaries()

@@ -132,11 +132,11 @@ func (g *generation) endSuccessor(w *worker) {
 
 // besideEnded notes the end of a process beside a worker: of the one that had served before, or of a
 // successor that did not come up.
-func (g *generation) besideEnded(w *worker, was process.State, pid int, lived time.Duration, exit process.Exit) {
+func (g *generation) besideEnded(w *worker, was process.State, pid int, exit process.Exit) {
 	w.beside.notes = notes{}
 	switch {
 	case g.draining:
-		logf("worker %d buried after %d seconds", w.ID, int(lived.Seconds()))
+		g.logBuried(w)
 		g.m.forgetGone()
 		return
 	case was == process.Starting:

@@ -197,12 +197,12 @@ func (g *generation) exited(w *worker, pid int, exit process.Exit, err error) {
 		g.m.tellOfDeath()
 	}
 	if s == &w.beside {
-		g.besideEnded(w, was, pid, lived, exit)
+		g.besideEnded(w, was, pid, exit)
 		return
 	}
 	switch {
 	case g.draining:
-		logf("worker %d buried after %d seconds", w.ID, int(lived.Seconds()))
+		g.logBuried(w)
 		g.m.forgetGone()
 		return
 	case err != nil:
