@@ -22,9 +22,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /out/usr/local/ /usr/local/
 COPY examples/cards/ /srv/
-# envoxy.json names the module as seen from the repository.
-RUN sed -i 's,examples/cards/,,' /srv/envoxy.json \
-    && pip install --no-cache-dir -r /srv/requirements.txt \
+RUN pip install --no-cache-dir -r /srv/requirements.txt \
     && useradd --system --no-create-home --home-dir /srv envoxyd
 USER envoxyd
 WORKDIR /srv

@@ -1,14 +1,18 @@
 # envoxyd: everything that is built, run and checked goes through here.
 #
-#   make run    build, then serve examples/cards on http://127.0.0.1:8080/
-#   make test   all tests; installs what they need (Debian packages, Python packages in .venv)
-#   make lint   formatters and analysers; nothing is changed
+#   make run         build, then serve examples/cards on http://127.0.0.1:8080/ (PORT=8080 BIND=127.0.0.1)
+#   make test-quick  the tests that need nothing but Go and Python, without the race detector: under two minutes
+#   make test        all tests; installs what they need (Debian packages, Python packages in .venv)
+#   make lint        formatters and analysers; nothing is changed
 #
 # PYTHON is the interpreter that .venv is made from and whose headers the worker is compiled with.
 
 PYTHON ?= python3
 GO ?= go
 PREFIX ?= /usr/local
+# Where make run serves.
+BIND ?= 127.0.0.1
+PORT ?= 8080
 DESTDIR ?=
 # Not empty: install puts libzmq beside what uses it.
 BUNDLE_LIBZMQ ?=
@@ -34,17 +38,21 @@ MODULES_PYTHON := $(shell find modules/python -name __pycache__ -prune -o -print
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build run test test-go test-python compat lint fuzz bench docs screenshot packages install install-completions uninstall clean headers tools
+.PHONY: build run go-version test test-quick test-go test-python compat lint fuzz bench docs screenshot packages install install-completions uninstall clean headers tools
 
 # ---- build -----------------------------------------------------------------
 
-build: headers bin/envoxyd lib/envoxyd/envoxyd-gateway lib/envoxyd/envoxyd-otlp lib/envoxyd/envoxyd-router lib/envoxyd/envoxyd-zmq lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/_envoxyd_zygote.abi3.so lib/envoxyd/_envoxyd_shared.abi3.so lib/envoxyd/python/.copied lib/envoxyd/modules/.copied
+build: go-version headers bin/envoxyd bin/envoxy-alembic bin/envoxy-celery lib/envoxyd/envoxyd-gateway lib/envoxyd/envoxyd-otlp lib/envoxyd/envoxyd-router lib/envoxyd/envoxyd-zmq lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/_envoxyd_zygote.abi3.so lib/envoxyd/_envoxyd_shared.abi3.so lib/envoxyd/python/.copied lib/envoxyd/modules/.copied
 
 # Everything is made under another name and moved into place: a server that runs from here keeps its own files.
 bin/envoxyd: $(GO_SOURCES)
 	@mkdir -p $(@D)
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.build=$(VERSION)' -o $@.new ./cmd/envoxyd
 	@mv $@.new $@
+
+bin/envoxy-%: packaging/commands/envoxy-%
+	@mkdir -p $(@D)
+	@cp $< $@
 
 lib/envoxyd/envoxyd-gateway: $(GO_SOURCES)
 	@mkdir -p $(@D)
@@ -91,6 +99,10 @@ lib/envoxyd/modules/.copied: $(MODULES_PYTHON)
 	@PYTHON=$(PYTHON) packaging/copy-python modules/python $(@D)
 	@touch $@
 
+# A Go that is too old fetches the one of go.mod by itself, unless it may not or is older than 1.21.
+go-version:
+	@packaging/go-version $(GO)
+
 headers:
 	@test -e $(PYTHON_INCLUDE)/Python.h || packaging/debian-install gcc libc6-dev python3-dev
 	@command -v gcc >/dev/null || packaging/debian-install gcc libc6-dev
@@ -99,7 +111,7 @@ headers:
 # ---- run -------------------------------------------------------------------
 
 run: build $(VENV)/.cards
-	bin/envoxyd --http :8080 --virtualenv $(VENV) --set conf=examples/cards/envoxy.json
+	bin/envoxyd --http $(BIND):$(PORT) --virtualenv $(VENV) --set conf=examples/cards/envoxy.json
 
 $(VENV)/bin/python3:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || packaging/debian-install python3-venv
@@ -118,7 +130,14 @@ $(VENV)/.tests: compat_test/requirements.txt $(VENV)/.cards
 tools:
 	@packaging/debian-install nginx-light util-linux procps postgresql pgbouncer mosquitto redis-server openssl snmp e2fsprogs prometheus
 
-test: test-go test-python compat
+test:
+	@echo "make test: about 30 minutes on two cores. It installs Debian packages (nginx, PostgreSQL, mosquitto, redis, prometheus, chromium and others; as"
+	@echo "root or by sudo) and, into .venv, what compat_test/requirements.txt names. make test-quick needs none of them."
+	@$(MAKE) --no-print-directory test-go test-python compat
+
+test-quick: build $(VENV)/.tests
+	$(GO) test ./...
+	.ci/test-python $(VENV)/bin/python3
 
 test-go: build
 	.ci/test-go
@@ -158,7 +177,7 @@ COMPLETIONS := bash-completion/completions/envoxyd zsh/site-functions/_envoxyd f
 
 install: build install-completions
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/envoxyd
-	install -m 755 bin/envoxyd $(DESTDIR)$(PREFIX)/bin/envoxyd
+	install -m 755 bin/envoxyd bin/envoxy-alembic bin/envoxy-celery $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/_envoxyd_zygote.abi3.so lib/envoxyd/_envoxyd_shared.abi3.so lib/envoxyd/envoxyd-gateway lib/envoxyd/envoxyd-otlp lib/envoxyd/envoxyd-router lib/envoxyd/envoxyd-zmq $(DESTDIR)$(PREFIX)/lib/envoxyd/
 	PYTHON=$(PYTHON) packaging/copy-python worker/python $(DESTDIR)$(PREFIX)/lib/envoxyd/python
 	PYTHON=$(PYTHON) packaging/copy-python modules/python $(DESTDIR)$(PREFIX)/lib/envoxyd/modules
@@ -171,7 +190,7 @@ install-completions: bin/envoxyd
 	bin/envoxyd completion fish >$(DESTDIR)$(PREFIX)/share/$(word 3,$(COMPLETIONS))
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/envoxyd $(addprefix $(DESTDIR)$(PREFIX)/share/,$(COMPLETIONS))
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,envoxyd envoxy-alembic envoxy-celery) $(addprefix $(DESTDIR)$(PREFIX)/share/,$(COMPLETIONS))
 	rm -rf $(DESTDIR)$(PREFIX)/lib/envoxyd
 
 # ---- packages --------------------------------------------------------------

@@ -41,9 +41,9 @@ TRANSPORTS = {"http-socket": http_socket, "nginx": nginx, "http": http}
 
 
 class Nginx:
-    """A real nginx that passes every request to one uwsgi address and hides no failure of it."""
+    """A real nginx that passes every request to one uwsgi address and hides no failure of it. site is another server of it."""
 
-    def __init__(self, upstream):
+    def __init__(self, upstream, site=""):
         self.dir = Path(tempfile.mkdtemp(prefix="envoxyd-nginx-"))
         self.port = free_port()
         temporary = " ".join(f"{kind}_temp_path {self.dir}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
@@ -56,6 +56,7 @@ class Nginx:
                     listen 127.0.0.1:{self.port};
                     location / {{ include /etc/nginx/uwsgi_params; uwsgi_pass {upstream}; uwsgi_next_upstream off; }}
                 }}
+                {site}
             }}""")
         self.process = subprocess.Popen(
             ["nginx", "-c", self.dir / "nginx.conf", "-p", self.dir], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -126,6 +126,7 @@ var rules = []rule{
 	{"cache.key_prefix", anything, nil},
 	{"amqp_servers", objects, nil},
 	{"amqp_servers.*", objects, nil},
+	{"amqp_servers.*.bind", texts, nil},
 	{"amqp_servers.*.host", anything, nil},
 	{"amqp_servers.*.port", anything, nil},
 	{"amqp_servers.*.user", anything, nil},

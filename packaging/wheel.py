@@ -78,8 +78,11 @@ def build(stage, arch, out, tag=None):
         wheel.add(f"envoxyd/{path.name}", path.read_bytes())
     for path in sorted(p for p in Path(stage).rglob("*") if p.is_file()):
         place = path.relative_to(stage).as_posix()
-        kind = f"scripts/{place[4:]}" if place.startswith("bin/") else f"data/{place}"
-        wheel.add(f"{name}.data/{kind}", path.read_bytes(), os.access(path, os.X_OK))
+        kind, content = f"data/{place}", path.read_bytes()
+        if place.startswith("bin/"):
+            kind = f"scripts/{place[4:]}"
+            content = content.replace(b"#!/usr/bin/env python3\n", b"#!python\n", 1)  # pip makes it the environment's
+        wheel.add(f"{name}.data/{kind}", content, os.access(path, os.X_OK))
     wheel.add(f"{name}.dist-info/METADATA", metadata(version).encode())
     tags = "".join(f"Tag: py3-none-{one}\n" for one in tag.split("."))
     wheel.add(f"{name}.dist-info/WHEEL", f"Wheel-Version: 1.0\nGenerator: envoxyd\nRoot-Is-Purelib: false\n{tags}".encode())

@@ -232,11 +232,13 @@ func TestActionsEndTheStart(t *testing.T) {
 		{"--print a --get x --set x=1 --set x=2", Action{}, "a\n1\n"},
 		{"--stop my.pid", Action{Kind: ActionSignal, Option: "stop", Pidfile: "my.pid"}, ""},
 		{"--upgrade my.pid", Action{Kind: ActionSignal, Option: "upgrade", Pidfile: "my.pid"}, ""},
+		{"init django", Action{Kind: ActionInit, Words: []string{"django"}}, ""},
+		{"service envoxy.json log.level=7", Action{Kind: ActionService, Words: []string{"envoxy.json", "log.level=7"}}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.args, func(t *testing.T) {
 			cfg, out, err := parseIn(t, nil, nil, strings.Fields(tt.args)...)
-			if err != nil || cfg.Action == nil || *cfg.Action != tt.want || out != tt.out {
+			if err != nil || cfg.Action == nil || !reflect.DeepEqual(*cfg.Action, tt.want) || out != tt.out {
 				t.Errorf("got %+v, %q, %v", cfg.Action, out, err)
 			}
 		})

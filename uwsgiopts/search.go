@@ -9,7 +9,9 @@ import (
 // commands returns the words that do something else than serve when they are the first of a command line. A file of such a name could not be
 // meant: without an extension none is read as configuration.
 func commands() map[string]func(p *parser, args []string) error {
-	return map[string]func(p *parser, args []string) error{"options": (*parser).searchOptions, "completion": (*parser).writeCompletion}
+	return map[string]func(p *parser, args []string) error{
+		"options": (*parser).searchOptions, "completion": (*parser).writeCompletion, "service": command(ActionService), "init": command(ActionInit),
+	}
 }
 
 // runCommand carries out a command, if the command line is one.
@@ -22,6 +24,11 @@ func (p *parser) runCommand(args []string) error {
 		return nil
 	}
 	return run(p, args[1:])
+}
+
+// command is one that others than this package carry out: service [FILE [KEY=VALUE...]], init [KIND].
+func command(kind ActionKind) func(p *parser, words []string) error {
+	return func(_ *parser, words []string) error { return &endError{Action{Kind: kind, Words: words}} }
 }
 
 // searchOptions lists the sections, or the options whose names or texts have all of the words.

@@ -26,8 +26,13 @@ const (
 
 // act carries out what was asked for instead of serving and returns the exit status.
 func act(action *uwsgiopts.Action) int {
-	if action.Kind == uwsgiopts.ActionExit {
+	switch action.Kind {
+	case uwsgiopts.ActionExit:
 		return action.Status
+	case uwsgiopts.ActionService:
+		return printService(os.Stdout, os.Stderr, action.Words)
+	case uwsgiopts.ActionInit:
+		return initialise(os.Stdout, os.Stderr, action.Words)
 	}
 	pid, err := readPidfile(action.Pidfile)
 	if err != nil {

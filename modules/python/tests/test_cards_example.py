@@ -19,7 +19,7 @@ def cards(build, monkeypatch):
     monkeypatch.setattr(mqtt_events, "handlers", [])
     monkeypatch.setattr(mqtt_events, "_matching", {})
     conf = json.loads((ROOT / "examples/cards/envoxy.json").read_text())
-    conf["modules"] = [str(ROOT / path) for path in conf["modules"]]
+    conf["modules"] = [str(ROOT / "examples/cards" / path) for path in conf["modules"]]
     conf["log"]["level"] = 6
     yield build(conf).test_client()
     for name in ("models", "tasks", "views"):

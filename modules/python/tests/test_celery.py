@@ -43,6 +43,7 @@ def initialize(opt, tmp_path, monkeypatch):
         ({**SERVER, "cert_path": False, "vhost": "/"}, "amqp://u%40x:p%2Fw@mq:5673/%2F"),
         ({"cert_path": None}, "amqp://127.0.0.1:5672/%2F"),
         ({"user": "u"}, "amqps://u:@127.0.0.1:5671/%2F"),
+        ({"bind": "redis://127.0.0.1:6379/0", "user": "u"}, "redis://127.0.0.1:6379/0"),
     ],
 )
 def test_a_section_names_the_broker(initialize, server, broker):

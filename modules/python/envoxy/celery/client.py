@@ -41,7 +41,9 @@ class Client:
 
 
 def _broker(server):
-    """The broker's URL; TLS unless cert_path says no."""
+    """The broker's URL: bind, as it is, else AMQP's, with TLS unless cert_path says no."""
+    if server.get("bind"):
+        return server["bind"]
     scheme = "amqps" if is_true(server.get("cert_path", True)) else "amqp"
     return _url(scheme, server, server.get("port") or _PORTS[scheme], server.get("vhost", "/"))
 

@@ -1,8 +1,9 @@
-"""Run by alembic: the models and the database of the service that these variables describe.
+"""Run by alembic: the models and the database of the service that envoxy.json and these variables describe.
 
 ENVOXY_SERVICE_NAMESPACE  whose tables, aux_<namespace>_…, are looked at; all others stay as they are
-SERVICE_MODELS            modules with models, separated by commas; SERVICE_MODELS_PATHS: where else they are, by colons
-SERVICE_DB_URL            postgresql://user:password@host:port/database
+SERVICE_MODELS            modules with models, separated by commas; SERVICE_MODELS_PATHS: where else they are, by colons. By default
+                          those of envoxy.json's packages and beside its modules
+SERVICE_DB_URL            postgresql://user:password@host:port/database, by default the first one of psql_servers
 """
 import importlib
 import logging.config
@@ -12,7 +13,10 @@ import sys
 from alembic import context
 from envoxy.db.orm import EnvoxyBase
 from envoxy.db.orm.constants import AUX_TABLE_PREFIX
+from envoxy.db.orm.session import get_default_server_key
 from envoxy.postgresql.sqlalchemy import engine
+from envoxy.tools import service
+from envoxy.utils.config import Config
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
@@ -26,7 +30,7 @@ def metadata():
     paths = [os.getcwd(), *filter(None, os.environ.get("SERVICE_MODELS_PATHS", "").split(":"))]
     sys.path[:0] = [path for path in paths if path not in sys.path]
     names = [name.strip() for name in os.environ.get("SERVICE_MODELS", "").split(",") if name.strip()]
-    modules = [importlib.import_module(name) for name in names]
+    modules = [importlib.import_module(name) for name in names or service.models()]
     found = next((m.metadata for m in modules if getattr(m, "metadata", None) is not None), EnvoxyBase.metadata)
     if getattr(context.config.cmd_opts, "autogenerate", False) and not found.tables:
         raise RuntimeError("no models: SERVICE_MODELS names the modules that define them")
@@ -36,8 +40,10 @@ def metadata():
 def database():
     """(URL, keywords of create_engine) of the service's database."""
     url = os.environ.get("SERVICE_DB_URL", "")
+    if not url and Config.get("psql_servers"):
+        return engine.of_section(Config.get("psql_servers")[get_default_server_key()])
     if not url.startswith("postgresql"):  # the value may hold a password: it is not shown
-        raise RuntimeError("SERVICE_DB_URL must be the URL of a PostgreSQL database: postgresql://…")
+        raise RuntimeError("SERVICE_DB_URL must be the URL of a PostgreSQL database, postgresql://…, unless envoxy.json has psql_servers")
     return engine.of_section({"dsn": url})
 
 
