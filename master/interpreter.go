@@ -203,7 +203,7 @@ func libDir() (string, error) {
 	dir := filepath.Join(filepath.Dir(filepath.Dir(executable)), "lib", "envoxyd")
 	for _, name := range []string{"_envoxyd.abi3.so", "_envoxyd_zygote.abi3.so", "_envoxyd_shared.abi3.so"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
-			return "", fmt.Errorf("envoxyd is not installed whole: %w", err)
+			return "", fmt.Errorf("the installation of envoxyd is incomplete: %w", err)
 		}
 	}
 	return dir, nil

@@ -193,7 +193,7 @@ func (m *master) reloadFailed(problem string) {
 		m.endFailed(max(m.life.status, statusFailed))
 		return
 	}
-	logf("*** reload failed: the previous configuration and code go on serving ***")
+	logf("*** reload failed: the previous configuration and code keep serving ***")
 	notify("READY=1")
 	if m.lostZygote() {
 		m.recoverZygote(0)

@@ -203,7 +203,7 @@ func (m *master) waitToUpgrade() {
 		return func(m *master) {
 			m.upgrader.waiting = false
 			if err != nil {
-				logf("upgrade: failed, this executable goes on serving: %v", err)
+				logf("upgrade: failed, this executable keeps serving: %v", err)
 				return
 			}
 			m.upgrader.alone = true
@@ -244,7 +244,7 @@ func signalSuccessor(s syscall.Signal) {
 func (m *master) upgradeDone(err error) {
 	m.upgrader.busy = false
 	if err != nil {
-		logf("upgrade: failed, this executable goes on serving: %v", err)
+		logf("upgrade: failed, this executable keeps serving: %v", err)
 		m.upgrader.handover.TakeBack()
 		if m.life.stopping {
 			return

@@ -13,7 +13,7 @@ Row = namedtuple("Row", "section name signature annotation named status use")  #
 
 ABOUT = {
     "uwsgi": "What `import uwsgi` gives to an application. Strings that come from it are bytes, but for `opt`'s keys. What fails mostly"
-             " answers None; what needs a request in hand, a master, a mule or a spooler raises without one.",
+             " answers None; what needs a current request, a master, a mule or a spooler raises without one.",
     "uwsgidecorators": "What `import uwsgidecorators` gives; it needs `--master`. `from uwsgidecorators import *` brings `uwsgi` along.",
 }
 

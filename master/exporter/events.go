@@ -17,7 +17,7 @@ var eventFamilies = []family{
 	counter("events_redelivered_total", "Events that were given to another worker, as the first one has ended.", nil, ofEvents(func(e *stats.Events) float64 { return float64(e.Redelivered) })),
 	counter("events_published_total", "Messages that workers have published.", nil, ofEvents(func(e *stats.Events) float64 { return float64(e.Published) })),
 	gauge("events_waiting", "Messages that wait for a worker.", nil, ofEvents(func(e *stats.Events) float64 { return float64(e.Waiting) })),
-	gauge("events_in_flight", "Messages that workers have in hand.", nil, ofEvents(func(e *stats.Events) float64 { return float64(e.Working) })),
+	gauge("events_in_flight", "Messages in progress in the workers.", nil, ofEvents(func(e *stats.Events) float64 { return float64(e.Working) })),
 	counter("event_source_received_total", "Events of one source: the filter of a broker's messages, or a timer. A message may be counted for several.", sourceLabels, ofSources(func(e *stats.EventSource) float64 { return float64(e.Received) })),
 	counter("event_source_handled_total", "Events of one source whose handler has returned.", sourceLabels, ofSources(func(e *stats.EventSource) float64 { return float64(e.Handled) })),
 	counter("event_source_failed_total", "Events of one source whose handler has raised.", sourceLabels, ofSources(func(e *stats.EventSource) float64 { return float64(e.Failed) })),

@@ -79,10 +79,10 @@ var workerFamilies = []family{
 	}),
 	counter("worker_harakiris_total", "Workers that were killed, as a request took too long.", nil, ofLife(func(l *stats.Life) uint64 { return l.Harakiris })),
 	counter("worker_respawns_total", "Workers that came in the place of one that had ended.", nil, ofLife(func(l *stats.Life) uint64 { return l.Respawns })),
-	gauge("requests_in_progress", "Requests that workers have in hand.", nil, func(s *stats.Snapshot, add add) {
+	gauge("requests_in_progress", "Requests in progress in the workers.", nil, func(s *stats.Snapshot, add add) {
 		add(float64(s.InHand()))
 	}),
-	gauge("request_slots", "Requests that the workers can have in hand at a time.", nil, func(s *stats.Snapshot, add add) {
+	gauge("request_slots", "Requests that the workers can process at a time.", nil, func(s *stats.Snapshot, add add) {
 		n := 0
 		for i := range s.Workers {
 			if s.Workers[i].PID != 0 {
@@ -210,7 +210,7 @@ var besideFamilies = []family{
 	gauge("mule_busy", "Whether a mule handles something.", []string{"mule"}, ofMules(func(a *stats.Auxiliary) float64 { return number(a.Busy) })),
 	counter("spooler_tasks_total", "Jobs that a spooler's process has done.", spoolerLabels, ofSpoolers(func(a *stats.Auxiliary) float64 { return float64(a.Life.Tasks) })),
 	counter("spooler_respawns_total", "Processes that have replaced a spooler's.", spoolerLabels, ofSpoolers(func(a *stats.Auxiliary) float64 { return float64(a.Life.Respawns) })),
-	gauge("spooler_busy", "Whether a spooler's process has a job in hand.", spoolerLabels, ofSpoolers(func(a *stats.Auxiliary) float64 { return number(a.Busy) })),
+	gauge("spooler_busy", "Whether the spooler's process is running a job.", spoolerLabels, ofSpoolers(func(a *stats.Auxiliary) float64 { return number(a.Busy) })),
 	gauge("daemon_up", "Whether an attached daemon runs. The label is its place in the configuration, from 0.", []string{"daemon"}, ofDaemons(func(d *stats.Daemon) float64 { return number(d.PID != 0) })),
 	counter("daemon_respawns_total", "Times that an attached daemon was started again.", []string{"daemon"}, ofDaemons(func(d *stats.Daemon) float64 { return float64(d.Respawns) })),
 }

@@ -168,7 +168,7 @@ func (l *findingList) reload() {
 		return
 	}
 	if last := s.Reloads[len(s.Reloads)-1]; last.Problem != "" {
-		l.add(levelBad, "reloads", "The last reload, %s ago, has failed. The code before it goes on serving.", span(l.f.now.Sub(last.At).Seconds()))
+		l.add(levelBad, "reloads", "The last reload, %s ago, has failed. The code before it keeps serving.", span(l.f.now.Sub(last.At).Seconds()))
 	}
 }
 

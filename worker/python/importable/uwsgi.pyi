@@ -1,5 +1,5 @@
 """What import uwsgi gives to an application. Strings that come from it are bytes, but for opt's keys. What fails mostly answers
-None; what needs a request in hand, a master, a mule or a spooler raises without one.
+None; what needs a current request, a master, a mule or a spooler raises without one.
 
 Generated from docs/python_api/uwsgi.txt; `make docs` writes it.
 """
@@ -68,7 +68,7 @@ def accepting(accepting: int = 1, /) -> None:
     """For workers of another kind; does nothing."""
 def set_warning_message(text: str, /) -> Literal[True]:
     """Kept; nothing shows it."""
-# The request in hand
+# The current request
 env: dict[str, Any]
 def connection_fd() -> int:
     """The descriptor of the client's connection."""
