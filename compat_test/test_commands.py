@@ -137,3 +137,10 @@ def test_what_is_missing_is_named(tmp_path, name, conf, text):
         (tmp_path / "envoxy.json").write_text(conf)
     done = service.run(*service.command(name, "upgrade" if name == "alembic" else "worker", "head"))
     assert done.returncode == 2 and text in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("name", ["alembic", "celery"])
+def test_an_environment_without_the_packages_of_services_is_told_of(tmp_path, name):
+    done = Service(tmp_path, {}).run(sys.executable, "-S", BINARY.parent / f"envoxy-{name}")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert f"envoxy-{name}: No module named 'flask'; install what services need for " in done.stderr
