@@ -3,6 +3,7 @@
 #   make run         build, then serve examples/cards on http://127.0.0.1:8080/ (PORT=8080 BIND=127.0.0.1)
 #   make test-quick  the tests that need nothing but Go and Python, without the race detector: under two minutes
 #   make test        all tests; installs what they need (Debian packages, Python packages in .venv)
+#   make site        the documentation as a web site, in dist/site
 #   make lint        formatters and analysers; nothing is changed
 #
 # PYTHON is the interpreter that .venv is made from and whose headers the worker is compiled with.
@@ -38,7 +39,7 @@ MODULES_PYTHON := $(shell find modules/python -name __pycache__ -prune -o -print
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build run go-version test test-quick test-go test-python compat lint fuzz bench docs screenshot packages install install-completions uninstall clean headers tools
+.PHONY: build run go-version test test-quick test-go test-python compat lint fuzz bench docs site screenshot packages install install-completions uninstall clean headers tools
 
 # ---- build -----------------------------------------------------------------
 
@@ -165,6 +166,9 @@ bench: build
 docs:
 	$(GO) generate ./...
 	$(PYTHON) docs/python_api/write.py
+
+site:
+	packaging/site/build dist/site
 
 screenshot: build $(VENV)/.tests
 	@packaging/debian-install chromium
