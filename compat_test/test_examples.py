@@ -1,6 +1,5 @@
 """The examples, copied as their pages say, and the configurations that `envoxyd init` writes."""
 import json
-import shutil
 import subprocess
 import urllib.parse
 from pathlib import Path
@@ -89,6 +88,9 @@ def test_what_init_writes_serves(server, kind, request):
         made.wait_exit()
         directory = made.dir
         (directory / ".venv").symlink_to(VENV)
+    if kind == "wsgi":  # systemd wants such a path in quotes
+        directory = directory.rename(directory.with_name(directory.name + " and 5%"))
+        request.addfinalizer(lambda: directory.rename(made.dir))
     text = init(directory)
     assert f"({kind})" in text and "start it: envoxyd --ini envoxyd.ini" in text
     ini, port = directory / "envoxyd.ini", free_port()
@@ -103,11 +105,8 @@ def test_what_init_writes_serves(server, kind, request):
     assert eventually(lambda: get(port, path).status == 200, 20)
     assert "envoxyd.ini" in init(directory, status=1) and ini.exists()  # nothing is overwritten
     unit = (directory / "envoxyd.service").read_text()
-    assert f"ExecStart={BINARY} --ini {directory}/envoxyd.ini" in unit
-    analyse = shutil.which("systemd-analyze")
-    if analyse:
-        done = subprocess.run([analyse, "verify", directory / "envoxyd.service"], capture_output=True, text=True)
-        assert "envoxyd.service:" not in done.stderr, done.stderr
+    place = f'"{directory}/envoxyd.ini"'.replace("%", "%%") if kind == "wsgi" else f"{directory}/envoxyd.ini"
+    assert f"ExecStart={BINARY} --ini {place}\n" in unit
 
 
 def test_init_says_what_it_looked_for(tmp_path):

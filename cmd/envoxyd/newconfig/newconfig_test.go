@@ -107,6 +107,16 @@ func TestThereIsADirectoryForJobs(t *testing.T) {
 	}
 }
 
+func TestArgumentsOfUnits(t *testing.T) {
+	for text, want := range map[string]string{
+		"/srv/shop/envoxyd.ini": "/srv/shop/envoxyd.ini", "/srv/my shop/a": `"/srv/my shop/a"`, `/a"b\c`: `"/a\"b\\c"`, "/50%/$x": `"/50%%/$$x"`, "": `""`,
+	} {
+		if got := argument(text); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+}
+
 func TestNothingIsOverwritten(t *testing.T) {
 	dir := folder(t, "shop", map[string]string{UnitFile: "mine"})
 	if err := Write(dir, App{Kind: WSGI}, "envoxyd"); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), UnitFile) {

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"text/template"
 )
 
@@ -33,8 +35,8 @@ func Write(dir string, app App, program string) error {
 	}
 	values := struct {
 		App
-		Dir, Program string
-	}{app, absolute, program}
+		Dir, Ini, Program string
+	}{app, absolute, filepath.Join(absolute, IniFile), program}
 	names, texts := []string{IniFile, UnitFile}, make([]bytes.Buffer, 2)
 	for i, text := range []string{ini, unit} {
 		if _, err := os.Lstat(filepath.Join(dir, names[i])); err == nil {
@@ -42,7 +44,7 @@ func Write(dir string, app App, program string) error {
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		if err := template.Must(template.New(names[i]).Parse(text)).Execute(&texts[i], values); err != nil {
+		if err := template.Must(template.New(names[i]).Funcs(template.FuncMap{"argument": argument}).Parse(text)).Execute(&texts[i], values); err != nil {
 			return err
 		}
 	}
@@ -57,4 +59,17 @@ func Write(dir string, app App, program string) error {
 		}
 	}
 	return nil
+}
+
+var (
+	plain  = regexp.MustCompile(`^[A-Za-z0-9_./:@+-]+$`)
+	quoted = strings.NewReplacer(`\`, `\\`, `"`, `\"`, `%`, `%%`, `$`, `$$`, "\n", `\n`)
+)
+
+// argument is text as one word of a unit's command line (systemd.service, "COMMAND LINES").
+func argument(text string) string {
+	if plain.MatchString(text) {
+		return text
+	}
+	return `"` + quoted.Replace(text) + `"`
 }
