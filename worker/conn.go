@@ -16,6 +16,7 @@ type conn struct {
 	listener *listener
 	transports.Conn
 	index      int           // in reactor.conns; -1: in no table
+	serial     int32         // of those that were in the table
 	registered bool          // in the epoll set
 	inHand     bool          // a slot serves its request
 	again      bool          // something came, or may have, that no event will tell of
@@ -65,12 +66,14 @@ func (r *reactor) keep(cn *conn, keeper *slot) {
 			r.conns = append(r.conns, cn)
 		}
 		r.kept++
+		r.serial++
+		cn.serial = r.serial
 	}
 	if cn.listener.event && keeper != nil && cn.keeper == nil {
 		cn.keeper, keeper.link, keeper.io.link_fd = keeper, cn, cInt32(cn.fd)
 	}
 	if !cn.registered {
-		event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff, Fd: int32(cn.index), Pad: tagConn}
+		event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff, Fd: int32(cn.index), Pad: cn.tag()}
 		if err := epollCtl(r.epoll, unix.EPOLL_CTL_ADD, cn.fd, &event); err != 0 {
 			r.w.logLimited(&r.w.limits.epoll, "epoll_ctl(): %v", err)
 			r.drop(cn)
@@ -87,6 +90,21 @@ func (r *reactor) keep(cn *conn, keeper *slot) {
 	if news && r.polling {
 		r.wake()
 	}
+}
+
+// tag is EpollEvent.Pad of the connection's events.
+func (cn *conn) tag() int32 { return tagConn | cn.serial<<tagBits }
+
+// connOf is the connection that an event is about; nil: it was passed on or closed after the event was fetched. Another one may have its
+// place in the table by then.
+func (r *reactor) connOf(e *unix.EpollEvent) *conn {
+	if int(e.Fd) >= len(r.conns) {
+		return nil
+	}
+	if cn := r.conns[e.Fd]; cn != nil && cn.tag() == e.Pad {
+		return cn
+	}
+	return nil
 }
 
 // release removes the connection from the reactor without closing it.

@@ -31,7 +31,7 @@ func (r *reactor) pending(cn *conn) bool {
 		return true
 	}
 	for _, e := range r.events[r.event:r.nevents] {
-		if e.Pad == tagConn && int(e.Fd) == cn.index {
+		if e.Pad == cn.tag() && int(e.Fd) == cn.index {
 			return true
 		}
 	}

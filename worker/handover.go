@@ -58,7 +58,7 @@ func (r *reactor) passOn(idle bool) bool {
 		return passed
 	}
 	for i := range int(n) {
-		if r.events[i].Pad == tagConn { // of all else the kernel has told the idle workers
+		if about(&r.events[i]) == tagConn { // of all else the kernel has told the idle workers
 			passed = r.passConn(&r.events[i]) || passed
 		}
 	}
@@ -68,7 +68,7 @@ func (r *reactor) passOn(idle bool) bool {
 // passSwallowed passes on what the event is about. Where all workers listen the kernel has told
 // this one alone, and idle ones may not know.
 func (r *reactor) passSwallowed(e *unix.EpollEvent) bool {
-	switch e.Pad {
+	switch about(e) {
 	case tagConn:
 		return r.passConn(e)
 	case tagListener:
@@ -87,10 +87,10 @@ func (r *reactor) passSwallowed(e *unix.EpollEvent) bool {
 }
 
 func (r *reactor) passConn(e *unix.EpollEvent) bool {
-	if int(e.Fd) >= len(r.conns) || r.conns[e.Fd] == nil {
+	cn := r.connOf(e)
+	if cn == nil {
 		return false
 	}
-	cn := r.conns[e.Fd]
 	cn.again = true // this event does not come again
 	cn.noteEnd(e)
 	return !cn.inHand && r.handOver(cn)

@@ -96,3 +96,28 @@ func TestAnEventIsNotLostWhenItsConnectionCannotBePassedOn(t *testing.T) {
 	s.quick()
 	s.expect(c, okReply)
 }
+
+func TestAnEventOfAConnectionThatIsGoneIsNotOfTheNextInItsPlace(t *testing.T) {
+	s := newStage(t, "http", nil)
+	r, l := s.w.reactor, s.w.listeners[0]
+	s.connect()
+	r.mu.Lock()
+	gone := r.accept(l)
+	r.keep(gone, nil)
+	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP, Fd: int32(gone.index), Pad: gone.tag()} // its client has left
+	r.drop(gone)
+	c := s.connect()
+	next := r.accept(l)
+	r.keep(next, nil)
+	samePlace := next.index == int(event.Fd)
+	taken := r.handle(s.slot, &event) || r.passConn(&event) || next.ending || next.again || r.conns[event.Fd] != next
+	r.mu.Unlock()
+	if !samePlace || taken {
+		t.Fatal("the event of the one before was taken for its own", samePlace, taken)
+	}
+	s.send(c, get)
+	s.request()
+	s.answer(okReply)
+	s.quick()
+	s.expect(c, okReply)
+}

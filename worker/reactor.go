@@ -23,7 +23,7 @@ const acceptPause = 100 * time.Millisecond
 // accepted from without asking epoll about all other descriptors.
 const hotAccepts = 16
 
-// What an epoll event is about (EpollEvent.Pad).
+// What an epoll event is about: the lower bits of EpollEvent.Pad. The others are the serial number of a connection.
 const (
 	tagConn = iota
 	tagListener
@@ -34,7 +34,11 @@ const (
 	tagQueue // of uwsgi signals
 	tagDeath
 	tagClock
+	tagBits = 8
 )
+
+// about tells what an event is about.
+func about(e *unix.EpollEvent) int32 { return e.Pad & (1<<tagBits - 1) }
 
 // reactor owns the worker's epoll set and its connections. Its slots take turns in leading it: the
 // leader waits for events, reads, and goes to the application with the first request that is whole.
@@ -64,10 +68,11 @@ type reactor struct {
 	again   []*conn // connections of which no event will tell that there is something to read
 	round   int     // of them, those that have their turn before events are asked for again
 
-	conns []*conn // kept connections; nil where a hole is
-	holes []int
-	free  []*conn
-	kept  int
+	conns  []*conn // kept connections; nil where a hole is
+	holes  []int
+	free   []*conn
+	kept   int
+	serial int32 // of the connection that was put into the table last
 
 	hot              *listener
 	hotLeft          int
@@ -223,16 +228,17 @@ func (r *reactor) run(s *slot, effort effort) int {
 
 func (r *reactor) handle(s *slot, e *unix.EpollEvent) bool {
 	// What another worker has passed on stays here, or two that are busy would pass it to and fro.
-	if (e.Pad == tagConn || e.Pad == tagListener) && r.othersShould() {
+	tag := about(e)
+	if (tag == tagConn || tag == tagListener) && r.othersShould() {
 		r.passSwallowed(e)
 		return false
 	}
-	switch e.Pad {
+	switch tag {
 	case tagConn:
-		if int(e.Fd) >= len(r.conns) || r.conns[e.Fd] == nil {
-			return false // passed on or closed in the meantime
+		cn := r.connOf(e)
+		if cn == nil {
+			return false
 		}
-		cn := r.conns[e.Fd]
 		cn.noteEnd(e)
 		if cn.inHand {
 			cn.again = true
