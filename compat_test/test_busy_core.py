@@ -1,9 +1,14 @@
 """A core that is busy holds up nobody while another one is idle."""
+import random
+import socket
+import time
+
 import pytest
 from apps import versioned
 from http_client import Connection, eventually
+from load import Several
 from server import free_port
-from transports import Transport
+from transports import Transport, http_socket
 
 SHAPES = {"two workers": ["--processes", "2"], "two threads": ["--threads", "2"]}
 
@@ -39,3 +44,24 @@ def passes_a_busy_core(server, transport, shape):
     running.write("release", "")
     held.socket.settimeout(30)
     assert held.receive().status == 200
+
+
+def test_a_client_that_leaves_takes_no_other_with_it(server):
+    """Threads close connections whose last event another one has fetched already; whoever is accepted next is another client."""
+    way = http_socket()
+    app = ("import time\ndef application(environ, start_response):\n    time.sleep(0.0003)\n"
+           "    start_response('200 OK', [('Content-Length', '1')])\n    return [b'x']\n")
+    server(way, ["--master", "--disable-logging", "--threads", "4"], app=app)
+    answered = []
+
+    def leave_early_or_late(chance, _):
+        with socket.create_connection(("127.0.0.1", way.port), 10) as client:
+            time.sleep(chance.random() * 0.002 if chance.random() < 0.7 else 0)  # the load is made of clients that pause
+            client.sendall(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            assert client.recv(65536).endswith(b"x")
+            if chance.random() < 0.5:
+                client.shutdown(socket.SHUT_RDWR)
+        answered.append(1)
+    with Several(24, random.Random, leave_early_or_late) as several:
+        eventually(lambda: len(answered) > 30000 or several.failures, 60)
+    assert not several.failures
