@@ -325,6 +325,7 @@ def test_reloads_and_deaths_of_a_router_cost_nothing(server):
     front = server(None, ["--ini", "router.ini"], files={"router.ini": config % (port, one.port)})
     front.wait_port(port)
     eventually(lambda: get(port).text == "one")
+    front.wait_log(r"spawned uWSGI http 1 \(pid: \d+\)")
     pid = router_pid(front)
     with Load(Transport("router", [], port, True, port)) as load:
         load.wait_for(50)
