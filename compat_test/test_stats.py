@@ -116,7 +116,8 @@ def test_latency_and_time_in_the_queue_are_shown_and_survive_reloads(server):
     assert worker["responses"] == {"none": 0, "1xx": 0, "2xx": 2, "3xx": 0, "4xx": 1, "5xx": 0}
     assert worker["latency"]["count"] == worker["queue_time"]["count"] == 3
     assert 290_000 < worker["latency"]["max"] < 5_000_000 and worker["latency"]["p50"] < 250_000
-    assert 100_000 < worker["queue_time"]["max"] <= worker["latency"]["max"], "the second request has waited for the first one"
+    waited = worker["queue_time"]["max"]  # from when its bytes came until a busy machine has ended the first request and begun with it
+    assert 100_000 < waited <= worker["latency"]["max"] + 200_000, "the second request has waited for the first one"
     before = document()["life"]
     running.signal(signal.SIGHUP)
     running.wait_log("gracefully .RE.spawned")

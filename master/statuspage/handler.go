@@ -130,8 +130,11 @@ func isThisMachine(host string) bool {
 			return false
 		}
 		name = bare
-	} else {
-		name = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	} else if inner, begins := strings.CutPrefix(host, "["); begins {
+		var ends bool
+		if name, ends = strings.CutSuffix(inner, "]"); !ends {
+			return false
+		}
 	}
 	if strings.EqualFold(name, "localhost") {
 		return true
