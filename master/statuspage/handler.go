@@ -140,7 +140,7 @@ func isThisMachine(host string) bool {
 		return true
 	}
 	address, err := netip.ParseAddr(name)
-	return err == nil && address.Unmap().IsLoopback()
+	return err == nil && address.Zone() == "" && address.Unmap().IsLoopback()
 }
 
 func refuse(r *fasthttp.RequestCtx, status int, reason string) {

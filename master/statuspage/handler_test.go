@@ -17,7 +17,7 @@ func TestHosts(t *testing.T) {
 		"[::1]": true, "[::ffff:127.0.0.1]:1": true,
 		"": false, "evil.example": false, "evil.example:9000": false, "localhost.evil.example": false, "127.0.0.1.evil.example": false,
 		"10.0.0.1:9000": false, "0.0.0.0:9000": false, "[::]": false, "localhost:9000@evil.example": false, "localhost:x": false, "2130706433": false,
-		"127.0.0.1]": false, "[127.0.0.1": false, "[::1": false, "::1]": false,
+		"127.0.0.1]": false, "[127.0.0.1": false, "[::1": false, "::1]": false, "::1%A0@": false, "[::1%lo]:80": false,
 	} {
 		if got := isThisMachine(host); got != want {
 			t.Errorf("%q: %v", host, got)
