@@ -3,12 +3,12 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 
 import pytest
 from http_client import eventually
+from postgresql import listens
 from server import BINARY, free_port
 
 FILES = {
@@ -65,11 +65,7 @@ def redis():
         pytest.skip("redis is not installed (Debian: redis-server)")
     port = free_port()
     process = subprocess.Popen([program, "--port", str(port), "--save", "", "--appendonly", "no"], stdout=subprocess.DEVNULL)
-
-    def answers():
-        with socket.socket() as one:
-            return one.connect_ex(("127.0.0.1", port)) == 0
-    eventually(answers)
+    eventually(lambda: listens(port))
     yield port
     process.kill()
     process.wait()

@@ -16,7 +16,7 @@ type conn struct {
 	listener *listener
 	transports.Conn
 	index      int           // in reactor.conns; -1: in no table
-	serial     int32         // of those that were in the table
+	serial     int32         // in its events: others have had the index before
 	registered bool          // in the epoll set
 	inHand     bool          // a slot serves its request
 	again      bool          // something came, or may have, that no event will tell of

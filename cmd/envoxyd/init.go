@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"envoxyd/cmd/envoxyd/newconfig"
@@ -21,8 +20,12 @@ func initialise(out, problems io.Writer, words []string) int {
 		return 2
 	}
 	app, err := newconfig.Find(".", kind)
+	var program string
 	if err == nil {
-		err = newconfig.Write(".", app, program())
+		program, err = os.Executable()
+	}
+	if err == nil {
+		err = newconfig.Write(".", app, program)
 	}
 	if err != nil {
 		fmt.Fprintf(problems, "envoxyd init: %v\n", err)
@@ -34,16 +37,4 @@ func initialise(out, problems io.Writer, words []string) int {
 	}
 	fmt.Fprintf(out, "found %s (%s)\nwrote %s and %s\nstart it: envoxyd --ini %s\n", what, app.Kind, newconfig.IniFile, newconfig.UnitFile, newconfig.IniFile)
 	return 0
-}
-
-// program is the path of this executable.
-func program() string {
-	path, err := os.Executable()
-	if err != nil {
-		return "/usr/local/bin/envoxyd"
-	}
-	if resolved, err := filepath.EvalSymlinks(path); err == nil {
-		return resolved
-	}
-	return path
 }

@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/eventfd"
-
 	"envoxyd/internal/monotime"
 	"envoxyd/router/relay"
 )

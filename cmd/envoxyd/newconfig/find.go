@@ -21,8 +21,18 @@ const (
 	Envoxy Kind = "envoxy"
 )
 
-// Kinds are all of them.
-var Kinds = []Kind{WSGI, Django, Envoxy}
+// Kinds are all of them, in the order in which applications are looked for.
+var Kinds = []Kind{Envoxy, Django, WSGI}
+
+// finders know how to find an application of each kind, and what they look for.
+var finders = map[Kind]struct {
+	find   func(dir string, app *App) bool
+	wanted string
+}{
+	Envoxy: {findEnvoxy, "envoxy.json"},
+	Django: {findDjango, "manage.py and a package with wsgi.py"},
+	WSGI:   {findWSGI, "application or app in " + strings.Join(files, ", ")},
+}
 
 // ErrNotFound is a folder without an application of the kind that is looked for.
 var ErrNotFound = errors.New("no application was found")
@@ -62,23 +72,16 @@ func Find(dir string, kind Kind) (App, error) {
 	if app.Name == "" {
 		app.Name = "app"
 	}
-	for _, one := range []struct {
-		kind Kind
-		find func(dir string, app *App) bool
-	}{{Envoxy, findEnvoxy}, {Django, findDjango}, {WSGI, findWSGI}} {
-		if (kind == "" || kind == one.kind) && one.find(dir, &app) {
-			app.Kind, app.Spools = one.kind, useSpooler(dir)
+	var wanted []string
+	for _, one := range Kinds {
+		if kind != "" && kind != one {
+			continue
+		}
+		if finders[one].find(dir, &app) {
+			app.Kind, app.Spools = one, useSpooler(dir)
 			return app, nil
 		}
-	}
-	looked := map[Kind]string{
-		Envoxy: "envoxy.json", Django: "manage.py and a package with wsgi.py", WSGI: "application or app in " + strings.Join(files, ", "),
-	}
-	var wanted []string
-	for _, one := range []Kind{Envoxy, Django, WSGI} {
-		if kind == "" || kind == one {
-			wanted = append(wanted, looked[one])
-		}
+		wanted = append(wanted, finders[one].wanted)
 	}
 	return App{}, fmt.Errorf("%w in %s: it has no %s", ErrNotFound, absolute, strings.Join(wanted, ", and no "))
 }

@@ -27,7 +27,8 @@ var ini string
 //go:embed envoxyd.service.tmpl
 var unit string
 
-// Write makes both files in the folder, and a directory for jobs if there will be any. program is the path of the server for the unit. It writes nothing if one of them exists.
+// Write makes both files in the folder, and a directory for jobs if there will be any. program is the path of the server for the unit. It
+// writes nothing if one of the files exists.
 func Write(dir string, app App, program string) error {
 	absolute, err := filepath.Abs(dir)
 	if err != nil {
