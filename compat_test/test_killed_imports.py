@@ -178,3 +178,15 @@ def test_a_worker_that_is_ended_while_it_imports(server, how):
         running.signal(signal.SIGTERM)
     assert running.wait_exit(20) == 0
     running.wait_gone()
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_to_the_application_a_serving_worker_has_no_handler_of_sigterm(server, lazy):
+    transport = http_socket()
+    app = ANSWER + """
+import signal
+def application(environ, start_response):
+    return answer(start_response, signal.getsignal(signal.SIGTERM).name)
+"""
+    server(transport, ["--master", *["--lazy-apps"] * lazy], app=app)
+    assert get(transport.port).text == "SIG_DFL"

@@ -374,6 +374,31 @@ static PyObject *shim_alternate_stacks(PyObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+/* take_signal(number): from now on it is Go's, which has its handler in place; to Python it has none, as in uWSGI.
+ * signal.signal() puts the default into force for a moment. */
+static PyObject *shim_take_signal(PyObject *self, PyObject *number)
+{
+    struct sigaction of_go;
+    long n = PyLong_AsLong(number);
+    if (n == -1 && PyErr_Occurred())
+        return NULL;
+    PyObject *module = PyImport_ImportModule("signal"), *old = NULL;
+    PyObject *install = module ? PyObject_GetAttrString(module, "signal") : NULL;
+    PyObject *none = module ? PyObject_GetAttrString(module, "SIG_DFL") : NULL;
+    if (install && none) {
+        if (sigaction((int)n, NULL, &of_go) < 0)
+            PyErr_SetFromErrno(PyExc_OSError);
+        else {
+            old = PyObject_CallFunctionObjArgs(install, number, none, NULL);
+            sigaction((int)n, &of_go, NULL);
+        }
+    }
+    Py_XDECREF(none);
+    Py_XDECREF(install);
+    Py_XDECREF(module);
+    return old;
+}
+
 /* wakeup_fd() -> where Python's signal handlers are to write so that core 0 wakes up. */
 static PyObject *shim_wakeup_fd(PyObject *self, PyObject *unused)
 {
@@ -408,6 +433,7 @@ static PyMethodDef methods[] = {
     {"stop", shim_stop, METH_VARARGS, NULL},
     {"status", shim_status, METH_NOARGS, NULL},
     {"alternate_stacks", shim_alternate_stacks, METH_NOARGS, NULL},
+    {"take_signal", shim_take_signal, METH_O, NULL},
     {"call", shim_call, METH_VARARGS, NULL},
     {"usable", shim_usable, METH_NOARGS, NULL},
     {"close_services", shim_close_services, METH_NOARGS, NULL},

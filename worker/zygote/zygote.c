@@ -48,10 +48,10 @@ static PyObject *fork_worker(PyObject *self, PyObject *unused)
     int reaper = 0;
     if (prctl(PR_GET_CHILD_SUBREAPER, &reaper, 0, 0, 0) == 0 && reaper)
         prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0); /* or the worker would become our child */
-    PyOS_BeforeFork();
     sigset_t all, before;
     sigfillset(&all);
-    sigprocmask(SIG_BLOCK, &all, &before); /* a signal must not end the process in the middle */
+    sigprocmask(SIG_BLOCK, &all, &before); /* a signal must not end the process in the middle; the hooks change the mask, too */
+    PyOS_BeforeFork();
     pid_t middle = fork();
     if (middle == 0) {
         fork_from_middle(result);
@@ -62,8 +62,8 @@ static PyObject *fork_worker(PyObject *self, PyObject *unused)
         Py_RETURN_NONE;
     }
     last = middle < 0 ? -errno : -ECHILD;
-    sigprocmask(SIG_SETMASK, &before, NULL);
     PyOS_AfterFork_Parent();
+    sigprocmask(SIG_SETMASK, &before, NULL);
     if (middle > 0) {
         Py_BEGIN_ALLOW_THREADS
         while (waitpid(middle, NULL, 0) < 0 && errno == EINTR) /* ECHILD: the application ignores SIGCHLD, or has waited itself */

@@ -7,7 +7,7 @@ from signal import SIGALRM, SIGTERM, alarm
 
 from . import log
 from .failures import report
-from .signals import ordinary_signals
+from .signals import guard_forks, ordinary_signals
 
 # True while a worker is being forked: the zygote sets it just before, the hook in the worker takes it back.
 ours = False
@@ -26,7 +26,7 @@ def guard(spec):
     """Puts the hook in force that parts every fork from us; called once, before the application is imported."""
     global _spec, _workers
     _spec, _workers = spec, os.pipe()
-    os.register_at_fork(after_in_parent=forked, after_in_child=after_fork)
+    guard_forks(after_fork, forked)
 
 
 def forked():
@@ -118,10 +118,10 @@ def end():
 
 
 def end_now():
-    """Tells the children to end, if there are any; a bound for those that do not is the kernel's alarm, which ends this process."""
+    """Tells the children to end, if there are any. What takes too long is given up: the other children are told all the same."""
     if none_left():
         return
-    signal.signal(SIGALRM, signal.SIG_DFL)
+    signal.signal(SIGALRM, too_long)
     alarm(TIMEOUT)
     log.flush()
     multiprocessing = sys.modules.get("multiprocessing")
@@ -133,11 +133,23 @@ def end_now():
                 process.terminate()
     except BaseException as error:
         report(error)
+    last_bound()
     for pid in copies():
         try:
             kill(pid, SIGTERM)
         except OSError:  # it has ended
             pass
+
+
+def too_long(number, frame):
+    last_bound()
+    raise TimeoutError(f"managers and pools of multiprocessing have not ended in {TIMEOUT} s")
+
+
+def last_bound():
+    """What takes even longer is ended by the kernel's alarm, together with this process."""
+    signal.signal(SIGALRM, signal.SIG_DFL)
+    alarm(TIMEOUT)
 
 
 def copies():

@@ -9,7 +9,7 @@ from . import children, log
 from .failures import report
 from .signals import handlers
 
-_zygote = _importer = 0
+_zygote = _starting = 0
 _begun = False
 _applications = SIG_DFL  # what the application does at SIGTERM
 
@@ -34,25 +34,27 @@ def restore_term():
     signal.signal(SIGTERM, SIG_DFL if _applications is None else _applications)
 
 
-def import_in_worker():
-    """Until imported() is called, SIGTERM ends what a worker that imports has forked, and the worker."""
-    global _importer
-    _importer = getpid()
+def guard_start():
+    """Until Go takes SIGTERM, it ends what a worker has forked while it imports, and the worker."""
+    global _starting
+    _starting = getpid()
     if getsignal(SIGTERM) == SIG_DFL:
-        handlers.add(import_terminated)
-        signal.signal(SIGTERM, import_terminated)
+        handlers.add(start_terminated)
+        signal.signal(SIGTERM, start_terminated)
 
 
-def import_terminated(number, frame):
-    signal.signal(SIGTERM, SIG_DFL)
-    if getpid() == _importer:
+def start_terminated(number, frame):
+    if getpid() == _starting:
+        signal.signal(SIGTERM, signal.SIG_IGN)  # the master may say it again meanwhile
         children.end_now()
+    signal.signal(SIGTERM, SIG_DFL)
     kill(getpid(), SIGTERM)
 
 
-def imported():
-    if getsignal(SIGTERM) == import_terminated:  # the application has not set one of its own
-        signal.signal(SIGTERM, SIG_DFL)
+def started(extension):
+    """Go has taken SIGTERM."""
+    if getsignal(SIGTERM) == start_terminated:  # the application has not set one of its own
+        extension.take_signal(SIGTERM)
 
 
 def end(status=0):

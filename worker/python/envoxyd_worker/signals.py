@@ -1,6 +1,8 @@
 """What signals do in our processes and in those that the application forks from them."""
 import faulthandler
+import os
 import signal
+from threading import local
 
 from .log import FD as STDERR
 
@@ -32,3 +34,23 @@ def ordinary_signals():
     if faulthandler.is_enabled():
         faulthandler.disable()
         faulthandler.enable(STDERR)
+
+
+def guard_forks(in_child, in_parent=lambda: None):
+    """Holds signals back while the application forks. Those that come to the child before in_child has run would be lost:
+    Python forgets what it has not handled yet, and Go's handlers have nobody to tell."""
+    masks = local()
+
+    def before():
+        masks.kept = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+    def restoring(function):
+        def after():
+            try:
+                function()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, masks.kept)
+
+        return after
+
+    os.register_at_fork(before=before, after_in_parent=restoring(in_parent), after_in_child=restoring(in_child))

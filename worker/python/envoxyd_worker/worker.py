@@ -9,7 +9,6 @@ import shlex
 import signal
 import sys
 import threading
-from threading import local
 
 from . import (
     apps,
@@ -30,13 +29,14 @@ from . import (
 )
 from .failures import report_import
 from .reports import LOAD_FAILED, Reports, exit_status
-from .signals import ordinary_signals
+from .signals import guard_forks, ordinary_signals
 from .uwsgi_module import services, shared, signals
 
 
 def main(spec, text, uwsgi, serving, order):
     python, number = spec["python"], order["worker"]
     ending.restore_term()
+    ending.guard_start()
     if spec["log"]["worker_fd"]:  # --worker-logger
         log.flush()
         for fd in (1, 2):
@@ -60,9 +60,7 @@ def main(spec, text, uwsgi, serving, order):
         if python["lazy_apps"]:
             if spec["processes"] == 1:  # its predecessor may still have what it binds
                 listeners.share()
-            ending.import_in_worker()
             serving = apps.load(spec, uwsgi, lambda step: None)
-            ending.imported()
             listeners.restore()
             if events:
                 events.register(uwsgi.opt)
@@ -178,7 +176,9 @@ def start(spec, text, order):
     sys.modules["_envoxyd"] = extension
     if order["row"] != order["worker"]:
         text = json.dumps({**json.loads(text), "row": order["row"]})
+    extension.alternate_stacks()
     extension.start(text.encode(), order["worker"], spec["cores"], shared.extension().without_gil)
+    ending.started(extension)
     if debug is None:
         del os.environ["GODEBUG"]
     else:
@@ -192,25 +192,6 @@ def start(spec, text, order):
 
     guard_forks(in_child)
     return extension
-
-
-def guard_forks(in_child):
-    """Holds signals back while the application forks: until in_child has run, Go's handlers would swallow them."""
-    masks = local()
-
-    def before():
-        masks.kept = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-
-    def restore():
-        signal.pthread_sigmask(signal.SIG_SETMASK, masks.kept)
-
-    def after_in_child():
-        try:
-            in_child()
-        finally:
-            restore()
-
-    os.register_at_fork(before=before, after_in_parent=restore, after_in_child=after_in_child)
 
 
 def tame_signals(extension):

@@ -47,9 +47,9 @@ def runs(pid):
         return False
 
 
-def run(source, status=0):
+def run(source, status=0, reported=()):
     done = subprocess.run([sys.executable, "-c", START + source], capture_output=True, text=True, timeout=30)
-    assert (done.returncode, done.stderr) == (status, ""), done.stderr
+    assert (done.returncode, done.stderr.splitlines()[-1:]) == (status, list(reported)), done.stderr
     return done.stdout
 
 
@@ -114,14 +114,50 @@ os.write(1, str(os.waitpid(forked, 0)[1]).encode())
 """) == "worker's end, 15"
 
 
-def test_a_child_that_hangs_does_not_hold_up_the_end_for_ever():
-    run("""
+HANGS = """
 children.TIMEOUT = 1
-import multiprocessing.util, subprocess
-subprocess.Popen(["sleep", "2"])
-multiprocessing.util.Finalize(None, time.sleep, (600,), exitpriority=1)
+import multiprocessing.util
+forked = os.fork()
+if forked == 0:
+    os.closerange(1, 3)
+    time.sleep(600)
+os.write(1, str(forked).encode())
+"""
+
+
+def test_a_manager_that_hangs_does_not_hold_up_the_end_of_the_others():
+    forked = run(HANGS + "multiprocessing.util.Finalize(None, time.sleep, (600,), exitpriority=1)\nending.end()\n",
+                 reported=["TimeoutError: managers and pools of multiprocessing have not ended in 1 s"])
+    while runs(forked):
+        time.sleep(0.01)
+
+
+def test_what_cannot_be_interrupted_is_ended_by_the_kernel():
+    forked = run(HANGS + """
+def hang():
+    while True:
+        try:
+            time.sleep(600)
+        except TimeoutError:
+            pass
+multiprocessing.util.Finalize(None, hang, exitpriority=1)
 ending.end()
 """, status=-14)
+    os.kill(int(forked), 9)
+
+
+def test_a_child_that_has_only_just_been_forked_hears_signals():
+    """Python forgets what comes before it has finished the fork in the child."""
+    run("""
+signal.signal(signal.SIGTERM, lambda *_: os._exit(7))
+signal.alarm(20)
+for _ in range(200):
+    forked = os.fork()
+    if forked == 0:
+        time.sleep(600)
+    os.kill(forked, signal.SIGTERM)
+    assert os.WEXITSTATUS(os.waitpid(forked, 0)[1]) == 7
+""")
 
 
 def test_without_children_there_is_nothing_to_wait_for():
