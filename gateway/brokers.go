@@ -23,8 +23,24 @@ type broker struct {
 	ours     bool        // the client's name was made up: its session ends with the service
 	client   *mqtt.Client
 	filters  map[string]byte
+	sharing  *sharing // nil: no subscription is shared
 	embedded *embeddedBroker
 	wanted   lenient.Toggle // an embedded one
+}
+
+// clients are the connections to the broker.
+func (b *broker) clients() []*mqtt.Client {
+	if b.sharing != nil {
+		return []*mqtt.Client{b.client, b.sharing.client}
+	}
+	return []*mqtt.Client{b.client}
+}
+
+func (b *broker) quiesce() {
+	if b.sharing != nil {
+		b.sharing.quiesce()
+	}
+	b.client.Quiesce()
 }
 
 // connectWait is how long a start waits for brokers.
@@ -49,7 +65,7 @@ func (g *Gateway) apply(r *Registration, again bool) {
 	g.listen(r)
 	for key, b := range g.allBrokers() {
 		if _, named := c.MQTT[key]; !named {
-			g.closeBroker(key, b, b.ours)
+			g.closeBroker(key, b, true, false)
 		}
 	}
 	for key, wanted := range c.MQTT {
@@ -65,15 +81,11 @@ func (g *Gateway) apply(r *Registration, again bool) {
 }
 
 func (g *Gateway) connect(key string, wanted *brokerConf, r *Registration, again bool) {
-	filters := r.filters(key)
-	session := false
-	for _, qos := range filters {
-		session = session || qos > 0
-	}
+	filters := r.filters(origin{server: key})
 	if g.quiet.Load() {
 		return
 	}
-	cfg := wanted.client(g.state.clientID(key, r.Service), session)
+	cfg := wanted.client(g.state.clientID(key, r.Service), reliable(filters))
 	g.keepState() // the name must outlive us before a broker knows it
 	user, password := wanted.login(r.Login)
 	b := g.broker(key)
@@ -82,7 +94,7 @@ func (g *Gateway) connect(key string, wanted *brokerConf, r *Registration, again
 		if wanted.Embedded && b.embedded != nil && b.cfg.Bind == cfg.Bind { // its other clients stay connected
 			embedded, b.embedded = b.embedded, nil
 		}
-		g.closeBroker(key, b, false)
+		g.closeBroker(key, b, false, false)
 		b = nil
 	}
 	if b == nil {
@@ -98,7 +110,7 @@ func (g *Gateway) connect(key string, wanted *brokerConf, r *Registration, again
 			}
 		}
 		var err error
-		b.client, err = mqtt.Open(withLogin(cfg, user, password), func(m *mqtt.Message) { g.received(key, m) },
+		b.client, err = mqtt.Open(withLogin(cfg, user, password), func(m *mqtt.Message) { g.received(origin{server: key}, m) },
 			func(problem bool, text string) { g.brokerSays(key, problem, text) })
 		if err != nil {
 			g.errorf("[MQTT] %s: %v", key, err)
@@ -109,7 +121,19 @@ func (g *Gateway) connect(key string, wanted *brokerConf, r *Registration, again
 	} else {
 		b.client.SetLogin(user, password)
 	}
-	g.updateFilters(key, b, filters, again)
+	g.updateFilters(key, b.client, b.filters, filters, again)
+	b.filters = filters
+	g.share(key, b, withLogin(cfg, user, password), r, again)
+}
+
+// reliable tells whether one of the filters needs a session at the broker.
+func reliable(filters map[string]byte) bool {
+	for _, qos := range filters {
+		if qos > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (g *Gateway) brokerSays(key string, problem bool, text string) {
@@ -126,32 +150,36 @@ func withLogin(cfg mqtt.Config, user, password string) mqtt.Config {
 }
 
 // updateFilters subscribes to what is new and unsubscribes from what is gone.
-func (g *Gateway) updateFilters(key string, b *broker, filters map[string]byte, again bool) {
+func (g *Gateway) updateFilters(key string, client *mqtt.Client, before, filters map[string]byte, again bool) {
 	var gone []string
-	for filter := range b.filters {
+	for filter := range before {
 		if _, stays := filters[filter]; !stays {
 			gone = append(gone, filter)
 		}
 	}
 	fresh := map[string]byte{}
 	for filter, qos := range filters {
-		if had, known := b.filters[filter]; !known || had != qos || again {
+		if had, known := before[filter]; !known || had != qos || again {
 			fresh[filter] = qos
 		}
 	}
-	b.filters = filters
 	if len(gone) == 0 && len(fresh) == 0 {
 		return
 	}
-	if err := b.client.Subscribe(fresh); err != nil {
+	if err := client.Subscribe(fresh); err != nil {
 		g.errorf("[MQTT] %s: %v", key, err)
 	}
-	b.client.Unsubscribe(gone...)
+	client.Unsubscribe(gone...)
 }
 
-func (g *Gateway) closeBroker(key string, b *broker, endSession bool) {
+// closeBroker publishes what is queued and disconnects. What is left of a session whose name was made up is of no use to
+// anybody if it is the last; with a successor it is this instance's next gateway that goes on with it.
+func (g *Gateway) closeBroker(key string, b *broker, last, successor bool) {
 	g.setBroker(key, nil)
-	b.client.Close(flushTime, endSession)
+	if b.sharing != nil {
+		b.sharing.leave(successor)
+	}
+	b.client.Close(flushTime, last && b.ours)
 	b.stopEmbedded()
 }
 
@@ -159,7 +187,9 @@ func (g *Gateway) closeBroker(key string, b *broker, endSession bool) {
 func (g *Gateway) awaitBrokers() {
 	var ready []<-chan struct{}
 	for _, b := range g.allBrokers() {
-		ready = append(ready, b.client.Ready())
+		for _, client := range b.clients() {
+			ready = append(ready, client.Ready())
+		}
 	}
 	late := time.After(connectWait)
 	for _, s := range ready {
@@ -223,11 +253,11 @@ func (g *Gateway) allBrokers() map[string]*broker {
 const flushTime = 5 * time.Second
 
 // leaveBrokers publishes what is queued and disconnects from all brokers, at the same time.
-func (g *Gateway) leaveBrokers(endSessions bool) {
+func (g *Gateway) leaveBrokers(successor bool) {
 	var all sync.WaitGroup
 	for key, b := range g.allBrokers() {
 		all.Go(func() {
-			g.closeBroker(key, b, b.ours && endSessions)
+			g.closeBroker(key, b, !successor, successor)
 		})
 	}
 	all.Wait()

@@ -21,8 +21,9 @@ type call struct {
 	QoS        byte   `json:"qos"`
 	Retain     bool   `json:"retain"`
 
-	Owner    int    `json:"owner"`    // of subscribe
-	Callback string `json:"callback"` // of subscribe
+	Owner    int    `json:"owner"` // of subscribe, as are those below
+	Callback string `json:"callback"`
+	Shared   bool   `json:"shared"`
 }
 
 // serveCalls answers one worker's calls, one after the other, until it closes the stream.
@@ -57,7 +58,7 @@ func (g *Gateway) call(c *call, payload []byte) sidecar.Answer {
 	case "register":
 		err = g.register(payload)
 	case "subscribe":
-		err = g.subscribe(c.Generation, Subscription{Server: c.Server, Filter: c.Topic, QoS: c.QoS, Owner: c.Owner, Name: c.Callback})
+		err = g.subscribe(c.Generation, Subscription{Server: c.Server, Filter: c.Topic, QoS: c.QoS, Owner: c.Owner, Name: c.Callback, Shared: c.Shared})
 	case "unsubscribe":
 		g.unsubscribe(c.Generation, c.Server, c.Topic)
 	case "publish":

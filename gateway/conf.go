@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 
 	"envoxyd/modules/lenient"
 	"envoxyd/protocol/m2m"
@@ -42,6 +43,7 @@ type brokerConf struct {
 	MaxQueued lenient.Number  `json:"max_queued"`
 	Will      *willConf       `json:"will"`
 	Embedded  lenient.Toggle  `json:"embedded"`
+	Shared    lenient.Toggle  `json:"shared"` // subscriptions are, unless they say otherwise: Python applies it to each
 }
 
 type willConf struct {
@@ -113,6 +115,9 @@ func (b *brokerConf) client(id string, wantsSession bool) mqtt.Config {
 	}
 	if b.ClientID != "" {
 		cfg.ClientID = b.ClientID
+	}
+	if name, err := os.Hostname(); b.ClientID != "" && b.Shared && err == nil { // other machines have the same configuration
+		cfg.ClientID += "-" + name
 	}
 	if b.Clean != nil {
 		cfg.Clean = bool(*b.Clean)

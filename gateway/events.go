@@ -22,10 +22,10 @@ import (
 const maxAttempts = 5
 
 // received takes a message from a broker, on the broker's goroutine.
-func (g *Gateway) received(server string, m *mqtt.Message) {
+func (g *Gateway) received(from origin, m *mqtt.Message) {
 	g.counting.count(gatewayspec.CountReceived, nil)
 	g.keepAwake.touch()
-	receivers := g.receivers(server, m.Topic)
+	receivers := g.receivers(from, m.Topic)
 	if len(receivers) == 0 { // unsubscribed in the meantime
 		m.Done()
 		return
@@ -34,13 +34,13 @@ func (g *Gateway) received(server string, m *mqtt.Message) {
 	pending.Store(int32(len(receivers)))
 	for _, to := range receivers {
 		to.tallies.count(gatewayspec.CountReceived)
-		if g.queue.add(&item{server: server, message: m, owner: to.owner, pending: pending, tallies: to.tallies}) {
+		if g.queue.add(&item{origin: from, message: m, owner: to.owner, pending: pending, tallies: to.tallies}) {
 			continue
 		}
 		if m.QoS > 0 { // the gateway stops: the broker keeps what is not acknowledged
 			return
 		}
-		g.lost(to.tallies, "[MQTT] %s: %q: dropped a message of QoS 0: the handlers are too slow (%d wait)", server, m.Topic, queueLimit)
+		g.lost(to.tallies, "[MQTT] %s: %q: dropped a message of QoS 0: the handlers are too slow (%d wait)", from.server, m.Topic, queueLimit)
 	}
 }
 
@@ -164,6 +164,9 @@ func (g *Gateway) eventVars(d *delivery, size, slot int) []byte {
 		{"REMOTE_ADDR", d.server}, {"CONTENT_LENGTH", strconv.Itoa(size)},
 		{gatewayspec.VarKind, "mqtt"}, {gatewayspec.VarServer, d.server}, {gatewayspec.VarSlot, strconv.Itoa(slot)},
 	}...)
+	if d.shared {
+		vars = uwsgi.AppendVar(vars, gatewayspec.VarShared, "1")
+	}
 	if d.owner != 0 {
 		return uwsgi.AppendVar(vars, gatewayspec.VarOwner, strconv.Itoa(d.owner))
 	}

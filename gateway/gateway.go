@@ -149,7 +149,7 @@ func (g *Gateway) Quiesce(order gatewayspec.Order) {
 func (g *Gateway) quiesce(timeout time.Duration) {
 	g.quiet.Store(true)
 	for _, b := range g.allBrokers() {
-		b.client.Quiesce()
+		b.quiesce()
 	}
 	g.timers.stop()
 	if !g.queue.idle(timeout) {
@@ -165,7 +165,7 @@ func (g *Gateway) Stop(successor bool) {
 	g.quiet.Store(true)
 	g.queue.close()
 	g.timers.stop()
-	g.leaveBrokers(!successor)
+	g.leaveBrokers(successor)
 	g.health.close()
 }
 

@@ -324,13 +324,16 @@ func (p brokerProbe) Check(context.Context) error {
 	if b == nil {
 		return fmt.Errorf("there is no connection")
 	}
-	if b.client.Up() {
-		return nil
+	for _, client := range b.clients() {
+		if client.Up() {
+			continue
+		}
+		if problem := client.Problem(); problem != "" {
+			return fmt.Errorf("%s", problem)
+		}
+		return fmt.Errorf("not connected yet")
 	}
-	if problem := b.client.Problem(); problem != "" {
-		return fmt.Errorf("%s", problem)
-	}
-	return fmt.Errorf("not connected yet")
+	return nil
 }
 
 // Close does nothing: the connection is not the probe's.

@@ -28,7 +28,7 @@ func (g *Gateway) publish(generation int, server, topic string, payload []byte, 
 	if waiting, _ := g.queue.counts(); waiting >= queueLimit {
 		return mqtt.ErrQueueFull
 	}
-	g.received(server, &mqtt.Message{Topic: topic, Payload: payload, QoS: qos})
+	g.received(origin{server: server}, &mqtt.Message{Topic: topic, Payload: payload, QoS: qos})
 	return nil
 }
 

@@ -8,9 +8,15 @@ import (
 	"envoxyd/transports/mqtt"
 )
 
+// origin is the connection by which messages come: of those with a broker it is the first one, or the one of shared subscriptions.
+type origin struct {
+	server string
+	shared bool
+}
+
 // item is one message on its way to a handler.
 type item struct {
-	server   string
+	origin
 	message  *mqtt.Message
 	owner    int           // the process that alone has the handler; 0: every worker has it
 	attempts int           // how many workers have ended while they had it
@@ -27,8 +33,9 @@ type lane struct {
 }
 
 type laneKey struct {
-	server, topic string
-	owner         int
+	origin
+	topic string
+	owner int
 }
 
 // queue orders what is to be handled: in sequence within a topic, topics in turn.
@@ -75,7 +82,7 @@ func (q *queue) add(i *item) bool {
 	} else if !q.room(reliableTimes, time.Time{}) {
 		return false
 	}
-	key := laneKey{i.server, i.message.Topic, i.owner}
+	key := laneKey{i.origin, i.message.Topic, i.owner}
 	l := q.lanes[key]
 	if l == nil {
 		l = &lane{key: key}
@@ -129,10 +136,10 @@ const (
 // delivery is what one worker gets at a time: the first messages of some topics of one
 // broker, each topic's together.
 type delivery struct {
-	server string
-	owner  int
-	lanes  []*lane
-	items  []*item
+	origin
+	owner int
+	lanes []*lane
+	items []*item
 }
 
 // take waits for messages and returns some; nil: the queue is closed. Their topics are
@@ -149,7 +156,7 @@ func (q *queue) take(takers int) *delivery {
 			if q.pace > 0 {
 				most = int(min(max(batchTime/q.pace, 1), batchMost))
 			}
-			d := &delivery{server: l.key.server, owner: l.key.owner}
+			d := &delivery{origin: l.key.origin, owner: l.key.owner}
 			size := q.move(d, l, most, 0)
 			for share := (len(q.ready) + takers - 1) / takers; share > 0 && len(d.items) < most && size < batchSize; share-- {
 				if l = q.next(d); l == nil {
@@ -227,7 +234,7 @@ func (q *queue) next(with *delivery) *lane {
 		if l.after.After(now) {
 			continue
 		}
-		if with != nil && (l.key.server != with.server || l.key.owner != with.owner || l.items[0].attempts > 0 || with.items[0].attempts > 0) {
+		if with != nil && (l.key.origin != with.origin || l.key.owner != with.owner || l.items[0].attempts > 0 || with.items[0].attempts > 0) {
 			continue
 		}
 		q.ready = append(q.ready[:i], q.ready[i+1:]...)
@@ -251,7 +258,7 @@ func (q *queue) release(d *delivery, left []*item, took, pause time.Duration) {
 	}
 	q.bytes += payloads(left)
 	for len(left) > 0 {
-		key := laneKey{left[0].server, left[0].message.Topic, left[0].owner}
+		key := laneKey{left[0].origin, left[0].message.Topic, left[0].owner}
 		n := 1
 		for n < len(left) && left[n].message.Topic == key.topic {
 			n++

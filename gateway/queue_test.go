@@ -13,7 +13,7 @@ import (
 func message(topic string, payload any) *item {
 	pending := new(atomic.Int32)
 	pending.Store(1)
-	return &item{server: "b", message: &mqtt.Message{Topic: topic, Payload: fmt.Append(nil, payload), QoS: 1}, pending: pending}
+	return &item{origin: origin{server: "b"}, message: &mqtt.Message{Topic: topic, Payload: fmt.Append(nil, payload), QoS: 1}, pending: pending}
 }
 
 func labels(items []*item) (found []string) {

@@ -35,9 +35,13 @@ type Subscription struct {
 	Server string `json:"server"`
 	Filter string `json:"filter"`
 	QoS    byte   `json:"qos"`
-	Owner  int    `json:"owner"` // the process that alone has the handler; 0: every worker
-	Name   string `json:"name"`  // under which workers find a handler that was added after the start
+	Owner  int    `json:"owner"`  // the process that alone has the handler; 0: every worker
+	Name   string `json:"name"`   // under which workers find a handler that was added after the start
+	Shared bool   `json:"shared"` // each message is for one instance of the service
 }
+
+// origin is the connection that its messages come by.
+func (s Subscription) origin() origin { return origin{s.Server, s.Shared} }
 
 // check is errInvalid for what no broker would take.
 func (s Subscription) check() error {
@@ -144,11 +148,11 @@ func (s *state) clientID(server, service string) string {
 	return id
 }
 
-// filters are the subscriptions of one broker with the highest quality asked for each.
-func (r *Registration) filters(server string) map[string]byte {
+// filters are the subscriptions of one connection with the highest quality asked for each.
+func (r *Registration) filters(of origin) map[string]byte {
 	found := map[string]byte{}
 	for _, s := range r.Subscriptions {
-		if s.Server == server {
+		if s.origin() == of {
 			found[s.Filter] = max(found[s.Filter], s.QoS)
 		}
 	}

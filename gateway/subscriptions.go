@@ -94,9 +94,9 @@ func (g *Gateway) orphaned(items []*item) {
 }
 
 // receivers lists whose handlers a message is for, with the counters of the filters that say so.
-func (g *Gateway) receivers(server, topic string) (all []receiver) {
+func (g *Gateway) receivers(from origin, topic string) (all []receiver) {
 	for _, s := range *g.subscriptions.Load() {
-		if s.Server != server || !mqtt.Match(s.Filter, topic) {
+		if s.origin() != from || !mqtt.Match(s.Filter, topic) {
 			continue
 		}
 		at := slices.IndexFunc(all, func(r receiver) bool { return r.owner == s.Owner })
@@ -114,7 +114,7 @@ func (g *Gateway) receivers(server, topic string) (all []receiver) {
 // delivery, each with its filter.
 func (g *Gateway) names(d *delivery) (names [][2]string) {
 	for _, s := range *g.subscriptions.Load() {
-		if s.Name == "" || s.Server != d.server || slices.Contains(names, [2]string{s.Filter, s.Name}) {
+		if s.Name == "" || s.origin() != d.origin || slices.Contains(names, [2]string{s.Filter, s.Name}) {
 			continue
 		}
 		if slices.ContainsFunc(d.lanes, func(l *lane) bool { return mqtt.Match(s.Filter, l.key.topic) }) {

@@ -71,6 +71,7 @@ var rules = []rule{
 	{"mqtt_servers.*.client_id", texts, nil},
 	{"mqtt_servers.*.clean_session", booleans, nil},
 	{"mqtt_servers.*.embedded", booleans, nil},
+	{"mqtt_servers.*.shared", booleans, nil},
 	{"mqtt_servers.*.keepalive", numbers, wholeNumber},
 	{"mqtt_servers.*.max_queued", numbers, wholeNumber},
 	{"mqtt_servers.*.will", objects, nil},

@@ -165,7 +165,7 @@ func child(at *node, step string) (*node, error) {
 }
 
 // yesOrNo are keys of servers that are true or false.
-var yesOrNo = map[string]bool{"embedded": true, "clean_session": true, "retain": true, "ssl": true}
+var yesOrNo = map[string]bool{"embedded": true, "clean_session": true, "shared": true, "retain": true, "ssl": true}
 
 // overrideValue is JSON where that parses and text may not be meant: what was text stays
 // text, and so does everything about servers and credentials (a password may be digits).

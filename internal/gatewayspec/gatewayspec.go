@@ -93,4 +93,5 @@ const (
 	VarSlot   = "ENVOXYD_SLOT"      // where the worker notes how many messages of a delivery it has handled
 	VarOwner  = "ENVOXYD_OWNER"     // the process that alone can handle it
 	VarNames  = "ENVOXYD_CALLBACKS" // a JSON list: handlers that were named after the start
+	VarShared = "ENVOXYD_SHARED"    // "1": the messages are for handlers that the service's instances share
 )

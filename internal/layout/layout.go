@@ -47,8 +47,8 @@ var constants = []struct {
 		[]any{byte(gatewayspec.Handled), byte(gatewayspec.Failed), byte(gatewayspec.Elsewhere), byte(gatewayspec.Later)}},
 	{"cells of SNMP's values among the metrics: the first one, how many values; the kinds of values", "SNMP_FIRST SNMP_ROOM SNMP_COUNTER32 SNMP_GAUGE SNMP_COUNTER64",
 		[]any{shm.SNMPFirst, shm.SNMPRoom, int(shm.SNMPCounter32), int(shm.SNMPGauge), int(shm.SNMPCounter64)}},
-	{"variables of an event", "VAR_KIND VAR_SERVER VAR_SLOT VAR_OWNER VAR_NAMES",
-		[]any{gatewayspec.VarKind, gatewayspec.VarServer, gatewayspec.VarSlot, gatewayspec.VarOwner, gatewayspec.VarNames}},
+	{"variables of an event", "VAR_KIND VAR_SERVER VAR_SLOT VAR_OWNER VAR_NAMES VAR_SHARED",
+		[]any{gatewayspec.VarKind, gatewayspec.VarServer, gatewayspec.VarSlot, gatewayspec.VarOwner, gatewayspec.VarNames, gatewayspec.VarShared}},
 }
 
 const head = `"""What Python and Go share: memory, frames, and constants.

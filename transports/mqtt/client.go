@@ -132,6 +132,9 @@ func (c *Client) Ready() <-chan struct{} { return c.ready }
 // Up tells whether the broker is connected.
 func (c *Client) Up() bool { return c.up.Load() }
 
+// Quiet is how long no message has come, and none was waited for to be handled. 0: one is waited for.
+func (c *Client) Quiet() time.Duration { return c.inbox.quiet() }
+
 // Problem is why the broker is not connected, as it was logged; "" when it is not known.
 func (c *Client) Problem() string {
 	c.mu.Lock()

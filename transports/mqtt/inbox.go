@@ -39,6 +39,7 @@ type inbox struct {
 	up      bool
 	stream  *stream   // the newest connection
 	lost    time.Time // when the connection was lost last
+	busy    time.Time // when a message came or was handled last
 }
 
 type entry struct {
@@ -60,10 +61,15 @@ func (b *inbox) repeated(e *entry) bool {
 	return e.released.IsZero() || e.released.Before(b.lost) && b.lost.Sub(e.released) < releaseTime
 }
 
-func (b *inbox) init() { b.seed, b.entries = maphash.MakeSeed(), map[uint16]*entry{} }
+func (b *inbox) init() {
+	b.seed, b.entries, b.busy = maphash.MakeSeed(), map[uint16]*entry{}, time.Now()
+}
 
 // take registers a message. nil: it is one that is here already or has been handled.
 func (b *inbox) take(m *publish) *Message {
+	b.mu.Lock()
+	b.busy = time.Now()
+	b.mu.Unlock()
 	message := &Message{Topic: m.topic, Payload: m.payload, QoS: m.qos, Retain: m.retain, Duplicate: m.duplicate, ID: m.id, inbox: b}
 	if m.qos == 0 {
 		return message
@@ -96,7 +102,7 @@ func (b *inbox) take(m *publish) *Message {
 // handled before its turn waits. Brokers mix up what they hold back otherwise.
 func (b *inbox) done(e *entry) {
 	b.mu.Lock()
-	e.handled = true
+	e.handled, b.busy = true, time.Now()
 	line := &b.order[1]
 	if e.exactly {
 		line = &b.order[2]
@@ -176,6 +182,16 @@ func (b *inbox) forget() {
 	defer b.mu.Unlock()
 	clear(b.entries)
 	b.order = [3][]*entry{}
+}
+
+// quiet is how long nothing has come, and nothing was waited for.
+func (b *inbox) quiet() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.order[1])+len(b.order[2]) > 0 {
+		return 0
+	}
+	return time.Since(b.busy)
 }
 
 func (c *Client) arrived(m *publish) {

@@ -20,6 +20,7 @@ from envoxyd_worker.layouts import (
     VAR_NAMES,
     VAR_OWNER,
     VAR_SERVER,
+    VAR_SHARED,
     VAR_SLOT,
 )
 
@@ -49,16 +50,16 @@ class Client:
     def publish(self, topic, payload=b"", qos=0, retain=False):
         publish(self.server, topic, payload, qos, retain)
 
-    def subscribe(self, topic, qos=0):
-        subscribe(self.server, topic, None, qos)
+    def subscribe(self, topic, qos=0, shared=None):
+        subscribe(self.server, topic, None, qos, shared)
 
     def is_connected(self):
         return connected(self.server)
 
 
-handlers = []  # (server, filter, callback) that every worker has
+handlers = []  # (origin, filter, callback) that every worker has; an origin: server, and whether the instances of the service share its messages
 own = []  # the same of callbacks that only this process can call
-_matching = {}  # (server, topic) -> callbacks
+_matching = {}  # (origin, topic) -> callbacks
 _named = {}  # name -> callback
 
 
@@ -76,30 +77,40 @@ def matches(wanted, topic):
     return len(steps) == len(levels)
 
 
-def subscribe(server, topic, callback, qos=0):
+def is_shared(server, shared):
+    """Whether each message is for one instance of the service: what a subscription says, or else its server in envoxy.json."""
+    if shared is None:
+        conf = sys.modules["uwsgi"].opt.get("conf_content") or {}
+        shared = ((conf.get("mqtt_servers") or {}).get(server) or {}).get("shared", False)
+    return str(shared).lower() in ("true", "1", "yes", "on")
+
+
+def subscribe(server, topic, callback, qos=0, shared=None):
     """Have a callback called with (client, userdata, message) for each message under the filter.
 
+    shared: each message is for one instance of the service, of all that run; None: as envoxy.json has it for the server.
     At import every worker gets it. Later the callback is found by its name in whichever worker has the
     message; one without a name, such as a lambda, is called in this process only, for as long as it lives.
     """
     events = gateway.current()
+    origin = server, is_shared(server, shared)
     if not events.registered:
-        events.subscribe(server, topic, qos)
+        events.subscribe(server, topic, qos, origin[1])
         if callback is not None:
-            handlers.append((server, topic, callback))
+            handlers.append((origin, topic, callback))
             _matching.clear()
         return
     name = name_of(callback) if callback is not None else ""
     owner = 0
     if name is None:
         owner, name = os.getpid(), ""
-        own.append((server, topic, callback))
-    events.call("subscribe", server=server, topic=topic, qos=qos, owner=owner, callback=name)
+        own.append((origin, topic, callback))
+    events.call("subscribe", server=server, topic=topic, qos=qos, owner=owner, callback=name, shared=origin[1])
 
 
 def unsubscribe(server, topic):
     """End what subscribe began, for all callbacks of the filter."""
-    own[:] = [one for one in own if one[:2] != (server, topic)]
+    own[:] = [one for one in own if (one[0][0], one[1]) != (server, topic)]
     gateway.current().call("unsubscribe", server=server, topic=topic)
 
 
@@ -157,13 +168,14 @@ def application(environ, start_response):
     if owner and int(owner) != os.getpid():
         return elsewhere()
     server = environ[VAR_SERVER]
+    origin = server, VAR_SHARED in environ
     names = json.loads(environ.get(VAR_NAMES) or "[]")
     data = environ["wsgi.input"].read()
     client, userdata = Client(server), {"server_key": server}
     size, topic_size, *_ = MESSAGE_HEAD.unpack_from(data)
     if len(data) == MESSAGE_HEAD.size + topic_size + size:
-        return [handle(client, userdata, message, wanted) for message, wanted in messages(data, server, owner, names)]
-    return several(client, userdata, messages(data, server, owner, names), int(environ[VAR_SLOT]) * PROGRESS_SLOT.size)
+        return [handle(client, userdata, message, wanted) for message, wanted in messages(data, origin, owner, names)]
+    return several(client, userdata, messages(data, origin, owner, names), int(environ[VAR_SLOT]) * PROGRESS_SLOT.size)
 
 
 def elsewhere():
@@ -202,7 +214,7 @@ def several(client, userdata, delivery, place):
         yield held
 
 
-def messages(data, server, owner, names):
+def messages(data, origin, owner, names):
     """(message, its handlers) for each message of a delivery."""
     at, end, skip, unpack = 0, len(data), MESSAGE_HEAD.size, MESSAGE_HEAD.unpack_from
     last = topic = wanted = None
@@ -216,7 +228,7 @@ def messages(data, server, owner, names):
         if name != last:  # a topic's messages come together
             last, topic = name, name.decode("utf-8", "replace")
             try:
-                wanted = callbacks(server, topic, owner, names)
+                wanted = callbacks(origin, topic, owner, names)
             except Exception:  # one that was added by name is not there any more
                 report(topic)
                 wanted = None
@@ -233,15 +245,15 @@ def messages(data, server, owner, names):
         yield message, wanted
 
 
-def callbacks(server, topic, owner, names):
+def callbacks(origin, topic, owner, names):
     if owner:
-        return [callback for key, wanted, callback in own if key == server and matches(wanted, topic)]
-    place = (server, topic)
+        return [callback for key, wanted, callback in own if key == origin and matches(wanted, topic)]
+    place = (origin, topic)
     found = _matching.get(place)
     if found is None:
         if len(_matching) >= MOST_TOPICS:
             _matching.clear()
-        found = _matching[place] = [callback for key, wanted, callback in handlers if key == server and matches(wanted, topic)]
+        found = _matching[place] = [callback for key, wanted, callback in handlers if key == origin and matches(wanted, topic)]
     for wanted, name in names:
         if not matches(wanted, topic):
             continue

@@ -1,6 +1,7 @@
 """Deliveries of the event gateway: marks, and which handlers get which message."""
 import io
 import itertools
+import types
 
 import envoxy  # noqa: F401 - mqtt_events is imported by it
 import pytest
@@ -22,8 +23,8 @@ def deliver(*messages, **more):
     return b"".join(mqtt_events.application(environ, lambda status, headers: None))
 
 
-def listen(wanted, callback):
-    mqtt_events.handlers.append(("b", wanted, callback))
+def listen(wanted, callback, shared=False):
+    mqtt_events.handlers.append((("b", shared), wanted, callback))
 
 
 def test_each_message_gets_a_mark_and_its_handlers_in_order():
@@ -50,7 +51,7 @@ def test_a_handler_of_this_process_alone_may_end_itself(monkeypatch):
         seen.append(message.payload)
         mqtt_events.own.clear()
 
-    mqtt_events.own.append(("b", "/a", once))
+    mqtt_events.own.append((("b", False), "/a", once))
     monkeypatch.setattr(mqtt_events.os, "getpid", lambda: 7)
     assert deliver(("/a", b"1"), ("/a", b"2"), ENVOXYD_OWNER="7") == b".."
     assert seen == [b"1"]
@@ -61,6 +62,24 @@ def test_a_named_handler_that_is_gone_is_reported_for_each_message(monkeypatch):
     monkeypatch.setattr(mqtt_events, "report", reported.append)
     assert deliver(("/a", b"1"), ("/a", b"2"), ENVOXYD_CALLBACKS='[["/a", "no.such.module:f"]]') == b"EE"
     assert reported == ["/a", "/a"]
+
+
+def test_what_instances_share_and_what_each_gets_are_apart():
+    seen = []
+    listen("/a/#", lambda client, userdata, message: seen.append("shared"), shared=True)
+    listen("/a/1", lambda client, userdata, message: seen.append("each"))
+    assert deliver(("/a/1", b"x")) == b"." and seen == ["each"]
+    assert deliver(("/a/1", b"x"), ENVOXYD_SHARED="1") == b"." and seen == ["each", "shared"]
+
+
+@pytest.mark.parametrize("said, configured, shared", [
+    (None, None, False), (None, True, True), (None, "true", True), (None, "false", False), (False, True, False), (True, None, True),
+])
+def test_a_subscription_is_shared_as_it_says_or_as_the_configuration_does(monkeypatch, said, configured, shared):
+    server = {} if configured is None else {"shared": configured}
+    monkeypatch.setitem(mqtt_events.sys.modules, "uwsgi", types.SimpleNamespace(opt={"conf_content": {"mqtt_servers": {"b": server}}}))
+    assert mqtt_events.is_shared("b", said) is shared
+    assert mqtt_events.is_shared("local", None) is False
 
 
 def test_the_wrong_process_sends_all_back():

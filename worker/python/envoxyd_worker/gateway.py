@@ -128,7 +128,7 @@ class Gateway(Channel):
         super().__init__(spec, "gateway", "calls_fd", "event gateway")
         self.peers = Channel(spec, "zmq", "zmq_calls_fd", "ZeroMQ gateway")
         self.registered = False
-        self.subscriptions = []  # dicts: server, filter, qos
+        self.subscriptions = []  # dicts: server, filter, qos, shared
         self.timers = []  # dicts: name, every, cron
         self.functions = {}  # of timers, by name
         self.spans = tracing.Spans() if spec.get("tracing") else None
@@ -141,9 +141,9 @@ class Gateway(Channel):
 
     # -- what the service wants to hear of ------------------------------------
 
-    def subscribe(self, server, topic, qos):
+    def subscribe(self, server, topic, qos, shared):
         """Note a filter at import; all workers have its handler."""
-        wanted = {"server": server, "filter": topic, "qos": qos}
+        wanted = {"server": server, "filter": topic, "qos": qos, "shared": shared}
         if wanted not in self.subscriptions:
             self.subscriptions.append(wanted)
 

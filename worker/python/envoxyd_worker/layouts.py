@@ -98,6 +98,7 @@ VAR_SERVER = "ENVOXYD_SERVER"
 VAR_SLOT = "ENVOXYD_SLOT"
 VAR_OWNER = "ENVOXYD_OWNER"
 VAR_NAMES = "ENVOXYD_CALLBACKS"
+VAR_SHARED = "ENVOXYD_SHARED"
 
 # a histogram is a count for each bucket, the sum and the maximum; lower bounds of the buckets from the second one on, in nanoseconds
 BUCKET_BOUNDS = (

@@ -57,12 +57,15 @@ class MqttConnector:
         """Whether the broker is there at the moment."""
         return _events().connected(server_key)
 
-    def subscribe(self, server_key, topic, callback=None, qos=0):
-        """callback(client, userdata, msg) for each message under the filter, in one worker; QoS 0, 1 or 2."""
-        if not qos:  # the View of an installed envoxy does not pass on what its @on declares
-            declared = getattr(getattr(callback, "__self__", None), "__metaclass__", None)
-            qos = getattr(declared, "qos", 0)
-        _events().subscribe(server_key, topic, callback, qos)
+    def subscribe(self, server_key, topic, callback=None, qos=0, shared=None):
+        """callback(client, userdata, msg) for each message under the filter, in one worker; QoS 0, 1 or 2.
+
+        shared: of several instances of the service one gets the message; None: as mqtt_servers has it for the server.
+        """
+        declared = getattr(getattr(callback, "__self__", None), "__metaclass__", None)  # an installed envoxy does not pass on what @on has
+        qos = qos or getattr(declared, "qos", 0)
+        shared = getattr(declared, "shared", None) if shared is None else shared
+        _events().subscribe(server_key, topic, callback, qos, shared)
 
     def unsubscribe(self, server_key, topic):
         """End the subscription of a filter."""
@@ -114,9 +117,9 @@ class Dispatcher:
         return MqttConnector.instance().publish(server_key, topic, message, no_envelope, headers, qos, retain)
 
     @staticmethod
-    def subscribe(server_key, topic, callback=None, qos=0):
+    def subscribe(server_key, topic, callback=None, qos=0, shared=None):
         """See MqttConnector.subscribe."""
-        return MqttConnector.instance().subscribe(server_key, topic, callback, qos)
+        return MqttConnector.instance().subscribe(server_key, topic, callback, qos, shared)
 
     @staticmethod
     def generate_headers(client_id=None):
