@@ -129,7 +129,7 @@ $(VENV)/.tests: compat_test/requirements.txt $(VENV)/.cards
 	@touch $@
 
 tools:
-	@packaging/debian-install nginx-light util-linux procps postgresql pgbouncer mosquitto redis-server openssl snmp e2fsprogs prometheus
+	@packaging/debian-install nginx-light util-linux procps postgresql pgbouncer mosquitto redis-server openssl curl snmp e2fsprogs prometheus
 
 test:
 	@echo "make test: about 30 minutes on two cores. It installs Debian packages (nginx, PostgreSQL, mosquitto, redis, prometheus, chromium and others; as"

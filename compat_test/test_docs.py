@@ -13,6 +13,31 @@ NAMED = re.compile(r"`(docs/[\w./-]+\.md)`")  # how older pages refer to others:
 HEADING = re.compile(r"^#+ +(.*?) *$", re.MULTILINE)
 CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
+# Phrases that this documentation once had where a reader expects an ordinary one.
+ODD = {
+    r"\bin (?:its )?hand\b": "in progress, current",
+    r"\b(?:its|their|and) kin\b": "and similar",
+    r"\banew\b": "again",
+    r"\bserves? on\b(?= as\b|,|\.|;| without\b)": "keeps serving",
+    r"\bby the clock\b": "timers",
+    r"\bin good order\b": "normally",
+    r"\b(?:over|through) reloads\b": "across reloads",
+    r"\bshakes hands\b": "does the handshake",
+    r"\blets? go of\b": "releases",
+    r"\bstands? above (?:it|that|its)\b": "overrides",
+    r"\bsign of life\b": "probe, answer",
+    r"\bunder way\b": "in progress",
+}
+GENERATED = {DOCS / "options.md", DOCS / "python-api.md", DOCS / "metrics.md"}  # their texts are the source's
+
+
+def odd(text):
+    """The phrases of a text that are not plain present-day English, with a plain one; what the program prints is as it is."""
+    sentences = re.sub(r"`[^`]*`", "", text)
+    for phrase, plain in ODD.items():
+        for found in re.finditer(phrase, sentences):
+            yield f"{found.group()}: {plain}"
+
 
 def prose(page):
     """The text of a page without its code blocks, where parentheses and # mean other things."""
@@ -44,6 +69,17 @@ def broken(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_references_lead_somewhere(page):
     assert list(broken(page)) == []
+
+
+@pytest.mark.parametrize("page", sorted(set(PAGES) - GENERATED), ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_english_is_plain(page):
+    if page.name != "CHANGELOG.md":
+        assert list(odd(prose(page))) == []
+
+
+def test_an_odd_phrase_is_found():
+    text = "It serves on, `serves on, as it is printed`, with the request in hand; hooks and their kin. They serve on port 80."
+    assert list(odd(text)) == ["in hand: in progress, current", "their kin: and similar", "serves on: keeps serving"]
 
 
 def test_the_index_names_every_page():
