@@ -13,6 +13,7 @@ from http_client import Connection, eventually, get
 from load import Load, Several
 from server import ROOT, free_port
 from transports import Nginx, Transport
+from websocket_client import TEXT, Websocket
 
 EXAMPLES = ROOT / "examples"
 APP = """
@@ -24,6 +25,11 @@ def application(environ, start_response):
         open("held", "a").close()
         while not os.path.exists("release"):
             time.sleep(0.01)
+    if environ["PATH_INFO"] == "/ws/":
+        import uwsgi
+        uwsgi.websocket_handshake()
+        uwsgi.websocket_send(uwsgi.websocket_recv())
+        return []
     text = f"{os.environ['NAME']} {environ['HTTP_HOST']} {environ.get('HTTP_X_FORWARDED_PROTO')}".encode()
     start_response("200 OK", [("Content-Length", str(len(text)))])
     return [text]
@@ -219,6 +225,15 @@ def test_the_head_that_applications_see(balanced):
         client.open()
         client.socket.sendall(b"GET / HTTP/1.1\r\nHost: shop.example.com\r\n\r\n")
         assert client.receive().text.split()[1:] == ["shop.example.com", "http"]
+
+
+def test_websockets(balanced):
+    if balanced.kind == "uwsgi.conf":
+        pytest.skip("nginx has no websockets over this protocol")
+    with Websocket(balanced.way.port, "/ws/") as client:
+        assert client.head.startswith("HTTP/1.1 101 ")
+        client.send(TEXT, b"over two proxies")
+        assert client.receive() == (TEXT, b"over two proxies")
 
 
 @pytest.fixture
