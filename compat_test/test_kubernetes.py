@@ -20,7 +20,7 @@ def application(environ, start_response):
     if environ["PATH_INFO"] == "/slow":
         open("slow", "w").close()
         time.sleep(2)
-    start_response("200 OK", [("Content-Length", "4")])
+    start_response("404 Not Found" if environ["PATH_INFO"] == "/ping" else "200 OK", [("Content-Length", "4")])
     return [b"shop"]
 """
 VIEWS = """
