@@ -152,22 +152,22 @@ def balanced(server, request):
 
 def post(port):
     """A POST on a connection of its own."""
-    with Connection(port, timeout=10) as client:
+    with Connection(port, timeout=40) as client:
         client.open()
         client.socket.sendall(b"POST / HTTP/1.1\r\nHost: shop.example.com\r\nConnection: close\r\nContent-Length: 4\r\n\r\nitem")
         assert client.receive().status == 200
 
 
 def test_machines_come_and_go(balanced):
-    """Nobody has told the balancer."""
-    with Load(balanced.way, clients=4) as load:
+    """Nobody has told the balancer. What comes to a machine that is starting waits until the application is imported."""
+    with Load(balanced.way, clients=4, timeout=40) as load:
         for number, one in enumerate(balanced.instances):
             load.wait_for(30)
             one.signal(signal.SIGHUP)
             one.wait_log("gracefully .RE.spawned uWSGI master")
             load.wait_for(30)
             balanced.restart(number)
-            eventually(lambda number=number: balanced.serves(number), 20)
+            eventually(lambda number=number: balanced.serves(number), 40)
     assert load.failures() == []
     assert sorted(text.split()[0] for text in load.texts) == ["machine-0", "machine-1", "machine-2"]
 
