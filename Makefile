@@ -23,6 +23,8 @@ VENV := .venv
 VERSION ?= $(shell packaging/version build)
 STATICCHECK_VERSION := v0.8.2
 STATICCHECK := .cache/bin/staticcheck-$(STATICCHECK_VERSION)
+HELM_VERSION := v3.22.0
+HELM := .cache/bin/helm-$(HELM_VERSION)
 
 # The worker is loaded by a python3 that is not known yet, so its Python symbols stay unresolved here.
 # (-Wno-unused-parameter: Go's own runtime/cgo does not compile under -Wextra without it.)
@@ -39,7 +41,7 @@ MODULES_PYTHON := $(shell find modules/python -name __pycache__ -prune -o -print
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build run go-version test test-quick test-go test-python compat lint fuzz bench docs site screenshot packages install install-completions uninstall clean headers tools
+.PHONY: build run go-version test test-quick test-go test-python compat lint fuzz bench docs site helm manifests screenshot packages install install-completions uninstall clean headers tools
 
 # ---- build -----------------------------------------------------------------
 
@@ -129,7 +131,7 @@ $(VENV)/.tests: compat_test/requirements.txt $(VENV)/.cards
 	@touch $@
 
 tools:
-	@packaging/debian-install nginx-light util-linux procps postgresql pgbouncer mosquitto redis-server openssl curl snmp e2fsprogs prometheus
+	@packaging/debian-install nginx-light util-linux procps postgresql pgbouncer mosquitto redis-server openssl curl snmp e2fsprogs prometheus haproxy
 
 test:
 	@echo "make test: about 30 minutes on two cores. It installs Debian packages (nginx, PostgreSQL, mosquitto, redis, prometheus, chromium and others; as"
@@ -146,13 +148,21 @@ test-go: build
 test-python: lib/envoxyd/_envoxyd_shared.abi3.so $(VENV)/.tests
 	.ci/test-python $(VENV)/bin/python3
 
-compat: build tools $(VENV)/.tests
+compat: build tools $(HELM) $(VENV)/.tests
 	$(VENV)/bin/python3 -m pytest compat_test $(COMPAT_ARGS)
 
 $(STATICCHECK):
 	@mkdir -p $(@D)
 	GOBIN=$(CURDIR)/.cache/bin $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
 	@mv .cache/bin/staticcheck $@
+
+# For the tests of the chart; about a minute and a half on two cores, once.
+helm: $(HELM)
+
+$(HELM):
+	@mkdir -p $(@D)
+	GOBIN=$(CURDIR)/.cache/bin $(GO) install -trimpath -ldflags='-s -w' helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
+	@mv .cache/bin/helm $@
 
 lint: headers $(STATICCHECK) $(VENV)/.tests
 	.ci/lint $(STATICCHECK) $(VENV)/bin/ruff
@@ -169,6 +179,9 @@ docs:
 
 site:
 	packaging/site/build dist/site
+
+manifests: $(HELM)
+	HELM=$(CURDIR)/$(HELM) packaging/kubernetes/render
 
 screenshot: build $(VENV)/.tests
 	@packaging/debian-install chromium

@@ -92,12 +92,13 @@ class Scraper:
 
 
 class Prometheus:
-    """Debian's prometheus, which scrapes one target each second; query() asks it."""
+    """Debian's prometheus, which scrapes one target each second, with these labels; query() asks it."""
 
-    def __init__(self, target):
+    def __init__(self, target, labels=None):
         self.port, self.dir = free_port(), Path(tempfile.mkdtemp(prefix="envoxyd-prometheus-"))
         (self.dir / "prometheus.yml").write_text(
-            f"scrape_configs: [{{job_name: envoxyd, scrape_interval: 1s, static_configs: [{{targets: ['127.0.0.1:{target}']}}]}}]")
+            f"scrape_configs: [{{job_name: envoxyd, scrape_interval: 1s, static_configs: "
+            f"[{{targets: ['127.0.0.1:{target}'], labels: {json.dumps(labels or {})}}}]}}]")
         with open(self.dir / "log", "ab") as log:
             self.process = subprocess.Popen(
                 ["prometheus", f"--config.file={self.dir}/prometheus.yml", f"--storage.tsdb.path={self.dir}/data",
