@@ -1,13 +1,15 @@
 """Fixtures: `site` (a factory of servers that speak TLS, with certificates of `authority`),
 `transport` (one of the ways in), `http` (--http), `way` (--http-socket), `server` (a factory whose servers end with the test),
-`postgres`, `uwsgi` (the reference's executable)."""
+`postgres`, `redis` (the port of one), `uwsgi` (the reference's executable)."""
 import fcntl
+import shutil
 import subprocess
 import sys
 
 import pytest
 from certificates import Authority
-from postgresql import Postgres
+from http_client import eventually
+from postgresql import Postgres, listens
 from server import ROOT, Server, free_port
 from services import Service
 from sites import Site
@@ -101,6 +103,20 @@ def postgres():
     one = Postgres()
     yield one
     one.close()
+
+
+@pytest.fixture
+def redis():
+    """The port of a redis of our own."""
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("redis is not installed (Debian: redis-server)")
+    port = free_port()
+    process = subprocess.Popen([program, "--port", str(port), "--save", "", "--appendonly", "no"], stdout=subprocess.DEVNULL)
+    eventually(lambda: listens(port))
+    yield port
+    process.kill()
+    process.wait()
 
 
 @pytest.fixture

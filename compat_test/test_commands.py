@@ -1,15 +1,13 @@
 """envoxy-alembic and envoxy-celery: from an empty directory to a migrated table and a task that was executed."""
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 
 import pytest
 from http_client import eventually
-from postgresql import listens
-from server import BINARY, free_port
+from server import BINARY
 
 FILES = {
     "shop/__init__.py": "",
@@ -55,20 +53,6 @@ class Service:
     def run(self, *argv, **environ):
         return subprocess.run(list(map(str, argv)), cwd=self.directory, env={**self.environ, **environ}, stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=120)
-
-
-@pytest.fixture
-def redis():
-    """The port of a redis of our own."""
-    program = shutil.which("redis-server")
-    if program is None:
-        pytest.skip("redis is not installed (Debian: redis-server)")
-    port = free_port()
-    process = subprocess.Popen([program, "--port", str(port), "--save", "", "--appendonly", "no"], stdout=subprocess.DEVNULL)
-    eventually(lambda: listens(port))
-    yield port
-    process.kill()
-    process.wait()
 
 
 def test_a_model_becomes_a_table(postgres, tmp_path):

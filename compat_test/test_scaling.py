@@ -1,7 +1,5 @@
 """One service on several machines: each message of a shared subscription is handled by one instance, also when instances die."""
-import json
 import os
-import random
 import signal
 from collections import Counter
 
@@ -106,3 +104,129 @@ def test_what_came_while_none_was_there_is_handled_at_the_next_start(instance, s
     eventually(lambda: len(handled(second)) == 50, 20)
     assert set(handled(second).values()) == {1}
     eventually(lambda: "is gone" in second.log())
+
+
+TIMERS = '''
+from envoxy.timers import cron, every
+@every(0.5, once=True)
+def tick():
+    note(at=time.time())
+
+@every(0.5)
+def each():
+    note(each=time.time())
+'''
+
+
+@pytest.fixture(params=["postgres", "redis"])
+def store(request):
+    """Where instances agree, as envoxy.json has it."""
+    one = request.getfixturevalue(request.param)
+    if request.param == "redis":
+        return {"redis_servers": {"main": {"bind": f"127.0.0.1:{one}"}}}
+    return {"psql_servers": {"main": {"host": "127.0.0.1", "port": one.port, "db": "shop", "user": "shop", "passwd": "shop"}}}
+
+
+def ticks(*instances):
+    """How often each tick was called: a call belongs to the half second that it is in."""
+    return Counter(int(line["at"] * 2) for one in instances for line in one.sink() if "at" in line)
+
+
+def callers(*instances):
+    return [one for one in instances if any("at" in line for line in one.sink())]
+
+
+@pytest.mark.parametrize("how", ["kill", "stop"])
+def test_a_timer_is_called_by_one_instance(service, store, how):
+    three = [service(TIMERS, store) for _ in range(3)]
+    eventually(lambda: len(ticks(*three)) > 5, 20)
+    leader, = callers(*three)
+    assert all(any("each" in line for line in one.sink()) for one in three)
+    leader.signal(signal.SIGHUP)
+    leader.wait_log("gracefully .RE.spawned")
+    before = len(ticks(*three))
+    eventually(lambda: len(ticks(*three)) > before + 4, 20)
+    assert callers(*three) == [leader]
+    if how == "kill":
+        kill(leader)
+    else:
+        leader.signal(signal.SIGTERM)
+        leader.wait_exit(20)
+    others = [one for one in three if one is not leader]
+    eventually(lambda: len(ticks(*others)) > 5, 30)
+    assert len(callers(*others)) == 1
+    found = ticks(*three)
+    assert set(found.values()) == {1}, found
+    missing = [n for n in range(min(found), max(found)) if n not in found]
+    assert len(missing) <= (16 if how == "kill" else 6), found  # the seconds of a takeover
+
+
+def test_timers_that_one_calls_need_a_place_to_agree(service):
+    with pytest.raises(AssertionError, match="need psql_servers or redis_servers"):
+        service(TIMERS)
+
+
+LOAD = '''
+from envoxy.timers import every
+
+@on(endpoint="/in/#", protocols=["mqtt"], server="broker", qos=1)
+class In(View):
+    def on_event(self, client, userdata, message):
+        time.sleep(0.001)  # so that some are in hand whenever an instance dies
+        note(n=int(message.payload), dup=message.dup)
+
+@every(0.5, once=True)
+def tick():
+    note(at=time.time())
+
+__loader__ = [In]
+'''
+
+
+@pytest.mark.timeout(240)
+def test_nothing_is_lost_while_instances_die_and_reload(service, broker, sender, postgres):
+    """20,000 messages of QoS 1 to three instances: two are killed with all their processes, one is stopped, all are reloaded."""
+    conf = {"mqtt_servers": {"broker": {"bind": f"mqtt://127.0.0.1:{broker.port}", "shared": True}},
+            "psql_servers": {"main": {"host": "127.0.0.1", "port": postgres.port, "db": "shop", "user": "shop", "passwd": "shop"}}}
+
+    def start():
+        return service(LOAD, conf, args=["--processes", "2", "--worker-reload-mercy", "5"])
+
+    everyone = [start() for _ in range(3)]
+    running, total = list(everyone), 20000
+    eventually(lambda: callers(*everyone), 20)
+    trouble = dict(zip(range(2000, total, 2000), ("reload", "kill", "reload", "stop", "reload", "kill", "reload", "reload", "reload")))
+    excused = set()  # ticks of takeovers
+    for n in range(total):
+        sender.publish(f"/in/{n % 50}", n)
+        what = trouble.get(n)
+        if what is None:
+            continue
+        eventually(lambda n=n: len(handled(*everyone)) > n - 1500, 60)  # the sender does not run away
+        if what == "reload":
+            for one in running:
+                one.signal(signal.SIGHUP)
+            continue
+        one = callers(*running)[0] if callers(*running) else running[0]
+        running.remove(one)
+        began = len(ticks(*everyone)) and max(ticks(*everyone))
+        if what == "kill":
+            kill(one)
+        else:
+            one.signal(signal.SIGTERM)
+        eventually(lambda began=began: max(ticks(*everyone)) > began + 3, 30)
+        after = min(n for n in ticks(*everyone) if n > began + 1)
+        excused |= set(range(began, after + 16))
+        everyone.append(start())
+        running.append(everyone[-1])
+    sender.wait_published()
+    eventually(lambda: len(handled(*everyone)) == total, 60)
+    counted = handled(*everyone)
+    repeated = [line for one in everyone for line in one.sink() if "n" in line and counted[line["n"]] > 1]
+    print(f"{sum(counted.values()) - total} of {total} were handled twice")
+    # MQTT allows it for what was not acknowledged when an instance died, and marks the repetition. (mosquitto 2.0 sends more ahead of
+    # acknowledgements than max_inflight_messages while it is busy: up to 1,300 were counted, also by a plain client.)
+    assert {line["n"] for line in repeated} == {line["n"] for line in repeated if line["dup"]}
+    found = ticks(*everyone)
+    assert set(found.values()) == {1}, found
+    assert [n for n in range(min(found), max(found)) if n not in found and n not in excused] == []

@@ -24,7 +24,10 @@ type conf struct {
 	CouchDB    map[string]storeConf       `json:"couchdb_servers"`
 	AMQP       map[string]storeConf       `json:"amqp_servers"`
 	Cache      *storeConf                 `json:"cache"`
-	Health     struct {
+	Timers     struct {
+		Once string `json:"once"` // where instances agree on who calls timers with once: psql_servers.NAME, redis_servers.NAME
+	} `json:"timers"`
+	Health struct {
 		Interval lenient.Number `json:"interval"` // seconds between two polls of a connector; 0: 10
 		Timeout  lenient.Number `json:"timeout"`  // seconds that a poll may take; 0: 2
 	} `json:"health"`
@@ -92,7 +95,7 @@ func readConf(text json.RawMessage) (*conf, error) {
 	for _, section := range []struct {
 		name string
 		into any
-	}{{"log", &c.Log}, {"health", &c.Health}, {"cache", &c.Cache}, {"psql_servers", &c.PostgreSQL}} {
+	}{{"log", &c.Log}, {"health", &c.Health}, {"timers", &c.Timers}, {"cache", &c.Cache}, {"psql_servers", &c.PostgreSQL}} {
 		if value, there := sections[section.name]; there {
 			if err := json.Unmarshal(value, section.into); err != nil {
 				problems = errors.Join(problems, fmt.Errorf("gateway: envoxy.json: %s: %w", section.name, err))

@@ -56,6 +56,7 @@ type Timer struct {
 	Name  string  `json:"name"`
 	Every float64 `json:"every"` // seconds; 0: see Cron
 	Cron  string  `json:"cron"`
+	Once  bool    `json:"once"` // of all instances of the service one calls it
 }
 
 // state is what outlives a gateway that ends unexpectedly.

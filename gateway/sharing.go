@@ -44,12 +44,14 @@ type member struct {
 	since   time.Time // when that was heard
 	filters []string  // what it had subscribed to
 	taken   bool      // we are taking over its session
+	by      string    // the instance that is taking it over
 }
 
 // presence is what an instance's retained message holds.
 type presence struct {
 	Lost    bool     `json:"lost"`
 	Filters []string `json:"filters"`
+	By      string   `json:"by,omitempty"` // the instance that takes over its session
 }
 
 const (
@@ -148,7 +150,11 @@ func (s *sharing) says(what string) func(problem bool, text string) {
 }
 
 func presenceOf(lost bool, filters map[string]byte) []byte {
-	text, _ := json.Marshal(presence{lost, slices.Sorted(maps.Keys(filters))}) // strings only
+	return presence{Lost: lost, Filters: slices.Sorted(maps.Keys(filters))}.text()
+}
+
+func (p presence) text() []byte {
+	text, _ := json.Marshal(p) // strings only
 	return text
 }
 
@@ -193,9 +199,9 @@ func (s *sharing) heard(id string, payload []byte) {
 	case gone:
 		delete(s.members, id)
 	case known == nil || known.lost != told.Lost:
-		s.members[id] = &member{lost: told.Lost, since: time.Now(), filters: told.Filters, taken: known != nil && known.taken}
+		s.members[id] = &member{lost: told.Lost, since: time.Now(), filters: told.Filters, taken: known != nil && known.taken, by: told.By}
 	default:
-		known.filters = told.Filters
+		known.filters, known.by = told.Filters, told.By
 	}
 }
 
@@ -229,6 +235,10 @@ func (s *sharing) due(now time.Time) map[string][]string {
 	defer s.mu.Unlock()
 	found := map[string][]string{}
 	for id, m := range s.members {
+		by := s.members[m.by]
+		if by != nil && !by.lost { // it has begun
+			continue
+		}
 		if m.lost && !m.taken && now.Sub(m.since) >= takeoverGrace && s.chosen(id) {
 			m.taken = true
 			found[id] = m.filters
@@ -257,6 +267,8 @@ func (s *sharing) chosen(lost string) bool {
 // takeOver handles what the session of a lost instance holds, and ends the session. If the instance comes back meanwhile, or
 // another one takes the session, the broker closes this connection.
 func (s *sharing) takeOver(id string, filters []string) {
+	begun := presence{Lost: true, Filters: filters, By: s.cfg.ClientID}
+	_ = s.client.Publish(s.prefix+id, begun.text(), 1, true) // without it another may join in, which only costs time
 	drained := s.drain(id, filters)
 	s.mu.Lock()
 	m := s.members[id]

@@ -17,11 +17,12 @@ import (
 type timers struct {
 	mu     sync.Mutex
 	cancel context.CancelFunc
+	once   *once // nil: no timer has Once
 }
 
 // reconfigure ends the timers of the generation before and starts this one's.
 func (t *timers) reconfigure(g *Gateway, r *Registration) {
-	t.stop()
+	t.pause()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if g.quiet.Load() {
@@ -29,23 +30,38 @@ func (t *timers) reconfigure(g *Gateway, r *Registration) {
 	}
 	ctx, cancel := context.WithCancel(g.ctx)
 	t.cancel = cancel
+	t.once = t.once.reconfigure(g, r)
+	once := t.once
 	for _, one := range r.Timers {
 		if one.Cron != "" && !gronx.IsValid(one.Cron) {
 			g.errorf("[TIMER] %s: %q is no cron expression", one.Name, one.Cron)
 			continue
 		}
 		of := tallies{g.counting.under(gatewayspec.TallyTimer + one.Name)} // it is there before the first call
-		g.running.Go(func() { one.run(ctx, g, of) })
+		if one.Once {
+			g.running.Go(func() { once.run(ctx, g, &one, of) })
+		} else {
+			g.running.Go(func() { one.run(ctx, g, of) })
+		}
 	}
 }
 
-// stop lets no timer fire any more; a worker finishes its current call.
-func (t *timers) stop() {
+// pause lets no timer fire any more; a worker finishes its current call.
+func (t *timers) pause() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.cancel != nil {
 		t.cancel()
 	}
+}
+
+// stop is pause, and lets another instance call the timers that one calls.
+func (t *timers) stop() {
+	t.pause()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.once.close()
+	t.once = nil
 }
 
 // run fires until ctx ends. A call that takes longer than the interval makes the next one late,

@@ -78,6 +78,8 @@ var rules = []rule{
 	{"mqtt_servers.*.will.topic", texts, nil},
 	{"mqtt_servers.*.will.qos", numbers, wholeNumber},
 	{"mqtt_servers.*.will.retain", booleans, nil},
+	{"timers", objects, nil},
+	{"timers.once", texts, nil},
 	{"psql_servers", objects, nil},
 	{"psql_servers.*", []kind{object, text}, nil}, // "default" names a server
 	{"psql_servers.*.host", texts, nil},

@@ -57,7 +57,8 @@ class Client:
         return connected(self.server)
 
 
-handlers = []  # (origin, filter, callback) that every worker has; an origin: server, and whether the instances of the service share its messages
+# An origin is a server, and whether the instances of the service share its messages.
+handlers = []  # (origin, filter, callback) that every worker has
 own = []  # the same of callbacks that only this process can call
 _matching = {}  # (origin, topic) -> callbacks
 _named = {}  # name -> callback

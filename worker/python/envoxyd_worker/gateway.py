@@ -129,7 +129,7 @@ class Gateway(Channel):
         self.peers = Channel(spec, "zmq", "zmq_calls_fd", "ZeroMQ gateway")
         self.registered = False
         self.subscriptions = []  # dicts: server, filter, qos, shared
-        self.timers = []  # dicts: name, every, cron
+        self.timers = []  # dicts: name, every, cron, once
         self.functions = {}  # of timers, by name
         self.spans = tracing.Spans() if spec.get("tracing") else None
         self.handlers = {"timer": self.run_timer}  # kind of event -> WSGI application
@@ -147,14 +147,14 @@ class Gateway(Channel):
         if wanted not in self.subscriptions:
             self.subscriptions.append(wanted)
 
-    def add_timer(self, function, every=0, cron=""):
+    def add_timer(self, function, every=0, cron="", once=False):
         if self.registered:
             raise GatewayError("every() and cron() are for functions of modules, while they are imported", "invalid")
         name = f"{function.__module__}.{function.__qualname__}"
         while self.functions.get(name, function) is not function:  # service modules are all called __init__
             name += "'"
         self.functions[name] = function
-        self.timers.append({"name": name, "every": every, "cron": cron})
+        self.timers.append({"name": name, "every": every, "cron": cron, "once": bool(once)})
 
     def register(self, opt):
         """Tell the gateways, once everything is imported, what there is; one that nothing needs is not told, nor started."""
@@ -162,6 +162,10 @@ class Gateway(Channel):
             return
         self.registered = True
         conf = opt.get("conf_content") or {}
+        if any(timer["once"] for timer in self.timers) and not (conf.get("psql_servers") or conf.get("redis_servers")):
+            raise GatewayError(
+                "timers with once=True need psql_servers or redis_servers in envoxy.json: there the instances of the service agree on"
+                " which one calls them", "invalid")
         service = {"generation": self.generation, "service": (conf.get("boot") or [{}])[0].get("name", ""), "conf": conf}
         if self.needed or self.subscriptions or self.timers or any(conf.get(section) for section in SECTIONS):
             credentials = opt.get("credentials") or {}
