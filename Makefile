@@ -51,9 +51,9 @@ bin/envoxyd: $(GO_SOURCES)
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.build=$(VERSION)' -o $@.new ./cmd/envoxyd
 	@mv $@.new $@
 
-bin/envoxy-%: packaging/commands/envoxy-%
+bin/envoxy-%: packaging/command.in packaging/write-command
 	@mkdir -p $(@D)
-	@cp $< $@
+	@packaging/write-command $* $(@D)
 
 lib/envoxyd/envoxyd-gateway: $(GO_SOURCES)
 	@mkdir -p $(@D)
