@@ -42,7 +42,8 @@ def test_every_line_is_understood(units, unit, tmp_path):
     unit = units / unit  # an example's name is absolute
     if unit.suffix == ".socket":  # is only good with its service
         copied(unit.with_suffix(".service"), tmp_path)
-    done = subprocess.run(["systemd-analyze", "verify", copied(unit, tmp_path)], capture_output=True, text=True)
+    verify = ["systemd-analyze", "verify", "--man=no"]  # envoxyd(1) is not installed here
+    done = subprocess.run([*verify, copied(unit, tmp_path)], capture_output=True, text=True)
     ours = [line for line in done.stderr.splitlines() if tmp_path.name in line or unit.name.replace("@", "@shop") in line]
     assert not ours, done.stderr
 
