@@ -182,7 +182,7 @@ screenshot: build $(VENV)/.tests
 
 SHARE := $(PREFIX)/share
 COMPLETIONS := $(addprefix $(SHARE)/,bash-completion/completions/envoxyd zsh/site-functions/_envoxyd fish/vendor_completions.d/envoxyd.fish)
-MANUAL := $(SHARE)/man/man1/envoxyd.1.gz
+MANUALS := $(addprefix $(SHARE)/man/man1/,envoxyd.1.gz envoxy-alembic.1.gz envoxy-celery.1.gz)
 UNITS := $(addprefix $(UNITDIR)/,$(notdir $(wildcard packaging/systemd/*.service packaging/systemd/*.socket)))
 LOGROTATE := $(SYSCONFDIR)/logrotate.d/envoxyd
 # What the administrator fills; uninstall leaves one that is not empty.
@@ -206,19 +206,18 @@ install-completions: bin/envoxyd
 
 # What a machine has beside the programs; the Debian package is made of it, too. A logrotate file that is there has an owner.
 install-system: install-completions
-	install -d $(addprefix $(DESTDIR),$(dir $(MANUAL)) $(SHARE)/doc/envoxyd/examples $(dir $(LOGROTATE)) $(OWN_DIRS))
-	$(PYTHON) packaging/manpage.py bin/envoxyd "$$(packaging/version)" "$$(packaging/version time)" >$(DESTDIR)$(MANUAL:.gz=)
-	gzip -9nf $(DESTDIR)$(MANUAL:.gz=)
+	install -d $(addprefix $(DESTDIR),$(dir $(MANUALS)) $(SHARE)/doc/envoxyd/examples $(dir $(LOGROTATE)) $(OWN_DIRS))
+	$(PYTHON) packaging/manpage.py bin/envoxyd "$$(packaging/version)" "$$(packaging/version time)" $(addprefix $(DESTDIR),$(MANUALS))
 	packaging/write-units $(DESTDIR)$(UNITDIR) $(PREFIX)
 	install -m 644 packaging/deb/example.ini $(DESTDIR)$(SHARE)/doc/envoxyd/examples/
 	install -m 644 LICENSE $(DESTDIR)$(SHARE)/doc/envoxyd/copyright
-	gzip -9n <CHANGELOG.md >$(DESTDIR)$(SHARE)/doc/envoxyd/changelog.gz
+	gzip -9n <CHANGELOG.md >$(DESTDIR)$(SHARE)/doc/envoxyd/CHANGELOG.md.gz
 	test -e $(DESTDIR)$(LOGROTATE) || sed 's,/usr/share/,$(SHARE)/,' packaging/deb/logrotate >$(DESTDIR)$(LOGROTATE)
 	chmod 750 $(DESTDIR)/var/log/envoxyd
 	test "$$(id -u)" != 0 || ! getent passwd www-data >/dev/null || ! getent group adm >/dev/null || chown www-data:adm $(DESTDIR)/var/log/envoxyd
 
 uninstall:
-	rm -f $(addprefix $(DESTDIR),$(addprefix $(PREFIX)/bin/,envoxyd envoxy-alembic envoxy-celery) $(COMPLETIONS) $(MANUAL) $(UNITS) $(LOGROTATE))
+	rm -f $(addprefix $(DESTDIR),$(addprefix $(PREFIX)/bin/,envoxyd envoxy-alembic envoxy-celery) $(COMPLETIONS) $(MANUALS) $(UNITS) $(LOGROTATE))
 	rm -rf $(addprefix $(DESTDIR),$(PREFIX)/lib/envoxyd $(SHARE)/doc/envoxyd)
 	for dir in $(addprefix $(DESTDIR),$(OWN_DIRS)); do test ! -d $$dir || rmdir --ignore-fail-on-non-empty $$dir; done
 

@@ -16,8 +16,8 @@ bin/envoxy-alembic bin/envoxy-celery bin/envoxyd
 lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/_envoxyd_shared.abi3.so lib/envoxyd/_envoxyd_zygote.abi3.so
 lib/envoxyd/envoxyd-gateway lib/envoxyd/envoxyd-otlp lib/envoxyd/envoxyd-router lib/envoxyd/envoxyd-zmq
 share/bash-completion/completions/envoxyd share/fish/vendor_completions.d/envoxyd.fish share/zsh/site-functions/_envoxyd
-share/doc/envoxyd/changelog.gz share/doc/envoxyd/copyright share/doc/envoxyd/examples/example.ini
-share/man/man1/envoxyd.1.gz
+share/doc/envoxyd/CHANGELOG.md.gz share/doc/envoxyd/copyright share/doc/envoxyd/examples/example.ini
+share/man/man1/envoxyd.1.gz share/man/man1/envoxy-alembic.1.gz share/man/man1/envoxy-celery.1.gz
 """.split()
 UNITS = ["envoxyd-app@.service", "envoxyd@.service", "envoxyd@.socket"]
 PYTHON = {"lib/envoxyd/python": ROOT / "worker/python", "lib/envoxyd/modules": ROOT / "modules/python"}
@@ -52,7 +52,9 @@ def test_everything_is_installed_and_removed(tmp_path, prefix, units):
     for unit in UNITS[:2]:
         assert f"\nExecStart=/{prefix}/bin/envoxyd " in (tmp_path / units / unit).read_text()
     assert f"/{prefix}/share/doc/envoxyd/examples/example.ini" in (tmp_path / "etc/logrotate.d/envoxyd").read_text()
-    assert gzip.decompress((tmp_path / prefix / "share/man/man1/envoxyd.1.gz").read_bytes()).startswith(b".TH ENVOXYD 1 ")
+    for name in ("envoxyd", "envoxy-alembic", "envoxy-celery"):
+        page = gzip.decompress((tmp_path / prefix / f"share/man/man1/{name}.1.gz").read_bytes()).decode()
+        assert page.startswith(f".TH {name.upper()} 1 ") and ".SH DESCRIPTION" in page
     for shell in INSTALLED:
         assert (tmp_path / prefix / shell).stat().st_size, shell
     assert (tmp_path / "etc/envoxyd").is_dir() and (tmp_path / "var/log/envoxyd").is_dir()

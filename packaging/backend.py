@@ -11,7 +11,8 @@ import wheel
 
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     with tempfile.TemporaryDirectory() as stage:
-        subprocess.run(["make", "install-programs", "install-completions", f"PYTHON={sys.executable}", f"DESTDIR={stage}", "PREFIX="], cwd=wheel.ROOT, check=True)
+        make = ["make", "install-programs", "install-completions", f"PYTHON={sys.executable}", f"DESTDIR={stage}", "PREFIX="]
+        subprocess.run(make, cwd=wheel.ROOT, check=True)
         tag = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         return wheel.build(stage, os.uname().machine, wheel_directory, tag)
 
