@@ -15,6 +15,9 @@ PREFIX ?= /usr/local
 BIND ?= 127.0.0.1
 PORT ?= 8080
 DESTDIR ?=
+SYSCONFDIR ?= /etc
+# systemd does not look below every prefix.
+UNITDIR ?= $(if $(filter /usr /usr/local,$(PREFIX)),$(PREFIX)/lib,$(SYSCONFDIR))/systemd/system
 # Not empty: install puts libzmq beside what uses it.
 BUNDLE_LIBZMQ ?=
 FUZZTIME ?= 60s
@@ -41,7 +44,7 @@ MODULES_PYTHON := $(shell find modules/python -name __pycache__ -prune -o -print
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build run go-version test test-quick test-go test-python compat lint fuzz bench docs site helm manifests screenshot packages install install-completions uninstall clean headers tools
+.PHONY: build run go-version test test-quick test-go test-python compat lint fuzz bench docs site helm manifests screenshot packages install install-completions uninstall clean headers tools install-programs install-system
 
 # ---- build -----------------------------------------------------------------
 
@@ -53,9 +56,9 @@ bin/envoxyd: $(GO_SOURCES)
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.build=$(VERSION)' -o $@.new ./cmd/envoxyd
 	@mv $@.new $@
 
-bin/envoxy-%: packaging/commands/envoxy-%
+bin/envoxy-%: packaging/command.in packaging/write-command
 	@mkdir -p $(@D)
-	@cp $< $@
+	@packaging/write-command $* $(@D)
 
 lib/envoxyd/envoxyd-gateway: $(GO_SOURCES)
 	@mkdir -p $(@D)
@@ -190,9 +193,17 @@ screenshot: build $(VENV)/.tests
 
 # ---- install ---------------------------------------------------------------
 
-COMPLETIONS := bash-completion/completions/envoxyd zsh/site-functions/_envoxyd fish/vendor_completions.d/envoxyd.fish
+SHARE := $(PREFIX)/share
+COMPLETIONS := $(addprefix $(SHARE)/,bash-completion/completions/envoxyd zsh/site-functions/_envoxyd fish/vendor_completions.d/envoxyd.fish)
+MANUALS := $(addprefix $(SHARE)/man/man1/,envoxyd.1.gz envoxy-alembic.1.gz envoxy-celery.1.gz)
+UNITS := $(addprefix $(UNITDIR)/,$(notdir $(wildcard packaging/systemd/*.service packaging/systemd/*.socket)))
+LOGROTATE := $(SYSCONFDIR)/logrotate.d/envoxyd
+# What the administrator fills; uninstall leaves one that is not empty.
+OWN_DIRS := $(SYSCONFDIR)/envoxyd /var/log/envoxyd
 
-install: build install-completions
+install: install-programs install-system
+
+install-programs: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/envoxyd
 	install -m 755 bin/envoxyd bin/envoxy-alembic bin/envoxy-celery $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 lib/envoxyd/_envoxyd.abi3.so lib/envoxyd/_envoxyd_zygote.abi3.so lib/envoxyd/_envoxyd_shared.abi3.so lib/envoxyd/envoxyd-gateway lib/envoxyd/envoxyd-otlp lib/envoxyd/envoxyd-router lib/envoxyd/envoxyd-zmq $(DESTDIR)$(PREFIX)/lib/envoxyd/
@@ -201,14 +212,27 @@ install: build install-completions
 	test -z "$(BUNDLE_LIBZMQ)" || packaging/bundle-libzmq $(DESTDIR)$(PREFIX)/lib/envoxyd
 
 install-completions: bin/envoxyd
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,$(dir $(COMPLETIONS)))
-	bin/envoxyd completion bash >$(DESTDIR)$(PREFIX)/share/$(word 1,$(COMPLETIONS))
-	bin/envoxyd completion zsh >$(DESTDIR)$(PREFIX)/share/$(word 2,$(COMPLETIONS))
-	bin/envoxyd completion fish >$(DESTDIR)$(PREFIX)/share/$(word 3,$(COMPLETIONS))
+	install -d $(addprefix $(DESTDIR),$(dir $(COMPLETIONS)))
+	bin/envoxyd completion bash >$(DESTDIR)$(word 1,$(COMPLETIONS))
+	bin/envoxyd completion zsh >$(DESTDIR)$(word 2,$(COMPLETIONS))
+	bin/envoxyd completion fish >$(DESTDIR)$(word 3,$(COMPLETIONS))
+
+# What a machine has beside the programs; the Debian package is made of it, too. A logrotate file that is there has an owner.
+install-system: install-completions
+	install -d $(addprefix $(DESTDIR),$(dir $(MANUALS)) $(SHARE)/doc/envoxyd/examples $(dir $(LOGROTATE)) $(OWN_DIRS))
+	$(PYTHON) packaging/manpage.py bin/envoxyd "$$(packaging/version)" "$$(packaging/version time)" $(addprefix $(DESTDIR),$(MANUALS))
+	packaging/write-units $(DESTDIR)$(UNITDIR) $(PREFIX)
+	install -m 644 packaging/deb/example.ini $(DESTDIR)$(SHARE)/doc/envoxyd/examples/
+	install -m 644 LICENSE $(DESTDIR)$(SHARE)/doc/envoxyd/copyright
+	gzip -9n <CHANGELOG.md >$(DESTDIR)$(SHARE)/doc/envoxyd/CHANGELOG.md.gz
+	test -e $(DESTDIR)$(LOGROTATE) || sed 's,/usr/share/,$(SHARE)/,' packaging/deb/logrotate >$(DESTDIR)$(LOGROTATE)
+	chmod 750 $(DESTDIR)/var/log/envoxyd
+	test "$$(id -u)" != 0 || ! getent passwd www-data >/dev/null || ! getent group adm >/dev/null || chown www-data:adm $(DESTDIR)/var/log/envoxyd
 
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,envoxyd envoxy-alembic envoxy-celery) $(addprefix $(DESTDIR)$(PREFIX)/share/,$(COMPLETIONS))
-	rm -rf $(DESTDIR)$(PREFIX)/lib/envoxyd
+	rm -f $(addprefix $(DESTDIR),$(addprefix $(PREFIX)/bin/,envoxyd envoxy-alembic envoxy-celery) $(COMPLETIONS) $(MANUALS) $(UNITS) $(LOGROTATE))
+	rm -rf $(addprefix $(DESTDIR),$(PREFIX)/lib/envoxyd $(SHARE)/doc/envoxyd)
+	for dir in $(addprefix $(DESTDIR),$(OWN_DIRS)); do test ! -d $$dir || rmdir --ignore-fail-on-non-empty $$dir; done
 
 # ---- packages --------------------------------------------------------------
 

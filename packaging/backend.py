@@ -1,4 +1,4 @@
-"""How pip builds a wheel from the source archive (PEP 517): make install, then what the wheel is made of. Needs Go and a C compiler."""
+"""How pip builds a wheel from the source archive (PEP 517): make's programs, then what the wheel is made of. Needs Go and a C compiler."""
 import os
 import subprocess
 import sys
@@ -11,7 +11,8 @@ import wheel
 
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     with tempfile.TemporaryDirectory() as stage:
-        subprocess.run(["make", "install", f"PYTHON={sys.executable}", f"DESTDIR={stage}", "PREFIX="], cwd=wheel.ROOT, check=True)
+        make = ["make", "install-programs", "install-completions", f"PYTHON={sys.executable}", f"DESTDIR={stage}", "PREFIX="]
+        subprocess.run(make, cwd=wheel.ROOT, check=True)
         tag = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         return wheel.build(stage, os.uname().machine, wheel_directory, tag)
 
