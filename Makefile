@@ -39,7 +39,7 @@ MODULES_PYTHON := $(shell find modules/python -name __pycache__ -prune -o -print
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build run go-version test test-quick test-go test-python compat lint fuzz bench docs site screenshot packages install install-completions uninstall clean headers tools
+.PHONY: build run go-version test test-quick test-go test-python compat lint fuzz bench docs site screenshot packages image-test install install-completions uninstall clean headers tools
 
 # ---- build -----------------------------------------------------------------
 
@@ -155,7 +155,7 @@ $(STATICCHECK):
 	@mv .cache/bin/staticcheck $@
 
 lint: headers $(STATICCHECK) $(VENV)/.tests
-	.ci/lint $(STATICCHECK) $(VENV)/bin/ruff
+	.ci/lint $(STATICCHECK) $(VENV)/bin/ruff $(VENV)/bin/hadolint
 
 fuzz:
 	.ci/fuzz $(FUZZTIME)
@@ -201,6 +201,10 @@ uninstall:
 
 packages:
 	packaging/packages
+
+# As root; the wheel of this machine's architecture is taken from dist/.
+image-test:
+	packaging/test-image
 
 clean:
 	rm -rf bin lib dist .venv .cache
