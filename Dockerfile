@@ -41,8 +41,7 @@ COPY --chmod=755 packaging/image/healthcheck.py /usr/local/bin/envoxyd-healthche
 ENV HEALTH_URL=tcp://127.0.0.1:8080 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
-    PIP_ROOT_USER_ACTION=ignore \
-    PYTHONUNBUFFERED=1
+    PIP_ROOT_USER_ACTION=ignore
 WORKDIR /srv
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD ["envoxyd-healthcheck"]

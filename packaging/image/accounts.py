@@ -10,7 +10,7 @@ def entries(root, file):
 
 
 def resolve(root, user):
-    """Returns uid, gid and home of USER, USER:GROUP, or nothing for root. Numbers need no entry: then the group is root and the home is /."""
+    """Returns uid, gid and home of USER, USER:GROUP, or nothing for root. A number without an entry has the group 0 and the home /."""
     name, _, group = (user or "0").partition(":")
     entry = next((entry for entry in entries(root, "passwd") if name in (entry[0], entry[2])), None)
     if not entry and not name.isdigit():

@@ -198,7 +198,8 @@ class Run:
         source_root = self.builder.find(flags["from"]).root if "from" in flags else self.context
         ignored = () if "from" in flags else ignore_patterns(self.context)
         to = self.inside(os.path.join(self.image.config.workdir, target))
-        found = [match for source in sources for match in sorted(glob.glob(str(source_root / source.lstrip("/")))) or [str(source_root / source)]]
+        wanted = [str(source_root / source.lstrip("/")) for source in sources]
+        found = [match for pattern in wanted for match in sorted(glob.glob(pattern)) or [pattern]]
         many = len(found) > 1 or target.endswith("/") or target == "."
         for path in map(Path, found):
             files = list(listed(path, source_root, ignored))

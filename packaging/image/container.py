@@ -12,6 +12,7 @@ from pathlib import Path
 from builder import ENTER, command
 
 CLONE_NEWNET = 0x40000000
+NAMESPACES = "--net --uts --ipc"  # beside those of mounts and processes
 PATIENCE = 60  # seconds; a wait that ends normally takes a small part of it
 
 
@@ -37,11 +38,16 @@ class Container:
         self.config = image.config
         argv = [*(self.config.entrypoint if entrypoint is None else entrypoint), *(self.config.cmd if cmd is None else cmd)]
         self.env, self.locked = {}, locked
-        outside = {**os.environ, "UNSHARE": "--net --uts --ipc", "READ_ONLY": "1" if read_only else "", "TMPFS": " ".join(tmpfs), "BINDS": ""}
+        outside = {**os.environ, "UNSHARE": NAMESPACES, "READ_ONLY": "1" if read_only else "", "TMPFS": " ".join(tmpfs), "BINDS": ""}
+        arguments = [ENTER, image.root, *self.inside(argv)]
         with open(self.log_file, "wb") as to:
-            self.process = subprocess.Popen([ENTER, image.root, *self.inside(argv)], env=outside, stdin=subprocess.DEVNULL, stdout=to, stderr=to)
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        self.init = int(until(lambda: self.process.poll() is not None or children.read_text().strip(), "process 1 starts"))
+            self.process = subprocess.Popen(arguments, env=outside, stdin=subprocess.DEVNULL, stdout=to, stderr=to)
+        try:
+            self.init = until(self.first_child, "process 1 starts")
+            until(self.has_begun, "process 1 becomes the image's program")
+        except (Failure, OSError):
+            self.process.kill()
+            raise Failure(f"process 1 has not begun, the status is {self.process.wait()}: {self.log()}") from None
 
     def __enter__(self):
         return self
@@ -51,6 +57,14 @@ class Container:
         self.process.wait()
         if isinstance(error, (Failure, OSError, http.client.HTTPException)):
             raise Failure(f"{error or kind.__name__}\n--- log\n{self.log()[-6000:]}") from None
+
+    def first_child(self):
+        return int(Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().strip() or 0)
+
+    def has_begun(self):
+        """The programs that set up process 1 have the whole rest as arguments."""
+        arguments = Path(f"/proc/{self.init}/cmdline").read_bytes()
+        return arguments and b"/usr/bin/env\0-i\0" not in arguments
 
     def inside(self, argv):
         return command(self.image, argv, self.user, self.locked, self.env)
@@ -78,7 +92,8 @@ class Container:
 
     def execute(self, *argv):
         """docker exec: returns status and output."""
-        done = subprocess.run(["nsenter", f"--target={self.init}", "--mount", "--pid", "--net", "--uts", "--ipc", "--root", *self.inside(argv)],
+        enter = ["nsenter", f"--target={self.init}", "--mount", "--pid", *NAMESPACES.split(), "--root"]
+        done = subprocess.run([*enter, *self.inside(argv)],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
         return done.returncode, done.stdout + done.stderr
 

@@ -15,7 +15,7 @@ SECONDS = 2  # less than the timeout of HEALTHCHECK, so that the reason is told
 def check(url):
     """Returns None, or what is wrong."""
     parts = urlsplit(url)
-    if parts.scheme not in ("tcp", "http") or not parts.hostname:
+    if parts.scheme not in ("tcp", "http") or not parts.hostname or (parts.scheme == "tcp" and not parts.port):
         return "HEALTH_URL is tcp://HOST:PORT or http://HOST:PORT/PATH"
     if parts.scheme == "tcp":
         socket.create_connection((parts.hostname, parts.port), SECONDS).close()

@@ -10,6 +10,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 APPLICATION = '''"""What the checks ask of a WSGI application; it needs a package that the recipe has to install."""
 import os
+import tempfile
 import time
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def who():
 
 @application.get("/home")
 def home():
-    (Path.home() / "written").write_text("by the application")
+    os.close(tempfile.mkstemp(dir=Path.home())[0])
     return "written"
 
 

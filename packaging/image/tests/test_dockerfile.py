@@ -4,7 +4,7 @@ import sys
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-import dockerfile  # noqa: E402: beside this folder
+import dockerfile  # noqa: E402
 
 
 def test_continued_lines_and_comments_between_them():
