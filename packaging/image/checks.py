@@ -74,8 +74,8 @@ def with_config(image, **changed):
     return Image(image.root, config)
 
 
-def check_wsgi(checks):
-    """An image of the WSGI recipe."""
+def check_wsgi(checks, health_url):
+    """An image of the WSGI recipe; health_url is that of the compose file."""
     with checks.container(ready="/version") as container:
         expect(container.get("/who"), OWN, "the user of the application")
         checks.say(f"serves as {OWN}")
@@ -83,11 +83,12 @@ def check_wsgi(checks):
         checks.say("the home exists and can be written to")
         healthy(container)
         checks.say("healthy by a TCP connection")
-        container.env = {"HEALTH_URL": "http://127.0.0.1:8080/version"}
+        container.env = {"HEALTH_URL": health_url}
         healthy(container)
+        checks.say(f"healthy by {health_url} of the compose file")
         container.env = {"HEALTH_URL": "http://127.0.0.1:8080/broken"}
         unhealthy(container, "status 500")
-        checks.say("HEALTH_URL names a path: healthy by 200, unhealthy by 500")
+        checks.say("unhealthy by a path that answers 500")
         reaps(checks, container)
         reloads(checks, container)
         checks.drains(container, "/slow", "slow has begun")

@@ -38,7 +38,7 @@ def go_image(work, python):
 
 
 def build(work, root, wheel):
-    """Returns the images by what the checks call them."""
+    """Returns the images by what the checks call them, and the recipes."""
     text = (recipes.ROOT / "Dockerfile").read_text()
     (work / "roots").mkdir()
     args = {"TARGETARCH": ARCHITECTURES[os.uname().machine], "COMMIT": COMMIT}
@@ -59,16 +59,16 @@ def build(work, root, wheel):
     images["README"] = users.build(page.readme, wsgi)
     images["own"] = users.build(page.own, wsgi)
     images["envoxy"] = users.build(page.envoxy, recipes.envoxy_context(work / "envoxy"))
-    return images
+    return images, page
 
 
 def main(root, wheel):
     with tempfile.TemporaryDirectory(prefix="test-image-") as directory:
         work = Path(directory)
-        images = build(work, root, wheel)
+        images, page = build(work, root, wheel)
         print(f"images: {', '.join(sorted(images))} are built", flush=True)
         run = {name: checks.Checks(name, image, work) for name, image in images.items()}
-        checks.check_wsgi(run["wsgi"])
+        checks.check_wsgi(run["wsgi"], page.health_url)
         checks.check_forgotten(run["wsgi"])
         checks.check_plain(run["README"], "10001:10001 /home/envoxyd")
         checks.check_plain(run["own"], "10001:0 /")

@@ -85,6 +85,8 @@ class Recipes:
         by_base = {base(text): text for language, text in found if language == "dockerfile"}
         self.wsgi, self.envoxy = by_base.pop("envoxyd"), by_base.pop("envoxyd:envoxy")
         (self.python, self.own), = by_base.items()
+        compose, = [text for language, text in found if language == "yaml"]
+        self.health_url = re.search(r"HEALTH_URL: (\S+)", compose)[1]
         self.ini, = [text for language, text in found if language == "ini"]
         self.readme, = [text for language, text in blocks((ROOT / "README.md").read_text(), "Install") if language == "dockerfile"]
 
