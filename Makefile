@@ -44,7 +44,7 @@ MODULES_PYTHON := $(shell find modules/python -name __pycache__ -prune -o -print
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build run go-version test test-quick test-go test-python compat lint fuzz bench docs site helm manifests screenshot packages install install-completions uninstall clean headers tools install-programs install-system
+.PHONY: build run go-version test test-quick test-go test-python compat lint fuzz bench docs site helm manifests screenshot packages install install-completions uninstall clean headers tools install-programs install-system image-test
 
 # ---- build -----------------------------------------------------------------
 
@@ -168,7 +168,7 @@ $(HELM):
 	@mv .cache/bin/helm $@
 
 lint: headers $(STATICCHECK) $(VENV)/.tests
-	.ci/lint $(STATICCHECK) $(VENV)/bin/ruff
+	.ci/lint $(STATICCHECK) $(VENV)/bin/ruff $(VENV)/bin/hadolint
 
 fuzz:
 	.ci/fuzz $(FUZZTIME)
@@ -238,6 +238,10 @@ uninstall:
 
 packages:
 	packaging/packages
+
+# As root; the wheel of this machine's architecture is taken from dist/.
+image-test:
+	packaging/test-image
 
 clean:
 	rm -rf bin lib dist .venv .cache
