@@ -26,8 +26,9 @@ var mayImport = map[string][]string{
 	"cmd/envoxyd-zmq":       {"gateway/peers", "gateway/sidecar", "transports/zmq"},
 	"emperor":               {"uwsgiopts", "master/hooks", "internal/emperorlink", "internal/paths", "internal/respawn", "emperor/rows"},
 	"emperor/rows":          {},
-	"gateway":               {"gateway/sidecar", "protocol", "transports", "modules", "internal"},
+	"gateway":               {"gateway/election", "gateway/sidecar", "protocol", "transports", "modules", "internal"},
 	"gateway/peers":         {"gateway/sidecar", "protocol", "transports/zmq", "modules/lenient", "internal"},
+	"gateway/election":      {},
 	"gateway/sidecar":       {"protocol", "internal"},
 	"master":                {"uwsgiopts", "modules", "internal", "master"},
 	"master/cheaper":        {},
@@ -170,6 +171,9 @@ func allowed(path, name string) bool {
 			return name == "github.com/jackc/pgx/v5/pgconn"
 		}
 		return under(path, "modules/postgres", "modules/probe", "gateway")
+	}
+	if strings.HasPrefix(name, "github.com/redis/") {
+		return under(path, "gateway")
 	}
 	if strings.HasSuffix(name, "pebbe/zmq4") {
 		return under(path, "transports/zmq")

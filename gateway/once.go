@@ -84,7 +84,8 @@ func (c *conf) lock(name string) (lock election.Lock, place string, err error) {
 			err = fmt.Errorf("envoxy.json: timers.once: %w", problem)
 		}
 	}
-	for _, key := range redises {
+	if len(redises) > 0 {
+		key := redises[0]
 		s, there := c.Redis[key]
 		if !there {
 			return nil, "", fmt.Errorf("envoxy.json: timers.once: redis_servers has no %q", key)

@@ -64,7 +64,7 @@ func TestOneLeadsAndAnotherFollowsWhenItLeaves(t *testing.T) {
 		if !first.Leads() || second.Leads() {
 			t.Fatal("the first one does not lead alone")
 		}
-		if now, known := second.Now(); !known || now.Sub(time.Now()).Round(time.Minute) != time.Hour {
+		if now, known := second.Now(); !known || time.Until(now).Round(time.Minute) != time.Hour {
 			t.Errorf("the time is not the database's: %v %v", now, known)
 		}
 		first.Close()

@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// ErrPooled: the connection is one that several clients share (pgbouncer in transaction mode), which keeps no lock for one.
+// ErrPooled means that the connection is one that several clients share (pgbouncer in transaction mode), which keeps no lock for one.
 var ErrPooled = errors.New("election: the connection to PostgreSQL is shared with others (a pool of transactions); a lock needs a direct one, or one of pgbouncer's session mode")
 
 // Postgres is an advisory lock of PostgreSQL's, held by a session.
