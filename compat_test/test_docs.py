@@ -6,7 +6,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), ROOT / "bench/README.md", ROOT / "examples/cards/README.md"])
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *ROOT.glob("bench/*.md"), ROOT / "examples/cards/README.md"])
 
 LINK = re.compile(r"\[[^]]*\]\(([^)\s]+)\)")
 NAMED = re.compile(r"`(docs/[\w./-]+\.md)`")  # how older pages refer to others: from the root
