@@ -273,3 +273,25 @@ func TestMessagesWithoutConfirmationGoOutOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestQuietIsTheTimeSinceTheLastMessageWasHandled(t *testing.T) {
+	f := newFake(t)
+	taken := make(chan *Message, 10)
+	c, _ := f.open(Config{}, func(m *Message) { taken <- m })
+	p := f.accept(0)
+	<-c.Ready()
+	p.publish("a", "1", 1, 1, false)
+	p.publish("a", "2", 1, 2, false)
+	first, second := <-taken, <-taken
+	second.Done() // it waits for its turn
+	if c.Quiet() != 0 {
+		t.Error("a message is not handled yet")
+	}
+	handled := time.Now()
+	first.Done()
+	expect[*packets.PubackPacket](p)
+	expect[*packets.PubackPacket](p)
+	if quiet := c.Quiet(); quiet == 0 || quiet > time.Since(handled) {
+		t.Errorf("%v", quiet)
+	}
+}
