@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"envoxyd/modules/lenient"
 )
 
 func TestTicksAreTheSameEverywhereAndNeverTheLastOne(t *testing.T) {
@@ -61,51 +59,6 @@ func TestWhereInstancesAgree(t *testing.T) {
 			t.Errorf("%q: %q, %v", c.once, place, err)
 		default:
 			lock.Close()
-		}
-	}
-}
-
-func TestTheClientIDOfAMachine(t *testing.T) {
-	plain := brokerConf{ClientID: "shop"}
-	if id := plain.client("x", false).ClientID; id != "shop" {
-		t.Errorf("%q", id)
-	}
-	shared := brokerConf{ClientID: "shop", Shared: lenient.Toggle(true)}
-	if id := shared.client("x", false).ClientID; !strings.HasPrefix(id, "shop-") || id == "shop-" {
-		t.Errorf("%q", id)
-	}
-}
-
-func TestGroupNames(t *testing.T) {
-	for service, group := range map[string]string{"": "envoxyd", "shop": "shop", "a/b+c#": "a-b-c-"} {
-		if got := groupName(service); got != group {
-			t.Errorf("%q: %q", service, got)
-		}
-	}
-}
-
-func TestOneInstanceIsChosenForALostOne(t *testing.T) {
-	names := []string{"a", "b", "c", "d"}
-	for _, lost := range []string{"x", "y", "z", "w"} {
-		chosen := 0
-		for _, own := range names {
-			s := &sharing{members: map[string]*member{lost: {lost: true}}}
-			s.cfg.ClientID = own
-			for _, other := range names {
-				if other != own {
-					s.members[other] = &member{}
-				}
-			}
-			if len(s.due(time.Now())) == 1 {
-				chosen++
-			}
-			s.members[lost].by, s.members[lost].taken = "b", false
-			if other := s.members["b"]; other != nil && len(s.due(time.Now())) != 0 {
-				t.Errorf("%s takes what b has begun to take", own)
-			}
-		}
-		if chosen != 1 {
-			t.Errorf("%d are chosen for %s", chosen, lost)
 		}
 	}
 }

@@ -134,12 +134,15 @@ func (s *state) activate(generation int) {
 	maps.DeleteFunc(s.Registrations, func(n int, _ *Registration) bool { return n < generation })
 }
 
+// uniqueLength is how many letters at the end of a client id that was made up tell it from others.
+const uniqueLength = 12
+
 // clientID is the name that the service has at a broker: always the same while it runs.
 func (s *state) clientID(server, service string) string {
 	if id := s.ClientIDs[server]; id != "" {
 		return id
 	}
-	var unique [6]byte
+	var unique [uniqueLength / 2]byte
 	_, _ = rand.Read(unique[:]) // never fails
 	id := "envoxyd-" + hex.EncodeToString(unique[:])
 	if service != "" {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"hash/fnv"
 	"maps"
@@ -192,6 +193,9 @@ func (s *sharing) heard(id string, payload []byte) {
 		}
 		return
 	}
+	if !sameService(s.cfg.ClientID, id) { // whoever may publish here must not have us end the sessions of others
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := s.members[id]
@@ -203,6 +207,16 @@ func (s *sharing) heard(id string, payload []byte) {
 	default:
 		known.filters, known.by = told.Filters, told.By
 	}
+}
+
+// sameService tells whether a client id is one that clientID has made for the service that own is of.
+func sameService(own, id string) bool {
+	unique := len(own) - uniqueLength
+	if unique < 0 || len(id) != len(own) || id[:unique] != own[:unique] {
+		return false
+	}
+	_, err := hex.DecodeString(id[unique:])
+	return err == nil
 }
 
 // watch tells of this instance at each connection, and takes over sessions, until ctx ends.
@@ -300,7 +314,7 @@ func (s *sharing) drain(id string, filters []string) bool {
 		return false
 	}
 	s.g.logf("[MQTT] %s: instance %s of the service is gone: its messages are handled here", s.key, id)
-	client.Unsubscribe(append(filters, s.prefix+"+")...)
+	client.Unsubscribe(slices.Concat(filters, []string{s.prefix + "+"})...)
 	ticker := time.NewTicker(takeoverLook)
 	defer ticker.Stop()
 	for client.Quiet() < drainedAfter {
