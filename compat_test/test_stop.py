@@ -72,3 +72,21 @@ def test_a_request_that_never_ends_is_cut_after_the_mercy(server, transport):
     running.signal(signal.SIGTERM)
     assert running.wait_exit(10) == 0
     running.wait_gone()
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"], ids=["new", "kept"])
+def test_a_stop_right_after_a_reload_waits_for_no_idle_connection(server, begun):
+    """The workers that the reload replaces wait for its next request; a stop ends that."""
+    transport = http_socket()
+    running = server(transport, ["--master", "--processes", "2", "--socket-timeout", "60"], app=versioned(1))
+    idle = [socket.create_connection(("127.0.0.1", transport.port)) for _ in range(6)]
+    for connection in idle:
+        connection.sendall(begun)
+        assert not begun or connection.recv(1000)
+    running.signal(signal.SIGHUP)
+    running.wait_log("gracefully .RE.spawned")
+    running.signal(signal.SIGTERM)
+    assert running.wait_exit(10) == 0
+    running.wait_gone()
+    for connection in idle:
+        connection.close()

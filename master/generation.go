@@ -196,6 +196,17 @@ func (g *generation) drain(sig syscall.Signal) {
 	}
 }
 
+// hasten has workers that HUP has told to end wait for idle connections no longer, as at a stop.
+func (g *generation) hasten() {
+	if !g.draining || g.drainSignal == syscall.SIGTERM {
+		return
+	}
+	g.drainSignal = syscall.SIGTERM
+	for _, s := range g.seats() {
+		s.Signal(syscall.SIGTERM)
+	}
+}
+
 // noteTold returns now, and notes it if the processes have not been told to end before.
 func (g *generation) noteTold() time.Time {
 	now := g.m.sys.now()

@@ -156,6 +156,9 @@ func (m *master) drainAll() {
 	m.leaveRouters(func(m *master) { // before anything stops: what comes meanwhile is served
 		m.routers.stop(false, func(m *master) { // before the workers, whose requests may come through them
 			m.gateways.quiesce(func(m *master) {
+				for _, g := range m.generations() {
+					g.hasten()
+				}
 				m.drainCurrent(syscall.SIGTERM)
 				m.after(lastAccepts, (*master).refuse)
 			})

@@ -76,7 +76,7 @@ def main(root, wheel):
             checks.check_version(run["wsgi"], f".{COMMIT}")
         checks.check_service(run["envoxy"], "/v1/cards")
         checks.check_service(run["example"], "/v1/cards")
-    print(f"{sum(one.passed for one in run.values())} passed, 0 failed")
+    print(f"test-image: {sum(one.passed for one in run.values())} checks passed")
 
 
 if __name__ == "__main__":
