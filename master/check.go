@@ -190,8 +190,8 @@ func (c *checker) address(where uwsgiopts.Origin, address string) {
 			c.wrong(where, "socket %s: %q is no descriptor", address, number)
 		}
 	case isTCP:
-		if host == "" || host == "*" {
-			return
+		if host == "*" { // all addresses, as an empty one
+			host = ""
 		}
 		if _, err := net.ResolveTCPAddr("tcp", net.JoinHostPort(host, port)); err != nil {
 			c.wrong(where, "socket %s: %v", address, err)

@@ -31,6 +31,8 @@ func TestCheckOfSockets(t *testing.T) {
 	tests := []struct{ address, problem string }{
 		{"127.0.0.1:80", ""}, {":80", ""}, {"*:80", ""}, {"[::1]:80", ""}, {"@name", ""}, {"fd://3", ""}, {"site.sock", ""}, {"/tmp/site:1.sock", ""},
 		{"127.0.0.1:99999", "site.ini:2: socket 127.0.0.1:99999: address 99999: invalid port"},
+		{":99999", "site.ini:2: socket :99999: address 99999: invalid port"},
+		{"*:99999", "site.ini:2: socket *:99999: address 99999: invalid port"},
 		{"localhost:web", "site.ini:2: socket localhost:web: lookup tcp/web: unknown port"},
 		{"host.invalid:80", "site.ini:2: socket host.invalid:80: "},
 		{"fd://x", "site.ini:2: socket fd://x: "},
