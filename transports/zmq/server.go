@@ -200,6 +200,9 @@ func (s *Server) told(event zmq4.Event, address string, value int) {
 			s.loop.logf("%s: accept: %v", s, zmq4.Errno(value))
 		}
 	case zmq4.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq4.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+		if event == zmq4.EVENT_HANDSHAKE_FAILED_NO_DETAIL && zmq4.Errno(value) == zmq4.Errno(unix.EPIPE) {
+			return // it has gone away, as checks of health do that only connect
+		}
 		if s.loop.seldom("handshake" + s.domain) {
 			s.loop.logf("%s: the handshake of a peer failed: it speaks something else, or with other security", s)
 		}

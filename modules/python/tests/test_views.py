@@ -171,6 +171,20 @@ def test_a_client_does_not_learn_where_a_server_is_that_is_down(serve, records, 
     assert reference in record["short_message"] and "db.internal" in record["short_message"]
 
 
+def test_a_client_reads_no_sql(serve, records):
+    client = serve("""
+import sqlalchemy.exc
+@on(endpoint="/", protocols=["http"])
+class Wrong(View):
+    def get(self, request, **kwargs):
+        raise sqlalchemy.exc.ProgrammingError("select secret", {"of": "somebody"}, Exception("no such table"))
+__loader__ = [Wrong]
+""")
+    reply = client.get("/")
+    assert reply.status_code == 500 and reply.text.startswith("error: the database has refused") and "secret" not in reply.text
+    assert "select secret" in [r for r in records() if isinstance(r, dict)][-1]["short_message"]
+
+
 def test_what_flask_refuses_is_the_clients_error_and_leaves_no_traceback(serve, records):
     client = serve(UNREACHABLE)
     records()

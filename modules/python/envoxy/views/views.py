@@ -20,6 +20,8 @@ _CONNECTION_ERRORS = {
     ("psycopg", "OperationalError"), ("psycopg2", "OperationalError"), ("redis", "ConnectionError"), ("redis", "TimeoutError"),
     ("requests", "RequestException"), ("sqlalchemy", "OperationalError"), ("sqlalchemy", "InterfaceError"),
 }
+_OF_DATABASE = "the database has refused what this service asked of it"
+_DATABASE_ERRORS = {("psycopg", "Error"), ("psycopg2", "Error"), ("sqlalchemy", "SQLAlchemyError")}  # their text quotes SQL and values
 _HTTP_METHODS = ("delete", "get", "patch", "post", "put")
 
 
@@ -92,7 +94,19 @@ def _is_of_connection(error):
     """Whether the text of an error may name the address of a server that only this service is to know."""
     if isinstance(error, (ConnectionError, TimeoutError, socket.gaierror)) or getattr(error, "lost", False) is True:
         return True
-    return any((kind.__module__.partition(".")[0], kind.__name__) in _CONNECTION_ERRORS for kind in type(error).__mro__)
+    return _is_one_of(error, _CONNECTION_ERRORS)
+
+
+def _is_one_of(error, kinds):
+    """Whether an exception is of one of the classes, each (package, name); nothing is imported for that."""
+    return any((kind.__module__.partition(".")[0], kind.__name__) in kinds for kind in type(error).__mro__)
+
+
+def _shown(error):
+    """What a client may read of an exception."""
+    if _is_of_connection(error):
+        return _UNREACHABLE
+    return _OF_DATABASE if _is_one_of(error, _DATABASE_ERRORS) else error
 
 
 def _is_of_client(error):
@@ -111,7 +125,7 @@ def _error_reply(request, error):
     elif of_client:
         status = error.code
     reference = str(uuid.uuid4())
-    text = f"{_UNREACHABLE if _is_of_connection(error) else error} :: ELRC({reference})"
+    text = f"{_shown(error)} :: ELRC({reference})"
     if request.is_json:
         response = make_response(jsonify({"error": text, "code": code}), status)
     else:
