@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"envoxyd/gateway/sidecar"
@@ -23,24 +24,24 @@ type broker struct {
 	ours     bool        // the client's name was made up: its session ends with the service
 	client   *mqtt.Client
 	filters  map[string]byte
-	sharing  *sharing // nil: no subscription is shared
+	sharing  atomic.Pointer[sharing] // nil: no subscription is shared
 	embedded *embeddedBroker
 	wanted   lenient.Toggle // an embedded one
 }
 
 // clients are the connections to the broker.
 func (b *broker) clients() []*mqtt.Client {
-	if b.sharing != nil {
-		return []*mqtt.Client{b.client, b.sharing.client}
+	if s := b.sharing.Load(); s != nil {
+		return []*mqtt.Client{b.client, s.client}
 	}
 	return []*mqtt.Client{b.client}
 }
 
 func (b *broker) quiesce() {
-	if b.sharing != nil {
-		b.sharing.quiesce()
-	}
 	b.client.Quiesce()
+	if s := b.sharing.Load(); s != nil {
+		s.quiesce()
+	}
 }
 
 // connectWait is how long a start waits for brokers.
@@ -89,6 +90,9 @@ func (g *Gateway) connect(key string, wanted *brokerConf, r *Registration, again
 	g.keepState() // the name must outlive us before a broker knows it
 	user, password := wanted.login(r.Login)
 	b := g.broker(key)
+	if b != nil && wanted.Clean == nil && !b.cfg.Clean { // with the session the broker would forget what waits in it
+		cfg.Clean = false
+	}
 	var embedded *embeddedBroker
 	if b != nil && (!reflect.DeepEqual(b.cfg, cfg) || b.wanted != wanted.Embedded) {
 		if wanted.Embedded && b.embedded != nil && b.cfg.Bind == cfg.Bind { // its other clients stay connected
@@ -169,15 +173,15 @@ func (g *Gateway) updateFilters(key string, client *mqtt.Client, before, filters
 	if err := client.Subscribe(fresh); err != nil {
 		g.errorf("[MQTT] %s: %v", key, err)
 	}
-	client.Unsubscribe(gone...)
+	_ = client.Unsubscribe(gone...) // what still comes has no handler
 }
 
 // closeBroker publishes what is queued and disconnects. What is left of a session whose name was made up is of no use to
 // anybody if it is the last; with a successor it is this instance's next gateway that goes on with it.
 func (g *Gateway) closeBroker(key string, b *broker, last, successor bool) {
 	g.setBroker(key, nil)
-	if b.sharing != nil {
-		b.sharing.leave(successor)
+	if s := b.sharing.Load(); s != nil {
+		s.leave(successor)
 	}
 	b.client.Close(flushTime, last && b.ours)
 	b.stopEmbedded()

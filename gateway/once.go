@@ -125,7 +125,7 @@ func (o *once) run(ctx context.Context, g *Gateway, one *Timer, of tallies) {
 		if now, _ := o.elector.Now(); now.Before(next) {
 			continue
 		}
-		now, ok := o.elector.Confirm(ctx, next)
+		now, ok := o.elector.Confirm(next)
 		if !ok && now.Before(next) && !now.IsZero() { // our idea of the database's time was ahead
 			continue
 		}

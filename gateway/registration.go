@@ -63,7 +63,8 @@ type Timer struct {
 type state struct {
 	Active        int                   `json:"active"` // the generation that serves; -1: none yet
 	Registrations map[int]*Registration `json:"registrations"`
-	ClientIDs     map[string]string     `json:"client_ids"`  // made up for brokers, by server key
+	ClientIDs     map[string]string     `json:"client_ids"`  // made up for brokers, by connection
+	Subscribed    map[string][]string   `json:"subscribed"`  // filters of shared subscriptions, by client id
 	Incarnation   int                   `json:"incarnation"` // how many gateways there have been
 }
 
@@ -85,6 +86,9 @@ func loadState(note *shm.Note) *state {
 	}
 	if s.ClientIDs == nil {
 		s.ClientIDs = map[string]string{}
+	}
+	if s.Subscribed == nil {
+		s.Subscribed = map[string][]string{}
 	}
 	return s
 }
@@ -138,17 +142,17 @@ func (s *state) activate(generation int) {
 const uniqueLength = 12
 
 // clientID is the name that the service has at a broker: always the same while it runs.
-func (s *state) clientID(server, service string) string {
-	if id := s.ClientIDs[server]; id != "" {
+func (s *state) clientID(connection, service string) string {
+	if id := s.ClientIDs[connection]; id != "" {
 		return id
 	}
 	var unique [uniqueLength / 2]byte
 	_, _ = rand.Read(unique[:]) // never fails
 	id := "envoxyd-" + hex.EncodeToString(unique[:])
 	if service != "" {
-		id = fmt.Sprintf("%.40s-%s", service, hex.EncodeToString(unique[:]))
+		id = fmt.Sprintf("%.40s-%s", groupName(service), hex.EncodeToString(unique[:]))
 	}
-	s.ClientIDs[server] = id
+	s.ClientIDs[connection] = id
 	return id
 }
 

@@ -34,7 +34,9 @@ type sharing struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
-	mu      sync.Mutex
+	gone []string // filters of the session that nobody wants any more; watch unsubscribes from them
+
+	mu      sync.Mutex         // also protects the login in cfg
 	filters map[string]byte    // as they are subscribed to
 	members map[string]*member // the others, by client id
 }
@@ -56,50 +58,81 @@ type presence struct {
 }
 
 const (
-	presenceTopic  = "envoxyd/members/"
-	sharedKeep     = 10 * time.Second // between signs of life, unless the configuration has another: a machine that dies is missed soon
-	takeoverGrace  = 2 * time.Second  // for an instance that only connects again
-	drainedAfter   = 2 * time.Second  // without a message a session is taken for empty
-	takeoverLook   = 200 * time.Millisecond
-	sharedIdentity = "\x00shared" // behind a broker's key: the name of the second connection
+	presenceTopic = "envoxyd/members/"
+	sharedKeep    = 10 * time.Second // between signs of life, unless the configuration has another: a machine that dies is missed soon
+	takeoverGrace = 2 * time.Second  // for an instance that only connects again
+	drainedAfter  = 2 * time.Second  // without a message a session may be empty
+	takeoverLook  = 200 * time.Millisecond
 )
 
 // share connects for shared subscriptions, changes them, or ends the connection if there are none. Called with g.mu held.
 func (g *Gateway) share(key string, b *broker, cfg mqtt.Config, r *Registration, again bool) {
 	group := groupName(r.Service)
-	filters := map[string]byte{}
-	for filter, qos := range r.filters(origin{key, true}) {
-		filters["$share/"+group+"/"+filter] = qos
+	filters := sharedFilters(group, r.filters(origin{key, true}))
+	s := b.sharing.Load()
+	if s != nil && (len(filters) == 0 || s.group != group) {
+		delete(g.state.Subscribed, s.cfg.ClientID)
+		s.stopTakeovers()
+		g.running.Go(s.retire)
+		s = nil
 	}
 	if len(filters) == 0 {
-		if b.sharing != nil {
-			b.sharing.leave(false)
-			b.setSharing(g, nil)
-		}
+		b.sharing.Store(nil)
 		return
 	}
-	cfg.ClientID = g.state.clientID(key+sharedIdentity, r.Service)
-	g.keepState()
-	cfg.Clean = !reliable(filters)
+	cfg.ClientID = g.state.clientID(key+"\x00shared by "+group, r.Service)
+	cfg.Clean, cfg.Will = false, nil
 	if cfg.KeepAlive <= 0 {
 		cfg.KeepAlive = sharedKeep
 	}
-	cfg.Will = nil
-	if s := b.sharing; s != nil && (s.group != group || !reflect.DeepEqual(withLogin(s.cfg, cfg.User, cfg.Password), cfg)) {
+	if s != nil && !reflect.DeepEqual(s.config(cfg.User, cfg.Password), cfg) {
 		s.leave(true) // the session is ours again at once
-		b.setSharing(g, nil)
+		s = nil
 	}
-	if b.sharing == nil {
-		s, err := g.openSharing(key, group, cfg, filters)
-		if err != nil {
+	if s == nil {
+		var err error
+		if s, err = g.openSharing(key, group, cfg, filters, g.state.Subscribed[cfg.ClientID]); err != nil {
 			g.errorf("[MQTT] %s: %v", key, err)
+			b.sharing.Store(nil)
 			return
 		}
-		b.setSharing(g, s)
+		b.sharing.Store(s)
 	}
-	s := b.sharing
+	g.state.Subscribed[cfg.ClientID] = slices.Sorted(maps.Keys(filters))
+	g.keepState() // before the broker knows of them
 	s.client.SetLogin(cfg.User, cfg.Password)
 	g.updateFilters(key, s.client, s.setFilters(filters), filters, again)
+	s.announce(false)
+}
+
+// sharedFilters are filters as a group subscribes to them. One that another covers is left out: the broker would give this
+// group two copies of a message, to two instances maybe, and each has all handlers.
+func sharedFilters(group string, filters map[string]byte) map[string]byte {
+	found := map[string]byte{}
+	for filter, qos := range filters {
+		covered := false
+		for other := range filters {
+			covered = covered || other != filter && mqtt.Covers(other, filter)
+		}
+		if covered {
+			continue
+		}
+		for other, higher := range filters {
+			if mqtt.Covers(filter, other) {
+				qos = max(qos, higher)
+			}
+		}
+		found["$share/"+group+"/"+filter] = qos
+	}
+	return found
+}
+
+// config is how the connection was made, with another login.
+func (s *sharing) config(user, password string) mqtt.Config {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cfg.User, s.cfg.Password = user, password
+	return s.cfg
 }
 
 // setFilters returns those before.
@@ -108,12 +141,6 @@ func (s *sharing) setFilters(filters map[string]byte) (before map[string]byte) {
 	defer s.mu.Unlock()
 	before, s.filters = s.filters, filters
 	return before
-}
-
-func (b *broker) setSharing(g *Gateway, s *sharing) {
-	g.brokersMu.Lock()
-	defer g.brokersMu.Unlock()
-	b.sharing = s
 }
 
 // groupName is the service's name as a topic may have it.
@@ -129,20 +156,18 @@ func groupName(service string) string {
 	}, service)
 }
 
-func (g *Gateway) openSharing(key, group string, cfg mqtt.Config, filters map[string]byte) (*sharing, error) {
+// openSharing connects. subscribed are the filters that its session has from a gateway before this one.
+func (g *Gateway) openSharing(key, group string, cfg mqtt.Config, filters map[string]byte, subscribed []string) (*sharing, error) {
 	s := &sharing{g: g, key: key, cfg: cfg, group: group, prefix: presenceTopic + group + "/", members: map[string]*member{}}
 	s.ctx, s.cancel = context.WithCancel(g.ctx)
-	if !cfg.Clean { // else there is nothing to be taken over
-		cfg.Will = &mqtt.Will{Topic: s.prefix + cfg.ClientID, Payload: presenceOf(true, filters), QoS: 1, Retain: true}
-	}
+	cfg.Will = &mqtt.Will{Topic: s.prefix + cfg.ClientID, Payload: presenceOf(true, filters), QoS: 1, Retain: true}
 	var err error
 	if s.client, err = mqtt.Open(cfg, s.received, s.says("shared")); err != nil {
 		return nil, err
 	}
-	if !cfg.Clean {
-		_ = s.client.Subscribe(map[string]byte{s.prefix + "+": 0}) // it is not connected yet
-		s.running.Go(s.watch)
-	}
+	_ = s.client.Subscribe(map[string]byte{s.prefix + "+": 0}) // it is not connected yet
+	s.gone = slices.DeleteFunc(slices.Clone(subscribed), func(filter string) bool { _, stays := filters[filter]; return stays })
+	s.running.Go(s.watch)
 	return s, nil
 }
 
@@ -161,9 +186,6 @@ func (p presence) text() []byte {
 
 // announce publishes whether this instance takes messages.
 func (s *sharing) announce(lost bool) {
-	if s.cfg.Clean {
-		return
-	}
 	s.mu.Lock()
 	text := presenceOf(lost, s.filters)
 	s.mu.Unlock()
@@ -203,6 +225,9 @@ func (s *sharing) heard(id string, payload []byte) {
 	case gone:
 		delete(s.members, id)
 	case known == nil || known.lost != told.Lost:
+		if known != nil && told.Lost && told.By == "" && len(known.filters) > 0 { // a will has those of the time when it was made
+			told.Filters = known.filters
+		}
 		s.members[id] = &member{lost: told.Lost, since: time.Now(), filters: told.Filters, taken: known != nil && known.taken, by: told.By}
 	default:
 		known.filters, known.by = told.Filters, told.By
@@ -236,6 +261,9 @@ func (s *sharing) watch() {
 		}
 		if !before {
 			s.announce(false)
+			if s.client.Unsubscribe(s.gone...) == nil {
+				s.gone = nil
+			}
 		}
 		for id, filters := range s.due(time.Now()) {
 			s.running.Go(func() { s.takeOver(id, filters) })
@@ -261,17 +289,31 @@ func (s *sharing) due(now time.Time) map[string][]string {
 	return found
 }
 
-// chosen tells whether this instance is the one to take over a session: all that are here come to the same result. Called with
-// s.mu held.
+// chosen tells whether this instance is the one to take over a session: all that are here come to the same result. Those that
+// have handlers for all that the lost one had come first. Called with s.mu held.
 func (s *sharing) chosen(lost string) bool {
+	wanted := s.members[lost].filters
 	weight := func(id string) uint64 {
 		h := fnv.New64a()
 		_, _ = h.Write([]byte(lost + "\x00" + id))
 		return h.Sum64()
 	}
-	ours := weight(s.cfg.ClientID)
+	ours, able := weight(s.cfg.ClientID), covers(slices.Collect(maps.Keys(s.filters)), wanted)
 	for id, m := range s.members {
-		if !m.lost && weight(id) > ours {
+		if m.lost {
+			continue
+		}
+		if other := covers(m.filters, wanted); other && !able || other == able && weight(id) > ours {
+			return false
+		}
+	}
+	return true
+}
+
+// covers tells whether each of the wanted filters is covered by one of those that there are.
+func covers(there, wanted []string) bool {
+	for _, filter := range wanted {
+		if !slices.ContainsFunc(there, func(wide string) bool { return mqtt.Covers(wide, filter) }) {
 			return false
 		}
 	}
@@ -297,9 +339,11 @@ func (s *sharing) takeOver(id string, filters []string) {
 
 // drain takes messages from a session until none is left; false: it was given up.
 func (s *sharing) drain(id string, filters []string) bool {
+	s.mu.Lock()
 	cfg := s.cfg
+	s.mu.Unlock()
 	cfg.ClientID = id
-	client, err := mqtt.Open(cfg, s.received, func(bool, string) {})
+	client, err := mqtt.Open(cfg, s.received, s.says("session of "+id))
 	if err != nil {
 		return false
 	}
@@ -314,22 +358,54 @@ func (s *sharing) drain(id string, filters []string) bool {
 		return false
 	}
 	s.g.logf("[MQTT] %s: instance %s of the service is gone: its messages are handled here", s.key, id)
-	client.Unsubscribe(slices.Concat(filters, []string{s.prefix + "+"})...)
+	own := s.prefix + "+"
+	if client.Unsubscribe(slices.Concat(filters, []string{own})...) != nil {
+		return false
+	}
+	drained = s.emptied(client, own, func() bool { return s.ctx.Err() != nil || s.back(id) })
+	if !drained && s.ctx.Err() == nil {
+		s.g.logf("[MQTT] %s: instance %s is back, or another instance handles its messages", s.key, id)
+	}
+	return drained
+}
+
+// emptied waits until nothing is left in the session of a client that has no subscriptions any more; false: the connection was
+// lost, or it was given up. own is a filter to ask the broker with.
+func (s *sharing) emptied(client *mqtt.Client, own string, givenUp func() bool) bool {
 	ticker := time.NewTicker(takeoverLook)
 	defer ticker.Stop()
-	for client.Quiet() < drainedAfter {
+	for !givenUp() && client.Up() {
 		select {
-		case <-s.ctx.Done():
+		case <-s.g.ctx.Done():
 			return false
 		case <-ticker.C:
 		}
-		if !client.Up() || s.back(id) {
-			s.g.logf("[MQTT] %s: instance %s is back, or another instance handles its messages", s.key, id)
+		if client.Quiet() < drainedAfter {
+			continue
+		}
+		if client.Unsubscribe(own) != nil { // its answer comes after all that the broker had sent: the silence was not the network's
 			return false
 		}
+		if client.Quiet() >= drainedAfter && client.Up() && !givenUp() {
+			return true
+		}
 	}
-	drained = true
-	return true
+	return false
+}
+
+// retire ends a session that this instance does not need any more, once it has handled what is in it.
+func (s *sharing) retire() {
+	own := s.prefix + "+"
+	err := s.client.Unsubscribe(append(slices.Collect(maps.Keys(s.setFilters(nil))), own)...)
+	switch {
+	case err == nil && s.emptied(s.client, own, s.g.quiet.Load):
+		_ = s.client.Publish(s.prefix+s.cfg.ClientID, nil, 1, true)
+		s.client.Close(flushTime, true)
+	case s.client.Up(): // the gateway stops: what is left is for other instances
+		s.leave(false)
+	default: // a later connection of this instance has the session now
+		s.client.Close(0, false)
+	}
 }
 
 // back tells whether an instance is not lost any more.
@@ -340,20 +416,11 @@ func (s *sharing) back(id string) bool {
 	return m == nil || !m.lost
 }
 
-// quiesce takes no more messages. New ones go to the other instances, if there are any: the session gets none then.
+// quiesce takes no more messages. The subscriptions stay until another instance takes over the session: all may be stopping, and
+// what comes meanwhile must have a place.
 func (s *sharing) quiesce() {
 	s.stopTakeovers()
-	s.mu.Lock()
-	others := false
-	for _, m := range s.members {
-		others = others || !m.lost
-	}
-	filters := slices.Collect(maps.Keys(s.filters))
-	s.mu.Unlock()
 	s.client.Quiesce()
-	if others {
-		s.g.running.Go(func() { s.client.Unsubscribe(filters...) }) // a broker that does not answer holds nothing up
-	}
 }
 
 // stopTakeovers leaves the sessions of others to others.
@@ -368,5 +435,5 @@ func (s *sharing) leave(successor bool) {
 	if !successor {
 		s.announce(true)
 	}
-	s.client.Close(flushTime, s.cfg.Clean)
+	s.client.Close(flushTime, false)
 }

@@ -94,7 +94,15 @@ func (g *Gateway) orphaned(items []*item) {
 }
 
 // receivers lists whose handlers a message is for, with the counters of the filters that say so.
-func (g *Gateway) receivers(from origin, topic string) (all []receiver) {
+func (g *Gateway) receivers(from origin, topic string) []receiver {
+	all := g.receiversBy(from, topic)
+	if len(all) == 0 { // a reload has changed what is shared, and this message was waiting
+		all = g.receiversBy(origin{from.server, !from.shared}, topic)
+	}
+	return all
+}
+
+func (g *Gateway) receiversBy(from origin, topic string) (all []receiver) {
 	for _, s := range *g.subscriptions.Load() {
 		if s.origin() != from || !mqtt.Match(s.Filter, topic) {
 			continue

@@ -107,7 +107,7 @@ func (g *gateway) share() (err error) {
 	return err
 }
 
-// inheritNames takes over the names that the previous executable's gateway has at brokers.
+// inheritNames takes over the names that the previous executable's gateway has at brokers, and the shared subscriptions.
 // That gateway still runs, and writes to its own note: here it is only read.
 func (g *gateway) inheritNames(fd int) {
 	before, err := shm.OpenNote(fd)
@@ -116,8 +116,9 @@ func (g *gateway) inheritNames(fd int) {
 	}
 	defer before.Close()
 	var state struct {
-		Active    int             `json:"active"`
-		ClientIDs json.RawMessage `json:"client_ids"`
+		Active     int             `json:"active"`
+		ClientIDs  json.RawMessage `json:"client_ids"`
+		Subscribed json.RawMessage `json:"subscribed,omitempty"`
 	}
 	if json.Unmarshal(before.Read(), &state) != nil || state.ClientIDs == nil {
 		return

@@ -79,7 +79,7 @@ var rules = []rule{
 	{"mqtt_servers.*.will.qos", numbers, wholeNumber},
 	{"mqtt_servers.*.will.retain", booleans, nil},
 	{"timers", objects, nil},
-	{"timers.once", texts, nil},
+	{"timers.once", texts, electionPlace},
 	{"psql_servers", objects, nil},
 	{"psql_servers.*", []kind{object, text}, nil}, // "default" names a server
 	{"psql_servers.*.host", texts, nil},
@@ -200,6 +200,14 @@ func wholeNumber(n *node) error {
 }
 
 // brokerURL wants mqtt://host:port or mqtts://host:port, login optional.
+func electionPlace(n *node) error {
+	section, name, _ := strings.Cut(n.text, ".")
+	if section != "psql_servers" && section != "redis_servers" || name == "" {
+		return fmt.Errorf("%w: psql_servers.NAME or redis_servers.NAME is wanted", ErrValue)
+	}
+	return nil
+}
+
 func brokerURL(n *node) error {
 	parsed, err := url.Parse(n.text)
 	if err != nil || parsed.Scheme != "mqtt" && parsed.Scheme != "mqtts" || parsed.Hostname() == "" || parsed.Port() == "" {

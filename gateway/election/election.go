@@ -32,6 +32,7 @@ const (
 // Elector takes part in an election, from New to Close.
 type Elector struct {
 	say     func(problem bool, text string)
+	ctx     context.Context // until Close
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
@@ -48,8 +49,8 @@ type Elector struct {
 // New takes part with a lock that is the elector's from now on. say gets lines for a log.
 func New(lock Lock, say func(problem bool, text string)) *Elector {
 	ctx, cancel := context.WithCancel(context.Background())
-	e := &Elector{lock: lock, say: say, cancel: cancel}
-	e.running.Go(func() { e.poll(ctx) })
+	e := &Elector{lock: lock, say: say, ctx: ctx, cancel: cancel}
+	e.running.Go(e.poll)
 	return e
 }
 
@@ -63,13 +64,13 @@ func (e *Elector) Close() {
 	e.lead(Grant{}, nil)
 }
 
-func (e *Elector) poll(ctx context.Context) {
+func (e *Elector) poll() {
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
 	for {
-		e.ask(ctx)
+		e.ask()
 		select {
-		case <-ctx.Done():
+		case <-e.ctx.Done():
 			return
 		case <-ticker.C:
 		}
@@ -77,13 +78,13 @@ func (e *Elector) poll(ctx context.Context) {
 }
 
 // ask asks the database; only its answer makes this process lead, and without one it does not.
-func (e *Elector) ask(ctx context.Context) (Grant, time.Time) {
+func (e *Elector) ask() (Grant, time.Time) {
 	e.asking.Lock()
 	defer e.asking.Unlock()
-	limited, cancel := context.WithTimeout(ctx, pollTimeout)
+	limited, cancel := context.WithTimeout(e.ctx, pollTimeout)
 	defer cancel()
 	grant, err := e.lock.Hold(limited)
-	if err != nil && ctx.Err() != nil { // nobody wants to know any more
+	if err != nil && e.ctx.Err() != nil { // nobody wants to know any more
 		return Grant{}, e.lead(Grant{}, nil)
 	}
 	return grant, e.lead(grant, err)
@@ -136,10 +137,10 @@ func (e *Elector) Leads() bool {
 // Confirm asks the database whether this process is the one to act for an instant, which must not be in the future: true for
 // one process at most, and for one that leads since before then. now is the database's time; it is before the instant if the
 // database's clock is behind what Now had made of it, and then the answer is false.
-func (e *Elector) Confirm(ctx context.Context, instant time.Time) (now time.Time, ok bool) {
+func (e *Elector) Confirm(instant time.Time) (now time.Time, ok bool) {
 	if !e.Leads() {
 		return time.Time{}, false
 	}
-	grant, since := e.ask(ctx)
+	grant, since := e.ask()
 	return grant.Now, !since.IsZero() && since.Before(instant) && !grant.Now.Before(instant)
 }

@@ -84,23 +84,22 @@ func TestAnInstantIsConfirmedForOneAlone(t *testing.T) {
 		if !first.Leads() {
 			first, second = second, first
 		}
-		ctx := t.Context()
 		instant := time.Now()
-		if _, ok := first.Confirm(ctx, instant); !ok {
+		if _, ok := first.Confirm(instant); !ok {
 			t.Error("not confirmed for the one that leads")
 		}
-		if _, ok := second.Confirm(ctx, instant); ok {
+		if _, ok := second.Confirm(instant); ok {
 			t.Error("confirmed for another")
 		}
-		if now, ok := first.Confirm(ctx, instant.Add(time.Millisecond)); ok || now.IsZero() {
+		if now, ok := first.Confirm(instant.Add(time.Millisecond)); ok || now.IsZero() {
 			t.Errorf("confirmed for the future: %v", now)
 		}
 		first.Close()
 		time.Sleep(2 * time.Second)
-		if _, ok := second.Confirm(ctx, instant); ok {
+		if _, ok := second.Confirm(instant); ok {
 			t.Error("confirmed for a second time, by the next one")
 		}
-		if _, ok := second.Confirm(ctx, time.Now()); !ok {
+		if _, ok := second.Confirm(time.Now()); !ok {
 			t.Error("not confirmed for the next one's own time")
 		}
 	})
@@ -114,7 +113,7 @@ func TestWithoutTheDatabaseNobodyLeads(t *testing.T) {
 		time.Sleep(time.Second)
 		before := time.Now()
 		d.set(func() { d.down = errors.New("gone") })
-		if _, ok := e.Confirm(t.Context(), before); ok {
+		if _, ok := e.Confirm(before); ok {
 			t.Error("confirmed without the database")
 		}
 		time.Sleep(10 * time.Second)
@@ -126,7 +125,7 @@ func TestWithoutTheDatabaseNobodyLeads(t *testing.T) {
 		if !e.Leads() {
 			t.Error("it does not lead again")
 		}
-		if _, ok := e.Confirm(t.Context(), before); ok {
+		if _, ok := e.Confirm(before); ok {
 			t.Error("what was before it led is confirmed: another may have led meanwhile")
 		}
 		e.Close()

@@ -2,6 +2,7 @@ package election
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -19,8 +20,10 @@ type Postgres struct {
 	config *pgx.ConnConfig
 	key    int64
 	conn   *pgx.Conn
-	pid    int // of the server's process for the session
+	pid    int    // of the server's process for the session
+	token  string // in a setting of the session
 	held   bool
+	pooled bool // it was seen to be shared
 }
 
 // NewPostgres is a lock of that name. The connection is made by Hold.
@@ -47,23 +50,28 @@ func (p *Postgres) Hold(ctx context.Context) (Grant, error) {
 }
 
 func (p *Postgres) hold(ctx context.Context) (Grant, error) {
+	if p.pooled {
+		return Grant{}, ErrPooled
+	}
 	if p.conn == nil {
 		if err := p.connect(ctx); err != nil {
 			return Grant{}, fmt.Errorf("election: PostgreSQL: %w", err)
 		}
 	}
-	query := "select pg_backend_pid(), true, clock_timestamp()"
+	query := "select pg_backend_pid(), current_setting('envoxyd.session', true), true, clock_timestamp()"
 	args := []any{}
 	if !p.held {
-		query, args = "select pg_backend_pid(), pg_try_advisory_lock($1), clock_timestamp()", []any{p.key}
+		query, args = "select pg_backend_pid(), current_setting('envoxyd.session', true), pg_try_advisory_lock($1), clock_timestamp()", []any{p.key}
 	}
 	var pid int
+	var token *string
 	var held bool
 	var now time.Time
-	if err := p.conn.QueryRow(ctx, query, args...).Scan(&pid, &held, &now); err != nil {
+	if err := p.conn.QueryRow(ctx, query, args...).Scan(&pid, &token, &held, &now); err != nil {
 		return Grant{}, fmt.Errorf("election: PostgreSQL: %w", err)
 	}
-	if pid != p.pid {
+	if pid != p.pid || token == nil || *token != p.token {
+		p.pooled = true
 		return Grant{}, ErrPooled
 	}
 	grant := Grant{Now: now, Held: held, New: held && !p.held}
@@ -82,7 +90,24 @@ func (p *Postgres) connect(ctx context.Context) error {
 			return err
 		}
 	}
-	return conn.QueryRow(ctx, "select pg_backend_pid()").Scan(&p.pid)
+	p.token = rand.Text()
+	if err := conn.QueryRow(ctx, "select pg_backend_pid(), set_config('envoxyd.session', $1, false)", p.token).Scan(&p.pid, nil); err != nil {
+		return err
+	}
+	// A pooler gives a second connection the server's process that the first one has left free.
+	second, err := pgx.ConnectConfig(ctx, p.config)
+	if err != nil {
+		return err
+	}
+	defer second.Close(ctx)
+	var pid int
+	if err := second.QueryRow(ctx, "select pg_backend_pid()").Scan(&pid); err != nil {
+		return err
+	}
+	if p.pooled = pid == p.pid; p.pooled {
+		return ErrPooled
+	}
+	return nil
 }
 
 // Close implements Lock: the lock ends with the session.

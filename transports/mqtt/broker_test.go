@@ -34,7 +34,24 @@ type peer struct {
 }
 
 // accept takes the next connection, and answers its CONNECT with a return code.
+// accept takes the next connection, without a session.
 func (f *fake) accept(code byte) *peer {
+	f.t.Helper()
+	p, _ := f.connected()
+	p.write(0x20, 2, 0, code)
+	return p
+}
+
+// resume takes the next connection, whose session there is.
+func (f *fake) resume() *peer {
+	f.t.Helper()
+	p, _ := f.connected()
+	p.write(0x20, 2, 1, 0)
+	return p
+}
+
+// connected takes the next connection, and what it has said.
+func (f *fake) connected() (*peer, *packets.ConnectPacket) {
 	f.t.Helper()
 	if err := f.listener.(*net.TCPListener).SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		f.t.Fatal(err)
@@ -45,9 +62,7 @@ func (f *fake) accept(code byte) *peer {
 	}
 	f.t.Cleanup(func() { conn.Close() })
 	p := &peer{f.t, conn}
-	expect[*packets.ConnectPacket](p)
-	p.write(0x20, 2, 0, code)
-	return p
+	return p, expect[*packets.ConnectPacket](p)
 }
 
 func (p *peer) write(data ...byte) {

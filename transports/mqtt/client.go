@@ -196,16 +196,22 @@ func (c *Client) Subscribe(filters map[string]byte) error {
 	return c.subscribe(filters)
 }
 
-// Unsubscribe removes filters.
-func (c *Client) Unsubscribe(filters ...string) {
+// Unsubscribe removes filters. They are made at no later connection in any case; an error means that the broker has
+// not confirmed it.
+func (c *Client) Unsubscribe(filters ...string) error {
 	c.mu.Lock()
 	for _, filter := range filters {
 		delete(c.subscriptions, filter)
 	}
 	c.mu.Unlock()
-	if c.up.Load() && len(filters) > 0 {
-		_ = c.wait(c.paho.Unsubscribe(filters...)) // it is made at no later connection in any case
+	if !c.up.Load() || len(filters) == 0 {
+		return nil
 	}
+	token := c.paho.Unsubscribe(filters...)
+	if err := c.wait(token); err != nil {
+		return err
+	}
+	return token.Error()
 }
 
 // Quiesce takes no more messages. What arrives from now on is not acknowledged:
@@ -237,6 +243,7 @@ func (c *Client) endSession() {
 	if err != nil {
 		return
 	}
+	options.CustomOpenConnectionFn = nil // ours ends with Close
 	options.SetCleanSession(true).SetStore(paho.NewMemoryStore()).
 		SetConnectionLostHandler(nil).SetConnectTimeout(time.Second).UnsetWill()
 	last := paho.NewClient(options)

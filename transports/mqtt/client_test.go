@@ -220,7 +220,7 @@ func TestMessagesAreAcknowledgedInOrderOnTheConnectionThatIsThere(t *testing.T) 
 	}
 	p.conn.Close()
 	waitFor(t, "the connection is lost", func() bool { return !c.Up() })
-	p = f.accept(0)
+	p = f.resume()
 	p.publish("a", "3", 1, 3, true) // it is with its handler
 	p.publish("a", "4", 1, 4, false)
 	if m := <-taken; m.ID != 4 {
@@ -293,5 +293,54 @@ func TestQuietIsTheTimeSinceTheLastMessageWasHandled(t *testing.T) {
 	expect[*packets.PubackPacket](p)
 	if quiet := c.Quiet(); quiet == 0 || quiet > time.Since(handled) {
 		t.Errorf("%v", quiet)
+	}
+}
+
+func TestAMessageOfAnOldSessionIsNotAcknowledgedInANewOne(t *testing.T) {
+	f := newFake(t)
+	taken := make(chan *Message, 10)
+	c, _ := f.open(Config{}, func(m *Message) { taken <- m })
+	p := f.accept(0)
+	<-c.Ready()
+	p.publish("a", "old", 1, 1, false)
+	old := <-taken
+	p.conn.Close()
+	waitFor(t, "the connection is lost", func() bool { return !c.Up() })
+	p = f.accept(0) // somebody has ended the session
+	waitFor(t, "it is connected", c.Up)
+	p.publish("a", "new", 1, 1, false)
+	latest := <-taken
+	old.Done()
+	p.silent()
+	latest.Done()
+	expect[*packets.PubackPacket](p)
+}
+
+func TestCloseEndsTheSessionIfItIsToldTo(t *testing.T) {
+	f := newFake(t)
+	c, _ := f.open(Config{}, handle)
+	f.accept(0)
+	<-c.Ready()
+	go c.Close(0, true) // the test's end waits for it, too
+	p, said := f.connected()
+	p.write(0x20, 2, 0, 0)
+	if !said.CleanSession || said.ClientIdentifier != "tested" {
+		t.Errorf("%v", said)
+	}
+	expect[*packets.DisconnectPacket](p)
+}
+
+func TestCovers(t *testing.T) {
+	for _, c := range []struct {
+		wide, narrow string
+		covers       bool
+	}{
+		{"a", "a", true}, {"a", "b", false}, {"#", "a/b", true}, {"#", "$SYS/a", false}, {"+/a", "$x/a", false}, {"a/#", "a", true}, {"a/#", "a/b/c", true},
+		{"a/#", "a/#", true}, {"a/+", "a/#", false}, {"a/+", "a/+", true}, {"a/+", "a/b", true}, {"a/b", "a/+", false}, {"a/+/c", "a/b/c", true},
+		{"a/+/c", "a/b", false}, {"a", "a/b", false}, {"+/+", "a/#", false}, {"+/#", "a/b", true}, {"$share/g/a/#", "$share/g/a/b", true},
+	} {
+		if Covers(c.wide, c.narrow) != c.covers {
+			t.Errorf("%q, %q", c.wide, c.narrow)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	paho "github.com/eclipse/paho.mqtt.golang"
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
@@ -65,6 +66,9 @@ func (c *Client) connectOnce() (lost <-chan struct{}, err error) {
 	token := c.paho.Connect()
 	select {
 	case <-token.Done():
+		if made, ok := token.(*paho.ConnectToken); ok && token.Error() == nil && !made.SessionPresent() {
+			c.inbox.forget() // identifiers begin again: none of an older session may be acknowledged in this one
+		}
 		return end, token.Error()
 	case <-c.ctx.Done():
 		return nil, ErrClosed

@@ -30,6 +30,23 @@ func Match(filter, topic string) bool {
 	}
 }
 
+// Covers tells whether a filter takes every topic that another one takes.
+func Covers(wide, narrow string) bool {
+	if strings.HasPrefix(narrow, "$") && (strings.HasPrefix(wide, "+") || strings.HasPrefix(wide, "#")) {
+		return false
+	}
+	levels, others := strings.Split(wide, "/"), strings.Split(narrow, "/")
+	for i, level := range levels {
+		switch {
+		case level == "#":
+			return true
+		case i >= len(others) || others[i] == "#" || level != "+" && level != others[i]:
+			return false
+		}
+	}
+	return len(levels) == len(others)
+}
+
 // ValidFilter tells whether a broker would take the filter: not empty, "#" last,
 // "+" and "#" alone on their level.
 func ValidFilter(filter string) bool {

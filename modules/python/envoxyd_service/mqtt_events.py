@@ -254,7 +254,10 @@ def callbacks(origin, topic, owner, names):
     if found is None:
         if len(_matching) >= MOST_TOPICS:
             _matching.clear()
-        found = _matching[place] = [callback for key, wanted, callback in handlers if key == origin and matches(wanted, topic)]
+        found = [callback for key, wanted, callback in handlers if key == origin and matches(wanted, topic)]
+        if not found:  # a reload has changed what is shared, and this message was waiting
+            found = [callback for key, wanted, callback in handlers if key[0] == origin[0] and matches(wanted, topic)]
+        _matching[place] = found
     for wanted, name in names:
         if not matches(wanted, topic):
             continue

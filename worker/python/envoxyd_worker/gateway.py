@@ -162,10 +162,7 @@ class Gateway(Channel):
             return
         self.registered = True
         conf = opt.get("conf_content") or {}
-        if any(timer["once"] for timer in self.timers) and not (conf.get("psql_servers") or conf.get("redis_servers")):
-            raise GatewayError(
-                "timers with once=True need psql_servers or redis_servers in envoxy.json: there the instances of the service agree on"
-                " which one calls them", "invalid")
+        self.check_shared(conf)
         service = {"generation": self.generation, "service": (conf.get("boot") or [{}])[0].get("name", ""), "conf": conf}
         if self.needed or self.subscriptions or self.timers or any(conf.get(section) for section in SECTIONS):
             credentials = opt.get("credentials") or {}
@@ -174,6 +171,23 @@ class Gateway(Channel):
                 login={"user": text(credentials.get("client_id")), "password": text(credentials.get("access_token"))})
         if self.peers.needed or conf.get("zmq_servers") or any((boot.get("zmq") or {}).get("bind") for boot in conf.get("boot") or ()):
             self.peers.tell(**service, zmq="zmq" in self.handlers)
+
+    def check_shared(self, conf):
+        """GatewayError if what instances of the service share has no name, or no place to agree on it."""
+        once = any(timer["once"] for timer in self.timers)
+        if (once or any(one["shared"] for one in self.subscriptions)) and not (conf.get("boot") or [{}])[0].get("name"):
+            raise GatewayError(
+                "shared subscriptions and timers with once=True need boot[0].name in envoxy.json: by that the instances of a service know"
+                " each other", "invalid")
+        if not once:
+            return
+        section, _, name = str((conf.get("timers") or {}).get("once") or "").partition(".")
+        if section and (section not in ("psql_servers", "redis_servers") or name not in (conf.get(section) or {})):
+            raise GatewayError(f"envoxy.json: timers.once: there is no {section}.{name}; it names one of psql_servers or redis_servers", "invalid")
+        if not (conf.get("psql_servers") or conf.get("redis_servers")):
+            raise GatewayError(
+                "timers with once=True need psql_servers or redis_servers in envoxy.json: there the instances of the service agree on"
+                " which one calls them", "invalid")
 
     # -- what comes from it -----------------------------------------------------
 
