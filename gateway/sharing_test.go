@@ -58,6 +58,11 @@ func TestOneInstanceIsChosenForALostOne(t *testing.T) {
 				t.Errorf("%s takes what b has begun to take", own)
 			}
 		}
+		begun := &sharing{members: map[string]*member{lost: {lost: true, by: "own"}, "other": {}}}
+		begun.cfg.ClientID = "own"
+		if len(begun.due(time.Now())) != 1 {
+			t.Errorf("what this instance has begun with %s is left to others, which wait for it", lost)
+		}
 		if chosen != 1 {
 			t.Errorf("%d are chosen for %s", chosen, lost)
 		}

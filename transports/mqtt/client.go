@@ -229,6 +229,9 @@ func (c *Client) Close(timeout time.Duration, endSession bool) {
 	c.cancel()
 	c.outbox.close()
 	connected := c.up.Load()
+	if left > 0 && c.cfg.Will != nil {
+		c.inbox.hangUp() // what was to be said may have been instead of the will: the broker is not told that we leave in good order
+	}
 	c.paho.Disconnect(250) // milliseconds
 	c.running.Wait()
 	if connected && endSession && !c.cfg.Clean {

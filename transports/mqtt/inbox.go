@@ -169,6 +169,16 @@ func (b *inbox) connectionLost() {
 	}
 }
 
+// hangUp closes the connection without a word.
+func (b *inbox) hangUp() {
+	b.mu.Lock()
+	stream := b.stream
+	b.mu.Unlock()
+	if stream != nil {
+		_ = stream.Close()
+	}
+}
+
 // connected: acknowledgements reach the broker again.
 func (b *inbox) connected() {
 	b.mu.Lock()

@@ -66,7 +66,7 @@ def deliver(topic, payload):
 
 def test_a_card_arrives_as_a_message(cards):
     asked = gateway.current().asked
-    assert ("broker", "/v1/arrivals", 1) in asked
+    assert ("broker", "/v1/arrivals", 1, False) in asked
     reply = cards.post("/v1/arrivals", json={"title": "By MQTT"})
     assert (reply.status_code, reply.json) == (202, {"published": "/v1/arrivals"})
     assert cards.get("/v1/cards").json["size"] == 1  # nobody has delivered it yet

@@ -183,7 +183,8 @@ class Gateway(Channel):
             return
         section, _, name = str((conf.get("timers") or {}).get("once") or "").partition(".")
         if section and (section not in ("psql_servers", "redis_servers") or name not in (conf.get(section) or {})):
-            raise GatewayError(f"envoxy.json: timers.once: there is no {section}.{name}; it names one of psql_servers or redis_servers", "invalid")
+            raise GatewayError(
+                f"envoxy.json: timers.once: there is no {section}.{name}; it names one of psql_servers or redis_servers", "invalid")
         if not (conf.get("psql_servers") or conf.get("redis_servers")):
             raise GatewayError(
                 "timers with once=True need psql_servers or redis_servers in envoxy.json: there the instances of the service agree on"
