@@ -53,6 +53,7 @@ const (
 	handlerGrace  = 10 * time.Minute // for one that has all handlers, before their messages are given up
 	drainedAfter  = 2 * time.Second  // without a message a session may be empty
 	takeoverLook  = 200 * time.Millisecond
+	mostTakeovers = 16 // at a time: each is a connection
 )
 
 // share connects for shared subscriptions, changes them, or ends the connection if there are none. Called with g.mu held.

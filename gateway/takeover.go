@@ -91,6 +91,12 @@ func (s *sharing) due(now time.Time) map[string][]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	found := map[string][]string{}
+	taken := 0
+	for _, m := range s.members {
+		if m.taken {
+			taken++
+		}
+	}
 	for id, m := range s.members {
 		by := s.members[m.by]
 		if by != nil && !by.lost { // it has begun
@@ -102,8 +108,9 @@ func (s *sharing) due(now time.Time) map[string][]string {
 		if !able {
 			grace = handlerGrace
 		}
-		if m.lost && !m.taken && now.Sub(m.since) >= grace && chosen {
+		if m.lost && !m.taken && now.Sub(m.since) >= grace && chosen && taken < mostTakeovers {
 			m.taken = true
+			taken++
 			found[id] = m.filters
 		}
 	}

@@ -196,6 +196,8 @@ func (c *Client) Subscribe(filters map[string]byte) error {
 	return c.subscribe(filters)
 }
 
+var errAway = errors.New("the broker is away")
+
 // Unsubscribe removes filters. They are made at no later connection in any case; an error means that the broker has
 // not confirmed it.
 func (c *Client) Unsubscribe(filters ...string) error {
@@ -204,8 +206,11 @@ func (c *Client) Unsubscribe(filters ...string) error {
 		delete(c.subscriptions, filter)
 	}
 	c.mu.Unlock()
-	if !c.up.Load() || len(filters) == 0 {
+	if len(filters) == 0 {
 		return nil
+	}
+	if !c.up.Load() {
+		return errAway
 	}
 	token := c.paho.Unsubscribe(filters...)
 	if err := c.wait(token); err != nil {
