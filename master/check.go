@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -270,7 +271,13 @@ func (c *checker) readFiles() {
 // masterFiles looks at what the master itself watches and reads.
 func (c *checker) masterFiles() {
 	for _, name := range c.cfg.TouchReload {
-		c.present(c.cfg.OriginOf("touch-reload", name), "touch-reload", paths.In(workDir(c.cfg), name))
+		path := paths.In(workDir(c.cfg), name)
+		if _, err := os.Stat(filepath.Dir(path)); err == nil {
+			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) { // it may be made later: that reloads
+				continue
+			}
+		}
+		c.present(c.cfg.OriginOf("touch-reload", name), "touch-reload", path)
 	}
 	if _, err := staticSpec(c.cfg); err != nil {
 		c.wrong(uwsgiopts.Origin{}, "%v", err)

@@ -64,7 +64,7 @@ func TestCheckOfAnAddressThatIsGivenTwice(t *testing.T) {
 
 func TestCheckOfFilesAndUsers(t *testing.T) {
 	c := parsed(t, "pidfile = /none/such/pid", "logto = .", "safe-pidfile = site.pid", "master-fifo = /none/such/fifo",
-		"chown-socket = no-such-user:no-such-group", "add-gid = no-such-group", "static-map = /a=/none/a", "touch-reload = /none/b", "pythonpath = /none/c*")
+		"chown-socket = no-such-user:no-such-group", "add-gid = no-such-group", "static-map = /a=/none/a", "touch-reload = /none/b", "pythonpath = /none/c*", "touch-reload = made-later")
 	c.users()
 	c.writtenFiles()
 	c.readFiles()
@@ -78,6 +78,9 @@ func TestCheckOfFilesAndUsers(t *testing.T) {
 		if !slices.ContainsFunc(c.report.Notices, func(n string) bool { return strings.HasSuffix(n, want) }) {
 			t.Errorf("%s is missing in %q", want, c.report.Notices)
 		}
+	}
+	if slices.ContainsFunc(c.report.Notices, func(n string) bool { return strings.Contains(n, "made-later") }) {
+		t.Errorf("a file that is touched later is missed: %q", c.report.Notices)
 	}
 	if len(c.report.Problems) != 6 { // both halves of chown-socket
 		t.Errorf("%d problems: %q", len(c.report.Problems), c.report.Problems)
