@@ -50,15 +50,20 @@ func newAlarms(c *commands, events chan<- event) *alarms {
 	return a
 }
 
-// reconfigure takes the alarms of cfg; what is on its way stays so.
+// reconfigure takes the alarms of cfg; what is on its way stays so, and what one that stays has just said is not said again.
 func (a *alarms) reconfigure(cfg *uwsgiopts.Config) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	before := a.all
 	a.all = map[string]*alarm{}
 	a.freq, a.size = time.Duration(cfg.AlarmFreq)*time.Second, cfg.AlarmMsgSize
 	for _, given := range cfg.Alarms {
 		kind, argument, _ := strings.Cut(given[1], ":")
-		a.all[given[0]] = &alarm{kind: kind, argument: argument, dir: workDir(cfg), recent: map[string]time.Time{}}
+		one := &alarm{kind: kind, argument: argument, dir: workDir(cfg), recent: map[string]time.Time{}}
+		if old := before[given[0]]; old != nil && old.kind == kind && old.argument == argument && old.dir == one.dir {
+			one = old
+		}
+		a.all[given[0]] = one
 	}
 }
 

@@ -42,6 +42,19 @@ func TestAnAlarmIsNotRepeatedForAWhile(t *testing.T) {
 	}
 }
 
+func TestAnAlarmIsNotRepeatedBecauseOfAReload(t *testing.T) {
+	cfg := &uwsgiopts.Config{LoggingConfig: uwsgiopts.LoggingConfig{AlarmFreq: 3}}
+	got := alarmed(t, cfg, func(a *alarms) {
+		a.raise("save", []byte("a"))
+		a.reconfigure(cfg)
+		a.raise("save", []byte("a"))
+		a.raise("save", []byte("b"))
+	})
+	if got != "a|\nb|\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestAMessageIsCutToItsSize(t *testing.T) {
 	got := alarmed(t, &uwsgiopts.Config{LoggingConfig: uwsgiopts.LoggingConfig{AlarmMsgSize: 5}}, func(a *alarms) {
 		a.raise("save", []byte("a long message"))
