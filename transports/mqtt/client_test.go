@@ -94,7 +94,7 @@ func TestConnectionsThatAreLostWhileSubscribing(t *testing.T) {
 	began := time.Now()
 	f.accept(0).grant(len(filters))
 	waitFor(t, "the client is back", c.Up)
-	if took := time.Since(began); took > longestPause {
+	if took := time.Since(began); took > longestPause+subscribeTime { // the library alone would take 30 s; an answer that it loses takes subscribeTime
 		t.Errorf("it took %v", took)
 	}
 }
