@@ -67,6 +67,19 @@ def freeze(running, how=signal.SIGSTOP):
         os.kill(pid, how)
 
 
+def lose(running, how):
+    """The instance ends, or seems to: each in its own way."""
+    if how == "kill":
+        kill(running)
+    elif how == "freeze":
+        freeze(running)
+    elif how == "kill of the master":
+        running.signal(signal.SIGKILL)
+    else:
+        running.signal(signal.SIGTERM)
+        running.wait_exit(20)
+
+
 def handled(*instances, key="n"):
     return Counter(line[key] for one in instances for line in one.sink() if key in line)
 
@@ -90,14 +103,7 @@ def test_what_a_lost_instance_had_is_handled_by_another(instance, sender, how):
         sender.publish(f"/in/{n}", n)
     sender.wait_published()
     eventually(lambda: len(handled(other)) >= 40 and handled(lost, key="began") == {1: 2}, 20)
-    if how == "stop":
-        lost.signal(signal.SIGTERM)
-    elif how == "kill":
-        kill(lost)
-    elif how == "freeze":
-        freeze(lost)
-    else:
-        lost.signal(signal.SIGKILL)
+    lose(lost, how)
     eventually(lambda: len(handled(other)) == 100, 30)
     assert set(handled(other).values()) == {1}
     if how == "freeze":
@@ -162,13 +168,7 @@ def test_a_timer_is_called_by_one_instance(service, store, how):
     before = len(ticks(*three))
     eventually(lambda: len(ticks(*three)) > before + 4, 20)
     assert callers(*three) == [leader]
-    if how == "kill":
-        kill(leader)
-    elif how == "freeze":
-        freeze(leader)
-    else:
-        leader.signal(signal.SIGTERM)
-        leader.wait_exit(20)
+    lose(leader, how)
     others = [one for one in three if one is not leader]
     eventually(lambda: len(ticks(*others)) > 5, 30)
     assert len(callers(*others)) == 1

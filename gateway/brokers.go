@@ -141,11 +141,7 @@ func reliable(filters map[string]byte) bool {
 }
 
 func (g *Gateway) brokerSays(key string, problem bool, text string) {
-	level := sidecar.LevelInfo
-	if problem {
-		level = sidecar.LevelError
-	}
-	g.Log.Write(level, "[MQTT] %s: %s", key, text)
+	g.tell(problem, "[MQTT] %s: %s", key, text)
 }
 
 func withLogin(cfg mqtt.Config, user, password string) mqtt.Config {

@@ -174,3 +174,12 @@ func (g *Gateway) logf(format string, args ...any) { g.Logf(format, args...) }
 
 // errorf writes what needs attention.
 func (g *Gateway) errorf(format string, args ...any) { g.Errorf(format, args...) }
+
+// tell writes a problem, or else what is worth knowing.
+func (g *Gateway) tell(problem bool, format string, args ...any) {
+	if problem {
+		g.errorf(format, args...)
+	} else {
+		g.logf(format, args...)
+	}
+}

@@ -15,7 +15,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"envoxyd/gateway/election"
-	"envoxyd/gateway/sidecar"
 	"envoxyd/modules/postgres/pool"
 )
 
@@ -36,6 +35,7 @@ func (o *once) reconfigure(g *Gateway, r *Registration) *once {
 	}
 	lock, place, err := g.conf.lock("envoxyd:timers:" + cmp.Or(r.Service, "envoxyd"))
 	if o != nil && o.place == place && err == nil {
+		lock.Close() // the one that there is stays
 		return o
 	}
 	o.close()
@@ -44,11 +44,7 @@ func (o *once) reconfigure(g *Gateway, r *Registration) *once {
 		return nil
 	}
 	return &once{place: place, fired: map[string]time.Time{}, elector: election.New(lock, func(problem bool, text string) {
-		level := sidecar.LevelInfo
-		if problem {
-			level = sidecar.LevelError
-		}
-		g.Log.Write(level, "[TIMER] once: %s", text)
+		g.tell(problem, "[TIMER] once: %s", text)
 	})}
 }
 
