@@ -22,7 +22,7 @@ SPOOLING = {"ordered": False, "frequency": 30, "max_tasks": 0, "harakiri": 0, "q
 class Spoolers:
     """Directories, and a `uwsgi` module that knows of them. Its wakes are pipes, which Python 3.8 has."""
 
-    def __init__(self, *directories, processes=1, **settings):
+    def __init__(self, *directories, processes=1, journaled=False, **settings):
         self.pipes = [os.pipe() for _ in directories]
         self.spoolers = [
             {"dir": str(directory), "processes": processes, "external": False, "wake_fd": self.duplex(number)}
@@ -30,6 +30,11 @@ class Spoolers:
         self.spec = {**SPEC, "spoolers": self.spoolers, "spooling": {**SPOOLING, **settings}}
         self.uwsgi = uwsgi_module.make(self.spec)
         self.state = uwsgi_module.state(self.uwsgi)
+        self.journaled = journaled
+        if journaled:  # as in a burst, while the spoolers are there
+            for number, journals in enumerate(self.state.journals):
+                journals.local, journals.burst = True, lambda second: True
+                self.state.spooling.serve(number + 1, number)
 
     def duplex(self, number):
         """A descriptor to write to and to read from, as an eventfd is: a pipe, opened again."""
@@ -41,7 +46,8 @@ class Spoolers:
     def put(self, body=b"", directory=None, priority=None, at=None, **pairs):
         """A job, written as others write them, without a wake."""
         content = files.encode([(key.encode(), value) for key, value in pairs.items()], body)
-        return files.write(str(directory or self.spoolers[0]["dir"]), priority, content, at, "here")
+        journals = self.state.journals[0] if self.journaled and directory is None else None
+        return files.write(str(directory or self.spoolers[0]["dir"]), priority, content, at, "here", journals)
 
     def process(self, function=None, number=1, **more):
         return Process(self, function, number, **more)

@@ -1,30 +1,37 @@
-"""Journals of jobs: what they bring back after the machine went down, and what they leave alone."""
+"""Journals of jobs: who writes them, who reads them, and what is left of them after a crash."""
 import os
 import random
-import re
 import threading
-import time
 
 import pytest
-from envoxyd_worker.spooling import files, journal
+from envoxyd_worker.spooling import files, journal, reading, records
+from envoxyd_worker.spooling.order import scan
 from spoolers import fork
 
-HERE, THERE = b"a" * 16, b"b" * 16  # two starts of a machine
+FIRST = journal.NAME + "1"
 
 
 @pytest.fixture
 def journals(tmp_path):
-    """Makes the journals of a process on the machine's start of that name, which count every second as a part of a burst."""
-    said = []
-
-    def make(boot=HERE, clock=time.time):
-        made = journal.Journals(str(tmp_path), said.append, clock)
-        made.boot, made.local = boot, True
+    """Makes the journals of a process, which count every second as a part of a burst."""
+    def make(serving=lambda: True, settle=lambda seconds: None, **more):
+        made = journal.Journals(str(tmp_path), serving, settle, **more)
+        made.local = True
         made.burst = lambda second: True
         return made
 
-    make.said = said
     return make
+
+
+@pytest.fixture
+def reader(tmp_path):
+    """Makes the reader of a process; look() is what its loop does."""
+    class Looking(reading.Reader):
+        def look(self):
+            super().look([entry for entry in scan(self.directory) if entry.name.startswith(journal.NAME)])
+            return list(self.waiting)
+
+    return lambda: Looking(str(tmp_path))
 
 
 def content_of(n):
@@ -35,10 +42,8 @@ def put(made, n, priority=None, at=None):
     return files.write(made.directory, priority, content_of(n), at, "here", made)
 
 
-def add(made, path, content, at=None):
-    """Whether a journal has the job."""
-    record = made.begin(path, content, at)
-    return record is not None and record.finish()
+def kept(tmp_path, name=FIRST):
+    return records.unpack_all((tmp_path / name).read_bytes())
 
 
 def hidden(tmp_path):
@@ -46,129 +51,144 @@ def hidden(tmp_path):
 
 
 def jobs(tmp_path):
-    """The content of all jobs by their paths."""
+    """The content of all files of jobs by their paths."""
     return {str(path): path.read_bytes() for path in tmp_path.rglob(f"{files.PREFIX}*")}
 
 
 def test_few_jobs_make_no_journal(tmp_path):
-    made, now = journal.Journals(str(tmp_path), print, lambda: now[0]), [100]
+    now = [100]
+    made = journal.Journals(str(tmp_path), lambda: True, lambda seconds: None, lambda: now[0] * 10**9)
     made.local = True
     for now[0] in range(100, 100 + 3 * journal.BURST):
         put(made, 1)
     for now[0] in range(1000, 1000 + 10 * journal.BURST, 10):
         for n in range(journal.BURST):
             put(made, n)
-    assert hidden(tmp_path) == []
+    assert hidden(tmp_path) == [] and len(jobs(tmp_path)) == 3 * journal.BURST + journal.BURST ** 2
     put(made, 1)
-    assert hidden(tmp_path) == [".envoxyd_journal_1"]
+    assert hidden(tmp_path) == [FIRST] and len(jobs(tmp_path)) == 3 * journal.BURST + journal.BURST ** 2
 
 
-def test_jobs_that_are_not_there_come_back_after_a_restart_of_the_machine(tmp_path, journals):
-    made = journals()
-    paths = [put(made, n, b"3" if n % 2 else None, 12345 if n % 3 else None) for n in range(60)]
-    before = jobs(tmp_path)
-    for n in range(0, 60, 4):
-        os.remove(paths[n])
-        os.truncate(paths[n + 1], n % 3)
-    journals().settle(remove=False)  # the same start: they are done
-    assert len(jobs(tmp_path)) == 45 and journals.said == []
-    made = journals()
-    again = [put(made, n, b"3", 12345) for n in range(10)]
-    before.update(jobs(tmp_path))
-    (tmp_path / "3" / ("." + os.path.basename(again[0]))).write_text("an attempt that was interrupted")
-    for path in again[:4]:
-        os.remove(path)
-    journals(THERE).settle(remove=True)
-    now = jobs(tmp_path)
-    assert [now[path] for path in again] == [before[path] for path in again]
-    assert len(now) == 55 and {os.stat(path).st_mtime for path in again} == {12345}
-    assert hidden(tmp_path) == [] and len(hidden(tmp_path / "3")) == 0
-    assert re.fullmatch("4 jobs are restored .*", journals.said.pop()) and not journals.said
+def test_without_a_spooler_that_reads_there_are_files(tmp_path, journals):
+    path = put(journals(serving=lambda: False), 1)
+    assert list(jobs(tmp_path)) == [path] and kept(tmp_path) == []
 
 
-def test_a_full_journal_begins_again(tmp_path, journals, monkeypatch):
+def test_a_job_is_read_once_and_done_once(tmp_path, journals, reader):
+    made, one, other = journals(), reader(), reader()
+    paths = [put(made, n, b"3" if n % 2 else None, 12345 if n % 3 else None) for n in range(10)]
+    assert jobs(tmp_path) == {} and one.look() == other.look() == paths
+    held = one.take(paths[0])
+    assert held.read() == ({b"n": b"0"}, b"") and held.found.st_mtime == pytest.approx(held.found.st_ctime)
+    assert one.take(paths[1]).found.st_mtime == 12345
+    assert other.take(paths[0]) is other.take(paths[1]) is None  # in hand
+    held.remove()
+    held.release()
+    one.waiting[paths[1]].release()
+    assert other.take(paths[0]) is None and paths[0] not in other.waiting
+    assert other.take(paths[1]).read() == ({b"n": b"1"}, b"body")
+    assert reader().look() == paths[1:]
+    paths += [put(made, n) for n in range(1000)]
+    assert one.look() == other.look() == paths[1:]
+
+
+def test_a_process_that_is_killed_gives_its_job_back(journals, reader):
+    path = put(journals(), 1)
+    one = reader()
+    one.look()
+
+    def take():
+        mine = reader()
+        mine.look()
+        assert mine.take(path)
+        os.kill(os.getpid(), 9)
+
+    assert os.waitpid(fork(take), 0)[1] == 9
+    assert one.take(path)
+
+
+def test_a_child_does_not_keep_the_job_in_hand(journals, reader):
+    path = put(journals(), 1)
+    begun, go = os.pipe(), os.pipe()
+
+    def take():
+        mine = reader()
+        mine.look()
+        mine.take(path)
+        fork(lambda: (mine.close(), os.write(begun[1], b"!"), os.close(go[1]), os.read(go[0], 1)))
+        os.read(begun[0], 1)
+        os.kill(os.getpid(), 9)
+
+    assert os.waitpid(fork(take), 0)[1] == 9
+    one = reader()
+    one.look()
+    assert one.take(path)
+    os.close(go[1])
+
+
+def test_a_full_journal_begins_anew_when_all_is_done(tmp_path, journals, reader, monkeypatch):
     monkeypatch.setattr(journal, "SIZE", journal.PAGE)
-    made = journals()
-    paths = [put(made, n) for n in range(100)]
-    assert os.path.getsize(tmp_path / ".envoxyd_journal_1") == journal.PAGE
-    records, _ = journal.unpack_all((tmp_path / ".envoxyd_journal_1").read_bytes())
-    assert 0 < len(records) < 40 and records[-1].path == os.path.basename(paths[-1])
-    for path in paths:
-        os.remove(path)
-    journals(THERE).settle(remove=True)
-    assert sorted(jobs(tmp_path)) == sorted(paths[-len(records):])
-
-
-def test_what_is_old_is_settled_by_the_writer(tmp_path, journals):
-    now = [1000]
-    made = journals(clock=lambda: now[0])
-    for now[0] in (1000, 1000 + journal.OLD - 1, 1000 + journal.OLD):
-        path = put(made, now[0])
-    records, _ = journal.unpack_all((tmp_path / ".envoxyd_journal_1").read_bytes())
-    assert [one.path for one in records] == [os.path.basename(path)]
-
-
-def test_processes_do_not_overwrite_each_others_records(tmp_path, journals):
-    made = journals()
-    put(made, 0)
-    children = [fork(lambda: [put(made, n) for n in range(50)]) for _ in range(3)]
+    made, one, done = journals(), reader(), []
     for n in range(100):
         put(made, n)
-        if n % 10 == 0:
-            journals().settle(remove=n % 20 == 0)
-    assert [os.waitpid(pid, 0)[1] for pid in children] == [0, 0, 0]
-    before = jobs(tmp_path)
-    assert len(before) == 251
-    kept = set()
-    for name in hidden(tmp_path):
-        kept.update(one.path for one in journal.unpack_all((tmp_path / name).read_bytes())[0])
-    for name in kept:
-        os.remove(tmp_path / name)
-    journals(THERE).settle(remove=True)
-    assert jobs(tmp_path) == before and hidden(tmp_path) == []
+        for path in one.look():
+            held = one.take(path)
+            done.append(held.read()[0][b"n"])
+            held.remove()
+            held.release()
+    assert done == [b"%d" % n for n in range(100)]
+    assert hidden(tmp_path) == [FIRST] and os.path.getsize(tmp_path / FIRST) == journal.PAGE
 
 
-def test_threads_do_not_overwrite_each_others_records(tmp_path, journals):
-    made, other = journals(), journals()
-    stop = threading.Event()
-
-    def settle():
-        while not stop.wait(0.01):
-            other.settle(remove=False)
-
-    threads = [threading.Thread(target=lambda: [put(made, n) for n in range(50)]) for _ in range(6)]
-    settling = threading.Thread(target=settle)
-    for thread in (settling, *threads):
-        thread.start()
-    for thread in threads:
-        thread.join()
-    stop.set()
-    settling.join()
-    before = jobs(tmp_path)
-    assert len(before) == 300
-    for name in hidden(tmp_path):
-        for one in journal.unpack_all((tmp_path / name).read_bytes())[0]:
-            os.remove(tmp_path / one.path)
-    journals(THERE).settle(remove=True)
-    assert jobs(tmp_path) == before
+def test_a_job_that_waits_keeps_its_journal_and_the_next_one_is_written(tmp_path, journals, reader, monkeypatch):
+    monkeypatch.setattr(journal, "SIZE", journal.PAGE)
+    monkeypatch.setattr(journal, "MOST", 3)
+    made, one = journals(), reader()
+    first, paths = put(made, 0), []
+    while not jobs(tmp_path):  # until all journals are full
+        paths.append(put(made, 1))
+    assert hidden(tmp_path) == [journal.NAME + str(n) for n in (1, 2, 3)]
+    assert sorted(one.look()) == sorted([first, *paths[:-1]]) and list(jobs(tmp_path)) == paths[-1:]
+    for path in paths[:-1]:
+        held = one.take(path)
+        held.remove()
+        held.release()
+    again = [put(made, n) for n in range(5)]
+    assert sorted(one.look()) == sorted([first, *again]) and len(kept(tmp_path, journal.NAME + "2")) == 5
 
 
 def test_another_process_goes_on_where_one_has_ended(tmp_path, journals):
     first, second = journals(), journals()
     for n in range(20):
         put((first, second)[n % 2], n)
-    records, _ = journal.unpack_all((tmp_path / ".envoxyd_journal_1").read_bytes())
-    assert [one.number for one in records] == list(range(1, 21)) and hidden(tmp_path) == [".envoxyd_journal_1"]
+    assert [one.number for one in kept(tmp_path)] == list(range(1, 21)) and hidden(tmp_path) == [FIRST]
 
 
-def test_a_journal_that_was_written_in_part(tmp_path, journals):
-    made = journals()
-    for n in range(30):
-        put(made, n)
-    before, path = jobs(tmp_path), tmp_path / ".envoxyd_journal_1"
+def test_threads_do_not_overwrite_each_others_records(journals, reader):
+    made, paths = journals(), []
+    threads = [threading.Thread(target=lambda: paths.extend(put(made, n) for n in range(50))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(paths) == 300 and sorted(reader().look()) == sorted(paths)
+
+
+def test_a_journal_that_somebody_has_removed_is_made_again(tmp_path, journals, reader):
+    made, one = journals(), reader()
+    put(made, 1)
+    one.look()
+    os.remove(tmp_path / FIRST)
+    path = put(made, 2)
+    assert one.look() == [path]
+
+
+def test_what_is_written_in_part_is_no_job(tmp_path, journals, reader):
+    made, chance = journals(), random.Random(1)
+    want = {put(made, n): content_of(n) for n in range(30)}
+    path = tmp_path / FIRST
     text = path.read_bytes()
-    end = journal.unpack_all(text)[1]
-    chance = random.Random(1)
+    end = sum(one.size for one in kept(tmp_path))
     for _ in range(300):
         spoiled = bytearray(text)
         for _ in range(chance.choice([1, 1, 5])):
@@ -176,34 +196,25 @@ def test_a_journal_that_was_written_in_part(tmp_path, journals):
         if chance.random() < 0.3:
             del spoiled[chance.randrange(end):]
         path.write_bytes(spoiled)
-        for lost in chance.sample(list(before), 5):
-            if os.path.exists(lost):
-                os.remove(lost)
-        journals(THERE).settle(remove=True)
-        now = jobs(tmp_path)
-        assert all(before.get(name) == content for name, content in now.items())
-        assert hidden(tmp_path) == []
-        for name, content in before.items():
-            if name not in now:
-                with open(name, "wb") as file:
-                    file.write(content)
+        one = reader()
+        assert all(want[name] == one.waiting[name].record.content for name in one.look())
+        after = put(journals(), 99)  # behind the last whole one
+        assert after in one.look()
 
 
 @pytest.mark.parametrize("path", [
     "../uwsgi_spoolfile_on_x", "/tmp/uwsgi_spoolfile_on_x", "a", "x/uwsgi_spoolfile_on_x", "1/../uwsgi_spoolfile_on_x",
     "uwsgi_spoolfile_on_x/../../y"])
-def test_nothing_is_written_elsewhere(tmp_path, journals, path):
-    made = journals()
-    assert made.begin(path, content_of(1), None).finish()
-    journals(THERE).settle(remove=True)
-    assert list(tmp_path.rglob("*")) == []
+def test_a_path_that_no_job_has_is_read_by_nobody(journals, reader, path):
+    assert journals().add(path, content_of(1), None)
+    assert reader().look() == []
 
 
 def test_large_jobs_and_what_fails_are_for_the_file_system(tmp_path, journals, monkeypatch):
     made = journals()
-    assert not add(made, "x", b"x" * (journal.LARGEST + 1))
-    assert not add(made, "x", b"x", 10 ** 30)
-    assert add(made, "x", b"x" * journal.LARGEST)
+    assert not made.add("x", b"x" * (journal.LARGEST + 1), None)
+    assert not made.add("x", b"x", 10 ** 30)
+    assert made.add("x", b"x" * journal.LARGEST, None)
 
     def fails(*_):
         raise OSError("made up")
@@ -211,12 +222,25 @@ def test_large_jobs_and_what_fails_are_for_the_file_system(tmp_path, journals, m
     for call, name in (("pwrite", "not written"), ("fdatasync", "not synced")):
         with monkeypatch.context() as broken:
             broken.setattr(os, call, fails)
-            assert not add(made, name, b"y")
-    assert add(made, "z", b"z")
-    records, _ = journal.unpack_all((tmp_path / ".envoxyd_journal_1").read_bytes())
-    assert [one.path for one in records] == ["x", "not synced", "z"]
-    made.boot = None
-    assert not add(made, "z", b"z")
+            assert not made.add(name, b"y", None)
+    assert made.add("z", b"z", None)
+    assert [one.path for one in kept(tmp_path)] == ["x", "z"]
+
+
+def test_a_job_that_a_spooler_has_before_the_disk_fails_is_no_file_as_well(tmp_path, journals, reader, monkeypatch):
+    made, one, held = journals(), reader(), []
+
+    def fails(fd):
+        held.append(one.take(one.look()[0]))
+        raise OSError("made up")
+
+    put(made, 0)
+    one.take(one.look()[0]).remove()
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fdatasync", fails)
+        path = put(made, 1)
+    assert held[0].path == path and jobs(tmp_path) == {}
+    assert put(made, 2) in one.look()
 
 
 @pytest.mark.parametrize("kind, local", [("ext4", True), ("xfs", True), ("nfs4", False), ("tmpfs", False), ("fuse.sshfs", False)])
@@ -227,28 +251,8 @@ def test_other_machines_may_have_a_network_file_system(tmp_path, monkeypatch, ki
     real, instead = open, {"/proc/self/mountinfo": tmp_path / "mountinfo"}
     monkeypatch.setattr("builtins.open", lambda path, *rest: real(instead.get(path, path), *rest))
     assert journal.is_local(str(tmp_path)) is local
-    made = journal.Journals(str(tmp_path), print)
-    assert [add(made, f"{n}", b"x") for n in range(journal.BURST + 1)] == [False] * journal.BURST + [local]
-    made.settle(remove=True)
-    assert not made.there()
-
-
-def test_a_job_that_cannot_be_written_leaves_no_record(tmp_path, journals, monkeypatch):
-    made = journals()
-    put(made, 1)
-
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
-
-    for call, error in (("link", OSError), ("utime", ValueError)):
-        with monkeypatch.context() as broken:
-            broken.setattr(os, call, full if error is OSError else lambda *_: (_ for _ in ()).throw(OverflowError()))
-            with pytest.raises(error):
-                put(made, 2, at=5)
-    path = put(made, 3)
-    records, _ = journal.unpack_all((tmp_path / ".envoxyd_journal_1").read_bytes())
-    assert [one.content for one in records] == [content_of(1), content_of(3)] and records[-1].path == os.path.basename(path)
-    assert len(jobs(tmp_path)) == 2
+    made = journal.Journals(str(tmp_path), lambda: True, lambda seconds: None)
+    assert [made.add(f"{n}", b"x", None) for n in range(journal.BURST + 1)] == [False] * journal.BURST + [local]
 
 
 def test_a_directory_that_takes_no_journal(tmp_path, journals, monkeypatch):
@@ -257,9 +261,23 @@ def test_a_directory_that_takes_no_journal(tmp_path, journals, monkeypatch):
     assert list(jobs(tmp_path)) == [path]
 
 
-def test_an_error_is_told_once(tmp_path, journals):
-    (tmp_path / ".envoxyd_journal_1").symlink_to("/dev/null")
+def test_a_write_looks_at_no_state_of_the_file(journals, monkeypatch):
+    """After fstat() each write costs a transaction: see Journal.removed()."""
     made = journals()
-    for _ in range(3):
-        made.settle(remove=True)
-    assert len(journals.said) == 1
+    put(made, 1)
+    asked = []
+    with monkeypatch.context() as counted:
+        for name in ("stat", "fstat", "lstat"):
+            counted.setattr(os, name, lambda *_, **__: asked.append(1))
+        put(made, 2)
+    assert not asked
+
+
+def test_jobs_that_no_spooler_comes_to_become_files_in_time(tmp_path):
+    now, settled = [100], []
+    made = journal.Journals(str(tmp_path), lambda: True, settled.append, lambda: now[0] * 10**9)
+    made.local = True
+    for now[0] in range(100, 100 + 3 * journal.OLD):
+        for n in range(journal.BURST + 1):
+            put(made, n)
+    assert settled == [journal.OLD] * 3

@@ -123,7 +123,8 @@ def alone(harness, job):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             harness.note("twice", name)
-        files.read(os.path.join(harness.spoolers.spoolers[0]["dir"], job["spooler_task_name"].decode()))  # closes the file
+        path = os.path.join(harness.spoolers.spoolers[0]["dir"], job["spooler_task_name"].decode())
+        assert harness.spoolers.uwsgi.spooler_get_task(path)[b"n"] == job[b"n"]  # opens and closes the file, or the journal
         select.select([], [], [], 0.002)
         harness.note("done", name)
     return -2

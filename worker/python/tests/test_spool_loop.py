@@ -4,26 +4,30 @@ import os
 import time
 
 import pytest
-from envoxyd_worker.spooling import files
+from envoxyd_worker.spooling import files, loop, reading
 from spoolers import Spoolers, until
 
 NOW = 1_000_000_000  # a time that every job below is due at
 
 
-@pytest.fixture
-def spoolers(tmp_path):
+@pytest.fixture(params=["files", "journals"])
+def spoolers(tmp_path, request):
+    """Makes spoolers, whose jobs are in files or in journals."""
     made = []
 
     def make(*names, **more):
         directories = [tmp_path / name for name in names or ("jobs",)]
         for directory in directories:
             directory.mkdir()
-        made.append(Spoolers(*directories, **more))
+        made.append(Spoolers(*directories, journaled=request.param == "journals", **more))
         return made[-1]
 
     yield make
     for one in made:
         one.close()
+
+
+files_only = pytest.mark.parametrize("spoolers", ["files"], indirect=True)
 
 
 class Handler:
@@ -122,7 +126,7 @@ def test_a_job_spooled_from_a_job_runs_at_once(spoolers):
     one.put(n=b"1")
     process = one.process(function)
     process.run()
-    assert handler.values() == [b"1", b"2"] and process.pauses == [30, 30]
+    assert handler.values() == [b"1", b"2"] and (one.journaled or process.pauses == [30, 30])
 
 
 def test_a_job_of_the_future_runs_when_it_is_due_and_not_at_the_next_look(spoolers):
@@ -158,6 +162,7 @@ def test_priorities_run_low_numbers_first_and_before_jobs_without_one(spoolers, 
     assert handler.values() == [b"0", b"3", b"20", b"100", b"none"] and len(left(one)) == 1
 
 
+@files_only
 def test_ordered_jobs_run_by_the_numbers_in_their_names(spoolers):
     one, handler = spoolers(ordered=True), Handler()
     for name in ("h_10_1", "h_9_2", "h_9_10", "g_99"):
@@ -182,6 +187,7 @@ def test_an_urgent_job_does_not_wait_for_a_long_list(spoolers):
     assert handler.values() == [b"0", b"1", b"2", b"urgent", b"3", b"4", b"5"]
 
 
+@files_only
 def test_what_is_no_job_is_left_alone_and_told_once(spoolers, capfd, monkeypatch):
     one, handler = spoolers(frequency=1), Handler(-1)
     directory = one.spoolers[0]["dir"]
@@ -202,11 +208,14 @@ def test_what_is_no_job_is_left_alone_and_told_once(spoolers, capfd, monkeypatch
     assert len(os.listdir(directory)) == 8
 
 
-@pytest.mark.parametrize("function", ["take", "Taken.read", "Taken.remove"])
+@pytest.mark.parametrize("function", ["take", "read", "remove"])
 def test_what_the_system_refuses_is_tried_again_and_told_once(spoolers, capfd, monkeypatch, function):
     one, handler, failures = spoolers(frequency=1), Handler(), []
-    holder = files.Taken if "." in function else files
-    real = getattr(holder, function.rpartition(".")[2])
+    if one.journaled:
+        holder = reading.Reader if function == "take" else reading.Job
+    else:
+        holder = files if function == "take" else files.Taken
+    real = getattr(holder, function)
 
     def twice(*args):
         if len(failures) < 2:
@@ -214,13 +223,14 @@ def test_what_the_system_refuses_is_tried_again_and_told_once(spoolers, capfd, m
             raise OSError(errno.EMFILE, "Too many open files")
         return real(*args)
 
-    monkeypatch.setattr(holder, function.rpartition(".")[2], twice)
+    monkeypatch.setattr(holder, function, twice)
     one.put(n=b"1")
-    process = one.process(handler, patience=5, jobs=3 if function == "Taken.remove" else 1)
+    process = one.process(handler, patience=5, jobs=3 if function == "remove" else 1)
     process.run()
     assert left(one) == [] and capfd.readouterr().err.count("Too many open files") == 1
 
 
+@files_only
 def test_an_empty_file_may_be_one_that_is_being_written(spoolers, capfd):
     one, handler = spoolers(), Handler()
     path = one.put(n=b"1")
@@ -296,6 +306,44 @@ def test_each_directory_has_its_own(spoolers):
     one, handler = spoolers("a", "b"), Handler()
     one.uwsgi.spool({b"n": b"b", b"spooler": one.uwsgi.spoolers[1]})
     one.uwsgi.spool({b"n": b"a"})
-    one.process(handler).run(1)
+    one.process(handler, number=2).run(1)
     assert handler.values() == [b"b"] and left(one, 1) == [] and len(left(one)) == 1
     assert handler.jobs[0][b"spooler"] == one.uwsgi.spoolers[1]
+
+
+def test_what_waits_in_a_journal_for_a_while_becomes_a_file(spoolers, monkeypatch):
+    """A job that is to be tried again later, and one of the future; after a moment no journal is left."""
+    monkeypatch.setattr(loop, "SETTLE", 0.05)
+    one = spoolers()
+    later = one.put(n=b"later", at=9999999999)
+    bad = one.put(n=b"bad")
+    seen = []
+    process = one.process(lambda job: -1 if job[b"n"] == b"bad" else -2, patience=0.5)
+    wait = process.wait
+
+    def look(fds, seconds):
+        seen.append(sorted(os.listdir(one.spoolers[0]["dir"])))
+        return wait(fds, seconds)
+
+    process.wait = look
+    process.run()
+    files_alone = sorted([os.path.basename(later), os.path.basename(bad)])
+    assert seen[0] == ([".envoxyd_journal_1"] if one.journaled else files_alone)
+    assert files_alone in seen and process.begun == [0]
+
+
+def test_the_application_sees_jobs_of_journals_as_files(spoolers):
+    one, seen = spoolers(), []
+    paths = [one.put(n=b"1", at=NOW), one.put(n=b"2", at=NOW + 1), one.put(n=b"3", at=NOW + 2)]
+
+    def function(job):
+        seen.append(one.uwsgi.spooler_get_task(paths[0]))  # this one
+        if len(seen) == 1:
+            assert one.uwsgi.spooler_get_task(paths[1])[b"n"] == b"2"
+            assert one.uwsgi.spooler_jobs() == [os.fsencode(path) for path in sorted(paths)]
+            os.remove(paths[1])
+        seen.append(job[b"n"])
+        return -2
+
+    one.process(function).run()
+    assert seen == [{"spooler_task_name": os.fsencode(paths[0]), b"n": b"1"}, b"1", None, b"3"] and left(one) == []

@@ -1,6 +1,6 @@
 """Files of jobs, as uWSGI writes and reads them: a header, pairs of keys and values, and a body up to the end.
 
-A file has its name when all of it is written. When write() returns, it is on the disk, or what a journal has of it is.
+A file has its name when all of it is written. When write() returns, the job is on the disk, here or in a journal.
 """
 import errno
 import fcntl
@@ -94,9 +94,7 @@ def folder(directory, priority):
     """The directory of a job with this priority, which may have to be made."""
     if priority is None:
         return directory
-    if not re.fullmatch(rb"[0-9]{1,%d}" % LONGEST_PRIORITY, priority):
-        raise ValueError("the priority of a job is a number")
-    path = os.path.join(directory, priority.decode())
+    path = os.path.join(directory, _number(priority))
     try:
         os.mkdir(path, 0o750)
     except FileExistsError:
@@ -110,35 +108,32 @@ def folder(directory, priority):
 
 
 def write(directory, priority, content, at, hostname, journals=None):
-    """Writes a job to the disk; returns the path of its file. Raises ValueError, and OSError when the disk does not take it."""
+    """Writes a job to the disk; returns the path of its file, which a job in a journal may get later. Raises ValueError, and OSError
+    when the disk does not take it."""
     if at is not None:
         at = max(at, 0)
-    below = "" if priority is None else priority.decode() + "/"
+    below = "" if priority is None else _number(priority) + "/"
+    name = _name(hostname)
+    path = f"{directory}/{below}{name}"
+    if journals and journals.add(below + name, content, at):
+        return path
     where = os.open(folder(directory, priority), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        name = _name(hostname)
-        record = journals and journals.begin(below + name, content, at)
         try:
-            _write_unnamed(where, name, content, at, record)
+            _write_unnamed(where, name, content, at)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
                 raise
-            name = _name(hostname)
             _write_renamed(where, name, content, at)  # a file system without unnamed files, or no /proc
     finally:
         os.close(where)
-    return f"{directory}/{below}{name}"
+    return path
 
 
-def put(directory, path, content, at):
-    """Writes a job with the path below the directory that it had, in place of what is there."""
-    below, _, name = path.rpartition("/")
-    where = os.open(folder(directory, os.fsencode(below) if below else None), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        _remove(where, "." + name)  # of an attempt that was interrupted
-        _write_renamed(where, name, content, at)
-    finally:
-        os.close(where)
+def _number(priority):
+    if not re.fullmatch(rb"[0-9]{1,%d}" % LONGEST_PRIORITY, priority):
+        raise ValueError("the priority of a job is a number")
+    return priority.decode()
 
 
 def _name(hostname):
@@ -148,28 +143,22 @@ def _name(hostname):
     return f"{PREFIX}{hostname.replace('/', '_')}_{os.getpid()}_{next(_written)}_{number}_{now // 10**6}_{now % 10**6}"
 
 
-def _write_unnamed(where, name, content, at, record):
-    """What is not named before it is whole. With a record in a journal it need not be synced."""
-    fd = -1
+def _write_unnamed(where, name, content, at):
+    """What is not named before it is whole."""
+    fd = os.open(".", os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o600, dir_fd=where)
     try:
-        fd = os.open(".", os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o600, dir_fd=where)
         fill(fd, content, at)
         if len(content) > ONE_BLOCK:  # named before that, it might be there in part after a power failure
             os.fsync(fd)
         os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=where)
         try:
-            staged, record = record, None
-            if not staged or not staged.finish():
-                os.fsync(fd)
-                sync_directory(where)
+            os.fsync(fd)
+            sync_directory(where)
         except BaseException:
             _remove(where, name)
             raise
     finally:
-        if record:
-            record.cancel()
-        if fd >= 0:
-            os.close(fd)
+        os.close(fd)
 
 
 def _write_renamed(where, name, content, at):
@@ -237,6 +226,10 @@ class Taken:
     def remove(self):
         os.unlink(self.path)
         self.removed = True
+
+    def abandon(self):
+        """In a child, which would keep the lock otherwise should this process be killed."""
+        os.close(self.fd)
 
     def release(self):
         if not self.removed:  # closing alone would leave it locked while a child has a copy

@@ -1,155 +1,79 @@
-"""The journal of a directory of jobs: what makes many small jobs safe with one write each, where syncing a file takes several.
+"""The journals of a directory of jobs: what makes many small jobs safe with one write each, where a file takes several.
 
-A file system commits a transaction of its own to keep a new file; overwriting bytes that are there already is one write. So in a
-burst of jobs the file of a small one is made as ever, for all consumers to see, but not synced; its content goes into a journal
-that is. After a restart of the machine the jobs that the journal has, and the directory has not, are written again. Every few
-seconds the files themselves are synced, and the journal is emptied; after the burst it is removed. A job that was done in the last
-seconds before a power failure may run again, as one may whose removal was not on the disk yet.
+A file system commits a transaction of its own to keep a new file, and another to remove it; overwriting bytes that are there already
+is one write. So in a burst a small job is a record in a journal, and nothing else: a spooler runs it from there (reading.py) and
+marks it. One that waits longer than a moment, or when the last spooler leaves, becomes a file (settling.py), for all who look into the
+directory. Nothing is written into a journal unless a spooler of this instance is there to read it.
 
-A journal is a hidden file of fixed size; a process locks it for each record. There are as many as processes write at the same time.
-There are none where other machines may have the directory too: what one of them has done since, its journal still has.
+A journal is a hidden file of fixed size; a process locks it for each record. There are as many as processes write at the same time, or
+as jobs wait. There are none where other machines may have the directory too, since locks and caches may not reach them.
 """
 import errno
 import fcntl
 import os
-import re
 import struct
 import threading
 import time
-import zlib
 
-from . import files
+from . import files, records
 
 NAME = ".envoxyd_journal_"
 MOST = 16  # journals of a directory
 SIZE = 1 << 20
 PAGE = 4096
-LARGEST = files.ONE_BLOCK  # bytes of a job; a larger one might be there in part while its record is not
+LARGEST = 4096  # bytes of a job; larger ones would soon fill a journal
 BURST = 16  # jobs of a process within a second; more of them go into a journal
-OLD = 10  # seconds after which a writer syncs the files itself, if no spooler has
-
-MAGIC = b"jobs"
-# Magic number; checksum of all that follows; bytes of path and content; boot; generation and number of the record; when it was
-# written, and when the job is due (-1: at once), in seconds.
-HEADER = struct.Struct("<4sIHH16sQQqq")
-CHECKSUM, REST = struct.Struct("<I"), struct.Struct("<HH16sQQqq")
+OLD = 10  # seconds after which a writer makes files of jobs that no spooler has come to
 LAST = 1 << 62  # second that there is room for
-BOOT_ID = "/proc/sys/kernel/random/boot_id"
+WRITER = 1 << 40  # the byte whose lock a writer has; those of jobs are below it
 LOCAL = {"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "xfs", "zfs"}  # file systems of one machine, on a disk
-JOB = re.compile(r"([0-9]{1,%d}/)?%s[^/]+" % (files.LONGEST_PRIORITY, files.PREFIX))
 
-
-class Record:
-    """What the journal has of a job."""
-
-    def __init__(self, path, content, at, boot, generation, number, written):
-        self.path, self.content, self.at = path, content, at
-        self.boot, self.generation, self.number, self.written = boot, generation, number, written
-
-
-def pack(path, content, at, boot, generation, number, written):
-    """A record as it is in the journal; the path is bytes."""
-    rest = REST.pack(len(path), len(content), boot, generation, number, written, -1 if at is None else at) + path + content
-    return MAGIC + CHECKSUM.pack(zlib.crc32(rest)) + rest
-
-
-def generation_of(header):
-    return HEADER.unpack(header)[5] if len(header) == HEADER.size else None
-
-
-def unpack(data, start):
-    """(record, where the next one begins); None: there is no whole record."""
-    if start + HEADER.size > len(data):
-        return None
-    magic, checksum, path, content, boot, generation, number, written, at = HEADER.unpack_from(data, start)
-    body = start + HEADER.size
-    end = body + path + content
-    if magic != MAGIC or end > len(data) or zlib.crc32(memoryview(data)[start + 8:end]) != checksum:
-        return None
-    name = os.fsdecode(data[body:body + path])
-    record = Record(name, bytes(data[body + path:end]), None if at < 0 else at, boot, generation, number, written)
-    return record, end
-
-
-def unpack_all(data):
-    """(records of the generation that the journal begins with, where they end)."""
-    records, end = [], 0
-    while True:
-        found = unpack(data, end)
-        if found is None or records and (found[0].generation, found[0].number) != (records[0].generation, records[-1].number + 1):
-            return records, end
-        records.append(found[0])
-        end = found[1]
-
-
-class Staged:
-    """A record on its way to the disk: what the caller does meanwhile, the disk's time has paid for."""
-
-    def __init__(self, journals, journal):
-        self.journals, self.journal = journals, journal
-
-    def finish(self):
-        """Has the record on the disk when it returns; False: that cannot be done."""
-        try:
-            self.journal.commit()
-        except OSError:
-            return False
-        finally:
-            self.journals.release(self.journal)
-        return True
-
-    def cancel(self):
-        """For a job that there is not going to be."""
-        try:
-            self.journal.withdraw()
-        except OSError:
-            pass
-        finally:
-            self.journals.release(self.journal)
+FLOCK = struct.Struct("hhqqi4x")
 
 
 class Journals:
-    """The journals of one directory, as one process uses them."""
+    """The journals of one directory, as one process writes them. Threads may share it."""
 
-    def __init__(self, directory, say, clock=time.time):
-        self.directory, self.clock, self.say = directory, clock, say
-        self.boot = boot_id()
+    def __init__(self, directory, serving, settle, clock=time.time_ns):
+        """serving() tells whether a spooler reads them; settle(seconds) makes files of jobs that have waited so long."""
+        self.directory, self.serving, self.settle, self.clock = directory, serving, settle, clock
         self.local = None  # not known yet
-        self.second, self.jobs, self.bursting, self.told = 0, 0, False, ""
+        self.second, self.jobs, self.bursting, self.settled = 0, 0, False, 0
         self.pid, self.opened, self.mutex = os.getpid(), [], threading.Lock()
 
-    def begin(self, path, content, at):
-        """Begins to write a job into a journal, which is locked until the Staged record is finished or cancelled. None: it is for
-        the caller to sync its file."""
-        now = int(self.clock())
-        if len(content) > LARGEST or at is not None and at > LAST or not self.burst(now) or not self.usable():
-            return None
+    def add(self, path, content, at):
+        """Whether the job is in a journal now, and on the disk; if not, it is for the caller to make a file of it."""
+        now = self.clock()
+        if not self.burst(now // 10**9) or len(content) > LARGEST or at is not None and at > LAST or not self.usable():
+            return False
         if self.pid != os.getpid():
             self.forget()
+        path = os.fsencode(path)
         try:
-            journal = self.take()
+            journal = self.take(records.HEADER.size + len(path) + len(content))
             if journal is None:
-                return None
+                return False
             try:
-                journal.look(now)
-                journal.stage(path, content, at, now)
-            except BaseException:
+                # Asked with the lock, which the last spooler waits for when it leaves.
+                return self.serving() and journal.append(path, content, at, now)
+            finally:
                 self.release(journal)
-                raise
         except OSError:  # a full disk, another user's file, a file system without such locks
-            return None
-        return Staged(self, journal)
+            return False
 
     def usable(self):
         if self.local is None:
             self.local = is_local(self.directory)
-        return self.local and self.boot is not None
+        return self.local
 
     def burst(self, second):
         """Counts a job; tells whether there are many."""
         if second != self.second:
             self.bursting = self.jobs > BURST and second == self.second + 1
             self.second, self.jobs = second, 0
+            if self.opened and not 0 <= second - self.settled < OLD:
+                self.settled = second
+                self.settle(OLD)
         self.jobs += 1
         return self.bursting or self.jobs > BURST
 
@@ -159,18 +83,23 @@ class Journals:
             os.close(one.fd)
         self.pid, self.opened, self.mutex = os.getpid(), [], threading.Lock()
 
-    def take(self):
-        """Locks a journal, which is made if there is none that is free; None: there are enough."""
+    def take(self, size):
+        """Locks a journal that has room, which is made if there is none; None: there are enough."""
         for number in range(MOST):
             with self.mutex:
                 if number == len(self.opened):
-                    self.opened.append(Journal(self, number + 1))
+                    self.opened.append(Journal(self.directory, number + 1))
                 journal = self.opened[number]
-                if journal.busy:
+                if journal.busy or not (journal.lock() or journal.reopen() and journal.lock()):
                     continue
-                if journal.lock() or journal.reopen() and journal.lock():
-                    journal.busy = True
+                journal.busy = True
+            try:
+                if journal.room(size):
                     return journal
+            except BaseException:
+                self.release(journal)
+                raise
+            self.release(journal)
         return None
 
     def release(self, journal):
@@ -179,149 +108,160 @@ class Journals:
         finally:
             journal.busy = False  # last: a thread that took it earlier would lose its lock to our unlocking
 
-    def there(self):
-        """Numbers of the journals that there are."""
-        return [number for number in range(1, MOST + 1) if os.path.exists(self.path(number))]
-
-    def settle(self, remove):
-        """Syncs the files of the jobs and empties the journals, or removes them, but those in which somebody writes now. After
-        a restart of the machine it brings back what was lost."""
-        for number in self.there():
-            if not self.usable():
-                return
-            try:
-                self.settle_one(number, remove)
-            except FileNotFoundError:  # another process was quicker
-                continue
-            except OSError as error:
-                if str(error) != self.told:  # it is tried again and again
-                    self.told = str(error)
-                    self.say(f"{self.path(number)}: {error}")
-
-    def settle_one(self, number, remove):
-        journal = Journal(self, number, make=False)
-        try:
-            if journal.lock():
-                journal.look(None)
-                journal.empty()
-                if remove:
-                    os.unlink(self.path(number))
-        finally:
-            os.close(journal.fd)
-
-    def path(self, number):
-        return os.path.join(self.directory, f"{NAME}{number}")
-
 
 class Journal:
-    """One of them, and how far this process knows it."""
+    """One of them, open, and how far this process knows it."""
 
-    def __init__(self, of, number, make=True):
-        self.of, self.busy, self.name = of, False, of.path(number)
-        self.records, self.end = [], 0  # paths of those that are not settled
-        self.generation = self.number = self.began = 0
-        self.staged = "", 0  # path and size of the record in hand
-        self.fd = self.open(make)
+    def __init__(self, directory, number, make=True):
+        self.directory, self.busy, self.name = directory, False, path_of(directory, number)
+        self.forget()
+        self.open(make)
+
+    def forget(self):
+        self.generation, self.number, self.end = None, 0, 0
+        self.undone = 0  # where the first job begins that may be waiting
 
     def open(self, make):
-        try:
-            return os.open(self.name, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except FileNotFoundError:
-            if not make:
-                raise
-            return create(self.of.directory, self.name)
+        while True:
+            try:
+                self.fd = os.open(self.name, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+                break
+            except FileNotFoundError:
+                if not make:
+                    raise
+                create(self.directory, self.name)
+        self.link = f"/proc/self/fd/{self.fd}"
 
     def reopen(self):
         """Makes one again that was removed; False: it was not."""
-        if os.fstat(self.fd).st_nlink:
+        if not self.removed():
             return False
-        fd = self.open(True)
-        os.close(self.fd)
-        self.fd, self.records, self.end = fd, [], 0
+        old = self.fd
+        self.open(True)
+        os.close(old)
+        self.forget()
         return True
 
+    def removed(self):
+        """Whether the file has lost its name. Not by fstat(): where one has looked, the next write has its time noted to the
+        nanosecond, and that costs a transaction of the file system."""
+        return os.readlink(self.link).endswith(" (deleted)")
+
     def lock(self):
-        """False: another process has it, or has removed it."""
-        try:
-            fcntl.fcntl(self.fd, files.OFD_SETLK, files.LOCKED)
-        except OSError as error:
-            if error.errno in (errno.EAGAIN, errno.EACCES):
-                return False
-            raise
-        if os.fstat(self.fd).st_nlink:
+        """Makes this process its only writer. False: another one is, or has removed it."""
+        if not lock(self.fd, WRITER):
+            return False
+        if not self.removed():
             return True
         self.unlock()
         return False
 
     def unlock(self):
-        fcntl.fcntl(self.fd, files.OFD_SETLK, files.UNLOCKED)
+        unlock(self.fd, WRITER)
 
-    def look(self, now):
-        """Finds out what others have written since; with a time, settles what is OLD."""
-        head = os.pread(self.fd, HEADER.size, 0)
-        if not head.startswith(MAGIC):
-            self.records, self.end = [], 0
-        elif not self.records or generation_of(head) != self.generation or \
-                generation_of(os.pread(self.fd, HEADER.size, self.end)) == self.generation:
-            self.read()
-        if now is not None and self.records and not 0 <= now - self.began < OLD:
-            self.empty()
+    def hold(self, record):
+        """Whether nobody else has the job in hand, and it is waiting; it is this file's until let go of."""
+        if not lock(self.fd, byte_of(record)):
+            return False
+        head = os.pread(self.fd, records.HEADER.size, record.offset)
+        if records.place(head) == (record.generation, record.number) and head[records.STATE:records.STATE + 1] == records.WAITING:
+            return True
+        record.waiting = False
+        self.let_go(record)
+        return False
 
-    def read(self):
-        records, self.end = unpack_all(os.pread(self.fd, SIZE, 0))
-        self.records = [one.path for one in records]
-        if not records:
+    def let_go(self, record):
+        unlock(self.fd, byte_of(record))
+
+    def mark(self, record):
+        """The job, which this file holds, is done."""
+        os.pwrite(self.fd, records.DONE, record.offset + records.STATE)
+        record.waiting = False
+
+    def all(self):
+        """All records that it has."""
+        return records.unpack_all(os.pread(self.fd, SIZE, 0))
+
+    def room(self, size):
+        """Whether a record of that size has room at the end. It begins anew when all of its jobs are done."""
+        self.catch_up()
+        if self.end + size <= SIZE:
+            return True
+        undone = records.first_waiting(os.pread(self.fd, self.end, 0), self.undone)
+        if undone is not None:
+            self.undone = undone
+            return False
+        self.forget()
+        return size <= SIZE
+
+    def catch_up(self):
+        """Finds out what others have written since."""
+        first = records.place(os.pread(self.fd, records.HEADER.size, 0))
+        if first is None or first[0] != self.generation:
+            self.forget()
+        if first is None:
             return
-        self.generation, self.number, self.began = records[0].generation, records[-1].number, records[0].written
-        if records[0].boot != self.of.boot:
-            restored = restore(self.of.directory, records)
-            self.reset()
-            if restored:
-                self.of.say(f"{restored} jobs are restored that were not on the disk yet when the machine went down")
-
-    def stage(self, path, content, at, now):
-        """Has the system begin to write a record."""
-        if not self.records:
-            self.generation, self.number, self.end, self.began = int.from_bytes(os.urandom(8), "little"), 0, 0, now
-        text = pack(os.fsencode(path), content, at, self.of.boot, self.generation, self.number + 1, now)
-        if self.end + len(text) > SIZE and self.records:
-            self.empty()
-            self.stage(path, content, at, now)
+        if self.end and records.place(os.pread(self.fd, records.HEADER.size, self.end)) != (self.generation, self.number + 1):
             return
+        found = records.unpack_all(os.pread(self.fd, SIZE - self.end, self.end), self.generation, self.number, self.end)
+        if found:
+            self.generation, self.number, self.end = found[-1].generation, found[-1].number, found[-1].offset + found[-1].size
+
+    def append(self, path, content, at, now):
+        """Whether the job is on the disk, or done already; it is withdrawn otherwise."""
+        generation = int.from_bytes(os.urandom(8), "little") if self.generation is None else self.generation
+        text = records.pack(path, content, at, generation, self.number + 1, now)
         if os.pwrite(self.fd, text, self.end) != len(text):
             raise OSError(errno.EIO, "a short write")
-        os.posix_fadvise(self.fd, self.end, len(text), os.POSIX_FADV_DONTNEED)
-        self.staged = path, len(text)
+        try:
+            os.fdatasync(self.fd)
+        except OSError:
+            if self.withdraw(text):
+                return False
+        self.generation, self.number, self.end = generation, self.number + 1, self.end + len(text)
+        return True
 
-    def commit(self):
-        os.fdatasync(self.fd)
-        path, size = self.staged
-        self.records.append(path)
-        self.end += size
-        self.number += 1
-
-    def withdraw(self):
-        os.pwrite(self.fd, bytes(HEADER.size), self.end)
-
-    def empty(self):
-        """Forgets the records, once their files are on the disk."""
-        if self.records:
-            sync(self.of.directory, self.records)
-            self.reset()
-
-    def reset(self):
-        os.pwrite(self.fd, bytes(HEADER.size), 0)
-        os.fdatasync(self.fd)
-        self.records, self.end = [], 0
+    def withdraw(self, text):
+        """Takes back what has just been written; False: a spooler has it already."""
+        record = records.unpack(text, 0)
+        record.offset = self.end
+        if not self.hold(record):
+            return False
+        try:
+            os.pwrite(self.fd, bytes(records.HEADER.size), self.end)
+        finally:
+            self.let_go(record)
+        return True
 
 
-def boot_id():
-    """Which start of the machine this is; None: nobody tells, and there are no journals."""
+def path_of(directory, number):
+    return os.path.join(directory, f"{NAME}{number}")
+
+
+def numbers(names):
+    """Those of the journals among the names in a directory."""
+    found = (name[len(NAME):] for name in names if name.startswith(NAME))
+    return sorted(int(text) for text in found if text.isdecimal())
+
+
+def byte_of(record):
+    """The byte whose lock stands for a job. Not its place: the next generation has another job there."""
+    return (record.generation + record.number) % WRITER
+
+
+def lock(fd, byte):
+    """Locks a byte for an open file; False: another one has it."""
     try:
-        with open(BOOT_ID) as file:
-            return bytes.fromhex(file.read().strip().replace("-", ""))
-    except (OSError, ValueError):
-        return None
+        fcntl.fcntl(fd, files.OFD_SETLK, FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0))
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            return False
+        raise
+    return True
+
+
+def unlock(fd, byte):
+    fcntl.fcntl(fd, files.OFD_SETLK, FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, byte, 1, 0))
 
 
 def is_local(directory):
@@ -339,7 +279,7 @@ def is_local(directory):
 
 
 def create(directory, path):
-    """A journal whose blocks are all on the disk, so that writing into it changes nothing else."""
+    """Makes a journal whose blocks are all on the disk, so that writing into it changes nothing else."""
     where = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fd = os.open(".", os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600, dir_fd=where)
@@ -349,58 +289,9 @@ def create(directory, path):
             os.fsync(fd)
             os.link(f"/proc/self/fd/{fd}", os.path.basename(path), dst_dir_fd=where)
             files.sync_directory(where)
-            return fd
-        except BaseException as error:
+        except FileExistsError:  # another process was quicker
+            pass
+        finally:
             os.close(fd)
-            if isinstance(error, FileExistsError):  # another process was quicker
-                return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-            raise
     finally:
         os.close(where)
-
-
-def sync(directory, paths):
-    """Has those files on the disk that are still there, and the removal of the others as far as the system pleases."""
-    left = []
-    for path in paths:
-        try:
-            fd = os.open(os.path.join(directory, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except FileNotFoundError:  # it is done
-            continue
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)  # all writes begin before the first is waited for
-        os.close(fd)
-        left.append(path)
-    for folder in {os.path.dirname(path) for path in left}:
-        sync_path(os.path.join(directory, folder), os.O_DIRECTORY)
-    for path in left:
-        sync_path(os.path.join(directory, path), os.O_NOFOLLOW)
-
-
-def sync_path(path, flags):
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
-    except FileNotFoundError:
-        return
-    try:
-        files.sync_directory(fd) if flags & os.O_DIRECTORY else os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def restore(directory, records):
-    """Writes the jobs that are not there, or not whole; returns how many. All are on the disk then."""
-    restored = 0
-    for one in records:
-        if not JOB.fullmatch(one.path):
-            continue
-        path = os.path.join(directory, one.path)
-        try:
-            with open(path, "rb") as file:
-                whole = file.read(LARGEST + 1) == one.content
-        except OSError:
-            whole = False
-        if not whole:
-            files.put(directory, one.path, one.content, one.at)
-            restored += 1
-    sync(directory, [one.path for one in records])
-    return restored

@@ -5,7 +5,9 @@ import time
 
 from .. import apps, log, uwsgi_module
 from ..failures import report, report_import
-from . import files, journal, order
+from . import files, order
+from .reading import Reader
+from .settling import Settling
 
 OK, RETRY, IGNORE = -2, -1, 0
 NICE = 19
@@ -13,7 +15,8 @@ YOUNG = 5  # seconds in which a file without content may be one that a uWSGI is 
 RESCAN = 4  # times as long as a look has taken, the next one waits
 GLANCE = 0.002  # seconds of short jobs between glances at signals and at the bell
 GATHER = 0.003  # seconds from one look to the next, if there is no hurry
-SETTLE = 2  # seconds, at least, between two times that journals are emptied
+SETTLE = 2  # seconds that a job waits in a journal, at least, until a file is made of it
+FAREWELL = 1  # seconds that the last process waits for those that write into journals
 
 NO_FUNCTION = "unable to find the spooler function for %s: is the code that sets uwsgi.spooler imported there?"
 
@@ -45,7 +48,8 @@ class Loop:
         self.process, self.shared = process, shared
         self.settings = process.spec["spooling"]
         self.spooler = spooler
-        self.bell = shared.bells[process.spec["spoolers"].index(spooler)]
+        self.index = process.spec["spoolers"].index(spooler)
+        self.bell = shared.bells[self.index]
         self.fds = [self.bell.fd] if self.bell.identity else []
         self.pid = os.getpid()
         self.tasks = 0
@@ -56,14 +60,15 @@ class Loop:
         self.told = {}  # paths of files that are no jobs, or that nobody wants; which file it was
         self.complete = 0.0  # when all files were looked at, those of the future too
         self.announced = False  # that there is work for others, since the last look
-        self.journals = journal.Journals(spooler["dir"], self.warn)
-        self.journaled = []  # names of those that the last look has found
+        self.reader = Reader(spooler["dir"])
+        self.settling = Settling(spooler["dir"], self.warn, self.bell.ring)
+        self.journaled = False  # there were journals when this process last looked
         self.looked = 0.0  # when the last look began
-        self.settled = 0.0  # when journals were emptied
+        self.settled = time.monotonic()  # when jobs of journals last became files, or might have
 
     def run(self):
         os.register_at_fork(after_in_child=self.forget)
-        self.journals.settle(remove=True)  # jobs that a power failure has left in them come first
+        self.shared.serve(self.process.number, self.index)
         try:
             while not self.finished():
                 if self.work() or self.finished():
@@ -73,13 +78,16 @@ class Loop:
                     self.bell.silence()
                     self.gather()
         finally:
+            self.shared.serve(self.process.number, None)
             self.bell.ring()  # what we were woken for may be another's
-        self.journals.settle(remove=True)
+        if not self.shared.served(self.index):
+            self.settling.settle(0, remove=True, patience=FAREWELL)
 
     def forget(self):
         """A child of the application does not hold the job in hand, should this process be killed."""
+        self.reader.close()
         if self.held is not None:
-            os.close(self.held.fd)
+            self.held.abandon()
             self.held = None
 
     def gather(self):
@@ -111,11 +119,15 @@ class Loop:
         return max(longest, 0)
 
     def settle(self, idle):
-        """Has the journals emptied now and then, so that few jobs run twice should the power fail."""
+        """Now and then has files made of the jobs that wait in journals, and those removed in which nothing is written any more."""
         now = time.monotonic()
-        if self.journaled and now - self.settled >= SETTLE:
-            self.settled = now
-            self.journals.settle(remove=idle)
+        if not self.journaled or now - self.settled < SETTLE:
+            return
+        oldest = self.reader.oldest()
+        quiet, self.reader.news = idle and not self.reader.news, False
+        if quiet or oldest is not None and time.time_ns() - oldest >= SETTLE * 10**9:
+            self.settling.settle(SETTLE, remove=quiet)
+        self.settled = time.monotonic()
 
     def work(self):
         """Runs what is due; tells whether it is to look again at once."""
@@ -142,14 +154,19 @@ class Loop:
             self.complete = steady
             self.future.clear()
         self.announced = False
-        seen, due, self.journaled = set(), [], []
-        for entries in order.folders(self.spooler["dir"], self.journaled):
+        seen, due = set(), []
+        entries, journals = order.folders(self.spooler["dir"])
+        self.journaled = bool(journals)
+        self.reader.look(journals)  # after the directory: what becomes a file meanwhile is not seen twice
+        jobs = self.reader.by_priority()
+        for priority in order.priorities(entries.keys() | jobs.keys()):
             found = []
-            for entry in entries:
+            for entry, examine in [(entry, self.examine) for entry in entries.get(priority, ())] + \
+                    [(job, self.examine_job) for job in jobs.get(priority, ())]:
                 seen.add(entry.path)
                 if self.failed.get(entry.path, 0) > steady or self.future.get(entry.path, 0) > now:
                     continue
-                state = self.examine(entry, now)
+                state = examine(entry, now)
                 if state:
                     found.append((state.st_mtime_ns, entry.name, entry.path))
             due += order.sort(found, self.settings["ordered"])
@@ -175,12 +192,22 @@ class Loop:
             return None
         return state
 
+    def examine_job(self, job, now):
+        """The same of a job in a journal."""
+        state = job.found
+        if self.told.get(job.path) == identity(state):
+            return None
+        if state.st_mtime > now:
+            self.future[job.path] = state.st_mtime
+            return None
+        return state
+
     def attempt(self, path, more):
         """Runs a job, unless another process has it."""
         self.failed.pop(path, None)
         self.future.pop(path, None)
         try:
-            self.held = files.take(path)
+            self.held = self.reader.take(path) if path in self.reader.waiting else files.take(path)
         except OSError as error:
             self.postpone(path, error)
             return

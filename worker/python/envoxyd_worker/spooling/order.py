@@ -5,20 +5,17 @@ import re
 from . import files, journal
 
 
-def folders(directory, journals):
-    """What may be a job, as lists of directory entries: of each priority that there is, and last those without a priority. The
-    names of journals are added to the list."""
-    priorities, jobs = [], []
+def folders(directory):
+    """What may be a job, as lists of directory entries by priority, "" for none; and the entries of journals."""
+    jobs, journals = {"": []}, []
     for entry in scan(directory):
         if entry.name.startswith(files.PREFIX):
-            jobs.append(entry)
+            jobs[""].append(entry)
         elif entry.name.startswith(journal.NAME):
-            journals.append(entry.name)
+            journals.append(entry)
         elif re.fullmatch("[0-9]+", entry.name) and entry.is_dir(follow_symlinks=False):
-            priorities.append(entry)
-    for priority in sorted(priorities, key=lambda entry: version(entry.name)):
-        yield [entry for entry in scan(priority.path) if entry.name.startswith(files.PREFIX)]
-    yield jobs
+            jobs[entry.name] = [one for one in scan(entry.path) if one.name.startswith(files.PREFIX)]
+    return jobs, journals
 
 
 def scan(directory):
@@ -27,6 +24,11 @@ def scan(directory):
             return list(found)
     except OSError:  # it will be back, or the spool() of others complains
         return []
+
+
+def priorities(names):
+    """The names in their order; what has no priority comes last."""
+    return sorted(names, key=lambda name: (not name, version(name)))
 
 
 def sort(found, by_name):

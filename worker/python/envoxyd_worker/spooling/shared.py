@@ -5,7 +5,8 @@ import struct
 
 FREQUENCY = struct.Struct("<q")
 LENGTH = struct.Struct("<H")
-SLOT = 1024  # bytes for the path of a job
+SLOT = 1024  # bytes for the path of a job, and what follows
+SERVES = SLOT - 1  # where in a slot the number of the spooler is, counted from 1, while the process works on its jobs
 WAKE = struct.pack("@Q", 1)
 
 
@@ -43,8 +44,17 @@ class Shared:
             LENGTH.pack_into(self.memory, at, 0)
             return
         path = os.fsencode(path)
-        if len(path) <= SLOT - LENGTH.size:
+        if len(path) <= SERVES - LENGTH.size:
             self.memory[at:at + LENGTH.size + len(path)] = LENGTH.pack(len(path)) + path
+
+    def serve(self, number, spooler):
+        """The process of this number works for a spooler from now on, the index of one, and with None for none."""
+        if 1 <= number <= self.slots:
+            self.memory[SLOT * number + SERVES] = 0 if spooler is None else spooler % 255 + 1
+
+    def served(self, spooler):
+        """Whether a process works for the spooler of this index. One that was killed does: its successor will."""
+        return spooler % 255 + 1 in self.memory[SLOT + SERVES::SLOT]
 
 
 class Bell:

@@ -3,6 +3,7 @@ import os
 
 from .. import log
 from ..spooling import files, journal, order
+from ..spooling.settling import Settling
 from ..spooling.shared import Shared
 from .state import named
 
@@ -24,7 +25,10 @@ def functions(mine):
     if not spoolers:
         return always
     mine.spooling = Shared(spoolers, mine.spec["spooling"]["frequency"])
-    mine.journals = [journal.Journals(one["dir"], log.line) for one in spoolers]
+    settlings = [Settling(one["dir"], log.line, bell.ring) for one, bell in zip(spoolers, mine.spooling.bells)]
+    mine.journals = [
+        journal.Journals(one["dir"], lambda index=index: mine.spooling.served(index), settling.settle)
+        for index, (one, settling) in enumerate(zip(spoolers, settlings))]
     first = spoolers[0]["dir"]
 
     def spool(*args, **kwargs):
@@ -44,16 +48,28 @@ def functions(mine):
         return True
 
     def spooler_jobs():
+        settlings[0].settle(0)  # they are files then, which the application may read or remove
+        in_hand = {f"{first}/{record.path}" for record in settlings[0].waiting() if "/" not in record.path}
         found = order.scan(first)  # without those that have a priority, as in uWSGI
-        return [os.fsencode(entry.path) for entry in found if entry.name.startswith(files.PREFIX) and entry.is_file()]
+        names = {entry.path for entry in found if entry.name.startswith(files.PREFIX) and entry.is_file()}
+        return [os.fsencode(path) for path in sorted(in_hand | names)]
 
     def spooler_get_task(path):
         if not isinstance(path, str):
             raise TypeError("spooler_get_task() takes a str")
         try:
             return files.task(os.fsencode(path), *files.read(path))
+        except FileNotFoundError:
+            return in_journals(path)
         except (OSError, files.Broken):
             return None
+
+    def in_journals(path):
+        for one, settling in zip(spoolers, settlings):
+            for record in settling.waiting():
+                if f"{one['dir']}/{record.path}" == path:
+                    return files.task(os.fsencode(path), *files.parse(record.content))
+        return None
 
     def spooler_pids():
         return [pid for _, pid in mine.auxiliaries("spooler")]
