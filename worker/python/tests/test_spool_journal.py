@@ -157,6 +157,19 @@ def test_a_job_that_waits_keeps_its_journal_and_the_next_one_is_written(tmp_path
     assert sorted(one.look()) == sorted([first, *again]) and len(kept(tmp_path, journal.NAME + "2")) == 5
 
 
+def test_full_journals_cost_a_glance(journals, monkeypatch):
+    """A spooler that has fallen behind does not slow down those who write."""
+    monkeypatch.setattr(journal, "SIZE", 16 * journal.PAGE)
+    monkeypatch.setattr(journal, "MOST", 3)
+    made, real, read = journals(), os.pread, []
+    while made.add("uwsgi_spoolfile_on_x", content_of(1), None):
+        pass
+    with monkeypatch.context() as counted:
+        counted.setattr(os, "pread", lambda fd, size, offset: (read.append(size), real(fd, size, offset))[1])
+        assert not made.add("uwsgi_spoolfile_on_x", content_of(1), None)
+    assert len(read) == 2 * 3 and max(read) < 100
+
+
 def test_another_process_goes_on_where_one_has_ended(tmp_path, journals):
     first, second = journals(), journals()
     for n in range(20):

@@ -50,6 +50,8 @@ def test_what_is_young_or_in_hand_stays(tmp_path, journals, reader, settle):
     one = reader()
     one.look()
     held = one.take(old[1])
+    settle.settle(2, remove=True, most=1)
+    assert list(jobs(tmp_path)) == [old[0]] and len(settle.waiting()) == 3
     settle.settle(2, remove=True)
     assert sorted(jobs(tmp_path)) == [old[0], old[2]] and [record.path for record in settle.waiting()] == [
         os.path.basename(old[1]), os.path.basename(young)]

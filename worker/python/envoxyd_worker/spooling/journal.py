@@ -90,7 +90,7 @@ class Journals:
                 if number == len(self.opened):
                     self.opened.append(Journal(self.directory, number + 1))
                 journal = self.opened[number]
-                if journal.busy or not (journal.lock() or journal.reopen() and journal.lock()):
+                if journal.busy or journal.full(size) or not (journal.lock() or journal.reopen() and journal.lock()):
                     continue
                 journal.busy = True
             try:
@@ -164,7 +164,7 @@ class Journal:
         if not lock(self.fd, byte_of(record)):
             return False
         head = os.pread(self.fd, records.HEADER.size, record.offset)
-        if records.place(head) == (record.generation, record.number) and head[records.STATE:records.STATE + 1] == records.WAITING:
+        if records.place(head) == (record.generation, record.number) and records.is_waiting(head):
             return True
         record.waiting = False
         self.let_go(record)
@@ -187,12 +187,20 @@ class Journal:
         self.catch_up()
         if self.end + size <= SIZE:
             return True
-        undone = records.first_waiting(os.pread(self.fd, self.end, 0), self.undone)
+        undone = records.first_waiting(os.pread(self.fd, self.end - self.undone, self.undone))
         if undone is not None:
-            self.undone = undone
+            self.undone += undone
             return False
         self.forget()
         return size <= SIZE
+
+    def full(self, size):
+        """Whether it is known, without the lock, that room() would say no: what was the first waiting job still is."""
+        if self.end + size <= SIZE or self.removed():
+            return False
+        first = records.place(os.pread(self.fd, records.HEADER.size, 0))
+        head = os.pread(self.fd, records.HEADER.size, self.undone)
+        return first is not None and first[0] == self.generation and records.is_waiting(head)
 
     def catch_up(self):
         """Finds out what others have written since."""

@@ -66,8 +66,14 @@ def unpack_all(data, generation=None, number=0, base=0):
         found.append(record)
 
 
-def first_waiting(data, start):
-    """Where the first job that is not done begins; None: all are done. The data are whole records from start on."""
+def is_waiting(header):
+    """Whether the job of the record with this header is not done."""
+    return header[STATE:STATE + 1] == WAITING
+
+
+def first_waiting(data):
+    """Where in whole records the first job that is not done begins; None: all are done."""
+    start = 0
     while start < len(data):
         _, state, _, path, content, _, _, _, _ = HEADER.unpack_from(data, start)
         if state == WAITING:

@@ -20,12 +20,12 @@ class Settling:
         self.directory, self.say, self.moved, self.clock = directory, say, moved, clock
         self.told = ""
 
-    def settle(self, seconds, remove=False, patience=0):
-        """Makes files of the jobs that have waited so long and that nobody has in hand. With remove, journals without a waiting job
-        are removed. Journals that are being written are passed over, or waited for so many seconds."""
+    def settle(self, seconds, remove=False, patience=0, most=None):
+        """Makes files of the jobs that have waited so long and that nobody has in hand, of at most so many of a journal. With remove,
+        journals without a waiting job are removed. Journals that are being written are passed over, or waited for so many seconds."""
         for number in self.there():
             try:
-                self.settle_one(number, seconds, remove, time.monotonic() + patience)
+                self.settle_one(number, seconds, remove, time.monotonic() + patience, most)
             except FileNotFoundError:  # another process was quicker
                 continue
             except OSError as error:
@@ -50,7 +50,7 @@ class Settling:
                 os.close(one.fd)
         return found
 
-    def settle_one(self, number, seconds, remove, until):
+    def settle_one(self, number, seconds, remove, until, most):
         one = journal.Journal(self.directory, number, make=False)
         try:
             while not one.lock():
@@ -59,17 +59,17 @@ class Settling:
                 time.sleep(PAUSE)
             where = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                self.settle_locked(one, number, where, seconds, remove)
+                self.settle_locked(one, number, where, seconds, remove, most)
             finally:
                 os.close(where)
         finally:
             os.close(one.fd)  # and its locks with it
 
-    def settle_locked(self, one, number, where, seconds, remove):
+    def settle_locked(self, one, number, where, seconds, remove, most):
         found = one.all()
         moved = finish(where, number, {record.path for record in found if record.waiting})
         before = self.clock() - seconds * 10**9
-        old = [record for record in found if record.waiting and record.written <= before]
+        old = [record for record in found if record.waiting and record.written <= before][:most]
         try:
             for first in range(0, len(old), AT_ONCE):
                 moved += self.move(one, number, where, old[first:first + AT_ONCE])

@@ -1,4 +1,5 @@
 """uwsgi.spool and its kin: jobs that are written into directories."""
+import functools
 import os
 
 from .. import log
@@ -7,6 +8,7 @@ from ..spooling.settling import Settling
 from ..spooling.shared import Shared
 from .state import named
 
+FEW = 128  # files that a request makes of jobs of journals, where no spooler comes to them
 RESERVED = (b"spooler", b"priority", b"at")  # and body, which alone is not kept among the pairs
 
 
@@ -27,7 +29,7 @@ def functions(mine):
     mine.spooling = Shared(spoolers, mine.spec["spooling"]["frequency"])
     settlings = [Settling(one["dir"], log.line, bell.ring) for one, bell in zip(spoolers, mine.spooling.bells)]
     mine.journals = [
-        journal.Journals(one["dir"], lambda index=index: mine.spooling.served(index), settling.settle)
+        journal.Journals(one["dir"], functools.partial(mine.spooling.served, index), functools.partial(settling.settle, most=FEW))
         for index, (one, settling) in enumerate(zip(spoolers, settlings))]
     first = spoolers[0]["dir"]
 
