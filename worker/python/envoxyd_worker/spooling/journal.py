@@ -173,10 +173,10 @@ class Journal:
     def let_go(self, record):
         unlock(self.fd, byte_of(record))
 
-    def mark(self, record):
-        """The job, which this file holds, is done."""
-        os.pwrite(self.fd, records.DONE, record.offset + records.STATE)
-        record.waiting = False
+    def mark(self, record, state=records.DONE):
+        """The job, which this file holds, is done, or has become a file."""
+        os.pwrite(self.fd, state, record.offset + records.STATE)
+        record.waiting, record.moved = False, state == records.MOVED
 
     def all(self):
         """All records that it has."""
