@@ -1,6 +1,7 @@
 """Journals of jobs: who writes them, who reads them, and what is left of them after a crash."""
 import os
 import random
+import signal
 import threading
 
 import pytest
@@ -224,7 +225,7 @@ def test_large_jobs_and_what_fails_are_for_the_file_system(tmp_path, journals, m
             broken.setattr(os, call, fails)
             assert not made.add(name, b"y", None)
     assert made.add("z", b"z", None)
-    assert [one.path for one in kept(tmp_path)] == ["x", "z"]
+    assert [one.path for one in kept(tmp_path) if one.waiting] == ["x", "z"]
 
 
 def test_a_job_that_a_spooler_has_before_the_disk_fails_is_no_file_as_well(tmp_path, journals, reader, monkeypatch):
@@ -241,6 +242,85 @@ def test_a_job_that_a_spooler_has_before_the_disk_fails_is_no_file_as_well(tmp_p
         path = put(made, 1)
     assert held[0].path == path and jobs(tmp_path) == {}
     assert put(made, 2) in one.look()
+
+
+def test_a_job_whose_journal_the_disk_has_not_taken_is_not_taken_for_the_next_one(tmp_path, journals, reader, monkeypatch):
+    """A spooler that has read it tries it only later."""
+    made, one = journals(), reader()
+    first = put(made, 0)
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fdatasync", lambda fd: one.look() and (_ for _ in ()).throw(OSError("made up")))
+        failed = put(made, 1)
+    last = put(made, 2)
+    assert list(jobs(tmp_path)) == [failed] and sorted(one.look()) == sorted([first, failed, last])
+    assert one.take(failed) is None
+    assert one.take(last).read() == ({b"n": b"2"}, b"body" * 2)
+
+
+def test_a_directory_that_is_moved_away_takes_its_journals_along(tmp_path):
+    (tmp_path / "jobs").mkdir()
+    made = journal.Journals(str(tmp_path / "jobs"), lambda: True, lambda seconds: None)
+    made.local, made.burst = True, lambda second: True
+    put(made, 1)
+    (tmp_path / "jobs").rename(tmp_path / "old")
+    (tmp_path / "jobs").mkdir()
+    path = put(made, 2)
+    assert [one.path for one in kept(tmp_path / "jobs")] == [os.path.basename(path)]
+
+
+def test_a_child_closes_nothing_of_others(tmp_path, journals):
+    """The application may have closed all descriptors there, and opened its own."""
+    made = journals()
+    put(made, 1)
+
+    def child():
+        os.closerange(3, 1000)
+        mine = [os.open("/dev/null", os.O_RDONLY) for _ in range(50)]
+        put(made, 2)
+        assert {os.readlink(f"/proc/self/fd/{fd}") for fd in mine} == {"/dev/null"}
+
+    assert os.waitpid(fork(child), 0)[1] == 0
+    assert len(kept(tmp_path)) == 2
+
+
+def test_a_child_that_writes_nothing_holds_no_lock(journals, reader):
+    """It may outlive this process, which may be killed while it writes."""
+    made = journals()
+    put(made, 1)
+    (begun, begin), (gone, go) = os.pipe(), os.pipe()
+    inside = made.take(1)
+
+    def child():
+        os.close(go)
+        os.write(begin, b"!")
+        os.read(gone, 1)
+
+    pid = fork(child)
+    os.read(begun, 1)
+    os.close(inside.fd)  # as a kill does
+    try:
+        assert journals().take(1).name == inside.name
+    finally:
+        os.close(go)
+        os.waitpid(pid, 0)
+
+
+def test_a_signal_handler_that_interrupts_a_writer(tmp_path, journals, monkeypatch):
+    made, paths = journals(), []
+    before = signal.signal(signal.SIGALRM, lambda *_: paths.append(put(made, 2)))
+    lock = journal.lock
+
+    def interrupted(fd, byte):
+        monkeypatch.setattr(journal, "lock", lock)
+        signal.raise_signal(signal.SIGALRM)
+        return lock(fd, byte)
+
+    monkeypatch.setattr(journal, "lock", interrupted)
+    try:
+        put(made, 1)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert list(jobs(tmp_path)) == paths and len(kept(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("kind, local", [("ext4", True), ("xfs", True), ("nfs4", False), ("tmpfs", False), ("fuse.sshfs", False)])
