@@ -1,4 +1,5 @@
 """Journals of jobs: who writes them, who reads them, and what is left of them after a crash."""
+import itertools
 import os
 import random
 import signal
@@ -144,6 +145,8 @@ def test_a_full_journal_begins_anew_when_all_is_done(tmp_path, journals, reader,
 def test_a_job_that_waits_keeps_its_journal_and_the_next_one_is_written(tmp_path, journals, reader, monkeypatch):
     monkeypatch.setattr(journal, "SIZE", journal.PAGE)
     monkeypatch.setattr(journal, "MOST", 3)
+    numbers = itertools.count()
+    monkeypatch.setattr(files, "_name", lambda hostname: f"{files.PREFIX}{next(numbers):06}")  # no record is shorter than others
     made, one = journals(), reader()
     first, paths = put(made, 0), []
     while not jobs(tmp_path):  # until all journals are full

@@ -39,6 +39,7 @@ def test_what_waits_becomes_files_as_if_they_had_been_written_at_once(tmp_path, 
     assert hidden(tmp_path) == [FIRST] and settle.rung == 1 and settle.said == [] and settle.waiting() == []
     settle.settle(0, remove=True)
     assert hidden(tmp_path) == hidden(tmp_path / "3") == [] and settle.rung == 1
+    assert os.fstat(made.opened[0].fd).st_blocks == 0  # though a writer has it open
 
 
 def test_what_is_young_or_in_hand_stays(tmp_path, journals, reader, settle):

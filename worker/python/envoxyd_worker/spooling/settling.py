@@ -81,6 +81,7 @@ class Settling:
         if remove and not any(record.waiting for record in found):
             files.sync_directory(where)
             os.unlink(one.name)
+            os.ftruncate(one.fd, 0)  # writers have it open until they write again
 
     def move(self, one, number, where, some):
         """Makes files of some of the jobs; returns how many."""
