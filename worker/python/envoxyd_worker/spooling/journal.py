@@ -194,6 +194,9 @@ class Journal:
         self.catch_up()
         if self.end + size <= SIZE:
             return True
+        head = os.pread(self.fd, records.HEADER.size, self.undone)
+        if head[records.STATE:records.STATE + 1] in (records.WAITING, records.MOVED):  # as most often: no need to read all
+            return False
         undone = records.first_waiting(os.pread(self.fd, self.end, 0), self.undone)
         if undone is not None:
             self.undone = undone
