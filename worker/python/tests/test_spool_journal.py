@@ -73,6 +73,12 @@ def test_few_jobs_make_no_journal(tmp_path):
 
 def test_without_a_spooler_that_reads_there_are_files(tmp_path, journals):
     path = put(journals(serving=lambda: False), 1)
+    assert list(jobs(tmp_path)) == [path] and hidden(tmp_path) == []
+
+
+def test_a_spooler_that_leaves_while_a_writer_takes_a_journal(tmp_path, journals):
+    answers = [True, False]
+    path = put(journals(serving=lambda: answers.pop(0)), 1)
     assert list(jobs(tmp_path)) == [path] and kept(tmp_path) == []
 
 

@@ -47,13 +47,15 @@ class Journals:
         now = self.clock()
         if not self.burst(now // 10**9) or len(content) > LARGEST or at is not None and at > LAST or not self.usable():
             return False
+        if not self.serving():  # not even an empty journal is made, which nobody would remove
+            return False
         path = os.fsencode(path)
         try:
             journal = self.take(records.HEADER.size + len(path) + len(content))
             if journal is None:
                 return False
             try:
-                # Asked with the lock, which the last spooler waits for when it leaves.
+                # Asked again with the lock, which the last spooler waits for when it leaves.
                 return self.serving() and journal.append(path, content, at, now)
             finally:
                 self.release(journal)
