@@ -361,3 +361,14 @@ def test_the_last_process_makes_files_though_another_was_killed(tmp_path):
         assert left(one) == [path] and not shared.served(0)
     finally:
         one.close()
+
+
+def test_a_job_runs_at_once_though_the_clock_has_been_set_back(tmp_path):
+    one, handler = Spoolers(tmp_path, journaled=True), Handler()
+    try:
+        one.state.journals[0].clock = lambda: time.time_ns() + 3600 * 10**9
+        one.put(n=b"1")
+        one.process(handler).run()
+        assert handler.values() == [b"1"]
+    finally:
+        one.close()
