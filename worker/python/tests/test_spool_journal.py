@@ -1,6 +1,8 @@
 """Journals of jobs: who writes them, who reads them, and what is left of them after a crash."""
+import itertools
 import os
 import random
+import signal
 import threading
 
 import pytest
@@ -71,6 +73,12 @@ def test_few_jobs_make_no_journal(tmp_path):
 
 def test_without_a_spooler_that_reads_there_are_files(tmp_path, journals):
     path = put(journals(serving=lambda: False), 1)
+    assert list(jobs(tmp_path)) == [path] and hidden(tmp_path) == []
+
+
+def test_a_spooler_that_leaves_while_a_writer_takes_a_journal(tmp_path, journals):
+    answers = [True, False]
+    path = put(journals(serving=lambda: answers.pop(0)), 1)
     assert list(jobs(tmp_path)) == [path] and kept(tmp_path) == []
 
 
@@ -79,7 +87,7 @@ def test_a_job_is_read_once_and_done_once(tmp_path, journals, reader):
     paths = [put(made, n, b"3" if n % 2 else None, 12345 if n % 3 else None) for n in range(10)]
     assert jobs(tmp_path) == {} and one.look() == other.look() == paths
     held = one.take(paths[0])
-    assert held.read() == ({b"n": b"0"}, b"") and held.found.st_mtime == pytest.approx(held.found.st_ctime)
+    assert held.read() == ({b"n": b"0"}, b"") and held.found.st_mtime_ns == held.record.written
     assert one.take(paths[1]).found.st_mtime == 12345
     assert other.take(paths[0]) is other.take(paths[1]) is None  # in hand
     held.remove()
@@ -143,6 +151,8 @@ def test_a_full_journal_begins_anew_when_all_is_done(tmp_path, journals, reader,
 def test_a_job_that_waits_keeps_its_journal_and_the_next_one_is_written(tmp_path, journals, reader, monkeypatch):
     monkeypatch.setattr(journal, "SIZE", journal.PAGE)
     monkeypatch.setattr(journal, "MOST", 3)
+    numbers = itertools.count()
+    monkeypatch.setattr(files, "_name", lambda hostname: f"{files.PREFIX}{next(numbers):06}")  # no record is shorter than others
     made, one = journals(), reader()
     first, paths = put(made, 0), []
     while not jobs(tmp_path):  # until all journals are full
@@ -237,7 +247,7 @@ def test_large_jobs_and_what_fails_are_for_the_file_system(tmp_path, journals, m
             broken.setattr(os, call, fails)
             assert not made.add(name, b"y", None)
     assert made.add("z", b"z", None)
-    assert [one.path for one in kept(tmp_path)] == ["x", "z"]
+    assert [one.path for one in kept(tmp_path) if one.waiting] == ["x", "z"]
 
 
 def test_a_job_that_a_spooler_has_before_the_disk_fails_is_no_file_as_well(tmp_path, journals, reader, monkeypatch):
@@ -254,6 +264,85 @@ def test_a_job_that_a_spooler_has_before_the_disk_fails_is_no_file_as_well(tmp_p
         path = put(made, 1)
     assert held[0].path == path and jobs(tmp_path) == {}
     assert put(made, 2) in one.look()
+
+
+def test_a_job_whose_journal_the_disk_has_not_taken_is_not_taken_for_the_next_one(tmp_path, journals, reader, monkeypatch):
+    """A spooler that has read it tries it only later."""
+    made, one = journals(), reader()
+    first = put(made, 0)
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fdatasync", lambda fd: one.look() and (_ for _ in ()).throw(OSError("made up")))
+        failed = put(made, 1)
+    last = put(made, 2)
+    assert list(jobs(tmp_path)) == [failed] and sorted(one.look()) == sorted([first, failed, last])
+    assert one.take(failed) is None
+    assert one.take(last).read() == ({b"n": b"2"}, b"body" * 2)
+
+
+def test_a_directory_that_is_moved_away_takes_its_journals_along(tmp_path):
+    (tmp_path / "jobs").mkdir()
+    made = journal.Journals(str(tmp_path / "jobs"), lambda: True, lambda seconds: None)
+    made.local, made.burst = True, lambda second: True
+    put(made, 1)
+    (tmp_path / "jobs").rename(tmp_path / "old")
+    (tmp_path / "jobs").mkdir()
+    path = put(made, 2)
+    assert [one.path for one in kept(tmp_path / "jobs")] == [os.path.basename(path)]
+
+
+def test_a_child_closes_nothing_of_others(tmp_path, journals):
+    """The application may have closed all descriptors there, and opened its own."""
+    made = journals()
+    put(made, 1)
+
+    def child():
+        os.closerange(3, 1000)
+        mine = [os.open("/dev/null", os.O_RDONLY) for _ in range(50)]
+        put(made, 2)
+        assert {os.readlink(f"/proc/self/fd/{fd}") for fd in mine} == {"/dev/null"}
+
+    assert os.waitpid(fork(child), 0)[1] == 0
+    assert len(kept(tmp_path)) == 2
+
+
+def test_a_child_that_writes_nothing_holds_no_lock(journals, reader):
+    """It may outlive this process, which may be killed while it writes."""
+    made = journals()
+    put(made, 1)
+    (begun, begin), (gone, go) = os.pipe(), os.pipe()
+    inside = made.take(1)
+
+    def child():
+        os.close(go)
+        os.write(begin, b"!")
+        os.read(gone, 1)
+
+    pid = fork(child)
+    os.read(begun, 1)
+    os.close(inside.fd)  # as a kill does
+    try:
+        assert journals().take(1).name == inside.name
+    finally:
+        os.close(go)
+        os.waitpid(pid, 0)
+
+
+def test_a_signal_handler_that_interrupts_a_writer(tmp_path, journals, monkeypatch):
+    made, paths = journals(), []
+    before = signal.signal(signal.SIGALRM, lambda *_: paths.append(put(made, 2)))
+    lock = journal.lock
+
+    def interrupted(fd, byte):
+        monkeypatch.setattr(journal, "lock", lock)
+        signal.raise_signal(signal.SIGALRM)
+        return lock(fd, byte)
+
+    monkeypatch.setattr(journal, "lock", interrupted)
+    try:
+        put(made, 1)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert list(jobs(tmp_path)) == paths and len(kept(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("kind, local", [("ext4", True), ("xfs", True), ("nfs4", False), ("tmpfs", False), ("fuse.sshfs", False)])

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from envoxyd_worker.spooling import files, loop, reading
-from spoolers import Spoolers, until
+from spoolers import Spoolers, fork, until
 
 NOW = 1_000_000_000  # a time that every job below is due at
 
@@ -347,3 +347,28 @@ def test_the_application_sees_jobs_of_journals_as_files(spoolers):
 
     one.process(function).run()
     assert seen == [{"spooler_task_name": os.fsencode(paths[0]), b"n": b"1"}, b"1", None, b"3"] and left(one) == []
+
+
+def test_the_last_process_makes_files_though_another_was_killed(tmp_path):
+    """The successor of that one may be about to come, or not, in a stop."""
+    one = Spoolers(tmp_path, journaled=True, processes=2)
+    shared = one.state.spooling
+    try:
+        assert os.waitpid(fork(lambda: shared.serve(2, 0)), 0)[1] == 0
+        path = one.put(n=b"1")
+        process = one.process(lambda job: -1, jobs=1)
+        process.run()
+        assert left(one) == [path] and not shared.served(0)
+    finally:
+        one.close()
+
+
+def test_a_job_runs_at_once_though_the_clock_has_been_set_back(tmp_path):
+    one, handler = Spoolers(tmp_path, journaled=True), Handler()
+    try:
+        one.state.journals[0].clock = lambda: time.time_ns() + 3600 * 10**9
+        one.put(n=b"1")
+        one.process(handler).run()
+        assert handler.values() == [b"1"]
+    finally:
+        one.close()

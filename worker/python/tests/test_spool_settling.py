@@ -39,6 +39,7 @@ def test_what_waits_becomes_files_as_if_they_had_been_written_at_once(tmp_path, 
     assert hidden(tmp_path) == [FIRST] and settle.rung == 1 and settle.said == [] and settle.waiting() == []
     settle.settle(0, remove=True)
     assert hidden(tmp_path) == hidden(tmp_path / "3") == [] and settle.rung == 1
+    assert os.fstat(made.opened[0].fd).st_blocks == 0  # though a writer has it open
 
 
 def test_what_is_young_or_in_hand_stays(tmp_path, journals, reader, settle):
@@ -139,6 +140,69 @@ def settle_until_killed(settle, last):
     for name in CALLS:
         setattr(os, name, counting(getattr(os, name)))
     settle.settle(0, remove=True)
+
+
+def test_what_is_run_after_a_full_disk_is_no_file_later(tmp_path, journals, reader, settle, monkeypatch):
+    """Hidden files that could not be finished are left by a disk that is full."""
+    path = put(journals(), 1)
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", lambda fd: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        settle.settle(0)
+    one = reader()
+    assert one.look() == [path]
+    run(one, path)
+    settle.settle(0, remove=True)
+    assert jobs(tmp_path) == {} and hidden(tmp_path) == []
+
+
+def run(one, path):
+    """Whether the job was there to be run."""
+    held = one.take(path)
+    if not held:
+        return False
+    held.remove()
+    held.release()
+    return True
+
+
+def test_whatever_it_is_killed_in_each_job_runs_once(tmp_path, journals, reader, settle):
+    """Readers run what waits in the journal before anybody comes to what the killed process has left."""
+    for last in range(1000):
+        made = journals()
+        want = [put(made, n, b"3" if n % 2 else None) for n in range(4)]
+        pid = fork(lambda last=last: settle_until_killed(settle, last))
+        killed = os.waitpid(pid, 0)[1] == signal.SIGKILL
+        one = reader()
+        ran = [path for path in one.look() if run(one, path)]
+        if last % 2:  # it begins anew before that, if it may
+            with pytest.MonkeyPatch.context() as small:
+                small.setattr(journal, "SIZE", made.opened[0].end)
+                want.append(put(journals(), 4))
+        settle.settle(0, remove=True)
+        assert sorted([*ran, *jobs(tmp_path)]) == sorted(want)
+        assert hidden(tmp_path) == []
+        for path in jobs(tmp_path):
+            os.remove(path)
+        if not killed:
+            break
+    assert 30 < last < 1000 and settle.said == []
+
+
+def test_the_directory_of_a_priority_that_has_gone_is_made_again(tmp_path, journals, settle, monkeypatch):
+    path = put(journals(), 1, b"5")
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "rename", lambda *args, **kwargs: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+        settle.settle(0)
+    (tmp_path / "5").rmdir()
+    settle.settle(0, remove=True)
+    assert list(jobs(tmp_path)) == [path] and hidden(tmp_path) == []
+
+
+def test_all_jobs_are_all_jobs_whatever_the_clock_says(tmp_path, journals, settle):
+    """It may have been set back since a job was written."""
+    path = put(journals(clock=lambda: time.time_ns() + 3600 * 10**9), 1)
+    settle.settle(0, remove=True)
+    assert list(jobs(tmp_path)) == [path]
 
 
 def test_writers_readers_and_settlers_at_once(tmp_path, journals, monkeypatch):

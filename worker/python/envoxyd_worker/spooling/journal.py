@@ -39,22 +39,23 @@ class Journals:
         self.directory, self.serving, self.settle, self.clock = directory, serving, settle, clock
         self.local = None  # not known yet
         self.second, self.jobs, self.bursting, self.settled = 0, 0, False, 0
-        self.pid, self.opened, self.mutex = os.getpid(), [], threading.Lock()
+        self.opened, self.mutex, self.taking = [], threading.RLock(), False
+        os.register_at_fork(after_in_child=self.forget)
 
     def add(self, path, content, at):
         """Whether the job is in a journal now, and on the disk; if not, it is for the caller to make a file of it."""
         now = self.clock()
         if not self.burst(now // 10**9) or len(content) > LARGEST or at is not None and at > LAST or not self.usable():
             return False
-        if self.pid != os.getpid():
-            self.forget()
+        if not self.serving():  # not even an empty journal is made, which nobody would remove
+            return False
         path = os.fsencode(path)
         try:
             journal = self.take(records.HEADER.size + len(path) + len(content))
             if journal is None:
                 return False
             try:
-                # Asked with the lock, which the last spooler waits for when it leaves.
+                # Asked again with the lock, which the last spooler waits for when it leaves.
                 return self.serving() and journal.append(path, content, at, now)
             finally:
                 self.release(journal)
@@ -78,21 +79,27 @@ class Journals:
         return self.bursting or self.jobs > BURST
 
     def forget(self):
-        """In a child: locks belong to an open file, which it would share."""
+        """In a child: locks belong to an open file, which it would share, and keep should this process be killed."""
         for one in self.opened:
-            os.close(one.fd)
-        self.pid, self.opened, self.mutex = os.getpid(), [], threading.Lock()
+            close(one.fd)
+        self.opened, self.mutex, self.taking = [], threading.RLock(), False
 
     def take(self, size):
         """Locks a journal that has room, which is made if there is none; None: there are enough."""
         for number in range(MOST):
             with self.mutex:
-                if number == len(self.opened):
-                    self.opened.append(Journal(self.directory, number + 1))
-                journal = self.opened[number]
-                if journal.busy or journal.full(size) or not (journal.lock() or journal.reopen() and journal.lock()):
-                    continue
-                journal.busy = True
+                if self.taking:  # a signal handler that has interrupted this very thread
+                    return None
+                self.taking = True
+                try:
+                    if number == len(self.opened):
+                        self.opened.append(Journal(self.directory, number + 1))
+                    journal = self.opened[number]
+                    if journal.busy or journal.full(size) or not (journal.lock() or journal.reopen() and journal.lock()):
+                        continue
+                    journal.busy = True
+                finally:
+                    self.taking = False
             try:
                 if journal.room(size):
                     return journal
@@ -131,21 +138,23 @@ class Journal:
                     raise
                 create(self.directory, self.name)
         self.link = f"/proc/self/fd/{self.fd}"
+        self.place = os.readlink(self.link)
 
     def reopen(self):
-        """Makes one again that was removed; False: it was not."""
+        """Opens one again that was removed, or makes it; False: it was not."""
         if not self.removed():
             return False
         old = self.fd
         self.open(True)
-        os.close(old)
+        close(old)
         self.forget()
         return True
 
     def removed(self):
-        """Whether the file has lost its name. Not by fstat(): where one has looked, the next write has its time noted to the
-        nanosecond, and that costs a transaction of the file system."""
-        return os.readlink(self.link).endswith(" (deleted)")
+        """Whether the file has lost its name, or its directory has. Not by fstat(): where one has looked, the next write has its time
+        noted to the nanosecond, and that costs a transaction of the file system."""
+        place = os.readlink(self.link)
+        return place != self.place or place.endswith(" (deleted)")
 
     def lock(self):
         """Makes this process its only writer. False: another one is, or has removed it."""
@@ -164,7 +173,7 @@ class Journal:
         if not lock(self.fd, byte_of(record)):
             return False
         head = os.pread(self.fd, records.HEADER.size, record.offset)
-        if records.place(head) == (record.generation, record.number) and records.is_waiting(head):
+        if records.place(head) == (record.generation, record.number) and records.state(head) == records.WAITING:
             return True
         record.waiting = False
         self.let_go(record)
@@ -173,10 +182,10 @@ class Journal:
     def let_go(self, record):
         unlock(self.fd, byte_of(record))
 
-    def mark(self, record):
-        """The job, which this file holds, is done."""
-        os.pwrite(self.fd, records.DONE, record.offset + records.STATE)
-        record.waiting = False
+    def mark(self, record, state=records.DONE):
+        """The job, which this file holds, is done, or has become a file."""
+        os.pwrite(self.fd, state, record.offset + records.STATE)
+        record.waiting, record.moved = False, state == records.MOVED
 
     def all(self):
         """All records that it has."""
@@ -187,7 +196,7 @@ class Journal:
         self.catch_up()
         if self.end + size <= SIZE:
             return True
-        undone = records.first_waiting(os.pread(self.fd, self.end - self.undone, self.undone))
+        undone = records.first_undone(os.pread(self.fd, self.end - self.undone, self.undone))
         if undone is not None:
             self.undone += undone
             return False
@@ -195,12 +204,12 @@ class Journal:
         return size <= SIZE
 
     def full(self, size):
-        """Whether it is known, without the lock, that room() would say no: what was the first waiting job still is."""
+        """Whether it is known, without the lock, that room() would say no: what was the first job that is not done still is."""
         if self.end + size <= SIZE or self.removed():
             return False
         first = records.place(os.pread(self.fd, records.HEADER.size, 0))
         head = os.pread(self.fd, records.HEADER.size, self.undone)
-        return first is not None and first[0] == self.generation and records.is_waiting(head)
+        return first is not None and first[0] == self.generation and records.state(head) != records.DONE
 
     def catch_up(self):
         """Finds out what others have written since."""
@@ -223,23 +232,36 @@ class Journal:
             raise OSError(errno.EIO, "a short write")
         try:
             os.fdatasync(self.fd)
+            withdrawn = False
         except OSError:
-            if self.withdraw(text):
-                return False
+            withdrawn = self.withdraw(text)
         self.generation, self.number, self.end = generation, self.number + 1, self.end + len(text)
-        return True
+        return not withdrawn
 
     def withdraw(self, text):
-        """Takes back what has just been written; False: a spooler has it already."""
+        """Takes back what has just been written; False: a spooler has it already. It keeps its place: a spooler may have read it, and
+        would take the next job there for this one."""
         record = records.unpack(text, 0)
         record.offset = self.end
-        if not self.hold(record):
-            return False
-        try:
-            os.pwrite(self.fd, bytes(records.HEADER.size), self.end)
-        finally:
-            self.let_go(record)
-        return True
+        mine = self.hold(record)
+        if mine:
+            try:
+                self.mark(record)
+            finally:
+                self.let_go(record)
+        # The kernel does not try to write those pages again, and later records are worth nothing without this one.
+        for start, end in (0, records.STATE), (records.STATE + 1, len(text)):
+            os.pwrite(self.fd, text[start:end], self.end + start)
+        return mine
+
+
+def close(fd):
+    """Closes a journal; not what the application has opened since, should it have closed all descriptors."""
+    try:
+        if os.path.basename(os.readlink(f"/proc/self/fd/{fd}")).startswith(NAME):
+            os.close(fd)
+    except OSError:
+        pass
 
 
 def path_of(directory, number):

@@ -80,6 +80,7 @@ class Loop:
         finally:
             self.shared.serve(self.process.number, None)
             self.bell.ring()  # what we were woken for may be another's
+        self.shared.bury()
         if not self.shared.served(self.index):
             self.settling.settle(0, remove=True, patience=FAREWELL)
 

@@ -118,10 +118,9 @@ class Job:
 
     @property
     def found(self):
-        """What a file would say of it."""
+        """What a file would say of it, but that it is due at once without a time, whatever has been done to the clock."""
         one = self.record
-        due = one.written if one.at is None else one.at * 10**9
-        return State(0, one.size, due / 10**9, due, one.written / 10**9)
+        return State(0, one.size, one.at or 0, one.written if one.at is None else one.at * 10**9, one.written / 10**9)
 
     def read(self):
         """(pairs, body); raises Broken."""

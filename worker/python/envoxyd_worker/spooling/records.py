@@ -1,4 +1,4 @@
-"""The form of a journal: records one after another, each of them a job that is waiting or done."""
+"""The form of a journal: records one after another, each of them a job that is waiting, has become a file, or is done."""
 import os
 import re
 import struct
@@ -12,14 +12,14 @@ HEADER = struct.Struct("<3scIHHQQqq")
 CHECKSUM, REST = struct.Struct("<I"), struct.Struct("<HHQQqq")
 CHECKED = HEADER.size - REST.size  # where the part with a checksum begins
 STATE = 3  # where the state is; it changes later and is not part of the checksum
-MAGIC, WAITING, DONE = b"job", b"s", b"-"
+MAGIC, WAITING, MOVED, DONE = b"job", b"s", b"f", b"-"
 PATH = re.compile(r"(?:[0-9]{1,%d}/)?%s[^/]+" % (files.LONGEST_PRIORITY, files.PREFIX))
 
 
 class Record:
     """A job in a journal. The path is relative to the directory of jobs."""
 
-    __slots__ = ("path", "content", "at", "generation", "number", "written", "offset", "size", "waiting")
+    __slots__ = ("path", "content", "at", "generation", "number", "written", "offset", "size", "waiting", "moved")
 
 
 def pack(path, content, at, generation, number, written):
@@ -48,7 +48,7 @@ def unpack(data, start):
     found = Record()
     found.path, found.content = os.fsdecode(data[body:body + path]), bytes(data[body + path:end])
     found.at, found.generation, found.number, found.written = None if at < 0 else at, generation, number, written
-    found.offset, found.size, found.waiting = start, end - start, state == WAITING
+    found.offset, found.size, found.waiting, found.moved = start, end - start, state == WAITING, state == MOVED
     return found
 
 
@@ -66,18 +66,18 @@ def unpack_all(data, generation=None, number=0, base=0):
         found.append(record)
 
 
-def is_waiting(header):
-    """Whether the job of the record with this header is not done."""
-    return header[STATE:STATE + 1] == WAITING
+def state(header):
+    """Of the record with this header."""
+    return header[STATE:STATE + 1]
 
 
-def first_waiting(data):
+def first_undone(data):
     """Where in whole records the first job that is not done begins; None: all are done."""
     start = 0
     while start < len(data):
-        _, state, _, path, content, _, _, _, _ = HEADER.unpack_from(data, start)
-        if state == WAITING:
+        if data[start + STATE:start + STATE + 1] != DONE:
             return start
+        _, _, _, path, content, _, _, _, _ = HEADER.unpack_from(data, start)
         start += HEADER.size + path + content
     return None
 

@@ -1,8 +1,9 @@
 """Jobs of journals become files: what waits longer than a moment is for all to see, and nothing is left when the last spooler goes.
 
 The order of the steps is what keeps a job from being lost, and from running twice, if the process is killed between any two of them:
-the file is written under a hidden name, the job is marked as done in the journal, the file gets its name. Who comes next removes hidden
-files whose jobs still wait in the journal, and names the others. All happens while the journal is locked.
+the file is written under a hidden name, the job is marked in the journal as moved, the file gets its name, the job is marked as done.
+Who comes next names the hidden files of jobs that have moved, and removes the others: their jobs wait in the journal, or a spooler has
+run them from there since. All happens while the journal is locked, and no journal begins anew with a job that is not done.
 """
 import os
 import time
@@ -67,18 +68,20 @@ class Settling:
 
     def settle_locked(self, one, number, where, seconds, remove, most):
         found = one.all()
-        moved = finish(where, number, {record.path for record in found if record.waiting})
+        moved = self.finish(one, number, where, found)
         before = self.clock() - seconds * 10**9
-        old = [record for record in found if record.waiting and record.written <= before][:most]
+        old = [record for record in found if record.waiting and (not seconds or record.written <= before)][:most]
         try:
             for first in range(0, len(old), AT_ONCE):
                 moved += self.move(one, number, where, old[first:first + AT_ONCE])
+            done(one, where, found)
         finally:
             if moved:
                 self.moved()
         if remove and not any(record.waiting for record in found):
             files.sync_directory(where)
             os.unlink(one.name)
+            os.ftruncate(one.fd, 0)  # writers have it open until they write again
 
     def move(self, one, number, where, some):
         """Makes files of some of the jobs; returns how many."""
@@ -89,7 +92,7 @@ class Settling:
                 files.folder(self.directory, below.encode())
             write(where, number, valid)
             for record in held:
-                one.mark(record)
+                one.mark(record, records.MOVED if record in valid else records.DONE)
             os.fdatasync(one.fd)
             for record in valid:
                 os.rename(hidden(number, record.path), record.path, src_dir_fd=where, dst_dir_fd=where)
@@ -97,6 +100,23 @@ class Settling:
             for record in held:
                 one.let_go(record)
         return len(valid)
+
+    def finish(self, one, number, where, found):
+        """What a process that was killed, or a full disk, has left; how many files it names."""
+        moved = {hidden(number, record.path): record.path for record in found if record.moved and records.valid(record.path)}
+        named = 0
+        for name in os.listdir(where):
+            if not name.startswith(hidden(number, "")):
+                continue
+            if name not in moved:
+                os.unlink(name, dir_fd=where)
+                continue
+            if records.priority(moved[name]):  # somebody may have tidied up an empty directory
+                files.folder(self.directory, records.priority(moved[name]).encode())
+            os.rename(name, moved[name], src_dir_fd=where, dst_dir_fd=where)
+            named += 1
+        done(one, where, found)
+        return named
 
 
 def hidden(number, path):
@@ -124,18 +144,10 @@ def write(where, number, some):
             os.close(fd)
 
 
-def finish(where, number, waiting):
-    """What a process that was killed has left: removes hidden files of jobs that still wait, names the others; how many it names."""
-    start, named = hidden(number, ""), 0
-    for name in os.listdir(where):
-        if not name.startswith(start):
-            continue
-        path = name[len(start):]
-        if not path.startswith(files.PREFIX):
-            path = path.replace(":", "/", 1)
-        if path in waiting:
-            os.unlink(name, dir_fd=where)
-        elif records.valid(path):
-            os.rename(name, path, src_dir_fd=where, dst_dir_fd=where)
-            named += 1
-    return named
+def done(one, where, found):
+    """Jobs whose files have their names are done: only when those names are on the disk."""
+    moved = [record for record in found if record.moved]
+    if moved:
+        files.sync_directory(where)
+    for record in moved:
+        one.mark(record)

@@ -5,8 +5,10 @@ import struct
 
 FREQUENCY = struct.Struct("<q")
 LENGTH = struct.Struct("<H")
+PID = struct.Struct("<i")
 SLOT = 1024  # bytes for the path of a job, and what follows
 SERVES = SLOT - 1  # where in a slot the number of the spooler is, counted from 1, while the process works on its jobs
+WHO = SERVES - PID.size  # where its pid is
 WAKE = struct.pack("@Q", 1)
 
 
@@ -44,17 +46,34 @@ class Shared:
             LENGTH.pack_into(self.memory, at, 0)
             return
         path = os.fsencode(path)
-        if len(path) <= SERVES - LENGTH.size:
+        if len(path) <= WHO - LENGTH.size:
             self.memory[at:at + LENGTH.size + len(path)] = LENGTH.pack(len(path)) + path
 
     def serve(self, number, spooler):
         """The process of this number works for a spooler from now on, the index of one, and with None for none."""
         if 1 <= number <= self.slots:
+            PID.pack_into(self.memory, SLOT * number + WHO, os.getpid())
             self.memory[SLOT * number + SERVES] = 0 if spooler is None else spooler % 255 + 1
+
+    def bury(self):
+        """Processes that were killed serve no more, until their successors do: there may be none, in a stop."""
+        for number in range(1, self.slots + 1):
+            if self.memory[SLOT * number + SERVES] and not alive(PID.unpack_from(self.memory, SLOT * number + WHO)[0]):
+                self.memory[SLOT * number + SERVES] = 0
 
     def served(self, spooler):
         """Whether a process works for the spooler of this index. One that was killed does: its successor will."""
         return spooler % 255 + 1 in self.memory[SLOT + SERVES::SLOT]
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
 
 
 class Bell:
