@@ -50,7 +50,7 @@ func (t *tracer) ofMessage(worker, operation int, payload []byte, deliver func([
 		parent, _ := tracing.Parse(payload)
 		var begun tracing.Context
 		t.mu.Lock()
-		t.sampler.Begin(&begun, &parent, t.ids)
+		t.sampler.Begin(&begun, &parent, &t.ids)
 		t.mu.Unlock()
 		deliver(begun.Append(nil))
 		return nil

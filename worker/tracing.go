@@ -19,7 +19,7 @@ type tracer struct {
 	sender  *tracing.Sender
 
 	mu  sync.Mutex
-	ids *tracing.Source // for spans of messages, which any thread may begin; guarded by mu
+	ids tracing.Source // for spans of messages, which any thread may begin; guarded by mu
 }
 
 func newTracer(spec *workerspec.Tracing) *tracer {
@@ -38,15 +38,16 @@ type span struct {
 
 // traced is what a slot needs for spans. It belongs to the slot's thread.
 type traced struct {
-	ids    *tracing.Source
-	span   span   // of the current request
-	vars   []byte // C memory: the variables of the request, with the span's context among them
-	record []byte
+	sampler tracing.Sampler // the worker's, at hand
+	ids     tracing.Source
+	span    span   // of the current request
+	vars    []byte // C memory: the variables of the request, with the span's context among them
+	record  []byte
 }
 
 func newTraced(w *Worker) (*traced, error) {
 	vars, err := offHeap(varsRoom(w.spec.Limits.BufferSize) + tracedRoom)
-	return &traced{ids: tracing.NewSource(), vars: vars, record: make([]byte, 0, 1024)}, err
+	return &traced{sampler: w.tracer.sampler, ids: tracing.NewSource(), vars: vars, record: make([]byte, 0, 1024)}, err
 }
 
 const varTraceparent = "HTTP_TRACEPARENT"
@@ -73,7 +74,7 @@ func (s *slot) trace(cn *conn, p *parsed) {
 			t.span.state = append(t.span.state, r.tracestate...)
 		}
 	}
-	s.w.tracer.sampler.Begin(&t.span.Context, &parent, t.ids)
+	t.sampler.Begin(&t.span.Context, &parent, &t.ids)
 	t.span.parent = parent.Span
 	if ok && len(r.traceparent) == tracing.Size { // in its place
 		t.span.Put((*[tracing.Size]byte)(r.traceparent))

@@ -9,7 +9,7 @@ func BenchmarkNotSampled(b *testing.B) {
 	var text [Size]byte
 	b.ReportAllocs()
 	for b.Loop() {
-		sampler.Begin(&c, &none, ids)
+		sampler.Begin(&c, &none, &ids)
 		c.Put(&text)
 	}
 }
@@ -23,7 +23,7 @@ func BenchmarkCalled(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		parent, _ := Parse(header)
-		sampler.Begin(&c, &parent, ids)
+		sampler.Begin(&c, &parent, &ids)
 		c.Put(&text)
 	}
 }

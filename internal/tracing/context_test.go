@@ -80,7 +80,7 @@ func TestSampler(t *testing.T) {
 		{"likewise", Sampler{Ratio: 0, IgnoreCalls: true}, sampled, false},
 	} {
 		var got Context
-		c.sampler.Begin(&got, &c.parent, ids)
+		c.sampler.Begin(&got, &c.parent, &ids)
 		if got.IsSampled() != c.want || !got.Valid() {
 			t.Errorf("%s: %v", c.name, got)
 		}
@@ -95,13 +95,13 @@ func TestSamplerKeepsItsRatioAndAgreesWithOthers(t *testing.T) {
 	const rounds = 20000
 	for range rounds {
 		var few, more Context
-		(&Sampler{Ratio: 0.1}).Begin(&few, &Context{}, ids)
+		(&Sampler{Ratio: 0.1}).Begin(&few, &Context{}, &ids)
 		if !few.IsSampled() {
 			continue
 		}
 		count++
 		few.Flags = 0
-		if (&Sampler{Ratio: 0.2, IgnoreCalls: true}).Begin(&more, &few, ids); !more.IsSampled() {
+		if (&Sampler{Ratio: 0.2, IgnoreCalls: true}).Begin(&more, &few, &ids); !more.IsSampled() {
 			t.Fatal("a higher ratio leaves out what a lower one records")
 		}
 	}
