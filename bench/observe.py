@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """observe.py [SECONDS [ROUNDS [VARIANT…]]]: what it costs to watch an instance: hello by one worker, in turns on this machine.
 
-Variants are those of WATCHED (all of them by default); the first one is what the others are compared with. TREE=dir1,dir2 has each of
-them run by the builds in those trees in turn. Needs wrk, and nothing else on the machine that takes its time.
+Variants are those of WATCHED (all of them by default); each turn of one is compared with the turn of the first one beside it. In each
+round all are started anew and have TURNS turns (2). TREE=dir1,dir2 has each of them run by the builds in those trees. Needs wrk.
 """
 import os
 import re
@@ -21,6 +21,7 @@ from pathlib import Path
 from hello import APP, free_port, wait_open
 
 TREES = os.environ.get("TREE", str(Path(__file__).resolve().parent.parent)).split(",")
+TURNS = int(os.environ.get("TURNS", "2"))
 SCRAPE = float(os.environ.get("SCRAPE", "1"))  # seconds between scrapes
 WATCHED = {
     "off": [],
@@ -121,35 +122,47 @@ class Result:
         self.total = sum(self.used.values())
 
 
-def measure(tree, options, collector, directory, seconds):
-    ports = {"metrics": free_port(), "page": free_port(), "collector": collector.port}
-    port = free_port()
-    argv = [f"{tree}/bin/envoxyd", "--master", "--processes", "1", "--disable-logging", "--wsgi-file", "app.py", "--http-keepalive=30",
-            "--http-socket", f"127.0.0.1:{port}", *(option.format(**ports) for option in options)]
-    with open(directory / "log", "wb") as log:
-        process = subprocess.Popen(argv, cwd=directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-    try:
-        wait_open(port, process)
+class Watched:
+    """A server with one worker, and those who watch it while it is measured."""
+
+    def __init__(self, tree, options, collector, directory):
+        self.ports = {"metrics": free_port(), "page": free_port(), "collector": collector.port, "http": free_port()}
+        argv = [f"{tree}/bin/envoxyd", "--master", "--processes", "1", "--disable-logging", "--wsgi-file", "app.py", "--http-keepalive=30",
+                "--http-socket", "127.0.0.1:{http}", *options]
+        self.seen = "--prometheus" in options
+        with open(directory / "log", "ab") as log:
+            self.process = subprocess.Popen([word.format(**self.ports) for word in argv], cwd=directory, stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, start_new_session=True)
+
+    def __enter__(self):
+        for name in ("http", *(("metrics", "page") if self.seen else ())):
+            wait_open(self.ports[name], self.process)
+        self.wrk(1)
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def wrk(self, seconds):
+        return subprocess.run(["wrk", "-t1", "-c32", f"-d{seconds}s", f"http://127.0.0.1:{self.ports['http']}/"],
+                              capture_output=True, text=True, check=True).stdout
+
+    def measure(self, seconds):
         with ExitStack() as watchers:
-            if "--prometheus" in options:
-                wait_open(ports["metrics"], process)
-                watchers.enter_context(scraped(ports["metrics"]))
-                watchers.enter_context(viewed(ports["page"]))
-            wrk = ["wrk", "-t1", "-c32", f"http://127.0.0.1:{port}/"]
-            subprocess.run([*wrk, "-d1s"], capture_output=True, check=True)
-            before = roles(process.pid)
-            out = subprocess.run([*wrk, f"-d{seconds}s"], capture_output=True, text=True, check=True).stdout
-            after = roles(process.pid)
+            if self.seen:
+                watchers.enter_context(scraped(self.ports["metrics"]))
+                watchers.enter_context(viewed(self.ports["page"]))
+            before = roles(self.process.pid)
+            out = self.wrk(seconds)
+            after = roles(self.process.pid)
         requests = int(re.search(r"(\d+) requests in", out).group(1))
         rate = float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))
         return Result(rate, requests, {role: used - before.get(role, 0) for role, used in after.items()})
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 def median(results, value):
@@ -159,10 +172,10 @@ def median(results, value):
 def report(found):
     base = next(iter(found.values()))
     for (tree, name), results in found.items():
-        ratio = statistics.median(one.rate / first.rate for one, first in zip(results, base))
-        cost = median(results, lambda one: one.total) / median(base, lambda one: one.total)
+        rate, cost = (statistics.median(value(one) / value(first) for one, first in zip(results, base))
+                      for value in (lambda one: one.rate, lambda one: one.total))
         parts = ", ".join(f"{role} {median(results, lambda one: one.used.get(role, 0)):.3f}" for role in ("worker", "master", "exporter"))  # noqa: B023
-        print(f"{Path(tree).name:10} {name:11} {median(results, lambda one: one.rate):8.0f}/s x{ratio:.3f}  "
+        print(f"{Path(tree).name:10} {name:11} {median(results, lambda one: one.rate):8.0f}/s x{rate:.3f}  "
               f"{median(results, lambda one: one.total):6.3f} us/request x{cost:.3f} ({parts})", flush=True)
 
 
@@ -172,12 +185,15 @@ def main():
     names = sys.argv[3:] or list(WATCHED)
     print("load", os.getloadavg()[0], time.strftime("%H:%M:%S"))
     collector, found = Collector(), {}
+    order = [(tree, name) for name in names for tree in TREES]
     with tempfile.TemporaryDirectory(prefix="envoxyd-bench-") as directory:
         Path(directory, "app.py").write_text(APP)
-        order = [(tree, name) for name in names for tree in TREES]
-        for number in range(rounds):
-            for tree, name in order if number % 2 == 0 else reversed(order):
-                found.setdefault((tree, name), []).append(measure(tree, WATCHED[name], collector, Path(directory), seconds))
+        for _ in range(rounds):
+            with ExitStack() as stack:
+                servers = {key: stack.enter_context(Watched(key[0], WATCHED[key[1]], collector, Path(directory))) for key in order}
+                for turn in range(TURNS):
+                    for key in order if turn % 2 == 0 else reversed(order):
+                        found.setdefault(key, []).append(servers[key].measure(seconds))
     report({key: found[key] for key in order})
     print("load", os.getloadavg()[0], f"{collector.posts} posts of {collector.size // max(collector.posts, 1)} bytes")
 
