@@ -52,7 +52,10 @@ func newTraced(w *Worker) (*traced, error) {
 
 const varTraceparent = "HTTP_TRACEPARENT"
 
-// tracedRoom is what the context of a span takes among the variables.
+// traceVariable is the variable with room for the context of a span.
+var traceVariable = uwsgi.AppendVar(nil, varTraceparent, make([]byte, tracing.Size))
+
+// tracedRoom is what it takes among the variables.
 const tracedRoom = 2 + len(varTraceparent) + 2 + tracing.Size
 
 // trace begins the span of a new request, and makes its context the one that the application sees: what that does is below it.
@@ -114,13 +117,10 @@ func (t *traced) replace(s *slot, p *parsed, keepState bool) []byte {
 		all = append(t.vars[:0], vars...)
 	}
 	r.nvars++
-	all = uwsgi.AppendVar(all, varTraceparent, traceTemplate)
+	all = append(all, traceVariable...)
 	t.span.Put((*[tracing.Size]byte)(all[len(all)-tracing.Size:]))
 	return all
 }
-
-// traceTemplate is as long as the context of a span.
-const traceTemplate = "00-00000000000000000000000000000000-0000000000000000-00"
 
 // endsBehind tells whether the variables can grow where they are: the slot's memory has room for one more, and there is nothing
 // of the request in it.
