@@ -52,11 +52,11 @@ func newTraced(w *Worker) (*traced, error) {
 
 const varTraceparent = "HTTP_TRACEPARENT"
 
-// traceVariable is the variable with room for the context of a span.
-var traceVariable = uwsgi.AppendVar(nil, varTraceparent, make([]byte, tracing.Size))
+// traceHead is what of the variable is before the context of a span: the name, and the lengths of both.
+const traceHead = "\x10\x00" + varTraceparent + "\x37\x00"
 
 // tracedRoom is what it takes among the variables.
-const tracedRoom = 2 + len(varTraceparent) + 2 + tracing.Size
+const tracedRoom = len(traceHead) + tracing.Size
 
 // trace begins the span of a new request, and makes its context the one that the application sees: what that does is below it.
 func (s *slot) trace(cn *conn, p *parsed) {
@@ -117,9 +117,10 @@ func (t *traced) replace(s *slot, p *parsed, keepState bool) []byte {
 		all = append(t.vars[:0], vars...)
 	}
 	r.nvars++
-	all = append(all, traceVariable...)
-	t.span.Put((*[tracing.Size]byte)(all[len(all)-tracing.Size:]))
-	return all
+	room := (*[tracedRoom]byte)(all[len(all):][:tracedRoom])
+	copy(room[:], traceHead)
+	t.span.Put((*[tracing.Size]byte)(room[len(traceHead):]))
+	return all[:len(all)+tracedRoom]
 }
 
 // endsBehind tells whether the variables can grow where they are: the slot's memory has room for one more, and there is nothing

@@ -111,16 +111,17 @@ func TestSamplerKeepsItsRatioAndAgreesWithOthers(t *testing.T) {
 }
 
 func TestSourcesAreApart(t *testing.T) {
-	seen := map[[8]byte]bool{}
+	traces, spans := map[[16]byte]bool{}, map[[8]byte]bool{}
 	for range 3 {
 		ids := NewSource()
 		for range 100 {
-			var id [8]byte
-			ids.put(id[:])
-			if seen[id] {
+			var c, child Context
+			ids.begin(&c)
+			ids.child(&child)
+			if !c.Valid() || traces[c.Trace] || spans[c.Span] || spans[child.Span] || c.Span == child.Span {
 				t.Fatal("an id came twice")
 			}
-			seen[id] = true
+			traces[c.Trace], spans[c.Span], spans[child.Span] = true, true, true
 		}
 	}
 }
@@ -128,10 +129,9 @@ func TestSourcesAreApart(t *testing.T) {
 func TestContextsAreWrittenAsTheyAreRead(t *testing.T) {
 	ids := NewSource()
 	for i := range 256 {
-		c := Context{Flags: byte(i)}
-		ids.put(c.Trace[:8])
-		ids.put(c.Trace[8:])
-		ids.put(c.Span[:])
+		var c Context
+		ids.begin(&c)
+		c.Flags = byte(i)
 		c.Trace[i%16], c.Span[i%8] = byte(i), byte(i)
 		want := fmt.Sprintf("00-%x-%x-%02x", c.Trace, c.Span, c.Flags)
 		if got := string(c.Append(nil)); got != want {

@@ -14,15 +14,12 @@ type Sampler struct {
 // Begin makes c the context of a new span. parent is that of the caller; one that is not valid: the trace begins here.
 func (s *Sampler) Begin(c, parent *Context, ids *Source) {
 	if !parent.Valid() {
-		ids.put(c.Trace[:8])
-		ids.put(c.Trace[8:])
-		ids.put(c.Span[:])
-		c.Flags = randomTrace
+		ids.begin(c)
 		s.decide(c)
 		return
 	}
 	c.Trace, c.Flags = parent.Trace, parent.Flags
-	ids.put(c.Span[:])
+	ids.child(c)
 	if s.IgnoreCalls {
 		s.decide(c)
 	}
