@@ -71,7 +71,8 @@ static int worth_keeping(name_t *slot, uint16_t size)
 PyObject *names_value(names_t *names, name_t *slot, const uint8_t *text, uint16_t size)
 {
     if (slot->value && slot->value_len == size && !memcmp(slot->text, text, size)) {
-        slot->changes = 0;
+        if (slot->changes) /* else the line stays clean */
+            slot->changes = 0;
         Py_INCREF(slot->value);
         return slot->value;
     }
