@@ -73,6 +73,13 @@ def test_a_value_over_64_kib_is_refused_and_forges_nothing(listen, dialect):
     assert b"200 OK" in exchange(port, speak(dialect, "/" + "a" * 65534))
 
 
+def test_values_are_those_of_the_request_however_often_they_change(listen):
+    _, port = listen("http-socket")
+    values = [*(str(n) for n in range(40)), *["same"] * 40, "other", "same", "same", "", "a" * 300, "a" * 300, "a" * 256, "a" * 256]
+    for value in [*values, *("ab"[n % 2] for n in range(40))]:
+        assert f"HTTP_X_SAID={value!r}\n".encode() in exchange(port, speak("http-socket", names=[("X-Said", value)]))
+
+
 PROXY_HEADERS = {
     "v1": b"PROXY TCP4 192.0.2.7 198.51.100.1 1111 2222\r\n",
     "v2": b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes([192, 0, 2, 7, 198, 51, 100, 1]) + struct.pack(">HH", 1111, 2222),

@@ -19,7 +19,8 @@ const (
 	queueKey  = attribute.Key("envoxyd.queue_time") // microseconds
 )
 
-var texts = map[tracing.Attribute]attribute.Key{
+// texts and numbers have the keys of attributes whose values are texts, and numbers.
+var texts = [256]attribute.Key{
 	tracing.Path:            semconv.URLPathKey,
 	tracing.Scheme:          semconv.URLSchemeKey,
 	tracing.ServerAddress:   semconv.ServerAddressKey,
@@ -30,19 +31,22 @@ var texts = map[tracing.Attribute]attribute.Key{
 	tracing.MessagingServer: attribute.Key("envoxyd.mqtt_server"),
 }
 
-var numbers = map[tracing.Attribute]attribute.Key{
+var numbers = [256]attribute.Key{
 	tracing.ServerPort:  semconv.ServerPortKey,
 	tracing.StatusCode:  semconv.HTTPResponseStatusCodeKey,
 	tracing.WorkerID:    workerKey,
 	tracing.QueueMicros: queueKey,
 }
 
+// usual is how many attributes a span has, or some more.
+const usual = 14
+
 // methods are those that telemetry knows by name; others are _OTHER, so that clients cannot make up any number of them.
 var methods = []string{"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
 
 // describeSpan is the name of a span and its attributes, as the semantic conventions have them.
 func describeSpan(span *tracing.Span) (name string, list []attribute.KeyValue) {
-	name = string(span.Name)
+	name, list = string(span.Name), make([]attribute.KeyValue, 0, usual)
 	for key, value := range span.Attributes {
 		text := strings.ToValidUTF8(string(value), "\ufffd")
 		switch {

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -20,7 +21,6 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
-	"golang.org/x/sys/unix"
 
 	"envoxyd/internal/tracing"
 )
@@ -30,6 +30,7 @@ const defaultService = "envoxyd"
 
 // Run exports spans until the master says that there are no more, or is gone.
 func Run(spec *tracing.Spec) error {
+	runtime.GOMAXPROCS(1) // what goroutines of this process pass to each other would be passed between processors, and waited for there
 	// The master says what is to be done.
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTSTP)
 	out := &log{to: os.Stderr}
@@ -110,40 +111,6 @@ func describe(ctx context.Context, spec *tracing.Spec) (*resource.Resource, erro
 
 // serve exports what comes until the master ends it.
 func (e *exporter) serve(spec *tracing.Spec) error {
-	for _, fd := range []int{spec.ControlFD, spec.SpansFD} {
-		if err := unix.SetNonblock(fd, true); err != nil {
-			return err
-		}
-	}
-	control, spans := os.NewFile(uintptr(spec.ControlFD), "control"), os.NewFile(uintptr(spec.SpansFD), "spans")
-	defer control.Close()
-	defer spans.Close()
-	over := make(chan struct{})
-	defer func() { <-over }()
-	go func() { // ends with the master's word, or its end; spans.SetReadDeadline tells the reader
-		defer close(over)
-		_, _ = control.Read(make([]byte, 64))
-		_ = spans.SetReadDeadline(time.Now())
-	}()
-	record := make([]byte, tracing.MaxRecord)
-	for {
-		n, err := spans.Read(record)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			break
-		}
-		if err != nil {
-			return fmt.Errorf("spans: %w", err)
-		}
-		e.take(record[:n])
-	}
-	for { // what was sent before the end: reading past a deadline is the kernel's business
-		n, err := unix.Read(spec.SpansFD, record)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if n <= 0 || err != nil {
-			return nil
-		}
-		e.take(record[:n])
-	}
+	in := &intake{control: spec.ControlFD, spans: spec.SpansFD, record: make([]byte, tracing.MaxRecord), take: e.take, doze: longestDoze}
+	return in.run()
 }

@@ -48,7 +48,10 @@ func (t *tracer) ofMessage(worker, operation int, payload []byte, deliver func([
 	switch operation {
 	case beginSpan:
 		parent, _ := tracing.Parse(payload)
-		begun := t.begin(&parent)
+		var begun tracing.Context
+		t.mu.Lock()
+		t.sampler.Begin(&begun, &parent, &t.ids)
+		t.mu.Unlock()
 		deliver(begun.Append(nil))
 		return nil
 	case endSpan:

@@ -11,7 +11,8 @@
 typedef struct {
     uint32_t hash;
     uint16_t name_len, value_len;
-    int kind; /* the caller's */
+    int kind;         /* the caller's */
+    unsigned changes; /* values in a row that were not the one before */
     char *name, *text;
     PyObject *key;   /* the name, as the table's user makes it */
     PyObject *value; /* likewise; NULL: none yet */

@@ -3,6 +3,7 @@ package worker
 import (
 	"bytes"
 	"strconv"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -15,19 +16,18 @@ import (
 // tracer makes the worker's spans. Records of those that are sampled go to the process that exports them.
 type tracer struct {
 	sampler tracing.Sampler
-	ids     *tracing.Source
 	sender  *tracing.Sender
+
+	mu  sync.Mutex
+	ids tracing.Source // for spans of messages, which any thread may begin; guarded by mu
 }
 
 func newTracer(spec *workerspec.Tracing) *tracer {
 	if spec == nil {
 		return nil
 	}
-	return &tracer{spec.Sampler, tracing.NewSource(), tracing.NewSender(spec.FD)}
+	return &tracer{sampler: spec.Sampler, sender: tracing.NewSender(spec.FD), ids: tracing.NewSource()}
 }
-
-// begin begins a span.
-func (t *tracer) begin(parent *tracing.Context) tracing.Context { return t.sampler.Span(parent, t.ids) }
 
 // span is that of a request.
 type span struct {
@@ -38,20 +38,25 @@ type span struct {
 
 // traced is what a slot needs for spans. It belongs to the slot's thread.
 type traced struct {
-	span   span   // of the current request
-	vars   []byte // C memory: the variables of the request, with the span's context among them
-	record []byte
+	sampler tracing.Sampler // the worker's, at hand
+	ids     tracing.Source
+	span    span   // of the current request
+	vars    []byte // C memory: the variables of the request, with the span's context among them
+	record  []byte
 }
 
 func newTraced(w *Worker) (*traced, error) {
 	vars, err := offHeap(varsRoom(w.spec.Limits.BufferSize) + tracedRoom)
-	return &traced{vars: vars, record: make([]byte, 0, 1024)}, err
+	return &traced{sampler: w.tracer.sampler, ids: tracing.NewSource(), vars: vars, record: make([]byte, 0, 1024)}, err
 }
 
 const varTraceparent = "HTTP_TRACEPARENT"
 
-// tracedRoom is what the context of a span takes among the variables.
-const tracedRoom = 2 + len(varTraceparent) + 2 + tracing.Size
+// traceHead is what of the variable is before the context of a span: the name, and the lengths of both.
+const traceHead = "\x10\x00" + varTraceparent + "\x37\x00"
+
+// tracedRoom is what it takes among the variables.
+const tracedRoom = len(traceHead) + tracing.Size
 
 // trace begins the span of a new request, and makes its context the one that the application sees: what that does is below it.
 func (s *slot) trace(cn *conn, p *parsed) {
@@ -59,22 +64,26 @@ func (s *slot) trace(cn *conn, p *parsed) {
 	if t == nil {
 		return
 	}
-	t.span.Context = tracing.Context{}
 	if p.Service || cn.listener.event && isMessages(p.Vars) {
+		t.span.Context = tracing.Context{}
 		return
 	}
 	r := &s.request
-	parent, ok := tracing.Parse(r.traceparent)
-	t.span.Context, t.span.parent = s.w.tracer.begin(&parent), parent.Span
+	var parent tracing.Context
+	var ok bool
 	t.span.state = t.span.state[:0]
-	if ok {
-		t.span.state = append(t.span.state, r.tracestate...)
+	if r.traceparent != nil {
+		if parent, ok = tracing.Parse(r.traceparent); ok {
+			t.span.state = append(t.span.state, r.tracestate...)
+		}
 	}
+	t.sampler.Begin(&t.span.Context, &parent, &t.ids)
+	t.span.parent = parent.Span
 	if ok && len(r.traceparent) == tracing.Size { // in its place
-		t.span.Append(r.traceparent[:0])
+		t.span.Put((*[tracing.Size]byte)(r.traceparent))
 		return
 	}
-	p.Vars = t.replace(s, p.Vars, ok)
+	p.Vars = t.replace(s, p, ok)
 }
 
 // isMessages tells whether an event is a delivery of messages, each of which has a span of its own.
@@ -93,32 +102,58 @@ func isMessages(vars []byte) bool {
 }
 
 // replace is the variables with the span's context in place of what the client has said of its own.
-func (t *traced) replace(s *slot, vars []byte, keepState bool) []byte {
+func (t *traced) replace(s *slot, p *parsed, keepState bool) []byte {
+	r, vars := &s.request, p.Vars
 	if len(vars)+tracedRoom > len(t.vars) {
 		return vars
 	}
-	r, all := &s.request, t.vars[:0]
+	var all []byte
 	switch {
 	case r.traceparent != nil || r.tracestate != nil && !keepState:
-		for rest := vars; len(rest) > 0; {
-			name, value, more, err := uwsgi.Next(rest)
-			if err != nil {
-				break // it has been checked before
-			}
-			if rest = more; string(name) == varTraceparent || string(name) == "HTTP_TRACESTATE" && !keepState {
-				r.nvars--
-				continue
-			}
-			all = uwsgi.AppendVar(all, name, value)
-		}
-	case &vars[0] == &s.vars[0] && len(vars)+tracedRoom <= len(s.vars): // nothing follows them
-		all = s.vars[:len(vars)]
+		all = t.without(r, vars, keepState)
+	case s.endsBehind(p):
+		all = vars
 	default:
-		all = append(all, vars...)
+		all = append(t.vars[:0], vars...)
 	}
-	var text [tracing.Size]byte
 	r.nvars++
-	return uwsgi.AppendVar(all, varTraceparent, t.span.Append(text[:0]))
+	room := (*[tracedRoom]byte)(all[len(all):][:tracedRoom])
+	copy(room[:], traceHead)
+	t.span.Put((*[tracing.Size]byte)(room[len(traceHead):]))
+	return all[:len(all)+tracedRoom]
+}
+
+// endsBehind tells whether the variables can grow where they are: the slot's memory has room for one more, and there is nothing
+// of the request in it.
+func (s *slot) endsBehind(p *parsed) bool {
+	room := p.Vars[len(p.Vars):cap(p.Vars)]
+	if len(room) < tracedRoom {
+		return false
+	}
+	switch &room[len(room)-1] {
+	case &s.vars[len(s.vars)-1]:
+		return true
+	case &s.input[len(s.input)-1]: // a uwsgi request as it came
+		return len(p.body) == 0 && len(s.rest) == 0 && p.whole
+	}
+	return false
+}
+
+// without is a copy of the variables, but for what the client has said of a trace.
+func (t *traced) without(r *info, vars []byte, keepState bool) []byte {
+	all := t.vars[:0]
+	for len(vars) > 0 {
+		name, value, more, err := uwsgi.Next(vars)
+		if err != nil {
+			break // it has been checked before
+		}
+		if vars = more; string(name) == varTraceparent || string(name) == "HTTP_TRACESTATE" && !keepState {
+			r.nvars--
+			continue
+		}
+		all = uwsgi.AppendVar(all, name, value)
+	}
+	return all
 }
 
 // takeSpan is the span of the request that leaves the core.

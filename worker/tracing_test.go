@@ -2,8 +2,10 @@ package worker
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -107,6 +109,42 @@ func TestTheContextOfTheSpanIsTheOneThatTheApplicationSees(t *testing.T) {
 			}
 			if exported() != nil {
 				t.Error("there are two spans")
+			}
+		})
+	}
+}
+
+func TestVariablesGrowOnlyWhereNothingOfTheRequestIs(t *testing.T) {
+	packet := func(body string) string {
+		block := uwsgi.AppendVar(uwsgi.AppendVar(nil, "REQUEST_METHOD", "GET"), "PATH_INFO", "/p")
+		if body != "" {
+			block = uwsgi.AppendVar(block, "CONTENT_LENGTH", strconv.Itoa(len(body)))
+		}
+		return string(append(uwsgi.AppendHeader(nil, uwsgi.Header{Size: len(block)}), block...)) + body
+	}
+	const header = "GET /p HTTP/1.1\r\nHost: h\r\n\r\n"
+	for _, c := range []struct {
+		name, protocol, requests, body string
+		copied                         bool // of the first request
+	}{
+		{"http", "http", header, "", false},
+		{"http, another request behind it", "http", header + header, "", false},
+		{"uwsgi", "uwsgi", packet(""), "", false},
+		{"uwsgi, a body", "uwsgi", packet("body"), "body", true},
+		{"uwsgi, another request behind it", "puwsgi", packet("") + packet(""), "", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, _ := tracedStage(t, c.protocol, tracing.Sampler{Ratio: 1})
+			s.send(s.connect(), c.requests)
+			for i := range strings.Count(c.requests, "/p") {
+				vars, body := s.request()
+				if _, ok := tracing.Parse([]byte(vars["HTTP_TRACEPARENT"])); !ok || vars["PATH_INFO"] != "/p" || body != c.body {
+					t.Fatalf("the application sees %v and %q", vars, body)
+				}
+				if copied := unsafe.Pointer(s.slot.io.vars) == unsafe.Pointer(&s.slot.traced.vars[0]); i == 0 && copied != c.copied {
+					t.Errorf("the variables were copied: %v", copied)
+				}
+				s.answer(okReply)
 			}
 		})
 	}

@@ -2,8 +2,6 @@
 // decision whether a request is sampled, and the records in which spans go to the process that exports them.
 package tracing
 
-import "encoding/hex"
-
 // Context identifies a span and the trace that it belongs to.
 type Context struct {
 	Trace [16]byte
@@ -43,20 +41,20 @@ func Parse(text []byte) (c Context, ok bool) {
 	return c, true
 }
 
-// unhex decodes digits that must be in lower case.
-func unhex(dst, digits []byte) bool {
-	for _, c := range digits {
-		if c >= 'A' && c <= 'F' {
-			return false
-		}
-	}
-	_, err := hex.Decode(dst, digits)
-	return err == nil
-}
-
 // Append appends the traceparent of c to dst: Size bytes.
 func (c *Context) Append(dst []byte) []byte {
-	dst = hex.AppendEncode(append(dst, "00-"...), c.Trace[:])
-	dst = hex.AppendEncode(append(dst, '-'), c.Span[:])
-	return hex.AppendEncode(append(dst, '-'), []byte{c.Flags})
+	var text [Size]byte
+	c.Put(&text)
+	return append(dst, text[:]...)
+}
+
+// Put writes the traceparent of c.
+func (c *Context) Put(text *[Size]byte) {
+	text[0], text[1], text[2], text[35], text[52] = '0', '0', '-', '-', '-'
+	for i := 0; i < len(c.Trace); i += 4 {
+		putHex(text[3+2*i:], c.Trace[i:])
+	}
+	putHex(text[36:], c.Span[:4])
+	putHex(text[44:], c.Span[4:])
+	text[53], text[54] = digits[c.Flags>>4], digits[c.Flags&15]
 }

@@ -1,6 +1,7 @@
 package tracing
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -78,7 +79,8 @@ func TestSampler(t *testing.T) {
 		{"whatever the caller does", Sampler{Ratio: 1, IgnoreCalls: true}, not, true},
 		{"likewise", Sampler{Ratio: 0, IgnoreCalls: true}, sampled, false},
 	} {
-		got := c.sampler.Span(&c.parent, ids)
+		var got Context
+		c.sampler.Begin(&got, &c.parent, &ids)
 		if got.IsSampled() != c.want || !got.Valid() {
 			t.Errorf("%s: %v", c.name, got)
 		}
@@ -92,13 +94,14 @@ func TestSamplerKeepsItsRatioAndAgreesWithOthers(t *testing.T) {
 	count, ids := 0, NewSource()
 	const rounds = 20000
 	for range rounds {
-		few := Sampler{Ratio: 0.1}.Span(&Context{}, ids)
+		var few, more Context
+		(&Sampler{Ratio: 0.1}).Begin(&few, &Context{}, &ids)
 		if !few.IsSampled() {
 			continue
 		}
 		count++
 		few.Flags = 0
-		if more := (Sampler{Ratio: 0.2, IgnoreCalls: true}).Span(&few, ids); !more.IsSampled() {
+		if (&Sampler{Ratio: 0.2, IgnoreCalls: true}).Begin(&more, &few, &ids); !more.IsSampled() {
 			t.Fatal("a higher ratio leaves out what a lower one records")
 		}
 	}
@@ -108,16 +111,34 @@ func TestSamplerKeepsItsRatioAndAgreesWithOthers(t *testing.T) {
 }
 
 func TestSourcesAreApart(t *testing.T) {
-	seen := map[[8]byte]bool{}
+	traces, spans := map[[16]byte]bool{}, map[[8]byte]bool{}
 	for range 3 {
 		ids := NewSource()
 		for range 100 {
-			var id [8]byte
-			ids.put(id[:])
-			if seen[id] {
+			var c, child Context
+			ids.begin(&c)
+			ids.child(&child)
+			if !c.Valid() || traces[c.Trace] || spans[c.Span] || spans[child.Span] || c.Span == child.Span {
 				t.Fatal("an id came twice")
 			}
-			seen[id] = true
+			traces[c.Trace], spans[c.Span], spans[child.Span] = true, true, true
+		}
+	}
+}
+
+func TestContextsAreWrittenAsTheyAreRead(t *testing.T) {
+	ids := NewSource()
+	for i := range 256 {
+		var c Context
+		ids.begin(&c)
+		c.Flags = byte(i)
+		c.Trace[i%16], c.Span[i%8] = byte(i), byte(i)
+		want := fmt.Sprintf("00-%x-%x-%02x", c.Trace, c.Span, c.Flags)
+		if got := string(c.Append(nil)); got != want {
+			t.Fatalf("%q, want %q", got, want)
+		}
+		if back, ok := Parse([]byte(want)); !ok || back.Trace != c.Trace || back.Span != c.Span {
+			t.Fatalf("%q is read as %v", want, back)
 		}
 	}
 }
