@@ -215,7 +215,7 @@ def serve(extension, core, settings):
 
 def of_core(settings, core):
     """The settings for one core, which has an environ of its own."""
-    environ = dict(settings["environ"])
+    environ = wsgi.roomy(settings["environ"])
     if "uwsgi.core" in environ:
         environ["uwsgi.core"] = core
     return {**settings, "environ": environ}

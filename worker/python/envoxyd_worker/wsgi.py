@@ -5,6 +5,8 @@ from traceback import format_exception
 
 from . import log, responses
 
+ROOMY = 22  # entries for which CPython makes a table of 64 places, of which it uses 42
+
 
 class FileWrapper:
     """wsgi.file_wrapper: a file whose bytes the server may send without Python's help."""
@@ -121,3 +123,14 @@ def settings(spec, uwsgi, app, extension):
         "any_buffer": python["accept_buffer"],
         "hold_errors": not spec["log"]["write_exceptions"],
     }
+
+
+def roomy(environ):
+    """A copy with room for the variables of a request. A copy of a dict has a table as large as the original's: copies of this one
+    do not have to grow, which takes longer than adding the variables does."""
+    made = dict(environ)
+    for number in range(ROOMY - len(environ)):
+        made[f"spare {number}"] = None
+    while len(made) > len(environ):
+        made.popitem()
+    return made

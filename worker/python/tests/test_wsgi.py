@@ -1,4 +1,5 @@
-"""Which exceptions replace a worker."""
+"""Which exceptions replace a worker, and what environs are made of."""
+import sys
 import types
 
 import pytest
@@ -35,3 +36,15 @@ def test_monitored_exceptions(given, error, hit):
     assert stopped == ([5] if hit else [])
     assert errors(type(error), error, None, "after_req_hook") is None
     assert len(stopped) == hit
+
+
+def test_an_environ_has_room_for_a_request():
+    """Else the dict of each request would grow while it is filled."""
+    base = {f"wsgi.{n}": n for n in range(10)}
+    made = wsgi.roomy(base).copy()
+    assert made == base and list(made) == list(base)
+    size = sys.getsizeof(made)
+    made.update({f"HTTP_{n}": n for n in range(20)})
+    assert sys.getsizeof(made) == size
+    large = {f"wsgi.{n}": n for n in range(50)}
+    assert wsgi.roomy(large) == large
