@@ -55,6 +55,8 @@ class Spoolers:
     def close(self):
         for one in self.spoolers:
             os.close(one["wake_fd"])
+        for journals in self.state.journals:
+            journals.forget()
 
 
 class Process:
@@ -82,6 +84,7 @@ class Process:
         finally:
             os.chdir(here)
             state.spooler = 0
+            made.reader.close()
         return made
 
     def wait(self, fds, seconds):

@@ -16,24 +16,38 @@ FIRST = journal.NAME + "1"
 @pytest.fixture
 def journals(tmp_path):
     """Makes the journals of a process, which count every second as a part of a burst."""
-    def make(serving=lambda: True, settle=lambda seconds: None, **more):
-        made = journal.Journals(str(tmp_path), serving, settle, **more)
+    all_made = []
+
+    def make(serving=lambda: True, settle=lambda seconds: None, bursts=False, directory=tmp_path, **more):
+        made = journal.Journals(str(directory), serving, settle, **more)
         made.local = True
-        made.burst = lambda second: True
+        if not bursts:
+            made.burst = lambda second: True
+        all_made.append(made)
         return made
 
-    return make
+    yield make
+    for made in all_made:
+        made.forget()
 
 
 @pytest.fixture
 def reader(tmp_path):
     """Makes the reader of a process; look() is what its loop does."""
+    all_made = []
+
     class Looking(reading.Reader):
         def look(self):
             super().look([entry for entry in scan(self.directory) if entry.name.startswith(journal.NAME)])
             return list(self.waiting)
 
-    return lambda: Looking(str(tmp_path))
+    def make():
+        all_made.append(Looking(str(tmp_path)))
+        return all_made[-1]
+
+    yield make
+    for made in all_made:
+        made.close()
 
 
 def content_of(n):
@@ -57,10 +71,9 @@ def jobs(tmp_path):
     return {str(path): path.read_bytes() for path in tmp_path.rglob(f"{files.PREFIX}*")}
 
 
-def test_few_jobs_make_no_journal(tmp_path):
+def test_few_jobs_make_no_journal(tmp_path, journals):
     now = [100]
-    made = journal.Journals(str(tmp_path), lambda: True, lambda seconds: None, lambda: now[0] * 10**9)
-    made.local = True
+    made = journals(bursts=True, clock=lambda: now[0] * 10**9)
     for now[0] in range(100, 100 + 3 * journal.BURST):
         put(made, 1)
     for now[0] in range(1000, 1000 + 10 * journal.BURST, 10):
@@ -279,10 +292,9 @@ def test_a_job_whose_journal_the_disk_has_not_taken_is_not_taken_for_the_next_on
     assert one.take(last).read() == ({b"n": b"2"}, b"body" * 2)
 
 
-def test_a_directory_that_is_moved_away_takes_its_journals_along(tmp_path):
+def test_a_directory_that_is_moved_away_takes_its_journals_along(tmp_path, journals):
     (tmp_path / "jobs").mkdir()
-    made = journal.Journals(str(tmp_path / "jobs"), lambda: True, lambda seconds: None)
-    made.local, made.burst = True, lambda second: True
+    made = journals(directory=tmp_path / "jobs")
     put(made, 1)
     (tmp_path / "jobs").rename(tmp_path / "old")
     (tmp_path / "jobs").mkdir()
@@ -346,14 +358,15 @@ def test_a_signal_handler_that_interrupts_a_writer(tmp_path, journals, monkeypat
 
 
 @pytest.mark.parametrize("kind, local", [("ext4", True), ("xfs", True), ("nfs4", False), ("tmpfs", False), ("fuse.sshfs", False)])
-def test_other_machines_may_have_a_network_file_system(tmp_path, monkeypatch, kind, local):
+def test_other_machines_may_have_a_network_file_system(tmp_path, journals, monkeypatch, kind, local):
     device = os.stat(tmp_path).st_dev
     line = f"36 35 {os.major(device)}:{os.minor(device)} / /mnt rw,noatime master:1 - {kind} /dev/x rw\n"
     (tmp_path / "mountinfo").write_text("22 1 0:4 / /proc rw - proc proc rw\n" + line)
     real, instead = open, {"/proc/self/mountinfo": tmp_path / "mountinfo"}
     monkeypatch.setattr("builtins.open", lambda path, *rest: real(instead.get(path, path), *rest))
     assert journal.is_local(str(tmp_path)) is local
-    made = journal.Journals(str(tmp_path), lambda: True, lambda seconds: None)
+    made = journals(bursts=True)
+    made.local = None
     assert [made.add(f"{n}", b"x", None) for n in range(journal.BURST + 1)] == [False] * journal.BURST + [local]
 
 
@@ -375,10 +388,9 @@ def test_a_write_looks_at_no_state_of_the_file(journals, monkeypatch):
     assert not asked
 
 
-def test_jobs_that_no_spooler_comes_to_become_files_in_time(tmp_path):
+def test_jobs_that_no_spooler_comes_to_become_files_in_time(journals):
     now, settled = [100], []
-    made = journal.Journals(str(tmp_path), lambda: True, settled.append, lambda: now[0] * 10**9)
-    made.local = True
+    made = journals(settle=settled.append, bursts=True, clock=lambda: now[0] * 10**9)
     for now[0] in range(100, 100 + 3 * journal.OLD):
         for n in range(journal.BURST + 1):
             put(made, n)
