@@ -140,8 +140,12 @@ func (w *Worker) writeWhole(fd int, line []byte) bool {
 // maxLogvar is the largest name and value of a logvar, in bytes: what uWSGI's length fields hold.
 const maxLogvar = 255
 
-// setLogvar keeps a value for %(name) until the request has ended.
+// setLogvar keeps a value for %(name) until the request has ended. Without a name it could not be asked for, and a block of variables
+// ends where one has no name.
 func (s *slot) setLogvar(name, value []byte) {
+	if len(name) == 0 {
+		return
+	}
 	s.logvars = uwsgi.AppendVar(s.logvars, name[:min(len(name), maxLogvar)], value[:min(len(value), maxLogvar)])
 }
 

@@ -76,7 +76,7 @@ func FuzzJSON(f *testing.F) {
 	f.Add("GET", "/a\"b", "curl\n", "name", "value", parent)
 	f.Add("\xff", "\u2028", "\\", "\"", "\x1b", "00-")
 	f.Fuzz(func(t *testing.T, method, uri, agent, name, value, trace string) {
-		if len(name)+len(value)+len(agent)+len(trace) > 60000 || name == "user" || len(uri) > longestTexts[0] {
+		if len(name)+len(value)+len(agent)+len(trace) > 60000 || name == "user" || name == "" || len(uri) > longestTexts[0] {
 			return
 		}
 		r := &Record{Method: []byte(method), URI: []byte(uri), Logvars: uwsgi.AppendVar(nil, name, value),
