@@ -37,6 +37,16 @@ def wait_open(port, process):
     raise RuntimeError(f"{process.args[0]} exited {process.returncode}")
 
 
+def stop(process, seconds):
+    """Ends a server in good order, or after so many seconds all of its session."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 def cpu_seconds(session):
     """CPU time that all live processes of a session have used."""
     ticks = 0

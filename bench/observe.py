@@ -7,7 +7,6 @@ round all are started anew and have TURNS turns (2). TREE=dir1,dir2 has each of 
 import os
 import re
 import resource
-import signal
 import socket
 import statistics
 import subprocess
@@ -19,7 +18,7 @@ import urllib.request
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from hello import APP, free_port, wait_open
+from hello import APP, free_port, stop, wait_open
 
 TREES = os.environ.get("TREE", str(Path(__file__).resolve().parent.parent)).split(",")
 TURNS = int(os.environ.get("TURNS", "2"))
@@ -153,12 +152,7 @@ class Watched:
         return self
 
     def __exit__(self, *_):
-        self.process.send_signal(signal.SIGINT)
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+        stop(self.process, 10)
 
     def wrk(self, seconds):
         return subprocess.run(["wrk", "-t1", "-c32", f"-d{seconds}s", f"http://127.0.0.1:{self.ports['http']}/"],

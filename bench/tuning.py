@@ -6,7 +6,6 @@ Needs wrk, and gevent in VENV (.venv). Other programs on the machine disturb rat
 """
 import os
 import re
-import signal
 import socket
 import statistics
 import subprocess
@@ -14,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from hello import ENVOXYD, cpu_seconds, free_port, wait_open
+from hello import ENVOXYD, cpu_seconds, free_port, stop, wait_open
 
 VENV = os.environ.get("VENV", str(ENVOXYD.parent.parent / ".venv"))
 APP = """
@@ -63,12 +62,7 @@ class Running:
         return self
 
     def __exit__(self, *_):
-        self.process.send_signal(signal.SIGINT)
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+        stop(self.process, 20)
 
     def get(self, path, connection=None):
         """One request; the connection stays open."""
