@@ -6,7 +6,7 @@ import signal
 import threading
 
 import pytest
-from envoxyd_worker.spooling import files, journal, reading, records
+from envoxyd_worker.spooling import files, journal, locks, reading, records
 from envoxyd_worker.spooling.order import scan
 from spoolers import fork
 
@@ -342,14 +342,14 @@ def test_a_child_that_writes_nothing_holds_no_lock(journals, reader):
 def test_a_signal_handler_that_interrupts_a_writer(tmp_path, journals, monkeypatch):
     made, paths = journals(), []
     before = signal.signal(signal.SIGALRM, lambda *_: paths.append(put(made, 2)))
-    lock = journal.lock
+    lock = locks.lock
 
-    def interrupted(fd, byte):
-        monkeypatch.setattr(journal, "lock", lock)
+    def interrupted(*args):
+        monkeypatch.setattr(locks, "lock", lock)
         signal.raise_signal(signal.SIGALRM)
-        return lock(fd, byte)
+        return lock(*args)
 
-    monkeypatch.setattr(journal, "lock", interrupted)
+    monkeypatch.setattr(locks, "lock", interrupted)
     try:
         put(made, 1)
     finally:

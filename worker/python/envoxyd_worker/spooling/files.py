@@ -3,13 +3,14 @@
 A file has its name when all of it is written. When write() returns, the job is on the disk, here or in a journal.
 """
 import errno
-import fcntl
 import itertools
 import os
 import re
 import stat
 import struct
 import time
+
+from . import locks
 
 PREFIX = "uwsgi_spoolfile_on_"
 MODIFIER = 17
@@ -19,8 +20,6 @@ LONGEST_PRIORITY = 18  # digits
 
 HEADER = struct.Struct("<BHB")
 LENGTH = struct.Struct("<H")
-OFD_SETLK = 37  # F_OFD_SETLK, which Python before 3.9 has no name for
-LOCKED, UNLOCKED = (struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0) for kind in (fcntl.F_WRLCK, fcntl.F_UNLCK))
 
 _written = itertools.count(1)
 
@@ -233,7 +232,7 @@ class Taken:
 
     def release(self):
         if not self.removed:  # closing alone would leave it locked while a child has a copy
-            fcntl.fcntl(self.fd, OFD_SETLK, UNLOCKED)
+            locks.unlock(self.fd)
         os.close(self.fd)
 
 
@@ -245,13 +244,10 @@ def take(path):
         return None
     found = None
     try:
-        fcntl.fcntl(fd, OFD_SETLK, LOCKED)
-        state = os.fstat(fd)
-        if state.st_nlink and stat.S_ISREG(state.st_mode):  # else it was done, and removed, between open and lock
-            found = Taken(fd, path, state)
-    except OSError as error:
-        if error.errno not in (errno.EAGAIN, errno.EACCES):
-            raise
+        if locks.lock(fd):
+            state = os.fstat(fd)
+            if state.st_nlink and stat.S_ISREG(state.st_mode):  # else it was done, and removed, between open and lock
+                found = Taken(fd, path, state)
     finally:
         if found is None:
             os.close(fd)

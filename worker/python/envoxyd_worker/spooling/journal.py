@@ -9,13 +9,11 @@ A journal is a hidden file of fixed size; a process locks it for each record. Th
 as jobs wait. There are none where other machines may have the directory too, since locks and caches may not reach them.
 """
 import errno
-import fcntl
 import os
-import struct
 import threading
 import time
 
-from . import files, records
+from . import files, locks, records
 
 NAME = ".envoxyd_journal_"
 MOST = 16  # journals of a directory
@@ -27,8 +25,6 @@ OLD = 10  # seconds after which a writer makes files of jobs that no spooler has
 LAST = 1 << 62  # second that there is room for
 WRITER = 1 << 40  # the byte whose lock a writer has; those of jobs are below it
 LOCAL = {"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "xfs", "zfs"}  # file systems of one machine, on a disk
-
-FLOCK = struct.Struct("hhqqi4x")
 
 
 class Journals:
@@ -158,7 +154,7 @@ class Journal:
 
     def lock(self):
         """Makes this process its only writer. False: another one is, or has removed it."""
-        if not lock(self.fd, WRITER):
+        if not locks.lock(self.fd, WRITER, 1):
             return False
         if not self.removed():
             return True
@@ -166,11 +162,11 @@ class Journal:
         return False
 
     def unlock(self):
-        unlock(self.fd, WRITER)
+        locks.unlock(self.fd, WRITER, 1)
 
     def hold(self, record):
         """Whether nobody else has the job in hand, and it is waiting; it is this file's until let go of."""
-        if not lock(self.fd, byte_of(record)):
+        if not locks.lock(self.fd, byte_of(record), 1):
             return False
         head = os.pread(self.fd, records.HEADER.size, record.offset)
         if records.place(head) == (record.generation, record.number) and records.state(head) == records.WAITING:
@@ -180,7 +176,7 @@ class Journal:
         return False
 
     def let_go(self, record):
-        unlock(self.fd, byte_of(record))
+        locks.unlock(self.fd, byte_of(record), 1)
 
     def mark(self, record, state=records.DONE):
         """The job, which this file holds, is done, or has become a file."""
@@ -213,16 +209,25 @@ class Journal:
 
     def catch_up(self):
         """Finds out what others have written since."""
+        self.begins_anew()
+        following = records.place(os.pread(self.fd, records.HEADER.size, self.end))
+        if following is not None and (self.generation is None or following == (self.generation, self.number + 1)):
+            self.read_on(SIZE - self.end)
+
+    def begins_anew(self):
+        """Whether other jobs are where those were that are known; these are forgotten then."""
         first = records.place(os.pread(self.fd, records.HEADER.size, 0))
-        if first is None or first[0] != self.generation:
-            self.forget()
-        if first is None:
-            return
-        if self.end and records.place(os.pread(self.fd, records.HEADER.size, self.end)) != (self.generation, self.number + 1):
-            return
-        found = records.unpack_all(os.pread(self.fd, SIZE - self.end, self.end), self.generation, self.number, self.end)
+        if self.generation is None or first is not None and first[0] == self.generation:
+            return False
+        self.forget()
+        return True
+
+    def read_on(self, size):
+        """The records behind those that are known, of so many bytes."""
+        found = records.unpack_all(os.pread(self.fd, size, self.end), self.generation, self.number, self.end)
         if found:
             self.generation, self.number, self.end = found[-1].generation, found[-1].number, found[-1].offset + found[-1].size
+        return found
 
     def append(self, path, content, at, now):
         """Whether the job is on the disk, or done already; it is withdrawn otherwise."""
@@ -277,21 +282,6 @@ def numbers(names):
 def byte_of(record):
     """The byte whose lock stands for a job. Not its place: the next generation has another job there."""
     return (record.generation + record.number) % WRITER
-
-
-def lock(fd, byte):
-    """Locks a byte for an open file; False: another one has it."""
-    try:
-        fcntl.fcntl(fd, files.OFD_SETLK, FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0))
-    except OSError as error:
-        if error.errno in (errno.EAGAIN, errno.EACCES):
-            return False
-        raise
-    return True
-
-
-def unlock(fd, byte):
-    fcntl.fcntl(fd, files.OFD_SETLK, FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, byte, 1, 0))
 
 
 def is_local(directory):

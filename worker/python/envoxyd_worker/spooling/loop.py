@@ -162,12 +162,11 @@ class Loop:
         jobs = self.reader.by_priority()
         for priority in order.priorities(entries.keys() | jobs.keys()):
             found = []
-            for entry, examine in [(entry, self.examine) for entry in entries.get(priority, ())] + \
-                    [(job, self.examine_job) for job in jobs.get(priority, ())]:
+            for entry in (*entries.get(priority, ()), *jobs.get(priority, ())):
                 seen.add(entry.path)
                 if self.failed.get(entry.path, 0) > steady or self.future.get(entry.path, 0) > now:
                     continue
-                state = examine(entry, now)
+                state = self.examine(entry, now)
                 if state:
                     found.append((state.st_mtime_ns, entry.name, entry.path))
             due += order.sort(found, self.settings["ordered"])
@@ -181,7 +180,7 @@ class Loop:
         return due
 
     def examine(self, entry, now):
-        """The state of a file that may be a job that is due; None: it is not."""
+        """The state of a job in a journal, or of a file that may be one, if it is due; None: it is not."""
         try:
             state = entry.stat(follow_symlinks=False)
         except OSError:  # it has gone
@@ -190,16 +189,6 @@ class Loop:
             return None
         if state.st_mtime > now:
             self.future[entry.path] = state.st_mtime
-            return None
-        return state
-
-    def examine_job(self, job, now):
-        """The same of a job in a journal."""
-        state = job.found
-        if self.told.get(job.path) == identity(state):
-            return None
-        if state.st_mtime > now:
-            self.future[job.path] = state.st_mtime
             return None
         return state
 

@@ -1,12 +1,13 @@
 """What a spooler has of the journals of its directory: the jobs that wait there, and the one in hand."""
 import collections
 import os
+import stat
 
 from . import files, journal, records
 
 PIECE = 1 << 16  # bytes that are read at a time
 
-State = collections.namedtuple("State", "st_ino st_size st_mtime st_mtime_ns st_ctime")  # what is asked of files
+State = collections.namedtuple("State", "st_mode st_ino st_size st_mtime st_mtime_ns st_ctime")  # what is asked of files
 
 
 class Reader:
@@ -86,28 +87,18 @@ class Followed(journal.Journal):
         super().__init__(directory, number, make=False)
         self.inode = os.fstat(self.fd).st_ino
 
-    def begins_anew(self):
-        """Whether other jobs are where those were that have been read."""
-        first = records.place(os.pread(self.fd, records.HEADER.size, 0))
-        if self.generation is None or first is not None and first[0] == self.generation:
-            return False
-        self.forget()
-        return True
-
     def read(self):
         """The records that are new."""
         found = []
         while True:
-            data = os.pread(self.fd, PIECE, self.end)
-            some = records.unpack_all(data, self.generation, self.number, self.end)
+            some = self.read_on(PIECE)
             if not some:
                 return found
             found += some
-            self.generation, self.number, self.end = some[-1].generation, some[-1].number, some[-1].offset + some[-1].size
 
 
 class Job:
-    """A job in a journal, as files.Taken is one in a file."""
+    """A job in a journal, as files.Taken is one in a file, and a directory's entry before it is taken."""
 
     def __init__(self, reader, followed, record, path):
         self.reader, self.journal, self.record, self.path = reader, followed, record, path
@@ -120,7 +111,10 @@ class Job:
     def found(self):
         """What a file would say of it, but that it is due at once without a time, whatever has been done to the clock."""
         one = self.record
-        return State(0, one.size, one.at or 0, one.written if one.at is None else one.at * 10**9, one.written / 10**9)
+        return State(stat.S_IFREG, 0, one.size, one.at or 0, one.written if one.at is None else one.at * 10**9, one.written / 10**9)
+
+    def stat(self, follow_symlinks):
+        return self.found
 
     def read(self):
         """(pairs, body); raises Broken."""
