@@ -6,9 +6,7 @@ import (
 	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
-	"go.opentelemetry.io/otel/trace"
 
 	"envoxyd/internal/tracing"
 )
@@ -44,9 +42,22 @@ const usual = 14
 // methods are those that telemetry knows by name; others are _OTHER, so that clients cannot make up any number of them.
 var methods = []string{"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
 
-// describeSpan is the name of a span and its attributes, as the semantic conventions have them.
-func describeSpan(span *tracing.Span) (name string, list []attribute.KeyValue) {
-	name, list = string(span.Name), make([]attribute.KeyValue, 0, usual)
+// spanName is the name of a span, as the semantic conventions have it: that of a request is its method.
+func spanName(span *tracing.Span) string {
+	for key, value := range span.Attributes {
+		if key == tracing.Method {
+			if known := slices.Index(methods, string(value)); known >= 0 {
+				return methods[known]
+			}
+			return "HTTP"
+		}
+	}
+	return strings.ToValidUTF8(string(span.Name), "\ufffd")
+}
+
+// describeSpan is the attributes of a span, as the semantic conventions have them.
+func describeSpan(span *tracing.Span) []attribute.KeyValue {
+	list := make([]attribute.KeyValue, 0, usual)
 	for key, value := range span.Attributes {
 		text := strings.ToValidUTF8(string(value), "\ufffd")
 		switch {
@@ -57,10 +68,8 @@ func describeSpan(span *tracing.Span) (name string, list []attribute.KeyValue) {
 				list = append(list, numbers[key].Int64(n))
 			}
 		case key == tracing.Method && slices.Contains(methods, text):
-			name = text
 			list = append(list, semconv.HTTPRequestMethodKey.String(text))
 		case key == tracing.Method:
-			name = "HTTP"
 			list = append(list, semconv.HTTPRequestMethodOther, semconv.HTTPRequestMethodOriginal(text))
 		case key == tracing.Protocol:
 			protocol, version, _ := strings.Cut(text, "/")
@@ -76,11 +85,5 @@ func describeSpan(span *tracing.Span) (name string, list []attribute.KeyValue) {
 	if span.Kind == tracing.Consumer {
 		list = append(list, semconv.MessagingSystemKey.String("mqtt"), semconv.MessagingOperationTypeProcess, semconv.MessagingOperationName("process"))
 	}
-	return strings.ToValidUTF8(name, "\ufffd"), list
-}
-
-func setStatus(made trace.Span, span *tracing.Span) {
-	if span.Failed {
-		made.SetStatus(codes.Error, "")
-	}
+	return list
 }

@@ -3,27 +3,30 @@ package otlp
 import (
 	"bytes"
 	"context"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	sdk "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/trace"
 
 	"envoxyd/internal/tracing"
 )
 
+// What of the batches is not the SDK's default, where the environment says nothing of it.
 const (
-	queueLimit = 4096 // spans that wait to be exported; more are dropped
-	batchTime  = time.Second
+	usualQueue = 4096 // spans that wait to be exported; more are dropped
+	usualDelay = time.Second
 )
 
 // exporter gives spans to the SDK, and says in the log when that does not get rid of them.
 type exporter struct {
-	log      *log
-	endpoint string
-	provider *sdk.TracerProvider
-	tracer   trace.Tracer
+	log       *log
+	endpoint  string
+	processor sdk.SpanProcessor // gathers spans and exports them
+	pattern   sdk.ReadOnlySpan  // what spans have in common
+	limits    sdk.SpanLimits
+	queue     int64 // the most spans that wait
 
 	pending atomic.Int64  // spans that the SDK has
 	lost    atomic.Uint64 // spans that were not exported
@@ -31,6 +34,19 @@ type exporter struct {
 
 	mu   sync.Mutex
 	down bool // the collector did not take the last batch
+}
+
+// batching is how spans are gathered, and how many of them may wait.
+func batching(getenv func(string) string) (options []sdk.BatchSpanProcessorOption, queue int64) {
+	queue, err := strconv.ParseInt(getenv("OTEL_BSP_MAX_QUEUE_SIZE"), 10, 32)
+	if err != nil || queue <= 0 {
+		queue = usualQueue
+		options = append(options, sdk.WithMaxQueueSize(usualQueue))
+	}
+	if getenv("OTEL_BSP_SCHEDULE_DELAY") == "" {
+		options = append(options, sdk.WithBatchTimeout(usualDelay))
+	}
+	return options, queue
 }
 
 // take gives a record to the SDK, which exports it later.
@@ -41,56 +57,22 @@ func (e *exporter) take(record []byte) {
 		return
 	}
 	e.lost.Add(uint64(span.Dropped))
-	if e.pending.Load() >= queueLimit {
+	if e.pending.Load() >= e.queue {
 		e.lost.Add(1)
 		return
 	}
 	e.pending.Add(1)
-	e.export(&span)
-}
-
-// export makes a span of the SDK's.
-func (e *exporter) export(span *tracing.Span) {
-	ctx := context.WithValue(context.Background(), idsKey{}, span.Context)
-	if span.Parent != [8]byte{} {
-		state, _ := trace.ParseTraceState(string(span.State)) // one that is malformed is left out
-		ctx = trace.ContextWithRemoteSpanContext(ctx, trace.NewSpanContext(trace.SpanContextConfig{
-			TraceID: span.Trace, SpanID: span.Parent, TraceFlags: trace.TraceFlags(span.Flags), TraceState: state, Remote: true,
-		}))
-	}
-	start := time.Unix(0, span.Start)
-	name, attributes := describeSpan(span)
-	_, made := e.tracer.Start(ctx, name, trace.WithTimestamp(start), trace.WithSpanKind(trace.SpanKind(span.Kind)), trace.WithAttributes(attributes...))
-	setStatus(made, span)
-	made.End(trace.WithTimestamp(start.Add(time.Duration(span.Nanos))))
+	e.processor.OnEnd(e.newEnded(&span))
 }
 
 // close exports what is there, as long as ctx allows.
 func (e *exporter) close(ctx context.Context) {
-	if err := e.provider.Shutdown(ctx); err != nil {
+	if err := e.processor.Shutdown(ctx); err != nil {
 		e.lost.Add(uint64(max(e.pending.Load(), 0)))
 	}
 	if lost := e.lost.Load(); lost > e.told {
 		e.log.writef("OTLP: %d span(s) were lost in all", lost)
 	}
-}
-
-// idsKey is the context's key of a span's own ids.
-type idsKey struct{}
-
-// givenIDs has spans get the ids that their senders have given them.
-type givenIDs struct{}
-
-// NewIDs implements sdk.IDGenerator.
-func (givenIDs) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
-	c, _ := ctx.Value(idsKey{}).(tracing.Context)
-	return c.Trace, c.Span
-}
-
-// NewSpanID implements sdk.IDGenerator.
-func (givenIDs) NewSpanID(ctx context.Context, _ trace.TraceID) trace.SpanID {
-	c, _ := ctx.Value(idsKey{}).(tracing.Context)
-	return c.Span
 }
 
 // watched is the SDK's exporter. The log has one line when the collector begins not to answer, and one when it does again.

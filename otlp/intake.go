@@ -11,7 +11,7 @@ import (
 // A sender that finds the reader waiting wakes it, which costs more than all else about a record, on both sides. So while records come
 // again and again the reader does not wait for the next one, but looks after a while what has come.
 const (
-	longestDoze  = 10 * time.Millisecond // a step to 30,000 records a second does not fill the socket meanwhile
+	longestDoze  = 20 * time.Millisecond // a step to 15,000 records a second does not fill the socket meanwhile
 	shortestDoze = time.Millisecond
 	fewRecords   = 16 // found after a doze: the next one is longer
 	manyRecords  = 64 // likewise: it is shorter
@@ -30,8 +30,8 @@ type intake struct {
 // run takes records until the master wants an end, and then what is there.
 func (in *intake) run() error {
 	for found := 0; ; {
-		timeout := -1
-		if found > 0 {
+		timeout, waited := -1, found == 0
+		if !waited {
 			time.Sleep(in.doze) // not in poll: Go watches a thread that is in a system call, fifty times a millisecond
 			timeout = 0
 		}
@@ -45,7 +45,7 @@ func (in *intake) run() error {
 		if over {
 			return nil
 		}
-		in.adapt(found)
+		in.adapt(waited, found)
 	}
 }
 
@@ -58,9 +58,11 @@ func (in *intake) wait(timeout int) (over bool, err error) {
 	return fds[0].Revents != 0, err
 }
 
-// adapt sets the length of the next doze by what was found after the last one.
-func (in *intake) adapt(found int) {
+// adapt sets the length of the next doze by what was found after the last one, or after records were waited for.
+func (in *intake) adapt(waited bool, found int) {
 	switch {
+	case waited: // it may be a burst that has begun
+		in.doze = shortestDoze
 	case found > manyRecords:
 		in.doze = max(in.doze/2, shortestDoze)
 	case found < fewRecords:

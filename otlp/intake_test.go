@@ -98,19 +98,22 @@ func TestTheEndOfTheMasterIsTheEnd(t *testing.T) {
 func TestADozeIsShorterWhenManyCome(t *testing.T) {
 	in := &intake{doze: longestDoze}
 	for range 10 {
-		in.adapt(manyRecords + 1)
+		in.adapt(false, manyRecords+1)
 	}
 	if in.doze != shortestDoze {
 		t.Errorf("%v after many", in.doze)
 	}
-	in.adapt((fewRecords + manyRecords) / 2)
+	in.adapt(false, (fewRecords+manyRecords)/2)
 	if in.doze != shortestDoze {
 		t.Errorf("%v after some", in.doze)
 	}
 	for range 10 {
-		in.adapt(1)
+		in.adapt(false, 1)
 	}
 	if in.doze != longestDoze {
 		t.Errorf("%v after few", in.doze)
+	}
+	if in.adapt(true, 1); in.doze != shortestDoze {
+		t.Errorf("%v after one that was waited for", in.doze)
 	}
 }

@@ -50,7 +50,7 @@ func Run(spec *tracing.Spec) error {
 
 // newExporter makes the SDK's parts.
 func newExporter(spec *tracing.Spec, out *log) (*exporter, error) {
-	options := []otlptracehttp.Option{}
+	to := []otlptracehttp.Option{}
 	endpoint := cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"), "http://localhost:4318")
 	if spec.Endpoint != "" {
 		at, err := tracesURL(spec.Endpoint)
@@ -58,13 +58,13 @@ func newExporter(spec *tracing.Spec, out *log) (*exporter, error) {
 			return nil, err
 		}
 		endpoint = at
-		options = append(options, otlptracehttp.WithEndpointURL(at))
+		to = append(to, otlptracehttp.WithEndpointURL(at))
 	}
 	if len(spec.Headers) > 0 {
-		options = append(options, otlptracehttp.WithHeaders(spec.Headers))
+		to = append(to, otlptracehttp.WithHeaders(spec.Headers))
 	}
 	ctx := context.Background()
-	client, err := otlptracehttp.New(ctx, options...)
+	client, err := otlptracehttp.New(ctx, to...)
 	if err != nil {
 		return nil, fmt.Errorf("exporter: %w", err)
 	}
@@ -72,14 +72,11 @@ func newExporter(spec *tracing.Spec, out *log) (*exporter, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &exporter{log: out, endpoint: endpoint}
-	e.provider = sdk.NewTracerProvider(
-		sdk.WithSampler(sdk.AlwaysSample()), // the senders have decided
-		sdk.WithIDGenerator(givenIDs{}),
-		sdk.WithResource(about),
-		sdk.WithBatcher(&watched{SpanExporter: client, e: e}, sdk.WithMaxQueueSize(queueLimit), sdk.WithBatchTimeout(batchTime)),
-	)
-	e.tracer = e.provider.Tracer("envoxyd", trace.WithInstrumentationVersion(spec.Version))
+	options, queue := batching(os.Getenv)
+	e := &exporter{log: out, endpoint: endpoint, queue: queue, limits: sdk.NewSpanLimits()}
+	e.processor = sdk.NewBatchSpanProcessor(&watched{SpanExporter: client, e: e}, options...)
+	provider := sdk.NewTracerProvider(sdk.WithSampler(sdk.AlwaysSample()), sdk.WithResource(about)) // the senders have decided what is sampled
+	e.pattern = pattern(provider.Tracer("envoxyd", trace.WithInstrumentationVersion(spec.Version)))
 	return e, nil
 }
 

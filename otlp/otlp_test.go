@@ -4,13 +4,18 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"envoxyd/internal/tracing"
 )
@@ -45,9 +50,9 @@ func record(change func(*tracing.Span)) []byte {
 // made is an exporter whose spans another one gets, at once.
 func made(t *testing.T, to sdk.SpanExporter, out *os.File) *exporter {
 	t.Helper()
-	e := &exporter{log: &log{to: out}, endpoint: "http://collector"}
-	e.provider = sdk.NewTracerProvider(sdk.WithSampler(sdk.AlwaysSample()), sdk.WithIDGenerator(givenIDs{}), sdk.WithSyncer(&watched{SpanExporter: to, e: e}))
-	e.tracer = e.provider.Tracer("test")
+	e := &exporter{log: &log{to: out}, endpoint: "http://collector", queue: usualQueue, limits: sdk.NewSpanLimits()}
+	e.processor = sdk.NewSimpleSpanProcessor(&watched{SpanExporter: to, e: e})
+	e.pattern = pattern(sdk.NewTracerProvider(sdk.WithSampler(sdk.AlwaysSample())).Tracer("test"))
 	return e
 }
 
@@ -112,7 +117,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	to := &failing{}
 	out, said := logFile(t)
 	e := made(t, to, out)
-	e.pending.Store(queueLimit)
+	e.pending.Store(usualQueue)
 	e.take(record(nil))
 	e.take([]byte("no record"))
 	e.close(t.Context())
@@ -134,10 +139,47 @@ func TestWhereSpansArePosted(t *testing.T) {
 	}
 }
 
-// BenchmarkTake is what a span costs until the SDK has it.
-func BenchmarkTake(b *testing.B) {
-	e := &exporter{provider: sdk.NewTracerProvider(sdk.WithSampler(sdk.AlwaysSample()), sdk.WithIDGenerator(givenIDs{}), sdk.WithSpanProcessor(nowhere{}))}
-	e.tracer = e.provider.Tracer("test")
+func TestBatchesAreAsTheEnvironmentSays(t *testing.T) {
+	for _, c := range []struct {
+		env   map[string]string
+		delay time.Duration
+		queue int
+	}{
+		{nil, usualDelay, usualQueue},
+		{map[string]string{"OTEL_BSP_SCHEDULE_DELAY": "100", "OTEL_BSP_MAX_QUEUE_SIZE": "50"}, 0, 50},
+		{map[string]string{"OTEL_BSP_MAX_QUEUE_SIZE": "0"}, usualDelay, usualQueue},
+		{map[string]string{"OTEL_BSP_MAX_QUEUE_SIZE": "many"}, usualDelay, usualQueue},
+	} {
+		options, queue := batching(func(name string) string { return c.env[name] })
+		var got sdk.BatchSpanProcessorOptions // those of the environment are left to the SDK
+		for _, option := range options {
+			option(&got)
+		}
+		if got.BatchTimeout != c.delay || queue != int64(c.queue) || got.MaxQueueSize != 0 && got.MaxQueueSize != c.queue {
+			t.Errorf("%v: %+v, %d spans may wait", c.env, got, queue)
+		}
+	}
+}
+
+func TestAttributesAreAsManyAndAsLongAsTheEnvironmentAllows(t *testing.T) {
+	t.Setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "2")
+	t.Setenv("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "3")
+	to := tracetest.NewInMemoryExporter()
+	out, _ := logFile(t)
+	e := made(t, to, out)
+	sent := tracing.AppendAttribute(record(nil), tracing.Scheme, "a\u00fc\u20acb")
+	sent = tracing.AppendAttribute(sent, tracing.StatusCode, "200")
+	e.take(sent)
+	got := to.GetSpans()[0]
+	if want := []attribute.KeyValue{semconv.URLPath("/x"), semconv.URLScheme("a\u00fc\u20ac")}; !slices.Equal(got.Attributes, want) || got.DroppedAttributes != 1 {
+		t.Errorf("%v and %d more, want %v and 1", got.Attributes, got.DroppedAttributes, want)
+	}
+}
+
+// BenchmarkSpan is what a span costs until it is what protocol buffers are made of.
+func BenchmarkSpan(b *testing.B) {
+	e := &exporter{queue: usualQueue, limits: sdk.NewSpanLimits(), processor: &batches{exporter: otlptrace.NewUnstarted(nowhere{})}}
+	e.pattern = pattern(sdk.NewTracerProvider(sdk.WithSampler(sdk.AlwaysSample())).Tracer("test"))
 	sent := record(nil)
 	for key, value := range map[tracing.Attribute]string{
 		tracing.Path: "/things/1", tracing.Scheme: "http", tracing.ServerAddress: "localhost", tracing.ServerPort: "8080",
@@ -152,8 +194,21 @@ func BenchmarkTake(b *testing.B) {
 	}
 }
 
-// nowhere forgets spans.
-type nowhere struct{ sdk.SpanProcessor }
+// batches exports as many spans at once as the SDK does.
+type batches struct {
+	sdk.SpanProcessor
+	exporter *otlptrace.Exporter
+	spans    []sdk.ReadOnlySpan
+}
 
-func (nowhere) OnStart(context.Context, sdk.ReadWriteSpan) {}
-func (nowhere) OnEnd(sdk.ReadOnlySpan)                     {}
+func (b *batches) OnEnd(span sdk.ReadOnlySpan) {
+	if b.spans = append(b.spans, span); len(b.spans) == sdk.DefaultMaxExportBatchSize {
+		_ = b.exporter.ExportSpans(context.Background(), b.spans)
+		b.spans = b.spans[:0]
+	}
+}
+
+// nowhere forgets spans.
+type nowhere struct{ otlptrace.Client }
+
+func (nowhere) UploadTraces(context.Context, []*tracepb.ResourceSpans) error { return nil }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"envoxyd/internal/socketpair"
 )
 
 const (
@@ -62,10 +64,8 @@ func newInlet(name string, stream bool, lines assembler, cutSay func(n int)) (*i
 		unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_PASSCRED, 1),
 		unix.SetsockoptTimeval(fds[1], unix.SOL_SOCKET, unix.SO_SNDTIMEO, &timeout),
 		unix.SetNonblock(fds[0], true),
+		socketpair.Widen(fds[1], inletSize),
 	)
-	if unix.SetsockoptInt(fds[1], unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, inletSize) != nil {
-		err = errors.Join(err, unix.SetsockoptInt(fds[1], unix.SOL_SOCKET, unix.SO_SNDBUF, inletSize)) // the kernel takes less
-	}
 	i.ours, i.theirs = os.NewFile(uintptr(fds[0]), name), os.NewFile(uintptr(fds[1]), name)
 	return i.start(name, err)
 }

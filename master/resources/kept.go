@@ -35,7 +35,7 @@ func (k *Kept) Pipe(name string, room int) (out, in *os.File, err error) {
 				err = unix.SetNonblock(fd, true)
 			}
 			if err == nil && room > 0 {
-				err = errors.Join(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, room), unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, room))
+				err = socketpair.Widen(fd, room)
 			}
 		}
 		return fds[:], err
