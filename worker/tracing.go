@@ -80,7 +80,7 @@ func (s *slot) trace(cn *conn, p *parsed) {
 	t.sampler.Begin(&t.span.Context, &parent, &t.ids)
 	t.span.parent = parent.Span
 	if ok && len(r.traceparent) == tracing.Size { // in its place
-		t.span.Put((*[tracing.Size]byte)(r.traceparent))
+		t.ids.Put(&t.span.Context, (*[tracing.Size]byte)(r.traceparent))
 		return
 	}
 	p.Vars = t.replace(s, p, ok)
@@ -119,7 +119,7 @@ func (t *traced) replace(s *slot, p *parsed, keepState bool) []byte {
 	r.nvars++
 	room := (*[tracedRoom]byte)(all[len(all):][:tracedRoom])
 	copy(room[:], traceHead)
-	t.span.Put((*[tracing.Size]byte)(room[len(traceHead):]))
+	t.ids.Put(&t.span.Context, (*[tracing.Size]byte)(room[len(traceHead):]))
 	return all[:len(all)+tracedRoom]
 }
 

@@ -10,7 +10,7 @@ func BenchmarkNotSampled(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		sampler.Begin(&c, &none, &ids)
-		c.Put(&text)
+		ids.Put(&c, &text)
 	}
 }
 
@@ -24,6 +24,6 @@ func BenchmarkCalled(b *testing.B) {
 	for b.Loop() {
 		parent, _ := Parse(header)
 		sampler.Begin(&c, &parent, &ids)
-		c.Put(&text)
+		ids.Put(&c, &text)
 	}
 }

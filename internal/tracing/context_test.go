@@ -132,10 +132,16 @@ func TestContextsAreWrittenAsTheyAreRead(t *testing.T) {
 		var c Context
 		ids.begin(&c)
 		c.Flags = byte(i)
-		c.Trace[i%16], c.Span[i%8] = byte(i), byte(i)
+		if i%2 == 0 { // else as it has begun
+			c.Trace[i%16], c.Span[i%8] = byte(i), byte(i)
+		}
 		want := fmt.Sprintf("00-%x-%x-%02x", c.Trace, c.Span, c.Flags)
 		if got := string(c.Append(nil)); got != want {
 			t.Fatalf("%q, want %q", got, want)
+		}
+		var text [Size]byte
+		if ids.Put(&c, &text); string(text[:]) != want {
+			t.Fatalf("%q, want %q", text, want)
 		}
 		if back, ok := Parse([]byte(want)); !ok || back.Trace != c.Trace || back.Span != c.Span {
 			t.Fatalf("%q is read as %v", want, back)

@@ -28,7 +28,7 @@ func (s *Sampler) Begin(c, parent *Context, ids *Source) {
 // decide samples by the trace id, as the SDKs' ratio samplers do: whoever has a higher ratio records the trace too.
 func (s *Sampler) decide(c *Context) {
 	c.Flags &^= Sampled
-	if s.Ratio >= 1 || binary.BigEndian.Uint64(c.Trace[8:])>>1 < uint64(s.Ratio*math.MaxInt64) {
+	if s.Ratio >= 1 || int64(binary.BigEndian.Uint64(c.Trace[8:])>>1) < int64(s.Ratio*math.MaxInt64) {
 		c.Flags |= Sampled
 	}
 }

@@ -9,18 +9,18 @@ import (
 // own: that of Go's runtime is the same in all processes that one has forked (AT_RANDOM).
 type Source struct {
 	state, step uint64
-	trace, span uint64 // what ids of this source have to themselves
+	left        [8]byte  // half of the id of each trace that begins here: what others begin differs in it
+	leftDigits  [16]byte // the same as text
 }
 
 // NewSource returns a source for this process.
 func NewSource() Source {
-	var seed [4]uint64
-	var bytes [8 * len(seed)]byte
-	_, _ = crand.Read(bytes[:]) // it never fails
-	for i := range seed {
-		seed[i] = binary.LittleEndian.Uint64(bytes[8*i:])
-	}
-	return Source{state: seed[0], step: seed[1] | 1, trace: seed[2], span: seed[3]}
+	var seed [24]byte
+	_, _ = crand.Read(seed[:]) // it never fails
+	s := Source{state: binary.LittleEndian.Uint64(seed[:]), step: binary.LittleEndian.Uint64(seed[8:]) | 1, left: [8]byte(seed[16:])}
+	putHex(s.leftDigits[:8], s.left[:4])
+	putHex(s.leftDigits[8:], s.left[4:])
+	return s
 }
 
 // next is a number that has not come before.
@@ -32,14 +32,28 @@ func (s *Source) next() uint64 {
 	return x ^ x>>31
 }
 
-// begin makes c the root of a trace. Its right-hand half is random; the left-hand one differs from that of the same number elsewhere.
+// begin makes c the root of a trace. The right-hand half of its id is random, and is the id of the span, too.
 func (s *Source) begin(c *Context) {
-	x := s.next()
-	binary.LittleEndian.PutUint64(c.Trace[:8], x*0x9e3779b97f4a7c15^s.trace)
+	x := max(s.next(), 1)
+	copy(c.Trace[:8], s.left[:])
 	binary.BigEndian.PutUint64(c.Trace[8:], x)
-	binary.LittleEndian.PutUint64(c.Span[:], x^s.span|1)
+	binary.BigEndian.PutUint64(c.Span[:], x)
 	c.Flags = randomTrace
 }
 
 // child gives c a span of its own.
 func (s *Source) child(c *Context) { binary.LittleEndian.PutUint64(c.Span[:], s.next()|1) }
+
+// Put writes the traceparent of c, as c does: sooner if c has begun here.
+func (s *Source) Put(c *Context, text *[Size]byte) {
+	if [8]byte(c.Trace[:8]) != s.left || [8]byte(c.Trace[8:]) != c.Span {
+		c.Put(text)
+		return
+	}
+	text[0], text[1], text[2], text[35], text[52] = '0', '0', '-', '-', '-'
+	*(*[16]byte)(text[3:]) = s.leftDigits
+	putHex(text[19:], c.Span[:4])
+	putHex(text[27:], c.Span[4:])
+	*(*[16]byte)(text[36:]) = [16]byte(text[19:])
+	text[53], text[54] = digits[c.Flags>>4], digits[c.Flags&15]
+}
