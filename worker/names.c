@@ -7,7 +7,7 @@
 #define SLOTS 1024      /* names that are cached; a power of two */
 #define SLOTS_USED 768  /* beyond that, names are not kept: clients make them up */
 #define VALUE_KEPT 256  /* longest value that is kept for reuse */
-#define CHANGES 16      /* in a row: the name's values are seldom the same, and only each 16th is kept; a power of two */
+#define CHANGES 16      /* in a row: the name's values are seldom the same; a power of two */
 
 int names_init(names_t *names)
 {
@@ -59,25 +59,24 @@ name_t *names_find(names_t *names, const uint8_t *name, uint16_t size)
     }
 }
 
-/* A value that is kept costs a copy, and the next one cannot have its memory: traceparent is never the same. */
-static int worth_keeping(name_t *slot, uint16_t size)
+/* A value that is kept costs a copy, and the next one cannot have its memory; looking at it costs a cache line, too. traceparent is
+ * never the same, so of a name like that only each 16th value is kept, and the next one compared with it. */
+static int counts(const name_t *slot)
 {
-    if (size > VALUE_KEPT)
-        return 0;
-    slot->changes++;
     return slot->changes < CHANGES || slot->changes % CHANGES == 0;
 }
 
 PyObject *names_value(names_t *names, name_t *slot, const uint8_t *text, uint16_t size)
 {
-    if (slot->value && slot->value_len == size && !memcmp(slot->text, text, size)) {
+    if (counts(slot) && slot->value && slot->value_len == size && !memcmp(slot->text, text, size)) {
         if (slot->changes) /* else the line stays clean */
             slot->changes = 0;
         Py_INCREF(slot->value);
         return slot->value;
     }
     PyObject *value = names->make_value(slot, (const char *)text, size);
-    if (value && worth_keeping(slot, size)) {
+    slot->changes++;
+    if (value && size <= VALUE_KEPT && counts(slot)) {
         memcpy(slot->text, text, size);
         slot->value_len = size;
         PyObject *old = slot->value;
