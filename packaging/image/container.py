@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from builder import ENTER, command
@@ -42,21 +43,33 @@ class Container:
         arguments = [ENTER, image.root, *self.inside(argv)]
         with open(self.log_file, "wb") as to:
             self.process = subprocess.Popen(arguments, env=outside, stdin=subprocess.DEVNULL, stdout=to, stderr=to)
+        self.init_fd = None
         try:
             self.init = until(self.first_child, "process 1 starts")
+            self.init_fd = os.pidfd_open(self.init)
             until(self.has_begun, "process 1 becomes the image's program")
         except (Failure, OSError):
-            self.process.kill()
+            self.end()
             raise Failure(f"process 1 has not begun, the status is {self.process.wait()}: {self.log()}") from None
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, trace):
-        self.process.kill()  # unshare; its child, process 1, and so the whole namespace ends with it
-        self.process.wait()
+        self.end()
         if isinstance(error, (Failure, OSError, http.client.HTTPException)):
             raise Failure(f"{error or kind.__name__}\n--- log\n{self.log()[-6000:]}") from None
+
+    def end(self):
+        """The whole namespace ends with its process 1. The end of unshare is not enough: the kernel forgets that a process is to end with
+        its parent when it changes its user, as process 1 does with --uid."""
+        if self.init_fd is None:
+            self.process.kill()
+        else:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.init_fd, signal.SIGKILL)
+            os.close(self.init_fd)
+        self.process.wait()
 
     def first_child(self):
         return int(Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().strip() or 0)
