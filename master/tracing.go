@@ -18,7 +18,7 @@ import (
 
 const (
 	otlpProgram = "envoxyd-otlp"
-	spansRoom   = 1 << 20         // of the socket that spans go through, bytes
+	spansRoom   = 4 << 20         // of the socket that spans go through, bytes, if the kernel lets us
 	flushTime   = 3 * time.Second // at a stop, for spans that are not exported yet
 	flushExtra  = time.Second     // that the process gets to end beyond that
 )

@@ -19,6 +19,9 @@ const (
 	usualDelay = time.Second
 )
 
+// tellAgain is how long the log does not hear of spans that are lost while others are exported, after it has heard of some.
+const tellAgain = time.Minute
+
 // exporter gives spans to the SDK, and says in the log when that does not get rid of them.
 type exporter struct {
 	log       *log
@@ -32,8 +35,9 @@ type exporter struct {
 	lost    atomic.Uint64 // spans that were not exported
 	told    uint64        // how many of them the log knows of
 
-	mu   sync.Mutex
-	down bool // the collector did not take the last batch
+	mu     sync.Mutex
+	down   bool      // the collector did not take the last batch
+	toldAt time.Time // when the log has heard that spans come too fast
 }
 
 // batching is how spans are gathered, and how many of them may wait.
@@ -101,8 +105,16 @@ func (e *exporter) exported(n int, err error) {
 		e.down = true
 		return
 	}
-	if e.down {
-		e.down, e.told = false, e.lost.Load()
-		e.log.writef("OTLP: %s takes spans again; %d were lost", e.endpoint, e.told)
+	lost := e.lost.Load()
+	switch {
+	case e.down:
+		e.down = false
+		e.log.writef("OTLP: %s takes spans again; %d were lost", e.endpoint, lost)
+	case lost > e.told && time.Since(e.toldAt) >= tellAgain:
+		e.toldAt = time.Now()
+		e.log.writef("OTLP: %d span(s) were lost: they come faster than %s takes them", lost-e.told, e.endpoint)
+	default:
+		return
 	}
+	e.told = lost
 }

@@ -126,6 +126,20 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+func TestTheLogIsToldThatSpansComeTooFast(t *testing.T) {
+	out, said := logFile(t)
+	e := made(t, &failing{}, out)
+	for range 3 {
+		e.take(record(func(s *tracing.Span) { s.Dropped = 2 }))
+	}
+	e.toldAt = e.toldAt.Add(-tellAgain)
+	e.take(record(nil))
+	e.close(t.Context())
+	if got := strings.Split(strings.TrimSpace(said()), "\n"); len(got) != 2 || !strings.HasPrefix(got[0], "OTLP: 2 span(s) were lost") || !strings.HasPrefix(got[1], "OTLP: 4 span(s)") {
+		t.Errorf("the log says %q", got)
+	}
+}
+
 func TestWhereSpansArePosted(t *testing.T) {
 	for endpoint, want := range map[string]string{
 		"http://h:4318":            "http://h:4318/v1/traces",
