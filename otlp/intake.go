@@ -11,7 +11,8 @@ import (
 // A sender that finds the reader waiting wakes it, which costs more than all else about a record, on both sides. So while records come
 // again and again the reader does not wait for the next one, but looks after a while what has come.
 const (
-	longestDoze  = 20 * time.Millisecond // a step to 15,000 records a second does not fill the socket meanwhile
+	longestDoze  = 20 * time.Millisecond // a step to 15,000 records a second does not fill the socket meanwhile, even without root's room
+	firstDoze    = 5 * time.Millisecond  // after a record that was waited for: nothing is known of how many more come
 	shortestDoze = time.Millisecond
 	fewRecords   = 16 // found after a doze: the next one is longer
 	manyRecords  = 64 // likewise: it is shorter
@@ -24,7 +25,7 @@ type intake struct {
 	spans   int // reading it never waits
 	record  []byte
 	take    func(record []byte)
-	doze    time.Duration // the next one
+	doze    time.Duration // the next one; none comes before a record was waited for
 }
 
 // run takes records until the master wants an end, and then what is there.
@@ -61,8 +62,8 @@ func (in *intake) wait(timeout int) (over bool, err error) {
 // adapt sets the length of the next doze by what was found after the last one, or after records were waited for.
 func (in *intake) adapt(waited bool, found int) {
 	switch {
-	case waited: // it may be a burst that has begun
-		in.doze = shortestDoze
+	case waited:
+		in.doze = firstDoze
 	case found > manyRecords:
 		in.doze = max(in.doze/2, shortestDoze)
 	case found < fewRecords:

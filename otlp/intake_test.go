@@ -30,7 +30,7 @@ func started(t *testing.T) (control, spans int, taken chan string, ended chan er
 		t.Fatal(err)
 	}
 	taken, ended = make(chan string, 4*atOnce), make(chan error, 1)
-	in := &intake{control: fds[1], spans: fds[3], record: make([]byte, tracing.MaxRecord), doze: longestDoze, take: func(record []byte) { taken <- string(record) }}
+	in := &intake{control: fds[1], spans: fds[3], record: make([]byte, tracing.MaxRecord), take: func(record []byte) { taken <- string(record) }}
 	go func() { ended <- in.run() }()
 	return fds[0], fds[2], taken, ended
 }
@@ -113,7 +113,7 @@ func TestADozeIsShorterWhenManyCome(t *testing.T) {
 	if in.doze != longestDoze {
 		t.Errorf("%v after few", in.doze)
 	}
-	if in.adapt(true, 1); in.doze != shortestDoze {
+	if in.adapt(true, 1); in.doze != firstDoze {
 		t.Errorf("%v after one that was waited for", in.doze)
 	}
 }

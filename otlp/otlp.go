@@ -108,6 +108,6 @@ func describe(ctx context.Context, spec *tracing.Spec) (*resource.Resource, erro
 
 // serve exports what comes until the master ends it.
 func (e *exporter) serve(spec *tracing.Spec) error {
-	in := &intake{control: spec.ControlFD, spans: spec.SpansFD, record: make([]byte, tracing.MaxRecord), take: e.take, doze: longestDoze}
+	in := &intake{control: spec.ControlFD, spans: spec.SpansFD, record: make([]byte, tracing.MaxRecord), take: e.take}
 	return in.run()
 }
