@@ -11,33 +11,53 @@
 
 int names_init(names_t *names)
 {
-    names->slots = calloc(SLOTS, sizeof *names->slots);
-    if (!names->slots)
+    void *slots;
+    if (posix_memalign(&slots, sizeof *names->slots, SLOTS * sizeof *names->slots)) {
         PyErr_NoMemory();
-    return names->slots ? 0 : -1;
+        return -1;
+    }
+    names->slots = memset(slots, 0, SLOTS * sizeof *names->slots);
+    return 0;
 }
 
-/* Of the first and the last eight bytes and the size: they tell the names of headers apart, and comparing does the rest. */
-static uint32_t hash_of(const uint8_t *name, uint16_t size)
+/* What fills up to eight bytes, the others being zero. */
+static inline uint64_t word(const void *bytes, size_t size)
 {
-    uint64_t first = 0, last = 0;
-    if (size >= 8) {
-        memcpy(&first, name, 8);
-        memcpy(&last, name + size - 8, 8);
-    } else {
-        memcpy(&first, name, size);
-    }
-    uint64_t hash = (first ^ size) * 0x9E3779B97F4A7C15u ^ last * 0xC2B2AE3D27D4EB4Fu;
-    return (uint32_t)((hash * 0x9E3779B97F4A7C15u) >> 32);
+    uint64_t word = 0;
+    memcpy(&word, bytes, size);
+    return word;
+}
+
+/* Most names and values are short: a call of memcmp would take longer than this. */
+static inline int equal(const void *a, const void *b, size_t size)
+{
+    if (size > 16)
+        return !memcmp(a, b, size);
+    if (size >= 8)
+        return !((word(a, 8) ^ word(b, 8)) | (word((const char *)a + size - 8, 8) ^ word((const char *)b + size - 8, 8)));
+    if (size >= 4)
+        return !((word(a, 4) ^ word(b, 4)) | (word((const char *)a + size - 4, 4) ^ word((const char *)b + size - 4, 4)));
+    for (size_t i = 0; i < size; i++)
+        if (((const char *)a)[i] != ((const char *)b)[i])
+            return 0;
+    return 1;
 }
 
 name_t *names_find(names_t *names, const uint8_t *name, uint16_t size)
 {
-    uint32_t hash = hash_of(name, size);
-    for (uint32_t i = hash;; i++) {
+    uint64_t first, last = 0;
+    if (size >= 8) {
+        first = word(name, 8);
+        last = word(name + size - 8, 8);
+    } else {
+        first = word(name, size);
+    }
+    uint64_t hash = ((first ^ size) * 0x9E3779B97F4A7C15u ^ last * 0xC2B2AE3D27D4EB4Fu) * 0x9E3779B97F4A7C15u;
+    for (uint32_t i = (uint32_t)(hash >> 32);; i++) {
         name_t *slot = &names->slots[i & (SLOTS - 1)];
         if (slot->key) {
-            if (slot->hash == hash && slot->name_len == size && !memcmp(slot->name, name, size))
+            /* both ends are the same: what is left are the bytes between them */
+            if (slot->first == first && slot->last == last && slot->name_len == size && (size <= 16 || equal(slot->name + 8, name + 8, size - 16u)))
                 return slot;
             continue;
         }
@@ -53,7 +73,7 @@ name_t *names_find(names_t *names, const uint8_t *name, uint16_t size)
             return NULL;
         }
         memcpy(copy, name, size);
-        *slot = (name_t){.hash = hash, .name_len = size, .kind = kind, .name = copy, .key = key, .text = text};
+        *slot = (name_t){.first = first, .last = last, .name_len = size, .kind = kind, .name = copy, .key = key, .text = text};
         names->used++;
         return slot;
     }
@@ -68,7 +88,7 @@ static int counts(const name_t *slot)
 
 PyObject *names_value(names_t *names, name_t *slot, const uint8_t *text, uint16_t size)
 {
-    if (counts(slot) && slot->value && slot->value_len == size && !memcmp(slot->text, text, size)) {
+    if (counts(slot) && slot->value && slot->value_len == size && equal(slot->text, text, size)) {
         if (slot->changes) /* else the line stays clean */
             slot->changes = 0;
         Py_INCREF(slot->value);

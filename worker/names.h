@@ -8,15 +8,16 @@
 #endif
 #include <Python.h>
 
+/* One of them, in a cache line of its own. */
 typedef struct {
-    uint32_t hash;
+    uint64_t first, last; /* bytes of the name: eight each, which may overlap */
     uint16_t name_len, value_len;
     int kind;         /* the caller's */
     unsigned changes; /* values in a row that were not the one before */
     char *name, *text;
-    PyObject *key;   /* the name, as the table's user makes it */
+    PyObject *key;   /* the name, as the table's user makes it; NULL: the slot is free */
     PyObject *value; /* likewise; NULL: none yet */
-} name_t;
+} __attribute__((aligned(64))) name_t;
 
 typedef struct {
     PyObject *(*make_key)(const char *name, Py_ssize_t size, int *kind);
