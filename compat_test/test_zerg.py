@@ -5,7 +5,7 @@ import socket
 import pytest
 from apps import versioned
 from http_client import eventually, get
-from load import Load
+from load import Load, Several
 from server import free_port
 from transports import http_socket
 
@@ -64,6 +64,33 @@ def test_what_is_attached_is_not_shut_down_by_the_other(server, transport):
     second.wait_log("spawned uWSGI worker 1")
     second.signal(signal.SIGTERM)
     assert second.wait_exit() == 0
+    assert get(transport.port).text.startswith("one")
+
+
+SLOW = """
+import time
+def application(environ, start_response):
+    open("begun", "w").close()
+    time.sleep(0.5)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"slow"]
+"""
+
+
+def test_what_is_attached_stays_while_the_other_finishes_its_requests(server, transport):
+    first = server(transport, ["--master", "--zerg-server", "zerg"], app=versioned("one"))
+    eventually((first.dir / "zerg").exists)
+    second = server(args=["--master", "--zerg", first.dir / "zerg", "--protocol", "http"], app=SLOW)
+    second.wait_log("spawned uWSGI worker 1")
+
+    def serve(_, __):
+        assert get(transport.port).text.split()[0] in ("one", "slow")
+
+    with Several(4, lambda: None, serve) as clients:
+        eventually((second.dir / "begun").exists)
+        second.signal(signal.SIGTERM)  # longer than a master waits before it refuses connections to sockets of its own
+        assert second.wait_exit() == 0
+    assert clients.failures == []
     assert get(transport.port).text.startswith("one")
 
 

@@ -179,7 +179,7 @@ func (i *Inheritance) keyOf(path string) string {
 		return ""
 	}
 	for key, fd := range i.fds {
-		if (&Socket{Key: key}).Given() {
+		if (&Socket{Key: key}).foreign() {
 			continue
 		}
 		if address, err := unix.Getsockname(fd); err == nil {
@@ -196,7 +196,7 @@ func (i *Inheritance) keyOf(path string) string {
 func (i *Inheritance) Close() (dropped []*Socket) {
 	for key, fd := range i.fds {
 		s := &Socket{Key: key, FD: fd, file: i.files[key], owner: ours}
-		if address, err := unix.Getsockname(fd); err == nil && s.file != (fileID{}) && !s.Given() {
+		if address, err := unix.Getsockname(fd); err == nil && s.file != (fileID{}) && !s.foreign() {
 			if local, is := address.(*unix.SockaddrUnix); is {
 				s.Path = local.Name
 				dropped = append(dropped, s)

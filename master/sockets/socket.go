@@ -87,6 +87,9 @@ func (s *Socket) Given() bool {
 	return strings.HasPrefix(s.Key, givenPrefix) || strings.HasPrefix(s.Key, activatedPrefix)
 }
 
+// foreign tells whether it stays another process's, whatever this one does with it: of who gave it, or of the zerg server that it comes from.
+func (s *Socket) foreign() bool { return s.Given() || strings.HasPrefix(s.Key, zergPrefix) }
+
 const (
 	givenPrefix     = "fd://"
 	activatedPrefix = "systemd:"
@@ -134,7 +137,7 @@ func (s *Socket) describe(dir string) error {
 // What a reload has changed of --tcp-fast-open counts from now on.
 func Own(list []*Socket, backlog int) {
 	for _, s := range list {
-		if s.Given() {
+		if s.foreign() {
 			continue
 		}
 		if s.owner == others {

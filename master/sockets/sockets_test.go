@@ -168,6 +168,7 @@ func TestOnlyTheOwnerRemovesAFileOrShutsASocketDown(t *testing.T) {
 		{"not yet taken over", func(t *testing.T, o *Opener) { o.takeOver(t) }, false, false},
 		{"taken over", func(t *testing.T, o *Opener) { o.takeOver(t); Own(o.Current, 7) }, true, true},
 		{"given", func(_ *testing.T, o *Opener) { o.Current[0].Key = "fd://9"; Disown(o.Current); Own(o.Current, 7) }, false, false},
+		{"attached", func(_ *testing.T, o *Opener) { o.Current[0].Key = "zerg:z#0"; Disown(o.Current); Own(o.Current, 7) }, false, false},
 		{"replaced by another file", func(t *testing.T, o *Opener) {
 			if err := errors.Join(os.Remove(path(o)), os.WriteFile(path(o), nil, 0o600)); err != nil {
 				t.Fatal(err)
