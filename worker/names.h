@@ -13,7 +13,7 @@ typedef struct {
     uint64_t first, last; /* bytes of the name: eight each, which may overlap */
     uint16_t name_len, value_len;
     int kind;         /* the caller's */
-    unsigned changes; /* values in a row that were not the one before */
+    unsigned changes; /* values in a row that were not found to be the one that is kept */
     char *name, *text;
     PyObject *key;   /* the name, as the table's user makes it; NULL: the slot is free */
     PyObject *value; /* likewise; NULL: none yet */

@@ -80,7 +80,7 @@ func (s *slot) trace(cn *conn, p *parsed) {
 	t.sampler.Begin(&t.span.Context, &parent, &t.ids)
 	t.span.parent = parent.Span
 	if ok && len(r.traceparent) == tracing.Size { // in its place
-		t.ids.Put(&t.span.Context, (*[tracing.Size]byte)(r.traceparent))
+		t.span.Put((*[tracing.Size]byte)(r.traceparent))
 		return
 	}
 	p.Vars = t.replace(s, p, ok)

@@ -24,6 +24,6 @@ func BenchmarkCalled(b *testing.B) {
 	for b.Loop() {
 		parent, _ := Parse(header)
 		sampler.Begin(&c, &parent, &ids)
-		ids.Put(&c, &text)
+		c.Put(&text)
 	}
 }

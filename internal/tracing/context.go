@@ -50,11 +50,16 @@ func (c *Context) Append(dst []byte) []byte {
 
 // Put writes the traceparent of c.
 func (c *Context) Put(text *[Size]byte) {
-	text[0], text[1], text[2], text[35], text[52] = '0', '0', '-', '-', '-'
+	c.putFrame(text)
 	for i := 0; i < len(c.Trace); i += 4 {
 		putHex(text[3+2*i:], c.Trace[i:])
 	}
 	putHex(text[36:], c.Span[:4])
 	putHex(text[44:], c.Span[4:])
+}
+
+// putFrame writes all but the ids.
+func (c *Context) putFrame(text *[Size]byte) {
+	text[0], text[1], text[2], text[35], text[52] = '0', '0', '-', '-', '-'
 	text[53], text[54] = digits[c.Flags>>4], digits[c.Flags&15]
 }

@@ -50,10 +50,9 @@ func (s *Source) Put(c *Context, text *[Size]byte) {
 		c.Put(text)
 		return
 	}
-	text[0], text[1], text[2], text[35], text[52] = '0', '0', '-', '-', '-'
+	c.putFrame(text)
 	*(*[16]byte)(text[3:]) = s.leftDigits
 	putHex(text[19:], c.Span[:4])
 	putHex(text[27:], c.Span[4:])
 	*(*[16]byte)(text[36:]) = [16]byte(text[19:])
-	text[53], text[54] = digits[c.Flags>>4], digits[c.Flags&15]
 }
